@@ -1,0 +1,43 @@
+#!/bin/sh
+# usage: check_hygiene.sh OBJECT...
+# A file compiled for an instruction set must give the linker nothing but its table: were an inline function of a shared
+# header to leave it as a weak symbol, the linker could pick that copy for the whole program, and CPUs without the set
+# would crash. So each object of kernels/ that is a table exports one symbol, has no weak ones and runs nothing at
+# start-up; and no other object touches a register wider than the plain architecture has.
+set -eu
+status=0
+tables=0
+
+complain() {
+    echo "hygiene: $1" >&2
+    status=1
+}
+
+for object in "$@"; do
+    isa=$(basename "$object" | sed 's/\..*//')
+    case "$object" in
+    */kernels/scalar.* | */kernels/avx*)
+        tables=$((tables + 1))
+        exported=$(nm -C --defined-only --extern-only "$object" | sed 's/^[0-9a-f]* *//')
+        [ "$(echo "$exported" | cut -d' ' -f2)" = "fewbits::kernels::${isa}_kernels" ] ||
+            complain "$object exports, instead of ${isa}_kernels alone: $exported"
+        weak=$(nm -C "$object" | grep ' [VvWwu] ' || true)
+        [ -z "$weak" ] || complain "$object has weak symbols: $weak"
+        if objdump -h "$object" | grep -qE '\.(init_array|ctors)'; then
+            complain "$object has a static initialiser"
+        fi
+        ;;
+    esac
+    case "$object" in
+    */kernels/avx*) ;;
+    *)
+        if objdump -d --no-show-raw-insn "$object" | grep -qE '%[yz]mm[0-9]'; then
+            complain "$object uses AVX registers but is not a kernel file"
+        fi
+        ;;
+    esac
+done
+
+[ "$tables" -ge 1 ] || complain "saw no kernel table"
+[ "$status" -eq 0 ] && echo "hygiene: $tables kernel tables, $# objects, clean"
+exit "$status"
