@@ -1,0 +1,215 @@
+// Packed dot on AVX2: codes become levels once per 32 queries, in quads (four dimensions of a vector side by side),
+// which every query then multiplies by four of its own bytes.
+//
+// No product saturates: |level * query| <= 128 * 127, twice that fits 16 bits. Bytes (dot8) are read as byte - 128, and
+// 128 * sum(query) is added back.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <immintrin.h>
+
+#include "kernels/avx2_runs.h"
+#include "kernels/avx2_score.h"
+#include "kernels/avx2_table_scan.h"
+#include "kernels/kernels.h"
+
+namespace fewbits::kernels {
+namespace {
+
+constexpr std::uint32_t segment_dimensions = 256;  // 8 KiB of levels
+constexpr std::uint32_t queries_per_decode = 32;
+
+using Ints [[gnu::vector_size(32)]] = std::int32_t;  // a type of its own for the reason that Words has
+
+// A run of nibbles as levels: the low nibbles' vectors (0, 2, ...) in the lower lane, the others in the upper one.
+template <std::uint32_t bits>
+struct NibbleLevels {
+    static constexpr std::uint32_t element_bits = 4;
+    static constexpr std::uint32_t dimensions = 4 / bits;  // of one run
+    static constexpr bool is_signed = false;
+
+    explicit NibbleLevels(const std::uint8_t* levels) noexcept {
+        for (std::uint32_t j = 0; j < dimensions; ++j) {
+            alignas(16) std::uint8_t table[16];
+            for (std::uint32_t code = 0; code < 16; ++code)
+                table[code] = levels[(code >> (j * bits)) & ((1u << bits) - 1)];
+            tables[j] = broadcast128(table);
+        }
+    }
+
+    void decode(const std::uint8_t* run, __m256i* rows) const noexcept {
+        const __m256i shifts = _mm256_setr_epi64x(0, 0, 4, 4);
+        const __m256i codes = _mm256_and_si256(_mm256_srlv_epi64(broadcast128(run), shifts), _mm256_set1_epi8(15));
+        for (std::uint32_t j = 0; j < dimensions; ++j) rows[j] = _mm256_shuffle_epi8(tables[j], codes);
+    }
+
+    static Sums in_order(const __m256i* sums) noexcept {
+        const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        Sums out;
+        for (int g = 0; g < 4; ++g) out.eight[g] = _mm256_permutevar8x32_epi32(sums[g], order);
+        return out;
+    }
+
+    __m256i tables[dimensions];
+};
+
+struct ByteLevels {
+    static constexpr std::uint32_t element_bits = 8;
+    static constexpr std::uint32_t dimensions = 1;
+    static constexpr bool is_signed = true;
+
+    explicit ByteLevels(const std::uint8_t*) noexcept {}
+
+    void decode(const std::uint8_t* run, __m256i* rows) const noexcept {
+        rows[0] = _mm256_xor_si256(load256(run), _mm256_set1_epi8(static_cast<char>(0x80)));
+    }
+
+    static Sums in_order(const __m256i* sums) noexcept {
+        return {{_mm256_permute2x128_si256(sums[0], sums[1], 0x20), _mm256_permute2x128_si256(sums[2], sums[3], 0x20),
+                 _mm256_permute2x128_si256(sums[0], sums[1], 0x31), _mm256_permute2x128_si256(sums[2], sums[3], 0x31)}};
+    }
+};
+
+// Four dimensions of 32 vectors, transposed within 128-bit lanes: quads[k] holds vectors 4k .. 4k + 3 of each lane.
+[[gnu::always_inline]] inline void transpose(const __m256i* rows, __m256i* quads) noexcept {
+    const __m256i a = _mm256_unpacklo_epi8(rows[0], rows[1]), b = _mm256_unpackhi_epi8(rows[0], rows[1]);
+    const __m256i c = _mm256_unpacklo_epi8(rows[2], rows[3]), d = _mm256_unpackhi_epi8(rows[2], rows[3]);
+    quads[0] = _mm256_unpacklo_epi16(a, c);
+    quads[1] = _mm256_unpackhi_epi16(a, c);
+    quads[2] = _mm256_unpacklo_epi16(b, d);
+    quads[3] = _mm256_unpackhi_epi16(b, d);
+}
+
+// `count` runs from s, at most a quad's, as a quad; the dimensions that are missing are zero.
+template <class Levels>
+[[gnu::always_inline]] inline void decode_quad(const Levels& levels, const Runs<Levels::element_bits>& runs,
+                                               std::uint32_t s, std::uint32_t count, __m256i* quads) noexcept {
+    __m256i rows[4] = {};
+    for (std::uint32_t i = 0; i < count; ++i) levels.decode(runs.at(s + i), rows + i * Levels::dimensions);
+    transpose(rows, quads);
+}
+
+template <class Levels>
+void decode_runs(const Levels& levels, const Runs<Levels::element_bits>& runs, std::uint32_t begin, std::uint32_t end,
+                 __m256i* quads) noexcept {
+    constexpr std::uint32_t runs_per_quad = 4 / Levels::dimensions;
+    const Levels local = levels;  // in registers: the compiler can not tell that the quads do not overwrite it
+    std::uint32_t s = begin;
+    for (; s + runs_per_quad <= end; s += runs_per_quad, quads += 4) decode_quad(local, runs, s, runs_per_quad, quads);
+    if (s < end) decode_quad(local, runs, s, end - s, quads);
+}
+
+template <int n_queries, bool is_signed>
+[[gnu::always_inline]] inline void multiply(Ints (*acc)[4], const __m256i* quads, const std::int32_t* query) noexcept {
+    const __m256i ones = _mm256_set1_epi16(1);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+        const __m256i x = _mm256_load_si256(quads + k);
+        const __m256i magnitude = is_signed ? _mm256_abs_epi8(x) : x;
+#pragma GCC unroll 2
+        for (int q = 0; q < n_queries; ++q) {
+            const __m256i y = _mm256_set1_epi32(query[q]);
+            const __m256i products = _mm256_maddubs_epi16(magnitude, is_signed ? _mm256_sign_epi8(y, x) : y);
+            acc[q][k] += reinterpret_cast<Ints>(_mm256_madd_epi16(products, ones));
+        }
+    }
+}
+
+// Adds the dots of whole quads to each query's sums.
+template <int n_queries, bool is_signed>
+[[gnu::noinline]] void add_quads(__m256i (*sums)[4], const __m256i* quads, const std::int8_t* const* queries,
+                                 std::uint32_t n_quads) noexcept {
+    Ints acc[n_queries][4] = {};
+    for (std::size_t i = 0; i < n_quads; ++i) {
+        std::int32_t query[n_queries];
+#pragma GCC unroll 2
+        for (int q = 0; q < n_queries; ++q) __builtin_memcpy(query + q, queries[q] + 4 * i, 4);
+        multiply<n_queries, is_signed>(acc, quads + 4 * i, query);
+    }
+#pragma GCC unroll 2
+    for (int q = 0; q < n_queries; ++q)
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) sums[q][k] = _mm256_add_epi32(sums[q][k], reinterpret_cast<__m256i>(acc[q][k]));
+}
+
+// Any number of dimensions: the query of the last, partial quad is filled up with zeros.
+template <int n_queries, bool is_signed>
+void add_dots(__m256i (*sums)[4], const __m256i* quads, const std::int8_t* const* queries,
+              std::uint32_t dimensions) noexcept {
+    add_quads<n_queries, is_signed>(sums, quads, queries, dimensions / 4);
+    const std::uint32_t rest = dimensions % 4, whole = dimensions - rest;
+    if (rest == 0) return;
+    std::int8_t last[n_queries][4] = {};
+    const std::int8_t* padded[n_queries];
+    for (int q = 0; q < n_queries; ++q) {
+        __builtin_memcpy(last[q], queries[q] + whole, rest);
+        padded[q] = last[q];
+    }
+    add_quads<n_queries, is_signed>(sums, quads + whole, padded, 1);
+}
+
+// What dot8 subtracted from every level, times the query.
+[[maybe_unused]] std::int32_t centre(const ScanQuery& query, std::uint32_t m) noexcept {
+    std::uint32_t sum = 0;
+    for (std::uint32_t j = 0; j < m; ++j)
+        sum += static_cast<std::uint32_t>(static_cast<const std::int8_t*>(query.table)[j]);
+    return static_cast<std::int32_t>(sum * 128);
+}
+
+template <class Levels>
+void dot_queries(const Scan& scan, const Levels& levels, ScanQuery* queries, std::uint32_t n_queries) noexcept {
+    constexpr bool is_signed = Levels::is_signed;
+    constexpr std::uint32_t runs_per_segment = segment_dimensions / Levels::dimensions;
+    alignas(32) __m256i quads[segment_dimensions];
+    alignas(32) __m256i sums[queries_per_decode][4];
+    std::int32_t centres[queries_per_decode] = {};
+    for (std::uint32_t q = 0; is_signed && q < n_queries; ++q) centres[q] = centre(queries[q], scan.m);
+
+    for_blocks(scan, Levels::element_bits, 0, scan.n, [&](const CodeBlock& block, const std::uint8_t* codes) {
+        const Runs<Levels::element_bits> runs(codes, block.vectors, scan.m);
+        for (std::uint32_t q = 0; q < n_queries; ++q)
+            for (int k = 0; k < 4; ++k) sums[q][k] = _mm256_set1_epi32(centres[q]);
+        for (std::uint32_t begin = 0; begin < scan.m; begin += runs_per_segment) {
+            const std::uint32_t end = least(begin + runs_per_segment, scan.m);
+            const std::uint32_t dimensions = (end - begin) * Levels::dimensions;
+            decode_runs(levels, runs, begin, end, quads);
+            const auto table = [&](std::uint32_t q) {
+                return static_cast<const std::int8_t*>(queries[q].table) + std::size_t{begin} * Levels::dimensions;
+            };
+            std::uint32_t q = 0;
+            for (; q + 2 <= n_queries; q += 2) {
+                const std::int8_t* const tables[2] = {table(q), table(q + 1)};
+                add_dots<2, is_signed>(sums + q, quads, tables, dimensions);
+            }
+            if (q < n_queries) {
+                const std::int8_t* const tables[1] = {table(q)};
+                add_dots<1, is_signed>(sums + q, quads, tables, dimensions);
+            }
+        }
+        for (std::uint32_t q = 0; q < n_queries; ++q) take_sums(scan, queries[q], block, Levels::in_order(sums[q]));
+    });
+}
+
+template <class Levels>
+void packed_dot(const Scan& scan) noexcept {
+    const Levels levels(scan.levels);
+    for (std::uint32_t q = 0; q < scan.n_queries; q += queries_per_decode)
+        dot_queries(scan, levels, scan.queries + q, least(queries_per_decode, scan.n_queries - q));
+}
+
+void dot1(const Scan& scan) noexcept {
+    packed_dot<NibbleLevels<1>>(scan);
+}
+void dot2(const Scan& scan) noexcept {
+    packed_dot<NibbleLevels<2>>(scan);
+}
+void dot4(const Scan& scan) noexcept {
+    packed_dot<NibbleLevels<4>>(scan);
+}
+void dot8(const Scan& scan) noexcept {
+    packed_dot<ByteLevels>(scan);
+}
+
+}  // namespace
+}  // namespace fewbits::kernels

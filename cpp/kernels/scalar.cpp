@@ -1,0 +1,41 @@
+// The specification as a table. Built without vectorisation, so that a comparison with it means something.
+#include "kernels/scalar_float.h"
+#include "kernels/scalar_integer.h"
+
+namespace fewbits::kernels {
+namespace {
+
+constexpr Kernels table = {
+    .isa = "scalar",
+    .scan4 = scan4,
+    .scan8 = scan8,
+    .dot1 = dot1,
+    .dot2 = dot2,
+    .dot4 = dot4,
+    .dot8 = dot8,
+    .dot_f32 = dot_f32,
+    .dot_f16 = dot_f16,
+    .l2_f32 = l2_f32,
+    .l2_f16 = l2_f16,
+    .rows_dot_f32 = rows_dot_f32,
+    .rows_dot_f16 = rows_dot_f16,
+    .rows_l2_f32 = rows_l2_f32,
+    .rows_l2_f16 = rows_l2_f16,
+    .rows_dot4 = rows_dot4,
+    .rows_dot8 = rows_dot8,
+    .rows_planes = rows_planes,
+    .tile_dot = tile_dot,
+    .tile_best = tile_best,
+    .hadamard = hadamard,
+    .f32_to_f16 = f32_to_f16,
+    .f16_to_f32 = f16_to_f32,
+    .encode_uniform = encode_uniform,
+    .encode_levels = encode_levels,
+    .extract4 = extract4,
+};
+
+}  // namespace
+
+constinit const Kernels* const scalar_kernels = &table;
+
+}  // namespace fewbits::kernels

@@ -1,0 +1,167 @@
+// The integer scans restated from row-form codes: the oracle that every instruction set, the scalar one too, must
+// match.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "kernel_cases.h"
+
+namespace integer_cases {
+
+using fewbits::kernels::Hit;
+using fewbits::kernels::Kernels;
+using fewbits::kernels::Scan;
+using fewbits::kernels::ScanQuery;
+using kernel_cases::Guarded;
+using kernel_cases::Random;
+
+// A scan by what it means: `dimensions` fields of 8 / 4 / 2 / 1 bits an element, each looked up or multiplied.
+struct Kind {
+    const char* name;
+    void (*Kernels::*kernel)(const Scan&);
+    std::uint32_t element_bits;
+    std::uint32_t dimensions;   // of one element
+    std::uint32_t table_bytes;  // of one element
+    std::uint32_t levels;       // how many the kernel reads
+    bool is_table;
+};
+
+inline constexpr Kind kinds[] = {
+    {"scan4", &Kernels::scan4, 4, 1, 16, 0, true}, {"scan8", &Kernels::scan8, 8, 1, 256, 0, true},
+    {"dot1", &Kernels::dot1, 4, 4, 4, 2, false},   {"dot2", &Kernels::dot2, 4, 2, 2, 4, false},
+    {"dot4", &Kernels::dot4, 4, 1, 1, 16, false},  {"dot8", &Kernels::dot8, 8, 1, 1, 0, false},
+};
+
+enum class Fill { random, zero, largest, smallest };
+
+inline std::int64_t term(const Kind& kind, const std::uint8_t* table, const std::uint8_t* levels, std::size_t s,
+                         int code) {
+    if (kind.is_table) return table[s * kind.table_bytes + static_cast<std::size_t>(code)];
+    const int base = 1 << (kind.element_bits / kind.dimensions);
+    std::int64_t sum = 0;
+    for (std::size_t j = 0; j < kind.dimensions; ++j, code /= base) {
+        const int field = code % base;
+        sum += static_cast<std::int8_t>(table[s * kind.dimensions + j]) * (kind.levels > 0 ? levels[field] : field);
+    }
+    return sum;
+}
+
+// Rows of codes (one byte an element) as a list of blocks.
+inline std::vector<std::uint8_t> pack_blocks(std::uint32_t bits, const std::vector<std::uint8_t>& codes,
+                                             std::uint32_t n, std::uint32_t m) {
+    std::vector<std::uint8_t> out;
+    for (std::uint32_t first = 0; first < n; first += 32) {
+        const std::uint32_t vectors = std::min(32u, n - first);
+        for (std::uint32_t s = 0; s < m; ++s) {
+            for (std::uint32_t v = 0; v < vectors; ++v) {
+                const std::uint8_t code = codes[std::size_t{first + v} * m + s];
+                if (bits == 4 && v % 2 == 1)
+                    out.back() = static_cast<std::uint8_t>(out.back() | code << 4);
+                else
+                    out.push_back(code);
+            }
+        }
+    }
+    return out;
+}
+
+// One list and its queries, every buffer ending at a guard page.
+class List {
+public:
+    List(const Kind& what, std::uint32_t vectors, std::uint32_t elements, std::uint32_t n_queries, Fill fill,
+         std::uint64_t seed)
+        : kind(what), n(vectors), m(elements), random(seed), codes_(std::size_t{n} * m) {
+        for (std::uint8_t& code : codes_) code = fill_byte(fill, kind.element_bits == 8 ? 255 : 15);
+        blocks_ = std::make_unique<Guarded<std::uint8_t>>(pack_blocks(kind.element_bits, codes_, n, m));
+        levels_ = std::make_unique<Guarded<std::uint8_t>>(kind.levels);
+        for (std::uint32_t i = 0; i < kind.levels; ++i) (*levels_)[i] = fill_byte(fill, 127);
+        for (std::uint32_t q = 0; q < n_queries; ++q) {
+            tables_.push_back(std::make_unique<Guarded<std::uint8_t>>(std::size_t{m} * kind.table_bytes));
+            hits_.push_back(std::make_unique<Guarded<Hit>>(n));
+            for (std::size_t i = 0; i < tables_[q]->size(); ++i) (*tables_[q])[i] = table_byte(fill, q);
+            queries.push_back({tables_[q]->data(), 0.37f, -1.5f, 0.25f, -std::numeric_limits<float>::infinity(),
+                               hits_[q]->data(), 0});
+            std::vector<std::int64_t> of_query(n);
+            for (std::uint32_t v = 0; v < n; ++v)
+                for (std::uint32_t s = 0; s < m; ++s)
+                    of_query[v] += term(kind, tables_[q]->data(), levels_->data(), s, codes_[std::size_t{v} * m + s]);
+            sums.push_back(of_query);
+        }
+        scan = {blocks_->data(), n, m, 0, nullptr, nullptr, nullptr, levels_->data(), queries.data(), n_queries};
+    }
+
+    void set_factors(bool with_a, bool with_b) {
+        a_ = std::make_unique<Guarded<float>>(n);
+        b_ = std::make_unique<Guarded<float>>(n);
+        for (std::uint32_t v = 0; v < n; ++v) {
+            (*a_)[v] = random.uniform(-2, 2);
+            (*b_)[v] = random.uniform(-100, 100);
+        }
+        scan.a = with_a ? a_->data() : nullptr;
+        scan.b = with_b ? b_->data() : nullptr;
+    }
+    Guarded<float>& a() { return *a_; }
+    Guarded<float>& b() { return *b_; }
+
+    void set_allow(std::uint32_t first_row) {
+        scan.first_row = first_row;
+        const std::size_t bytes = (std::size_t{first_row} + n + 7) / 8;
+        allow_ = std::make_unique<Guarded<std::uint8_t>>(bytes + 8);
+        for (std::size_t i = 0; i < bytes + 8; ++i) (*allow_)[i] = random.byte();
+        for (std::size_t i = 0; i < std::min<std::size_t>(bytes, 9); ++i) (*allow_)[i] = 0;  // blocks without any
+        scan.allow = allow_->data();
+    }
+
+    float score(const ScanQuery& query, std::uint32_t q, std::uint32_t v) const {
+        float score = static_cast<float>(sums[q][v]) * query.scale;
+        score += query.offset;
+        if (scan.a) score *= scan.a[v];
+        if (scan.b) score += scan.b[v];
+        return score + query.constant;
+    }
+
+    // The hits that query q must get.
+    std::vector<Hit> expected(std::uint32_t q) const {
+        std::vector<Hit> hits;
+        for (std::uint32_t v = 0; v < n; ++v) {
+            const std::size_t row = std::size_t{scan.first_row} + v;
+            const float of_v = score(queries[q], q, v);
+            if (of_v >= queries[q].threshold && (!scan.allow || (scan.allow[row / 8] >> (row % 8) & 1)))
+                hits.push_back({scan.first_row + v, of_v});
+        }
+        return hits;
+    }
+
+    const Kind& kind;
+    std::uint32_t n, m;
+    Random random;
+    std::vector<ScanQuery> queries;
+    std::vector<std::vector<std::int64_t>> sums;
+    Scan scan;
+
+private:
+    std::uint8_t fill_byte(Fill fill, int largest) {
+        if (fill == Fill::random) return static_cast<std::uint8_t>(random.byte() % (largest + 1));
+        return static_cast<std::uint8_t>(fill == Fill::zero ? 0 : largest);
+    }
+    std::uint8_t table_byte(Fill fill, std::uint32_t q) {
+        if (kind.is_table) return fill == Fill::smallest ? std::uint8_t{0} : fill_byte(fill, 255);
+        int value = static_cast<int>(random.below(255)) - 127;
+        if (fill == Fill::zero) value = 0;
+        if (fill == Fill::largest) value = q % 2 == 0 ? 127 : -127;
+        if (fill == Fill::smallest) value = -127;
+        return static_cast<std::uint8_t>(static_cast<std::int8_t>(value));
+    }
+
+    std::vector<std::uint8_t> codes_;
+    std::unique_ptr<Guarded<std::uint8_t>> blocks_, levels_, allow_;
+    std::unique_ptr<Guarded<float>> a_, b_;
+    std::vector<std::unique_ptr<Guarded<std::uint8_t>>> tables_;
+    std::vector<std::unique_ptr<Guarded<Hit>>> hits_;
+};
+
+}  // namespace integer_cases

@@ -1,0 +1,93 @@
+// Which set is active: the best by default, the named one if FEWBITS_ISA names one, an error that lists them otherwise.
+// The choice is made once a process, so the forced cases run this program again.
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+#include "check.h"
+#include "core/error.h"
+#include "kernels/kernels.h"
+
+using namespace fewbits::kernels;
+
+namespace {
+
+struct Outcome {
+    int status;
+    std::string output;
+};
+
+// The test "dispatch: active" in a process with FEWBITS_ISA = isa.
+Outcome run_with(const std::string& isa) {
+    std::array<char, 4096> path{};
+    REQUIRE(readlink("/proc/self/exe", path.data(), path.size() - 1) > 0);
+    const std::string command = "FEWBITS_ISA='" + isa + "' '" + path.data() + "' 'dispatch: active' 2>&1";
+    std::FILE* pipe = popen(command.c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    Outcome outcome{0, ""};
+    for (std::array<char, 256> line{}; std::fgets(line.data(), static_cast<int>(line.size()), pipe);) {
+        outcome.output += line.data();
+    }
+    outcome.status = pclose(pipe);
+    return outcome;
+}
+
+TEST("dispatch: active is the best set, or the one FEWBITS_ISA names, in every thread") {
+    const char* wanted = std::getenv("FEWBITS_ISA");
+    std::vector<const Kernels*> seen(8);
+    {
+        std::vector<std::jthread> threads;
+        for (auto& one : seen) {
+            threads.emplace_back([&one] {
+                try {
+                    one = &active();
+                } catch (const fewbits::Error&) {
+                    one = nullptr;
+                }
+            });
+        }
+    }
+    const Kernels* chosen = &active();
+    for (const Kernels* one : seen) CHECK(one == chosen);
+    if (wanted && *wanted) {
+        CHECK_EQ(std::string(chosen->isa), std::string(wanted));
+    } else {
+        CHECK(chosen == available().items[0]);
+    }
+}
+
+TEST("dispatch: the sets have distinct names and end with the specification") {
+    const Available all = available();
+    REQUIRE(all.count >= 1);
+    CHECK(all.items[all.count - 1] == scalar_kernels);
+    const std::set<std::string> known = {"scalar", "avx2", "avx512", "avx512vnni", "avx512vbmi"};
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < all.count; ++i) {
+        CHECK(known.count(all.items[i]->isa) == 1);
+        names.insert(all.items[i]->isa);
+    }
+    CHECK_EQ(names.size(), all.count);
+#if defined(__x86_64__)
+    CHECK_EQ(names.count("avx2") == 1, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+#endif
+}
+
+TEST("dispatch: FEWBITS_ISA forces each available set") {
+    const Available all = available();
+    for (std::size_t i = 0; i < all.count; ++i) CHECK_EQ(run_with(all.items[i]->isa).status, 0);
+}
+
+TEST("dispatch: an unknown set is an error that lists the available ones") {
+    const Outcome outcome = run_with("sse9");
+    CHECK(outcome.status != 0);
+    CHECK(outcome.output.find("FEWBITS_ISA: got \"sse9\"") != std::string::npos);
+    const Available all = available();
+    for (std::size_t i = 0; i < all.count; ++i) CHECK(outcome.output.find(all.items[i]->isa) != std::string::npos);
+}
+
+}  // namespace
