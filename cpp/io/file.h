@@ -1,0 +1,41 @@
+// One index, one file (docs/format.md). Reading maps the file and trusts nothing; writing is atomic: a temporary file
+// beside the target, fsync, rename, fsync of the folder.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/sections.h"
+
+namespace fewbits {
+
+enum class Verify {
+    trusted,    // header, table, params and every array that search follows or computes with (all but bulk codes and ids)
+    all,        // the checksum of every byte
+};
+
+struct SectionInfo {
+    std::string name;
+    DType dtype;
+    std::uint64_t offset, bytes;
+    std::uint32_t checksum;
+    bool bulk;              // not read at open: codes, rests, rerank rows, ids, factors
+};
+
+struct FileInfo {
+    std::uint32_t major, minor;
+    std::uint64_t bytes;
+    std::vector<SectionInfo> sections;
+    std::map<std::string, std::uint64_t> params;
+};
+
+// mapped: the arrays point into a read-only shared mapping, else into memory read in full.
+Parts read_file(const std::string& path, bool mapped, Verify verify);
+FileInfo inspect_file(const std::string& path);     // header, table and params only
+void verify_file(const std::string& path);          // checksum of every byte; throws Error(corrupt) naming section and offset
+
+// Arrays named "seg*" are bulk unless their name ends in ".lists".
+void write_file(const std::string& path, const Parts& parts);
+
+}  // namespace fewbits

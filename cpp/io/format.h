@@ -1,0 +1,66 @@
+// The bytes of a file that are not an array: header, section table and param records, exactly as docs/format.md has
+// them. What passes `check_header`, `check_table` and `check_params` is safe to follow: every section lies inside the
+// file, at the one place the format allows.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/file.h"
+
+namespace fewbits::io {
+
+inline constexpr std::uint16_t major_version = 1;
+inline constexpr std::uint16_t minor_version = 0;
+inline constexpr std::size_t alignment = 64;
+inline constexpr std::size_t most_records = std::size_t{1} << 20;  // of sections, and of params
+inline constexpr std::size_t longest_name = 31;
+inline constexpr const char* params_name = "params";
+
+struct Header {
+    unsigned char magic[8];
+    std::uint16_t major, minor;
+    std::uint32_t endian;  // 0x01020304 as the writer's CPU stores it
+    std::uint64_t file_bytes;
+    std::uint32_t sections;
+    std::uint32_t table_checksum;
+    unsigned char reserved[28];
+    std::uint32_t checksum;  // of the 60 bytes before it
+};
+static_assert(sizeof(Header) == 64);
+
+struct Entry {
+    char name[longest_name + 1];
+    std::uint32_t dtype;
+    std::uint32_t flags;  // bit 0: bulk
+    std::uint64_t offset;
+    std::uint64_t bytes;
+    std::uint32_t checksum;
+    std::uint32_t reserved;
+};
+static_assert(sizeof(Entry) == 64);
+
+struct Param {
+    char name[longest_name + 1];
+    std::uint64_t value;
+};
+static_assert(sizeof(Param) == 40);
+
+bool is_bulk(const std::string& name);
+bool is_name(const std::string& name);
+std::uint64_t next_offset(std::uint64_t end);  // the first aligned offset from `end` on
+
+// Reading: each throws Error(corrupt), or Error(version), on anything that a writer does not write.
+void check_header(const Header& header, std::uint64_t file_bytes);
+std::vector<SectionInfo> check_table(const Header& header, std::span<const Entry> table);
+std::map<std::string, std::uint64_t> check_params(const SectionInfo& section, std::span<const Param> records);
+[[noreturn]] void fail_section(const SectionInfo& section, const std::string& what);
+
+// Writing. `sections` have their offsets and checksums.
+std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::uint64_t file_bytes);
+std::vector<Param> make_params(const std::map<std::string, std::uint64_t>& params);
+
+}  // namespace fewbits::io

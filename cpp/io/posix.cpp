@@ -1,0 +1,123 @@
+#include "io/posix.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <random>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+
+#include "core/error.h"
+
+namespace fewbits::io {
+namespace {
+
+template <class Call>
+auto retry(Call call) {
+    for (;;) {
+        const auto result = call();
+        if (result >= 0 || errno != EINTR) return result;
+    }
+}
+
+std::string temporary_name(const std::string& stem) {
+    static constexpr std::size_t longest = 200;  // names end at 255 bytes
+    char tail[48];
+    std::random_device random;
+    std::snprintf(tail, sizeof tail, ".%ld.%08x%08x.tmp", static_cast<long>(::getpid()), random(), random());
+    std::string name(1, '.');
+    return name.append(stem, 0, longest).append(tail);
+}
+
+std::shared_ptr<const void> own_mapping(void* start, std::size_t bytes) {
+    return {start, [bytes](void* mapped) { ::munmap(mapped, bytes); }};
+}
+
+}  // namespace
+
+void fail_errno(const std::string& what, int error_number) {
+    throw Error(ErrorKind::io, what + ": " + std::generic_category().message(error_number), error_number);
+}
+
+void fail_errno(const std::string& what) {
+    fail_errno(what, errno);
+}
+
+Descriptor::~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+Descriptor open_folder(const std::string& path) {
+    Descriptor folder(retry([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    if (folder.get() < 0) fail_errno("cannot open folder '" + path + "'");
+    return folder;
+}
+
+Temporary::Temporary(int folder, const std::string& stem) : folder_(folder) {
+    do {
+        name_ = temporary_name(stem);
+        file_ = Descriptor(
+            retry([&] { return ::openat(folder_, name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }));
+    } while (file_.get() < 0 && errno == EEXIST);
+    if (file_.get() < 0) fail_errno("cannot create a temporary file in the folder");
+}
+
+Temporary::~Temporary() {
+    if (!name_.empty()) ::unlinkat(folder_, name_.c_str(), 0);
+}
+
+void Temporary::rename_to(const std::string& name) {
+    if (::renameat(folder_, name_.c_str(), folder_, name.c_str()) != 0) fail_errno("cannot rename the temporary file");
+    name_.clear();
+}
+
+void write_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const ssize_t done =
+            retry([&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+        if (done < 0) fail_errno("cannot write at offset " + std::to_string(offset));
+        if (done == 0) fail_errno("cannot write at offset " + std::to_string(offset), EIO);
+        bytes = bytes.subspan(static_cast<std::size_t>(done));
+        offset += static_cast<std::uint64_t>(done);
+    }
+}
+
+void read_all(int fd, std::span<std::byte> buffer, std::uint64_t offset) {
+    while (!buffer.empty()) {
+        const ssize_t done =
+            retry([&] { return ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(offset)); });
+        if (done < 0) fail_errno("cannot read at offset " + std::to_string(offset));
+        if (done == 0) throw Error(ErrorKind::corrupt, "the file ends at offset " + std::to_string(offset));
+        buffer = buffer.subspan(static_cast<std::size_t>(done));
+        offset += static_cast<std::uint64_t>(done);
+    }
+}
+
+void sync_file(int fd) {
+    if (retry([&] { return ::fsync(fd); }) != 0) fail_errno("cannot fsync");
+}
+
+void sync_folder(int fd) {
+    // EINVAL: a file system that keeps nothing of a folder to be synced.
+    if (retry([&] { return ::fsync(fd); }) != 0 && errno != EINVAL) fail_errno("cannot fsync the folder");
+}
+
+std::shared_ptr<const void> map_file(int fd, std::size_t bytes) {
+    void* start = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
+    if (start == MAP_FAILED) fail_errno("cannot map");
+    return own_mapping(start, bytes);
+}
+
+std::shared_ptr<const void> load_file(int fd, std::size_t bytes) {
+    void* start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED) fail_errno("cannot get " + std::to_string(bytes) + " bytes of memory");
+    std::shared_ptr<const void> memory = own_mapping(start, bytes);
+    read_all(fd, {static_cast<std::byte*>(start), bytes}, 0);
+    ::mprotect(start, bytes, PROT_READ);
+    return memory;
+}
+
+}  // namespace fewbits::io

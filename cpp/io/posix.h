@@ -1,0 +1,62 @@
+// The operating system's files with errors as exceptions (Error(io) with errno) and no leaks. Every call retries EINTR
+// and short transfers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace fewbits::io {
+
+[[noreturn]] void fail_errno(const std::string& what);  // from errno
+[[noreturn]] void fail_errno(const std::string& what, int error_number);
+
+class Descriptor {
+public:
+    explicit Descriptor(int fd = -1) noexcept : fd_(fd) {}
+    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~Descriptor();
+    int get() const noexcept { return fd_; }
+
+private:
+    int fd_;
+};
+
+Descriptor open_folder(const std::string& path);
+
+// A new, empty file `.<stem>.<pid>.<random>.tmp` in a folder, with the permissions the umask says; it loses its name
+// with this object unless `rename_to` gave it another.
+class Temporary {
+public:
+    Temporary(int folder, const std::string& stem);
+    Temporary(const Temporary&) = delete;
+    Temporary& operator=(const Temporary&) = delete;
+    ~Temporary();
+    int get() const noexcept { return file_.get(); }
+    void rename_to(const std::string& name);  // replaces what has that name, atomically
+    Descriptor take() noexcept { return std::move(file_); }
+
+private:
+    int folder_;
+    std::string name_;  // empty once renamed
+    Descriptor file_;
+};
+
+void write_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset);
+// Throws Error(corrupt) where the file ends before the buffer is full.
+void read_all(int fd, std::span<std::byte> buffer, std::uint64_t offset);
+void sync_file(int fd);
+void sync_folder(int fd);
+
+// A read-only shared mapping of a file's first `bytes` (> 0), and the same bytes as a copy in memory, page aligned.
+std::shared_ptr<const void> map_file(int fd, std::size_t bytes);
+std::shared_ptr<const void> load_file(int fd, std::size_t bytes);
+
+}  // namespace fewbits::io

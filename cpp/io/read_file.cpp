@@ -1,0 +1,168 @@
+// Reading a file that may be anything. All checks read through the descriptor (or the copy in memory), never through
+// the mapping: a failing disk is then an exception and not a signal, and opening touches only what it checks.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "core/parallel.h"
+#include "io/crc32.h"
+#include "io/file.h"
+#include "io/format.h"
+#include "io/posix.h"
+
+namespace fewbits {
+namespace {
+
+using namespace io;
+
+constexpr std::uint64_t piece_bytes = std::uint64_t{1} << 20;
+
+class Source {
+public:
+    explicit Source(const std::string& path) {
+        if (path.find('\0') != std::string::npos) fail("path contains a zero byte");
+        // O_NONBLOCK: opening a FIFO must not wait for its other end.
+        file_ = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+        struct stat status{};
+        if (file_.get() < 0 || ::fstat(file_.get(), &status) != 0) fail_errno("cannot open");
+        if (S_ISDIR(status.st_mode)) fail_errno("cannot open", EISDIR);
+        if (!S_ISREG(status.st_mode)) fail_errno("not a regular file", EINVAL);
+        bytes_ = static_cast<std::uint64_t>(status.st_size);
+    }
+
+    std::uint64_t bytes() const { return bytes_; }
+    void load() { memory_ = load_file(file_.get(), bytes_); }
+    std::shared_ptr<const void> share() const { return memory_ ? memory_ : map_file(file_.get(), bytes_); }
+
+    void read(std::uint64_t offset, std::span<std::byte> buffer) const {
+        if (buffer.empty()) return;
+        if (memory_)
+            std::memcpy(buffer.data(), static_cast<const std::byte*>(memory_.get()) + offset, buffer.size());
+        else
+            read_all(file_.get(), buffer, offset);
+    }
+
+    template <class T>
+    std::vector<T> records(std::uint64_t offset, std::size_t count) const {
+        std::vector<T> found(count);
+        read(offset, std::as_writable_bytes(std::span(found)));
+        return found;
+    }
+
+private:
+    Descriptor file_;
+    std::uint64_t bytes_ = 0;
+    std::shared_ptr<const void> memory_;
+};
+
+Header read_header(const Source& source) {
+    if (source.bytes() < sizeof(Header))
+        throw Error(ErrorKind::corrupt, "the file has " + std::to_string(source.bytes()) + " bytes, a header has "
+                                            + std::to_string(sizeof(Header)));
+    const Header header = source.records<Header>(0, 1)[0];
+    check_header(header, source.bytes());
+    return header;
+}
+
+FileInfo read_info(const Source& source) {
+    const Header header = read_header(source);
+    FileInfo info{header.major,
+                  header.minor,
+                  source.bytes(),
+                  check_table(header, source.records<Entry>(sizeof(Header), header.sections)),
+                  {}};
+    const auto found = std::find_if(info.sections.begin(), info.sections.end(),
+                                    [](const SectionInfo& section) { return section.name == params_name; });
+    if (found == info.sections.end()) throw Error(ErrorKind::corrupt, "section 'params' is missing");
+    if (found->dtype != DType::u8 || found->bytes % sizeof(Param) != 0 || found->bytes / sizeof(Param) > most_records)
+        fail_section(*found, std::to_string(found->bytes) + " bytes are no param records");
+    info.params = check_params(*found, source.records<Param>(found->offset, found->bytes / sizeof(Param)));
+    return info;
+}
+
+void check_padding(const Source& source, const SectionInfo& section) {
+    const std::uint64_t end = section.offset + section.bytes;
+    std::vector<std::byte> padding(std::min(next_offset(end), source.bytes()) - end);
+    source.read(end, padding);
+    if (std::any_of(padding.begin(), padding.end(), [](std::byte b) { return b != std::byte{0}; }))
+        fail_section(section, "padding after it is not zero");
+}
+
+// Checksums and paddings of the sections, by pieces in parallel.
+void check_sections(const Source& source, const std::vector<SectionInfo>& sections) {
+    struct Piece {
+        std::uint64_t offset, bytes;
+        std::uint32_t checksum;
+    };
+    std::vector<Piece> pieces;
+    for (const SectionInfo& section : sections)
+        for (std::uint64_t done = 0; done < section.bytes; done += piece_bytes)
+            pieces.push_back({section.offset + done, std::min(piece_bytes, section.bytes - done), 0});
+
+    const unsigned threads = pieces.size() < 8 ? 1 : resolve_threads(0);
+    std::vector<std::vector<std::byte>> buffers(threads);
+    parallel_for(pieces.size(), threads, [&](std::size_t task, unsigned worker) {
+        Piece& piece = pieces[task];
+        if (buffers[worker].size() < piece.bytes) buffers[worker].resize(piece.bytes);
+        const std::span<std::byte> buffer(buffers[worker].data(), piece.bytes);
+        source.read(piece.offset, buffer);
+        piece.checksum = crc32(buffer);
+    });
+
+    auto piece = pieces.begin();
+    for (const SectionInfo& section : sections) {
+        std::uint32_t checksum = 0;
+        for (std::uint64_t done = 0; done < section.bytes; done += piece->bytes, ++piece)
+            checksum = crc32_combine(checksum, piece->checksum, piece->bytes);
+        if (checksum != section.checksum) fail_section(section, "checksum mismatch");
+        check_padding(source, section);
+    }
+}
+
+Parts read_parts(Source& source, bool mapped, Verify verify) {
+    if (!mapped) {
+        read_header(source);  // a file of the wrong length is refused before memory is spent on it
+        source.load();
+    }
+    FileInfo info = read_info(source);
+    std::vector<SectionInfo> checked = info.sections;
+    if (verify == Verify::trusted) std::erase_if(checked, [](const SectionInfo& section) { return section.bulk; });
+    check_sections(source, checked);
+
+    const std::shared_ptr<const void> owner = source.share();
+    const std::byte* start = static_cast<const std::byte*>(owner.get());
+    Parts parts{std::move(info.params), {}};
+    for (const SectionInfo& section : info.sections)
+        if (section.name != params_name)
+            parts.arrays[section.name] = {section.dtype, {start + section.offset, section.bytes}, owner};
+    return parts;
+}
+
+// Runs `work` on the opened file; every error says which file it is about.
+template <class Work>
+auto with_file(const std::string& path, Work work) {
+    try {
+        Source source(path);
+        return work(source);
+    } catch (const Error& error) {
+        throw Error(error.kind(), path + ": " + error.what(), error.error_number());
+    }
+}
+
+}  // namespace
+
+Parts read_file(const std::string& path, bool mapped, Verify verify) {
+    return with_file(path, [&](Source& source) { return read_parts(source, mapped, verify); });
+}
+
+FileInfo inspect_file(const std::string& path) {
+    return with_file(path, [](Source& source) { return read_info(source); });
+}
+
+void verify_file(const std::string& path) {
+    with_file(path, [](Source& source) { check_sections(source, read_info(source).sections); });
+}
+
+}  // namespace fewbits

@@ -1,0 +1,190 @@
+// Writing is all or nothing: after any failure, and after a kill at any named point, the path holds the whole old file
+// or the whole new one, and only a kill may leave a temporary file behind.
+#include <cerrno>
+#include <csignal>
+#include <set>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include "io/test_point.h"
+#include "io_fixture.h"
+
+namespace {
+
+using namespace io_fixture;
+
+Parts large_parts(std::uint8_t value, std::size_t bytes = 3'000'000) {
+    Parts parts;
+    parts.arrays["seg0.codes"] = make_array(DType::u8, std::vector<std::uint8_t>(bytes, value));
+    return parts;
+}
+
+const char* stop_at = nullptr;
+int chunks = 0;
+
+class Stopping {
+public:
+    Stopping(const char* name, io::TestPoint stop) {
+        stop_at = name;
+        chunks = 0;
+        io::on_test_point = stop;
+    }
+    ~Stopping() { io::on_test_point = nullptr; }
+};
+
+constexpr const char* points[] = {"created", "chunk", "written", "synced", "renamed"};
+
+TEST("write: killed at every point, the old file or the new one is there") {
+    const Folder folder;
+    for (const char* point : points) {
+        write_file(folder.file("a"), large_parts(1));
+        const pid_t child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            const Stopping stopping(point, [](const char* name) {
+                if (std::strcmp(name, stop_at) == 0 && (std::strcmp(name, "chunk") != 0 || ++chunks == 2))
+                    ::raise(SIGKILL);
+            });
+            write_file(folder.file("a"), large_parts(2));
+            ::_exit(0);
+        }
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        verify_file(folder.file("a"));
+        const bool renamed = std::strcmp(point, "renamed") == 0;
+        CHECK(same(read_file(folder.file("a"), true, Verify::all), large_parts(renamed ? 2 : 1)));
+    }
+}
+
+TEST("write: an exception at any point before the rename leaves nothing behind") {
+    const Folder folder;
+    write_file(folder.file("a"), large_parts(1));
+    for (const char* point : points) {
+        if (std::strcmp(point, "renamed") == 0) continue;
+        const Stopping stopping(point, [](const char* name) {
+            if (std::strcmp(name, stop_at) == 0) throw Error(ErrorKind::io, "stopped", EIO);
+        });
+        CHECK_THROWS(write_file(folder.file("a"), large_parts(2)), "stopped");
+        CHECK(same(read_file(folder.file("a"), true, Verify::all), large_parts(1)));
+        CHECK_EQ(folder.entries(), 1u);
+    }
+}
+
+TEST("write: no room") {
+    const Folder folder;
+    write_file(folder.file("a"), large_parts(1));
+    ::rlimit old_limit{};
+    ::getrlimit(RLIMIT_FSIZE, &old_limit);
+    const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+    const ::rlimit limit{1'000'000, old_limit.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const int error = errno_of(folder.file("a"), large_parts(2));
+    ::setrlimit(RLIMIT_FSIZE, &old_limit);
+    std::signal(SIGXFSZ, old_handler);
+    CHECK_EQ(error, EFBIG);
+    CHECK(same(read_file(folder.file("a"), true, Verify::all), large_parts(1)));
+    CHECK_EQ(folder.entries(), 1u);
+}
+
+TEST("write: targets and folders that cannot be written") {
+    const Folder folder;
+    fs::create_directory(folder.file("folder"));
+    dump(folder.file("plain"), {1, 2, 3});
+    REQUIRE(::mkfifo(folder.file("fifo").c_str(), 0600) == 0);
+    const std::size_t entries = folder.entries();
+    CHECK_EQ(errno_of(folder.file("folder"), small_parts()), EISDIR);
+    CHECK_EQ(errno_of(folder.file("folder") + "/", small_parts()), EISDIR);
+    CHECK_EQ(errno_of(folder.file("absent/a"), small_parts()), ENOENT);
+    CHECK_EQ(errno_of(folder.file("plain/a"), small_parts()), ENOTDIR);
+    CHECK_EQ(errno_of(folder.file("fifo"), small_parts()), EINVAL);
+    CHECK_EQ(errno_of("/dev/null", small_parts()), EINVAL);
+    CHECK_EQ(errno_of("", small_parts()), ENOENT);
+    CHECK_EQ(errno_of(folder.file(std::string(256, 'x')), small_parts()), ENAMETOOLONG);
+    CHECK_THROWS(write_file(folder.file("absent/a"), small_parts()), "absent");
+    CHECK_EQ(folder.entries(), entries);
+    CHECK_EQ(errno_of(folder.file(std::string(255, 'x')), small_parts()), 0);
+    if (::geteuid() == 0) return;  // root may write anywhere
+    fs::permissions(folder.path(), fs::perms::owner_read | fs::perms::owner_exec);
+    CHECK_EQ(errno_of(folder.file("a"), small_parts()), EACCES);
+}
+
+TEST("write: a folder that nobody may write, as another user") {
+    if (::geteuid() != 0) return;  // as an ordinary user, the test above is this test
+    const Folder folder;
+    fs::permissions(folder.path(), fs::perms::owner_all | fs::perms::others_read | fs::perms::others_exec);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        if (::setuid(65534) != 0) ::_exit(100);
+        const int error = errno_of(folder.file("a"), small_parts());
+        ::_exit(error == EACCES ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK_EQ(folder.entries(), 0u);
+}
+
+TEST("write: permissions are the umask's, or the replaced file's") {
+    const Folder folder;
+    const auto mode = [&] {
+        struct stat status{};
+        ::stat(folder.file("a").c_str(), &status);
+        return status.st_mode & 07777;
+    };
+    const mode_t mask = ::umask(027);
+    write_file(folder.file("a"), small_parts());
+    ::umask(mask);
+    CHECK_EQ(mode(), 0640u);
+    REQUIRE(::chmod(folder.file("a").c_str(), 0604) == 0);
+    write_file(folder.file("a"), large_parts(1));
+    CHECK_EQ(mode(), 0604u);
+}
+
+TEST("write: a relative path and a name that is no text") {
+    const Folder folder;
+    const fs::path before = fs::current_path();
+    fs::current_path(folder.path());
+    write_file("here", small_parts());
+    write_file("\xFF\xFE name", small_parts());
+    fs::current_path(before);
+    verify_file(folder.file("here"));
+    verify_file(folder.file("\xFF\xFE name"));
+    CHECK_EQ(folder.entries(), 2u);
+}
+
+TEST("write: two threads to one path, one of them wins") {
+    const Folder folder;
+    for (int round = 0; round < 20; ++round) {
+        std::thread other([&] { write_file(folder.file("a"), large_parts(2, 300'000)); });
+        write_file(folder.file("a"), large_parts(1, 200'000));
+        other.join();
+        const Parts read = read_file(folder.file("a"), true, Verify::all);
+        CHECK(same(read, large_parts(1, 200'000)) || same(read, large_parts(2, 300'000)));
+        CHECK_EQ(folder.entries(), 1u);
+    }
+}
+
+TEST("write: readers never see a mixture") {
+    const Folder folder;
+    write_file(folder.file("a"), large_parts(1, 200'000));
+    std::atomic<bool> done = false;
+    std::thread writer([&] {
+        for (int round = 0; round < 40; ++round)
+            write_file(folder.file("a"), large_parts(static_cast<std::uint8_t>(round % 2 + 1), 200'000));
+        done = true;
+    });
+    std::size_t reads = 0, wrong = 0;
+    do {
+        const Parts read = read_file(folder.file("a"), reads % 2 == 0, Verify::all);
+        wrong += !same(read, large_parts(1, 200'000)) && !same(read, large_parts(2, 200'000));
+        ++reads;
+    } while (!done);
+    writer.join();
+    CHECK_EQ(wrong, 0u);
+}
+
+}  // namespace
