@@ -1,0 +1,32 @@
+#include "codec/codec.h"
+
+#include "codec/common.h"
+#include "codec/float.h"
+#include "codec/pq.h"
+#include "codec/scalar.h"
+#include "codec/staged.h"
+
+namespace fewbits {
+
+// Scores of codecs that are not staged are final.
+void Codec::refine(const kernels::Scan&, const RowCodes&, const std::uint8_t*, kernels::ScanQuery&, std::size_t) const {
+}
+
+std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric,
+                                        bool residual) {
+    require(dim >= 1 && dim <= 65535, "codec: the dimension must be in 1..65535");
+    require(metric != Metric::cosine, "codec: the metric must be l2 or ip (cosine is ip of normalised rows)");
+    enum Kind : std::uint64_t { floats = 1, scalar = 2, pq = 3 };
+    switch (parts.param(prefix + ".kind", floats, pq)) {
+        case floats:
+            return std::make_shared<codec::FloatCodec>(parts, prefix, dim, metric, residual);
+        case scalar:
+            if (codec::is_staged(parts, prefix))
+                return std::make_shared<codec::StagedCodec>(parts, prefix, dim, metric, residual);
+            return std::make_shared<codec::ScalarCodec>(parts, prefix, dim, metric, residual);
+        default:
+            return std::make_shared<codec::PqCodec>(parts, prefix, dim, metric, residual);
+    }
+}
+
+}  // namespace fewbits

@@ -1,0 +1,86 @@
+// What a vector is in memory and how a query scores it. A codec is immutable once made; everything it needs at search
+// comes from the arrays it was made from, which is also how it is stored (io/sections.h), so there is one constructor.
+//
+// x^ = origin + decode(code): `origin` is the centroid of the vector's list when the index codes residuals, else zero.
+// Similarities (larger is better): ip <q, x^>; l2 -|q - x^|^2.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/matrix.h"
+#include "core/metric.h"
+#include "io/sections.h"
+#include "kernels/kernels.h"
+
+namespace fewbits {
+
+struct CodeLayout {
+    std::uint32_t element_bits = 8;     // of the part that blocks hold: 4, 8, 16 or 32
+    std::uint32_t elements = 0;         // runs a block
+    std::uint32_t rest_bytes = 0;       // staged codecs: bytes a row outside the blocks
+    bool has_a = false;                 // per-vector factors, see kernels.h
+    bool has_b = false;
+
+    std::size_t block_part_bytes() const { return (std::size_t{elements} * element_bits + 7) / 8; }
+    std::size_t row_bytes() const { return block_part_bytes() + rest_bytes; }
+    std::size_t factor_bytes() const { return (has_a ? 4u : 0u) + (has_b ? 4u : 0u); }
+};
+
+// A query's side of a scan: see ScanQuery. Staged codecs score optimistically first: `offset` then carries a margin.
+struct QueryTerms {
+    float scale = 1;
+    float offset = 0;
+    float constant = 0;
+};
+
+// Row-form codes and factors, indexed by row number.
+struct RowCodes {
+    const std::uint8_t* base = nullptr;
+    std::size_t stride = 0;
+    const float* a = nullptr;
+    const float* b = nullptr;
+};
+
+class Codec {
+public:
+    virtual ~Codec() = default;
+    virtual std::uint32_t dim() const = 0;
+    virtual CodeLayout layout() const = 0;
+
+    // x: the vectors themselves (origin not yet subtracted); origin: n x dim or null. rows: n x row_bytes (block part
+    // first, packed low first; then the rest). Factors that the layout lacks are null. Deterministic: the same bytes for any thread count, block size and instruction set.
+    virtual void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const = 0;
+    // Without the origin. `a` may be null where the layout has none.
+    virtual void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const = 0;
+
+    // Scan: the kernel, and its tables for one query.
+    virtual void (*scan_kernel() const)(const kernels::Scan&) = 0;
+    virtual const std::uint8_t* levels() const { return nullptr; }
+    virtual std::size_t table_bytes() const = 0;
+    virtual QueryTerms prepare(const float* query, std::uint8_t* table) const = 0;
+
+    // Rows: what rerank scores, exact in the codec's values (float tables or 12-bit queries, never 8-bit tables).
+    virtual std::size_t row_query_bytes() const = 0;
+    virtual void prepare_rows(const float* query, std::uint8_t* row_query) const = 0;
+    // scores[i] of row rows[i]; `codes` holds whole rows (row_bytes each, stride apart).
+    virtual void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
+                            std::size_t n, float* scores) const = 0;
+
+    // Staged codecs: replaces the optimistic scores of the hits query.hits[first..count) by final ones, in order, and drops
+    // hits below the threshold. The rest of the scan's vector v lies at rest.base + v * rest.stride, v = hit.row -
+    // scan.first_row. A final score is never above the optimistic one, so that which vectors survive can not depend on the
+    // order in which thresholds rose.
+    virtual void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
+                        kernels::ScanQuery& query, std::size_t first) const;
+};
+
+// kind, bits, ... are read from params "<prefix>.kind" etc., arrays from "<prefix>.codebook" etc.; every value and length is
+// checked (the arguments may come from a hostile file). metric is l2 or ip.
+std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric,
+                                        bool residual);
+
+}  // namespace fewbits

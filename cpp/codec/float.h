@@ -1,0 +1,38 @@
+// Codes that are the vectors themselves, in float32 or float16: exact search, and the finest rerank.
+#pragma once
+
+#include "codec/codec.h"
+
+namespace fewbits::codec {
+
+class FloatCodec final : public Codec {
+public:
+    FloatCodec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric, bool residual);
+
+    std::uint32_t dim() const override { return dim_; }
+    CodeLayout layout() const override;
+    void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const override;
+    void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override;
+
+    void (*scan_kernel() const)(const kernels::Scan&) override;
+    std::size_t table_bytes() const override { return std::size_t{dim_} * sizeof(float); }
+    QueryTerms prepare(const float* query, std::uint8_t* table) const override;
+
+    std::size_t row_query_bytes() const override { return (std::size_t{dim_} + 1) * sizeof(float); }
+    void prepare_rows(const float* query, std::uint8_t* row_query) const override;
+    void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
+                    float* scores) const override;
+
+private:
+    bool half() const { return bits_ == 16; }
+    std::size_t row_bytes() const { return std::size_t{dim_} * bits_ / 8; }
+    QueryTerms write_query(const float* query, float* out) const;
+
+    std::uint32_t dim_;
+    std::uint32_t bits_;
+    // l2 as differences, where x^ is the code; over residuals it is 2 <q, x^> - |x^|^2 - |q|^2, and |x^|^2 a factor.
+    bool differences_;
+    bool norms_;
+};
+
+}  // namespace fewbits::codec

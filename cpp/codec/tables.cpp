@@ -1,0 +1,23 @@
+#include "codec/tables.h"
+
+#include "codec/common.h"
+
+namespace fewbits::codec {
+
+QueryTerms quantize_tables(float* tables, std::size_t m, std::size_t k, std::uint8_t* out) {
+    float widest = 0;
+    double lowest = 0;
+    for (std::size_t s = 0; s < m; ++s) {
+        float* table = tables + s * k;
+        const Range range = range_of(table, k);
+        widest = std::max(widest, range.high - range.low);
+        lowest += range.low;
+        for (std::size_t i = 0; i < k; ++i) table[i] -= range.low;
+    }
+    constexpr float largest = 255;
+    const bool constant = !(widest >= largest * std::numeric_limits<float>::min());
+    kernels::active().encode_uniform(tables, m * k, constant ? 0.0f : largest / widest, 0, largest, out);
+    return {constant ? 1.0f : widest / largest, static_cast<float>(lowest), 0};
+}
+
+}  // namespace fewbits::codec

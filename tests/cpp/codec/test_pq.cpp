@@ -1,0 +1,152 @@
+// Product quantization: nearest codewords, uneven subspaces, anisotropic encoding, training.
+#include "codec_fixture.h"
+
+namespace {
+
+using namespace fixture;
+
+std::vector<float> codebook_of(const Parts& parts, const std::string& name = "codec.codebook") {
+    const std::size_t count = parts.count<float>(name);
+    const auto values = parts.array<float>(name, count);
+    return {values.begin(), values.end()};
+}
+
+std::uint32_t code_at(const std::uint8_t* row, std::uint32_t s, std::uint32_t bits) {
+    return bits == 8 ? row[s] : (row[s / 2] >> (4 * (s % 2))) & 15u;
+}
+
+TEST("pq: a vector of codewords decodes to itself, and codes are the nearest codewords") {
+    for (const std::uint32_t dim : odd_dims) {
+        for (const std::uint32_t bits : {4u, 8u}) {
+            for (const std::uint32_t m : {1u, (dim + 1) / 2, dim}) {
+                const Parts parts = pq_parts(bits, m, dim);
+                const std::vector<float> book = codebook_of(parts);
+                const std::size_t k = std::size_t{1} << bits, width = pq_width(m, dim), n = 40;
+                std::vector<float> words(n * dim);
+                for (std::size_t i = 0; i < n; ++i)
+                    for (std::uint32_t s = 0; s < m; ++s)
+                        for (std::uint32_t j = pq_begin(s, m, dim); j < pq_begin(s + 1, m, dim); ++j)
+                            words[i * dim + j] = book[(s * k + (i * 5 + s) % k) * width + j - pq_begin(s, m, dim)];
+                const auto codec = make_codec(parts, "codec", dim, Metric::l2, false);
+                const Coded exact(*codec, words, {});
+                // Up to codewords that rounding can not tell apart.
+                for (std::size_t i = 0; i < words.size(); ++i) CHECK(std::fabs(exact.decoded[i] - words[i]) < 2e-3f);
+
+                const Coded coded(*codec, normal(n * dim, 21), {});
+                for (std::size_t i = 0; i < n; ++i) {
+                    for (std::uint32_t s = 0; s < m; ++s) {
+                        const std::uint32_t begin = pq_begin(s, m, dim), end = pq_begin(s + 1, m, dim);
+                        const auto distance = [&](std::size_t code) {
+                            double sum = 0;
+                            for (std::uint32_t j = begin; j < end; ++j) {
+                                const double r =
+                                    double{coded.x[i * dim + j]} - double{book[(s * k + code) * width + j - begin]};
+                                sum += r * r;
+                            }
+                            return sum;
+                        };
+                        double least = INFINITY;
+                        for (std::size_t code = 0; code < k; ++code) least = std::min(least, distance(code));
+                        const std::uint32_t chosen = code_at(&coded.rows[i * coded.layout.row_bytes()], s, bits);
+                        CHECK(distance(chosen) <= least + 1e-5);
+                    }
+                }
+            }
+        }
+    }
+}
+
+double anisotropic_loss(const Coded& coded, std::size_t i, double eta) {
+    const std::size_t d = coded.codec.dim();
+    double squares = 0, along = 0;
+    const float* x = coded.x.data() + i * d;
+    for (std::size_t j = 0; j < d; ++j) {
+        const double r = double{x[j]} - double{coded.decoded[i * d + j]};
+        squares += r * r;
+        along += r * double{x[j]};
+    }
+    return squares + (eta - 1) * along * along / inner(x, x, d);
+}
+
+TEST("pq: anisotropic encoding lowers its loss, and is plain encoding for eta 1") {
+    constexpr std::uint32_t dim = 20;
+    constexpr std::size_t n = 200;
+    for (const std::uint32_t bits : {4u, 8u}) {
+        for (const std::uint32_t m : {1u, 7u, 10u}) {
+            for (const bool residual : {false, true}) {
+                const std::vector<float> x = normal(n * dim, 31);
+                const std::vector<float> origin = residual ? normal(n * dim, 32) : std::vector<float>{};
+                Parts parts = pq_parts(bits, m, dim);
+                const auto plain_codec = make_codec(parts, "codec", dim, Metric::ip, residual);
+                const Coded plain(*plain_codec, x, origin);
+                set_array(parts, "codec.eta", std::vector<float>{1.0f});
+                CHECK(Coded(*make_codec(parts, "codec", dim, Metric::ip, residual), x, origin).rows == plain.rows);
+                set_array(parts, "codec.eta", std::vector<float>{4.0f});
+                const auto codec = make_codec(parts, "codec", dim, Metric::ip, residual);
+                const Coded coded(*codec, x, origin);
+                double before = 0, after = 0;
+                for (std::size_t i = 0; i < n; ++i) {
+                    const double was = anisotropic_loss(plain, i, 4), is = anisotropic_loss(coded, i, 4);
+                    CHECK(is <= was * (1 + 1e-5) + 1e-5);
+                    before += was;
+                    after += is;
+                }
+                CHECK(after < before);
+            }
+        }
+    }
+    // No direction, no preference.
+    Parts parts = pq_parts(4, 5, dim);
+    const auto plain_codec = make_codec(parts, "codec", dim, Metric::ip, false);
+    set_array(parts, "codec.eta", std::vector<float>{4.0f});
+    const auto codec = make_codec(parts, "codec", dim, Metric::ip, false);
+    const std::vector<float> zero(dim, 0.0f);
+    CHECK(Coded(*codec, zero, {}).rows == Coded(*plain_codec, zero, {}).rows);
+}
+
+TEST("pq: the scoring codebook scores and decodes, the other encodes") {
+    const Parts both = pq_parts(4, 5, 13, true), one = pq_parts(4, 5, 13);
+    const auto trained = make_codec(both, "codec", 13, Metric::ip, false);
+    const auto plain = make_codec(one, "codec", 13, Metric::ip, false);
+    const std::vector<float> x = normal(50 * 13, 41);
+    const Coded a(*trained, x, {}), b(*plain, x, {});
+    CHECK(a.rows == b.rows);
+    CHECK(a.decoded != b.decoded);
+}
+
+double squared_error(const Parts& parts, const std::vector<float>& x, std::uint32_t dim) {
+    const auto codec = make_codec(parts, "codec", dim, Metric::l2, false);
+    const Coded coded(*codec, x, {});
+    double sum = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) sum += std::pow(double{x[i]} - double{coded.decoded[i]}, 2);
+    return sum / static_cast<double>(coded.n);
+}
+
+TEST("pq_train: any thread count the same codebook, more iterations no worse, padding zero") {
+    constexpr std::uint32_t dim = 13, m = 5;
+    const std::vector<float> x = normal(2000 * dim, 51);
+    const MatrixView view{x.data(), 2000, dim};
+    const std::vector<float> book = pq_train(view, m, 4, 10, 1, 1, nullptr);
+    CHECK(book == pq_train(view, m, 4, 10, 1, 3, nullptr));
+    Parts parts = pq_parts(4, m, dim);
+    const double random = squared_error(parts, x, dim);
+    set_array(parts, "codec.codebook", book);
+    const double trained = squared_error(parts, x, dim);
+    CHECK(trained < 0.8 * random);
+    set_array(parts, "codec.codebook", pq_train(view, m, 4, 10, 2, 1, book.data()));
+    CHECK(squared_error(parts, x, dim) <= trained * (1 + 1e-6));
+    const std::size_t width = pq_width(m, dim);
+    for (std::uint32_t s = 0; s < m; ++s)
+        for (std::size_t code = 0; code < 16; ++code)
+            for (std::size_t j = pq_begin(s + 1, m, dim) - pq_begin(s, m, dim); j < width; ++j)
+                CHECK_EQ(book[(s * 16 + code) * width + j], 0.0f);
+    // Fewer points than codewords are coded exactly.
+    Parts few = pq_parts(8, m, dim);
+    const std::vector<float> some(x.begin(), x.begin() + 100 * dim);
+    set_array(few, "codec.codebook", pq_train({some.data(), 100, dim}, m, 8, 10, 1, 1, nullptr));
+    CHECK(squared_error(few, some, dim) < 1e-10);
+    CHECK_THROWS(pq_train(view, 14, 4, 10, 1, 1, nullptr), "m: got 14, expected 1..13");
+    CHECK_THROWS(pq_train(view, 5, 5, 10, 1, 1, nullptr), "bits: got 5");
+}
+
+}  // namespace

@@ -1,0 +1,141 @@
+// For every codec, metric and residual: what a scan and what rows score is the similarity of the decoded vectors,
+// within the error that the query's quantisation allows.
+#include "codec_fixture.h"
+
+namespace {
+
+using namespace fixture;
+
+constexpr std::size_t n = 75;  // two full blocks and a short one
+
+template <class Body>
+void each(const Body& body) {
+    for (const Case& one : cases()) {
+        for (const Metric metric : {Metric::l2, Metric::ip}) {
+            for (const bool residual : {false, true}) {
+                const auto codec = make_codec(one.parts, "codec", one.dim, metric, residual);
+                std::vector<float> origin;
+                if (residual) origin = normal(n * one.dim, 2);
+                body(one, Coded(*codec, normal(n * one.dim, 1), origin), metric);
+            }
+        }
+    }
+}
+
+// Half a step of the query's integers in each dimension, times the largest level and the vector's factor.
+double scalar_bound(const Coded& coded, std::size_t i, const float* query, Metric metric, int limit) {
+    const std::vector<float> mean = normal(coded.codec.dim(), 71);
+    double largest = 0;
+    for (std::uint32_t j = 0; j < coded.codec.dim(); ++j) {
+        const float step = 0.5f + 0.1f * static_cast<float>(j % 7);
+        const float q = metric == Metric::l2 && coded.origin.empty() ? query[j] - mean[j] : query[j];
+        largest = std::max(largest, double{std::fabs(q * step)} * (metric == Metric::l2 ? 2 : 1));
+    }
+    return largest / limit / 2 * 127.5 * double{coded.a[i]} * coded.codec.dim();
+}
+
+bool is_scalar(const Case& one) {
+    return one.relative == 0;
+}
+
+TEST("codec: rows score the decoded vectors") {
+    each([](const Case& one, const Coded& coded, Metric metric) {
+        const std::vector<float> query = normal(one.dim, 3);
+        const std::vector<float> scores = coded.by_rows(query.data());
+        for (std::size_t i = 0; i < coded.n; ++i) {
+            const double error = std::fabs(double{scores[i]} - expected_score(coded, i, query.data(), metric));
+            const double bound = is_scalar(one) ? scalar_bound(coded, i, query.data(), metric, 2047) : 0;
+            if (!(error <= bound + 1e-5 * magnitude(coded, i, query.data())))
+                check::report(__FILE__, __LINE__, one.name);
+        }
+    });
+}
+
+TEST("codec: a scan scores the decoded vectors within the bound of its tables") {
+    each([](const Case& one, const Coded& coded, Metric metric) {
+        if (one.parts.param_or("codec.staged", 0) == 1) return;
+        const std::vector<float> query = normal(one.dim, 4);
+        float scale = 0;
+        const auto hits = coded.by_scan(query.data(), -INFINITY, &scale);
+        REQUIRE(hits.size() == coded.n);
+        CHECK(scale > 0);
+        for (std::size_t i = 0; i < coded.n; ++i) {
+            CHECK_EQ(hits[i].row, i);
+            const double error = std::fabs(double{hits[i].score} - expected_score(coded, i, query.data(), metric));
+            double bound = one.parts.param("codec.kind") == 3 ? 0.5 * double{scale} * coded.layout.elements : 0;
+            if (is_scalar(one)) bound = scalar_bound(coded, i, query.data(), metric, 127);
+            if (!(error <= 1.001 * bound + 1e-5 * magnitude(coded, i, query.data())))
+                check::report(__FILE__, __LINE__, one.name);
+        }
+    });
+}
+
+TEST("codec: listed rows score as in the whole") {
+    each([](const Case& one, const Coded& coded, Metric) {
+        const std::vector<float> query = normal(one.dim, 5);
+        const std::vector<float> all = coded.by_rows(query.data());
+        std::vector<std::uint8_t> prepared(coded.codec.row_query_bytes());
+        coded.codec.prepare_rows(query.data(), prepared.data());
+        std::vector<std::uint32_t> rows;
+        for (std::uint32_t i = 0; i < 300; ++i) rows.push_back(i * 7 % n);
+        std::vector<float> scores(rows.size());
+        coded.codec.score_rows(prepared.data(), coded.row_codes(), rows.data(), rows.size(), scores.data());
+        for (std::size_t i = 0; i < rows.size(); ++i) CHECK_EQ(scores[i], all[rows[i]]);
+    });
+}
+
+TEST("codec: encoding does not depend on the block of rows") {
+    each([](const Case& one, const Coded& coded, Metric) {
+        std::vector<std::uint8_t> rows(coded.rows.size());
+        std::vector<float> a(coded.a.size()), b(coded.b.size());
+        const std::size_t bytes = coded.layout.row_bytes();
+        for (std::size_t first = 0; first < n; first += 11) {
+            const std::size_t count = std::min<std::size_t>(11, n - first);
+            coded.codec.encode({coded.x.data() + first * one.dim, count, one.dim},
+                               coded.origin.empty() ? nullptr : coded.origin.data() + first * one.dim,
+                               rows.data() + first * bytes, a.empty() ? nullptr : a.data() + first,
+                               b.empty() ? nullptr : b.data() + first);
+        }
+        CHECK(rows == coded.rows);
+        CHECK(a == coded.a);
+        CHECK(b == coded.b);
+    });
+}
+
+TEST("codec: zero and constant data and queries score finite numbers") {
+    for (const Case& one : cases()) {
+        for (const Metric metric : {Metric::l2, Metric::ip}) {
+            const auto codec = make_codec(one.parts, "codec", one.dim, metric, false);
+            std::vector<float> x(3 * one.dim, 0.0f);
+            std::fill_n(x.begin() + one.dim, one.dim, 2.5f);
+            const std::vector<float> mean = normal(one.dim, 71);  // a scalar codec's zero
+            std::copy(mean.begin(), mean.end(), x.begin() + 2 * one.dim);
+            const Coded coded(*codec, x, {});
+            for (const float value : {0.0f, 1e-38f, 1.0f}) {
+                const std::vector<float> query(one.dim, value);
+                for (const float score : coded.by_rows(query.data())) CHECK(std::isfinite(score));
+                const auto hits = coded.by_scan(query.data(), -INFINITY);
+                CHECK_EQ(hits.size(), 3u);
+                for (const kernels::Hit& hit : hits) CHECK(std::isfinite(hit.score));
+            }
+            if (is_scalar(one))
+                for (std::uint32_t j = 0; j < one.dim; ++j) CHECK_EQ(coded.decoded[2 * one.dim + j], mean[j]);
+        }
+    }
+}
+
+TEST("codec: the largest dimension keeps its sums in range") {
+    constexpr std::uint32_t dim = 65535;
+    for (const std::uint32_t bits : {4u, 8u}) {
+        Parts parts = scalar_parts(bits, dim);
+        set_array(parts, "codec.mean", std::vector<float>(dim, 0.0f));
+        set_array(parts, "codec.step", std::vector<float>(dim, 1.0f));
+        const auto codec = make_codec(parts, "codec", dim, Metric::ip, false);
+        const Coded coded(*codec, std::vector<float>(dim, 1.0f), {});
+        const std::vector<float> query(dim, 1.0f);
+        CHECK(std::fabs(coded.by_rows(query.data())[0] / float{dim} - 1) < 0.01f);
+        CHECK(std::fabs(coded.by_scan(query.data(), -INFINITY)[0].score / float{dim} - 1) < 0.01f);
+    }
+}
+
+}  // namespace

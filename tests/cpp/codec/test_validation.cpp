@@ -1,0 +1,90 @@
+// Constructors refuse whatever a hostile file could say, naming it.
+#include <functional>
+
+#include "codec_fixture.h"
+
+namespace {
+
+using namespace fixture;
+
+void refused(Parts parts, const std::function<void(Parts&)>& damage, const char* text) {
+    CHECK(make_codec(parts, "codec", 8, Metric::ip, false) != nullptr);
+    damage(parts);
+    try {
+        make_codec(parts, "codec", 8, Metric::ip, false);
+        check::report(__FILE__, __LINE__, std::string("accepted: ") + text);
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::corrupt);
+        if (!std::strstr(error.what(), text)) check::report(__FILE__, __LINE__, error.what());
+    }
+}
+
+auto param(const char* name, std::uint64_t value) {
+    return [name, value](Parts& parts) { parts.params[name] = value; };
+}
+auto without(const char* name) {
+    return [name](Parts& parts) {
+        parts.params.erase(name);
+        parts.arrays.erase(name);
+    };
+}
+template <class T>
+auto array(const char* name, std::vector<T> values) {
+    return [name, values](Parts& parts) { set_array(parts, name, values); };
+}
+
+TEST("codec: damaged params and arrays are refused by name") {
+    for (const Parts& parts : {float_parts(32), scalar_parts(4, 8), pq_parts(4, 4, 8)}) {
+        refused(parts, param("codec.kind", 4), "codec.kind");
+        refused(parts, param("codec.kind", 0), "codec.kind");
+        refused(parts, without("codec.kind"), "codec.kind");
+        refused(parts, param("codec.bits", 5), "codec.bits");
+        refused(parts, param("codec.bits", 1ull << 40), "codec.bits");
+        refused(parts, without("codec.bits"), "codec.bits");
+    }
+    refused(float_parts(32), param("codec.bits", 24), "codec.bits");
+
+    const Parts scalar = scalar_parts(4, 8);
+    refused(scalar, array("codec.mean", std::vector<float>(7)), "codec.mean");
+    refused(scalar, array("codec.mean", std::vector<float>(8, NAN)), "codec.mean");
+    refused(scalar, without("codec.step"), "codec.step");
+    refused(scalar, array("codec.step", std::vector<float>(8, -1.0f)), "codec.step");
+    refused(scalar, array("codec.step", std::vector<float>(8, 1e-40f)), "codec.step");
+    refused(scalar, array("codec.step", std::vector<float>(8, INFINITY)), "codec.step");
+    refused(scalar, array("codec.step", std::vector<std::uint8_t>(32)), "codec.step");
+    refused(scalar, without("codec.levels"), "codec.levels");
+    auto twice = uniform_levels();
+    twice[1] = 0;
+    twice[14] = 127;
+    refused(scalar, array("codec.levels", twice), "ascending");
+    refused(scalar, param("codec.staged", 2), "codec.staged");
+    auto levels = uniform_levels();
+    levels[15] = 128;
+    refused(scalar, array("codec.levels", levels), "at most 127");
+    levels = uniform_levels();
+    levels[3] += 1;
+    refused(scalar, array("codec.levels", levels), "symmetry");
+    refused(scalar_parts(8, 8), param("codec.staged", 1), "codec.staged");
+
+    const Parts pq = pq_parts(4, 4, 8);
+    refused(pq, param("codec.m", 0), "codec.m");
+    refused(pq, param("codec.m", 9), "codec.m");
+    refused(pq, param("codec.m", 3), "codec.codebook");
+    refused(pq, param("codec.bits", 8), "codec.codebook");
+    refused(pq, without("codec.codebook"), "codec.codebook");
+    refused(pq, array("codec.codebook", std::vector<float>(128, INFINITY)), "codec.codebook");
+    refused(pq, array("codec.scoring", std::vector<float>(127)), "codec.scoring");
+    refused(pq, array("codec.eta", std::vector<float>{0.5f}), "codec.eta");
+    refused(pq, array("codec.eta", std::vector<float>{NAN}), "codec.eta");
+    refused(pq, array("codec.eta", std::vector<float>{2, 2}), "codec.eta");
+}
+
+TEST("float16: a value that it can not hold is refused") {
+    const auto codec = make_codec(float_parts(16), "codec", 2, Metric::ip, false);
+    const float held[] = {65504.0f, -65504.0f}, not_held[] = {1.0f, -70000.0f};
+    std::vector<std::uint8_t> row(4);
+    codec->encode({held, 1, 2}, nullptr, row.data(), nullptr, nullptr);
+    CHECK_THROWS(codec->encode({not_held, 1, 2}, nullptr, row.data(), nullptr, nullptr), "65504");
+}
+
+}  // namespace
