@@ -1,0 +1,73 @@
+#include "partition/exact_centroids.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/blocks.h"
+#include "kernels/kernels.h"
+
+namespace fewbits {
+namespace {
+
+double squared_norm(const float* x, std::size_t d) {
+    double sum = 0;
+    for (std::size_t j = 0; j < d; ++j) sum += double{x[j]} * double{x[j]};
+    return sum;
+}
+
+std::vector<float> directions(MatrixView centroids, const std::vector<float>& norms) {
+    std::vector<float> units(centroids.span().begin(), centroids.span().end());
+    for (std::size_t c = 0; c < centroids.rows; ++c) {
+        const double scale = norms[c] > 0 ? 1 / double{norms[c]} : 0;
+        for (std::size_t j = 0; j < centroids.cols; ++j) {
+            float& value = units[c * centroids.cols + j];
+            value = static_cast<float>(double{value} * scale);
+        }
+    }
+    return units;
+}
+
+}  // namespace
+
+ExactCentroids::ExactCentroids(MatrixView centroids, bool spherical)
+    : k_(static_cast<std::uint32_t>(centroids.rows)),
+      dim_(static_cast<std::uint32_t>(centroids.cols)),
+      spherical_(spherical),
+      terms_(centroids.rows) {
+    for (std::size_t c = 0; c < centroids.rows; ++c) {
+        const double squared = squared_norm(centroids.row(c), centroids.cols);
+        terms_[c] = static_cast<float>(spherical ? std::sqrt(squared) : -squared / 2);
+    }
+    if (spherical) {
+        const std::vector<float> units = directions(centroids, terms_);
+        blocks_ = pack_floats({units.data(), centroids.rows, centroids.cols});
+    } else {
+        blocks_ = pack_floats(centroids);
+    }
+}
+
+kernels::Tile ExactCentroids::tile(const float* x, std::size_t n, std::uint32_t first, std::uint32_t count) const {
+    return {x,
+            dim_,
+            static_cast<std::uint32_t>(n),
+            dim_,
+            blocks_.data() + std::size_t{first} * dim_,
+            count,
+            spherical_ ? nullptr : terms_.data() + first};
+}
+
+void ExactCentroids::best(const float* x, std::size_t n, std::uint32_t* lists, float* scores) const {
+    float unwanted[batch];
+    for (std::size_t first = 0; first < n; first += batch) {
+        const std::size_t rows = std::min(batch, n - first);
+        kernels::active().tile_best(tile(x + first * dim_, rows, 0, k_), lists + first,
+                                    scores ? scores + first : unwanted);
+    }
+}
+
+void ExactCentroids::scores(const float* x, std::size_t n, std::uint32_t first, std::uint32_t count,
+                            float* scores) const {
+    kernels::active().tile_dot(tile(x, n, first, count), scores, count);
+}
+
+}  // namespace fewbits

@@ -1,0 +1,71 @@
+// Lloyd's iterations. Two things make them cheap: early iterations, whose centroids move far anyway, see a growing
+// random part of the points; and means are sums over each cluster's members in their order, one cluster a task, so that
+// no thread count changes a bit.
+#include "partition/kmeans.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "core/random.h"
+#include "partition/assign.h"
+#include "partition/clusters.h"
+#include "partition/exact_centroids.h"
+
+namespace fewbits {
+namespace {
+
+constexpr std::size_t least_points_per_centroid = 32;
+
+// How many points iteration t of T sees: a quarter, then half, then for the last 40 % of the iterations all of them.
+std::size_t points_seen(std::uint32_t t, std::uint32_t iterations, std::size_t n, std::size_t k) {
+    const std::uint64_t left = iterations - t, tenths = 10 * left;
+    const std::size_t wanted = left == 1 || tenths <= 4ull * iterations ? n
+                               : tenths <= 7ull * iterations            ? n / 2
+                                                                        : n / 4;
+    return std::max(wanted, std::min(n, least_points_per_centroid * k));
+}
+
+}  // namespace
+
+void check_kmeans(MatrixView x, const KMeansOptions& options) {
+    constexpr std::uint32_t most = 1u << 24;
+    if (options.k < 1 || options.k > most) fail("k: got " + std::to_string(options.k) + ", expected 1..16777216");
+    require(x.rows > 0 && x.cols > 0, "x: got no vectors, expected at least one to train on");
+    require(x.rows <= std::numeric_limits<std::uint32_t>::max(), "x: got 2^32 vectors or more, expected fewer");
+    checked_mul(options.k, x.cols);
+    require(options.initial.data == nullptr || (options.initial.rows == options.k && options.initial.cols == x.cols),
+            "initial: expected k centroids of as many dimensions as x has");
+}
+
+std::vector<float> kmeans(MatrixView x, const KMeansOptions& options, const Progress& progress) {
+    check_kmeans(x, options);
+    const std::size_t k = options.k, d = x.cols;
+    const std::vector<std::uint32_t> order = shuffled(x.rows, options.seed);
+    std::vector<float> centroids(k * d);
+    for (std::size_t c = 0; c < k; ++c) std::copy_n(x.row(order[c % x.rows]), d, centroids.data() + c * d);
+    if (k >= x.rows) return centroids;
+    // What is given to start from would be lost on part of the points.
+    const bool started = options.initial.data != nullptr;
+    if (started) std::copy_n(options.initial.data, k * d, centroids.data());
+    const auto seen_at = [&](std::uint32_t t) {
+        return started ? x.rows : points_seen(t, options.iterations, x.rows, k);
+    };
+
+    double work = 0, done = 0;
+    for (std::uint32_t t = 0; t < options.iterations; ++t) work += static_cast<double>(seen_at(t));
+
+    Clusters clusters(x, order, k);
+    for (std::uint32_t t = 0; t < options.iterations; ++t) {
+        const std::size_t seen = seen_at(t);
+        done += static_cast<double>(seen);
+        const std::size_t moved =
+            clusters.assign(ExactCentroids({centroids.data(), k, d}, options.spherical), seen, options.threads);
+        if (moved > 0) clusters.update(centroids.data(), random_bits(options.seed, x.rows + t), options.threads);
+        if (progress) progress(done / work);
+        if (moved <= seen / 1000 && seen == x.rows) break;
+    }
+    return centroids;
+}
+
+}  // namespace fewbits

@@ -1,0 +1,33 @@
+// k-means: Lloyd's iterations over a sample, counter-based seeding, no empty clusters, bounded iterations, the same
+// centroids for any thread count.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/matrix.h"
+#include "core/parallel.h"
+
+namespace fewbits {
+
+struct KMeansOptions {
+    std::uint32_t k = 0;
+    std::uint32_t iterations = 10;
+    bool spherical = false;  // assign by cosine; centroids are still the means of their members
+    std::uint64_t seed = 0;
+    unsigned threads = 0;
+    MatrixView initial{};  // kmeans only: k x d centroids to start from, or none: points drawn by the seed
+};
+
+// Throws unless k is 1..2^24 and x has 1..2^32 - 1 rows of at least one dimension.
+void check_kmeans(MatrixView x, const KMeansOptions& options);
+
+// k x d centroids (means, not normalised). Fewer points than k: the points, then repeats of them.
+std::vector<float> kmeans(MatrixView x, const KMeansOptions& options, const Progress& progress = {});
+
+// The same, for large k (nlist) in sub-quadratic time: clusters of clusters, refined. Worth it where an iteration of
+// kmeans would take seconds, which is what kmeans_auto looks at.
+std::vector<float> kmeans_hierarchical(MatrixView x, const KMeansOptions& options, const Progress& progress = {});
+std::vector<float> kmeans_auto(MatrixView x, const KMeansOptions& options, const Progress& progress = {});
+
+}  // namespace fewbits

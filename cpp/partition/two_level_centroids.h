@@ -1,0 +1,34 @@
+// The best centroid without comparing with all of them: centroids are grouped by k-means, and a row is compared with
+// the members of its few best groups. Built from the centroids alone, so the same centroids always give the same lists.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "partition/exact_centroids.h"
+
+namespace fewbits {
+
+class TwoLevelCentroids {
+public:
+    TwoLevelCentroids(MatrixView centroids, bool spherical, unsigned threads);
+
+    static constexpr std::size_t batch = 4096;  // so that many rows share a group
+
+    // The best of each of n rows' groups: greatest score, the first on ties.
+    void best(const float* x, std::size_t n, std::uint32_t* lists) const;
+
+private:
+    struct Group {
+        std::vector<std::uint32_t> members;  // ascending
+        ExactCentroids centroids;
+    };
+    // groups[i * probes_ + j] for row i.
+    void best_groups(const float* x, std::size_t n, std::uint32_t* groups) const;
+
+    ExactCentroids means_;  // of the groups
+    std::vector<Group> groups_;
+    std::uint32_t probes_;
+};
+
+}  // namespace fewbits

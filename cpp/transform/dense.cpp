@@ -1,0 +1,84 @@
+#include "transform/dense.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/blocks.h"
+#include "core/random.h"
+#include "kernels/kernels.h"
+
+namespace fewbits {
+namespace {
+
+class Dense final : public Transform {
+public:
+    Dense(const Array& matrix, MatrixView rows) : owner_(matrix.owner), rows_(rows), blocks_(pack_floats(rows)) {}
+
+    std::uint32_t in_dim() const override { return static_cast<std::uint32_t>(rows_.cols); }
+    std::uint32_t out_dim() const override { return static_cast<std::uint32_t>(rows_.rows); }
+
+    void apply(MatrixView x, float* y) const override {
+        constexpr std::size_t batch = 1u << 20;
+        for (std::size_t first = 0; first < x.rows; first += batch) {
+            kernels::Tile tile{};
+            tile.points = x.row(first);
+            tile.stride = x.cols;
+            tile.n = static_cast<std::uint32_t>(std::min(batch, x.rows - first));
+            tile.dim = in_dim();
+            tile.blocks = blocks_.data();
+            tile.k = out_dim();
+            kernels::active().tile_dot(tile, y + first * rows_.rows, rows_.rows);
+        }
+    }
+
+    // Rows of the matrix, weighted: the transpose needs no second copy.
+    void invert(MatrixView y, float* x) const override {
+        for (std::size_t i = 0; i < y.rows; ++i) {
+            float* out = x + i * rows_.cols;
+            std::fill_n(out, rows_.cols, 0.0f);
+            for (std::size_t r = 0; r < rows_.rows; ++r) {
+                const float weight = y.row(i)[r];
+                const float* row = rows_.row(r);
+                for (std::size_t j = 0; j < rows_.cols; ++j) out[j] += weight * row[j];
+            }
+        }
+    }
+
+private:
+    std::shared_ptr<const void> owner_;
+    MatrixView rows_;
+    std::vector<float> blocks_;
+};
+
+// M M' v = v for a random v of signs holds for orthonormal rows, and for other rows with probability at most 1/2 each
+// time; three products with vectors instead of one of matrices.
+void require_orthonormal(const Transform& map) {
+    constexpr std::uint64_t seed = 0x0a7b0;
+    constexpr std::size_t trials = 3;
+    constexpr double tolerance = 1e-2;
+    const std::size_t in = map.in_dim(), out = map.out_dim();
+    std::vector<float> v(out), back(in), again(out);
+    for (std::size_t trial = 0; trial < trials; ++trial) {
+        for (std::size_t i = 0; i < out; ++i) v[i] = (random_bits(seed, trial * out + i) >> 63) ? 1.0f : -1.0f;
+        map.invert({v.data(), 1, out}, back.data());
+        map.apply({back.data(), 1, in}, again.data());
+        for (std::size_t i = 0; i < out; ++i) {
+            if (!(std::abs(double{again[i]} - double{v[i]}) <= tolerance))
+                throw Error(ErrorKind::corrupt, "array 'transform.matrix': its rows are not orthonormal");
+        }
+    }
+}
+
+}  // namespace
+
+std::shared_ptr<const Transform> make_dense(const Parts& parts, std::uint32_t dim) {
+    const auto out_dim = static_cast<std::uint32_t>(parts.param("transform.out_dim", 1, dim));
+    const auto values = parts.finite("transform.matrix", checked_mul(out_dim, dim));
+    auto map =
+        std::make_shared<const Dense>(parts.arrays.at("transform.matrix"), MatrixView{values.data(), out_dim, dim});
+    require_orthonormal(*map);
+    return map;
+}
+
+}  // namespace fewbits

@@ -1,0 +1,26 @@
+// A linear map from the input space (dim) to the codec's space (out_dim), applied once to vectors and queries:
+// y = M (x - mean). Orthonormal maps keep both metrics; PCA keeps them within its subspace.
+#pragma once
+
+#include <memory>
+
+#include "core/matrix.h"
+#include "io/sections.h"
+
+namespace fewbits {
+
+class Transform {
+public:
+    virtual ~Transform() = default;
+    virtual std::uint32_t in_dim() const = 0;
+    virtual std::uint32_t out_dim() const = 0;
+    virtual void apply(MatrixView x, float* y) const = 0;   // n x out_dim; any n, row by row the same bits
+    virtual void invert(MatrixView y, float* x) const = 0;  // transpose (pseudo-inverse for PCA)
+};
+
+// params "transform.kind": 0 identity; 1 dense ("transform.matrix" out_dim x dim, orthonormal rows); 2 block Hadamard
+// ("transform.seed" etc.: rounds of random signs, Hadamard over power-of-two blocks, deterministic from the seed).
+// "transform.out_dim".
+std::shared_ptr<const Transform> make_transform(const Parts& parts, std::uint32_t dim);
+
+}  // namespace fewbits
