@@ -1,0 +1,47 @@
+// Between numpy and the core: the only place of the bindings that looks at dtypes and shapes. Float input is C-contiguous
+// float32 (python/fewbits/inputs.py converts); everything else is refused with what was got and expected.
+#pragma once
+
+#include <pybind11/functional.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/matrix.h"
+#include "core/metric.h"
+#include "core/parallel.h"
+#include "io/sections.h"
+
+namespace fewbits::bindings {
+
+namespace py = pybind11;
+
+using FloatArray = py::array_t<float, py::array::c_style>;
+
+MatrixView matrix_view(const FloatArray& x);
+Parts parts_from(const py::dict& params, const py::dict& arrays);      // copies
+py::dict params_to(const Parts& parts);
+py::dict arrays_to(const Parts& parts);                                // copies
+Metric metric_from(const std::string& name);
+
+// Reports to `callback` (None: to nobody) with the GIL held, and lets a pending Ctrl-C through as its exception.
+Progress progress_from(py::object callback);
+
+// A numpy array that owns what was a vector.
+template <class T>
+py::array_t<T> to_numpy(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
+    auto* kept = new std::vector<T>(std::move(values));
+    const py::capsule owner(kept, [](void* p) { delete static_cast<std::vector<T>*>(p); });
+    return py::array_t<T>(std::move(shape), kept->data(), owner);
+}
+
+void register_errors(py::module_& m);
+void register_training(py::module_& m);
+void register_codecs(py::module_& m);
+void register_engine(py::module_& m);
+
+}  // namespace fewbits::bindings

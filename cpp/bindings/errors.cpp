@@ -1,0 +1,51 @@
+// The core's error kinds as Python exceptions: ValueError, OSError, CorruptIndexError, FormatVersionError.
+#include <exception>
+
+#include "bindings/arrays.h"
+#include "core/error.h"
+
+namespace fewbits::bindings {
+namespace {
+
+PyObject* base_error = nullptr;
+PyObject* corrupt_error = nullptr;
+PyObject* version_error = nullptr;
+
+PyObject* new_exception(py::module_& m, const char* name, const char* doc, const py::tuple& bases) {
+    const std::string full = std::string("fewbits.errors.") + name;
+    PyObject* type = PyErr_NewExceptionWithDoc(full.c_str(), doc, bases.ptr(), nullptr);
+    if (type == nullptr) throw py::error_already_set();
+    m.add_object(name, py::reinterpret_borrow<py::object>(type));
+    return type;
+}
+
+void raise(const Error& error) {
+    switch (error.kind()) {
+        case ErrorKind::invalid_argument: PyErr_SetString(PyExc_ValueError, error.what()); break;
+        case ErrorKind::corrupt: PyErr_SetString(corrupt_error, error.what()); break;
+        case ErrorKind::version: PyErr_SetString(version_error, error.what()); break;
+        case ErrorKind::io:
+            PyErr_SetObject(PyExc_OSError, py::make_tuple(error.error_number(), error.what()).ptr());
+            break;
+    }
+}
+
+}  // namespace
+
+void register_errors(py::module_& m) {
+    base_error = new_exception(m, "FewbitsError", "Base of the errors that only fewbits raises.",
+                               py::make_tuple(py::reinterpret_borrow<py::object>(PyExc_Exception)));
+    const py::tuple bases = py::make_tuple(py::reinterpret_borrow<py::object>(base_error),
+                                           py::reinterpret_borrow<py::object>(PyExc_ValueError));
+    corrupt_error = new_exception(m, "CorruptIndexError", "The file, or the parts of an index, contradict themselves.", bases);
+    version_error = new_exception(m, "FormatVersionError", "The file was written in a format this version does not read.", bases);
+    py::register_exception_translator([](std::exception_ptr pointer) {
+        try {
+            if (pointer) std::rethrow_exception(pointer);
+        } catch (const Error& error) {
+            raise(error);
+        }
+    });
+}
+
+}  // namespace fewbits::bindings

@@ -1,0 +1,185 @@
+// The engine, its builder, exact search and the file tools as python/fewbits/_core.pyi lists them.
+#include <cmath>
+
+#include "bindings/arrays.h"
+#include "index/engine.h"
+#include "index/exact.h"
+#include "io/file.h"
+
+namespace fewbits::bindings {
+namespace {
+
+using IdArray = py::array_t<std::int64_t, py::array::c_style>;
+
+struct Results {
+    std::vector<std::int64_t> ids;
+    std::vector<float> scores;
+
+    Results(std::size_t queries, std::size_t k) : ids(checked_mul(queries, k)), scores(ids.size()) {}
+    py::tuple to_tuple(std::size_t queries, std::size_t k) {
+        const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(queries), static_cast<py::ssize_t>(k)};
+        return py::make_tuple(to_numpy(std::move(ids), shape), to_numpy(std::move(scores), shape));
+    }
+};
+
+const std::int64_t* ids_or_null(const std::optional<IdArray>& ids, std::size_t n) {
+    if (!ids) return nullptr;
+    if (ids->ndim() != 1 || static_cast<std::size_t>(ids->size()) != n)
+        fail("ids: got " + std::to_string(ids->size()) + ", expected " + std::to_string(n));
+    return ids->data();
+}
+
+void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<IdArray>& ids, unsigned threads) {
+    const MatrixView rows = matrix_view(x);
+    const std::int64_t* numbers = ids_or_null(ids, rows.rows);
+    const py::gil_scoped_release unlocked;
+    builder.append(rows, numbers, threads);
+}
+
+py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe, std::size_t rerank,
+                        unsigned threads) {
+    const MatrixView view = matrix_view(queries);
+    if (view.cols != engine.model().dim)
+        fail("queries: got " + std::to_string(view.cols) + " dimensions, expected " + std::to_string(engine.model().dim));
+    Results results(view.rows, k);
+    {
+        const py::gil_scoped_release unlocked;
+        search(*engine.snapshot(), view, {k, nprobe, rerank, threads}, results.ids.data(), results.scores.data());
+    }
+    return results.to_tuple(view.rows, k);
+}
+
+py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::size_t k, const std::string& metric,
+                         std::int64_t first_id, unsigned threads) {
+    const MatrixView base = matrix_view(x), view = matrix_view(queries);
+    const Metric meaning = metric_from(metric);
+    Results results(view.rows, k);
+    {
+        const py::gil_scoped_release unlocked;
+        exact_search(base, view, k, meaning, first_id, threads, results.ids.data(), results.scores.data());
+    }
+    return results.to_tuple(view.rows, k);
+}
+
+py::array_t<bool> contains(const Engine& engine, const IdArray& ids) {
+    py::array_t<bool> found(ids.size());
+    const auto snapshot = engine.snapshot();
+    for (py::ssize_t i = 0; i < ids.size(); ++i) found.mutable_at(i) = snapshot->row_of(ids.data()[i]) >= 0;
+    return found;
+}
+
+py::array_t<float> reconstruct(const Engine& engine, const IdArray& ids) {
+    const auto n = static_cast<std::size_t>(ids.size());
+    std::vector<float> out(checked_mul(n, engine.model().dim));
+    {
+        const py::gil_scoped_release unlocked;
+        engine.reconstruct({ids.data(), n}, out.data());
+    }
+    return to_numpy(std::move(out), {ids.size(), static_cast<py::ssize_t>(engine.model().dim)});
+}
+
+py::dict stats(const Engine& engine) {
+    const ByteCounts bytes = engine.bytes();
+    const auto snapshot = engine.snapshot();
+    py::dict out;
+    out["n"] = snapshot->n();
+    out["segments"] = snapshot->segments.size();
+    out["lists"] = engine.model().partition->nlist();
+    out["per_vector"] = bytes.per_vector;
+    out["fixed"] = bytes.fixed;
+    out["on_disk"] = bytes.on_disk;
+    return out;
+}
+
+bool finite_row(const float* row, std::size_t d, bool nonzero) {
+    bool finite = true, zero = true;
+    for (std::size_t j = 0; j < d; ++j) {
+        finite = finite && std::isfinite(row[j]);
+        zero = zero && row[j] == 0.0f;
+    }
+    return finite && !(nonzero && zero);
+}
+
+py::ssize_t first_bad_row(const FloatArray& x, bool nonzero) {
+    const MatrixView view = matrix_view(x);
+    const py::gil_scoped_release unlocked;
+    for (std::size_t i = 0; i < view.rows; ++i)
+        if (!finite_row(view.row(i), view.cols, nonzero)) return static_cast<py::ssize_t>(i);
+    return -1;
+}
+
+py::array_t<float> normalized(const FloatArray& x) {
+    const MatrixView view = matrix_view(x);
+    std::vector<float> out(view.size());
+    normalize_rows(view, out.data());
+    return to_numpy(std::move(out), {x.shape(0), x.shape(1)});
+}
+
+py::dict inspect(const std::string& path) {
+    const FileInfo info = inspect_file(path);
+    py::list sections;
+    for (const SectionInfo& section : info.sections) {
+        py::dict row;
+        row["name"] = section.name;
+        row["dtype"] = dtype_name(section.dtype);
+        row["offset"] = section.offset;
+        row["bytes"] = section.bytes;
+        row["checksum"] = section.checksum;
+        row["bulk"] = section.bulk;
+        sections.append(row);
+    }
+    py::dict out;
+    out["version"] = py::make_tuple(info.major, info.minor);
+    out["bytes"] = info.bytes;
+    out["params"] = info.params;
+    out["sections"] = sections;
+    return out;
+}
+
+}  // namespace
+
+void register_engine(py::module_& m) {
+    using namespace py::literals;
+    py::class_<SegmentBuilder>(m, "Builder")
+        .def("append", &append, "x"_a.noconvert(), "ids"_a.noconvert() = py::none(), py::kw_only(), "threads"_a = 0)
+        .def("__len__", &SegmentBuilder::size);
+
+    py::class_<Engine>(m, "Engine")
+        .def(py::init([](const py::dict& params, const py::dict& arrays) {
+                 return std::make_unique<Engine>(parts_from(params, arrays));
+             }),
+             "params"_a, "arrays"_a)
+        .def_static("open", &Engine::open, "path"_a, py::kw_only(), "mapped"_a = true, "verify_all"_a = false,
+                    py::call_guard<py::gil_scoped_release>())
+        .def("builder",
+             [](const Engine& engine, std::size_t expected, const std::optional<std::string>& directory) {
+                 return engine.builder(expected, directory.value_or(""));
+             },
+             "expected"_a = 0, py::kw_only(), "directory"_a = py::none())
+        .def("publish", &Engine::publish, "builder"_a, py::call_guard<py::gil_scoped_release>())
+        .def("save",
+             [](const Engine& engine, const std::string& path, const py::bytes& meta) {
+                 const std::string text = meta;
+                 const py::gil_scoped_release unlocked;
+                 engine.save(path, text);
+             },
+             "path"_a, "meta"_a)
+        .def_property_readonly("meta", [](const Engine& engine) { return py::bytes(engine.meta()); })
+        .def_property_readonly("params", &Engine::params)
+        .def("arrays", [](const Engine& engine) { return arrays_to(engine.model().parts); })
+        .def("set_default", &Engine::set_default, "name"_a, "value"_a)
+        .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
+        .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a, "threads"_a = 0)
+        .def("contains", &contains, "ids"_a.noconvert())
+        .def("reconstruct", &reconstruct, "ids"_a.noconvert())
+        .def("stats", &stats);
+
+    m.def("exact_search", &search_exactly, "x"_a.noconvert(), "queries"_a.noconvert(), "k"_a, "metric"_a, py::kw_only(),
+          "first_id"_a = 0, "threads"_a = 0);
+    m.def("first_bad_row", &first_bad_row, "x"_a.noconvert(), py::kw_only(), "nonzero"_a = false);
+    m.def("normalize_rows", &normalized, "x"_a.noconvert());
+    m.def("inspect", &inspect, "path"_a);
+    m.def("verify", &verify_file, "path"_a, py::call_guard<py::gil_scoped_release>());
+}
+
+}  // namespace fewbits::bindings

@@ -1,0 +1,194 @@
+#include "index/builder.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "core/blocks.h"
+#include "core/parallel.h"
+
+namespace fewbits {
+namespace {
+
+constexpr std::size_t task_rows = 512;      // rows encoded by one thread at a time: their floats stay in cache
+
+template <class T>
+Array array_from(std::vector<T>&& values) {
+    auto kept = std::make_shared<std::vector<T>>(std::move(values));
+    return {dtype_of<T>::value, std::as_bytes(std::span<const T>(*kept)), kept};
+}
+
+template <class T>
+T* or_null(Growing& column, std::size_t first) {
+    return column.row_bytes() == 0 ? nullptr : reinterpret_cast<T*>(column.row(first));
+}
+
+}  // namespace
+
+SegmentBuilder::SegmentBuilder(std::shared_ptr<const Model> model, std::size_t expected, const std::string& directory)
+    : model_(std::move(model)), directory_(directory) {
+    const CodeLayout layout = model_->codec->layout();
+    codes_ = Growing(layout.block_part_bytes());
+    rest_ = Growing(layout.rest_bytes);
+    a_ = Growing(layout.has_a ? sizeof(float) : 0);
+    b_ = Growing(layout.has_b ? sizeof(float) : 0);
+    lists_ = Growing(model_->partition->flat() ? 0 : sizeof(std::uint32_t));
+    ids_ = Growing(sizeof(std::int64_t));
+    if (model_->rerank) {
+        const CodeLayout finer = model_->rerank->layout();
+        if (model_->rerank_on_disk)
+            spill_ = std::make_unique<io::Spill>(directory_, finer.row_bytes());
+        else
+            rerank_ = Growing(finer.row_bytes());
+        rerank_a_ = Growing(finer.has_a ? sizeof(float) : 0);
+        rerank_b_ = Growing(finer.has_b ? sizeof(float) : 0);
+    }
+    for (Growing* column : {&codes_, &rest_, &a_, &b_, &lists_, &rerank_, &rerank_a_, &rerank_b_}) column->reserve(expected);
+}
+
+void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned threads) {
+    if (x.cols != model_->dim)
+        fail("x: got " + std::to_string(x.cols) + " dimensions, expected " + std::to_string(model_->dim));
+    if (custom_ids_.value_or(ids != nullptr) != (ids != nullptr)) fail("ids: got them for some blocks only");
+    if (n_ + x.rows > 0xfffffffe) fail("an index holds at most 2^32 - 2 vectors");
+    const std::size_t first = n_, n = n_ + x.rows;
+    for (Growing* column : {&codes_, &rest_, &a_, &b_, &lists_, &rerank_, &rerank_a_, &rerank_b_}) column->extend(n);
+    if (ids) {
+        ids_.extend(n);
+        std::copy_n(ids, x.rows, ids_.as<std::int64_t>() + first);
+    }
+    std::vector<std::uint8_t> spilled(spill_ ? checked_mul(x.rows, model_->rerank->layout().row_bytes()) : 0);
+    parallel_for((x.rows + task_rows - 1) / task_rows, threads, [&](std::size_t task, unsigned) {
+        const std::size_t begin = task * task_rows;
+        const MatrixView part = x.block(begin, std::min(task_rows, x.rows - begin));
+        std::vector<float> normalized(model_->metric == Metric::cosine ? part.size() : 0);
+        MatrixView rows = part;
+        if (!normalized.empty()) {
+            normalize_rows(part, normalized.data());
+            rows.data = normalized.data();
+        }
+        encode_rows(rows, first + begin);
+        if (model_->rerank) {
+            const std::size_t row_bytes = model_->rerank->layout().row_bytes();
+            encode_rerank(rows, first + begin, spill_ ? spilled.data() + begin * row_bytes : nullptr);
+        }
+    });
+    if (spill_) spill_->append(spilled);
+    custom_ids_ = ids != nullptr;
+    n_ = n;
+}
+
+void SegmentBuilder::encode_rows(MatrixView x, std::size_t first) {
+    const std::uint32_t d = model_->transform->out_dim();
+    std::vector<float> y(x.rows * d), origin;
+    model_->transform->apply(x, y.data());
+    const MatrixView transformed{y.data(), x.rows, d};
+    if (!model_->partition->flat()) {
+        std::uint32_t* lists = reinterpret_cast<std::uint32_t*>(lists_.row(first));
+        model_->partition->assign(transformed, lists, 1);
+        if (model_->residual) {
+            origin.resize(y.size());
+            const MatrixView centroids = model_->partition->centroids();
+            for (std::size_t i = 0; i < x.rows; ++i) std::copy_n(centroids.row(lists[i]), d, origin.data() + i * d);
+        }
+    }
+    const CodeLayout layout = model_->codec->layout();
+    std::vector<std::uint8_t> rows(x.rows * layout.row_bytes());
+    model_->codec->encode(transformed, origin.empty() ? nullptr : origin.data(), rows.data(), or_null<float>(a_, first),
+                          or_null<float>(b_, first));
+    for (std::size_t i = 0; i < x.rows; ++i) {
+        const std::uint8_t* row = rows.data() + i * layout.row_bytes();
+        std::copy_n(row, layout.block_part_bytes(), codes_.row(first + i));
+        if (layout.rest_bytes > 0) std::copy_n(row + layout.block_part_bytes(), layout.rest_bytes, rest_.row(first + i));
+    }
+}
+
+void SegmentBuilder::encode_rerank(MatrixView x, std::size_t first, std::uint8_t* spilled) {
+    model_->rerank->encode(x, nullptr, spilled ? spilled : rerank_.row(first), or_null<float>(rerank_a_, first),
+                           or_null<float>(rerank_b_, first));
+}
+
+// The rows in list order, within a list in the order of arrival; fills lists (nlist + 1 first rows).
+std::vector<std::uint32_t> SegmentBuilder::order_by_list(std::vector<std::uint64_t>& lists) const {
+    std::vector<std::uint32_t> order(n_);
+    if (model_->partition->flat()) {
+        lists = {0, n_};
+        std::iota(order.begin(), order.end(), 0u);
+        return order;
+    }
+    const std::uint32_t* list = lists_.as<std::uint32_t>();
+    lists.assign(std::size_t{model_->partition->nlist()} + 1, 0);
+    for (std::size_t i = 0; i < n_; ++i) ++lists[list[i] + 1];
+    std::partial_sum(lists.begin(), lists.end(), lists.begin());
+    std::vector<std::uint64_t> next(lists.begin(), lists.end() - 1);
+    for (std::size_t i = 0; i < n_; ++i) order[next[list[i]]++] = static_cast<std::uint32_t>(i);
+    return order;
+}
+
+// Rows become blocks in place. Blocks never take more room than their rows, but for short ones of an odd number of
+// 4-bit codes: the rows first move up by the sum of those excesses.
+void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists) {
+    const CodeLayout layout = model_->codec->layout();
+    const std::size_t row_bytes = layout.block_part_bytes();
+    std::size_t packed = 0, excess = 0;
+    for (std::size_t list = 0; list + 1 < lists.size(); ++list) {
+        packed += kernels::blocks_bytes(layout.element_bits, layout.elements, lists[list + 1] - lists[list]);
+        excess = std::max(excess, packed - std::min(packed, lists[list + 1] * row_bytes));
+    }
+    codes_.reserve_bytes(n_ * row_bytes + excess);
+    std::uint8_t* rows = codes_.data() + excess;
+    std::memmove(rows, codes_.data(), n_ * row_bytes);
+    std::vector<std::uint8_t> block_rows(kernels::block_size * row_bytes);
+    std::uint8_t* out = codes_.data();
+    for (std::size_t list = 0; list + 1 < lists.size(); ++list) {
+        for (std::uint64_t row = lists[list]; row < lists[list + 1]; row += kernels::block_size) {
+            const auto vectors = static_cast<std::uint32_t>(std::min<std::uint64_t>(kernels::block_size, lists[list + 1] - row));
+            std::memcpy(block_rows.data(), rows + row * row_bytes, vectors * row_bytes);
+            pack_block(block_rows.data(), row_bytes, layout.element_bits, layout.elements, vectors, out);
+            out += kernels::blocks_bytes(layout.element_bits, layout.elements, vectors);
+        }
+    }
+}
+
+std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id) {
+    std::vector<std::uint64_t> lists;
+    std::vector<std::uint32_t> order = order_by_list(lists);
+    (void)lists_.take(DType::u32, 0);
+    const bool reordered = !model_->partition->flat();
+    if (reordered)
+        for (Growing* column : {&codes_, &rest_, &a_, &b_, &rerank_, &rerank_a_, &rerank_b_}) column->permute(order);
+    pack_lists(lists);
+
+    const CodeLayout layout = model_->codec->layout();
+    std::size_t codes_bytes = 0;
+    for (std::size_t list = 0; list + 1 < lists.size(); ++list)
+        codes_bytes += kernels::blocks_bytes(layout.element_bits, layout.elements, lists[list + 1] - lists[list]);
+    Parts parts;
+    parts.params["segment.n"] = n_;
+    parts.params["segment.first_id"] = static_cast<std::uint64_t>(first_id);
+    parts.arrays["segment.codes"] = codes_.take(DType::u8, codes_bytes);
+    parts.arrays["segment.rest"] = rest_.take(DType::u8, n_ * layout.rest_bytes);
+    parts.arrays["segment.a"] = a_.take(DType::f32, layout.has_a ? n_ * sizeof(float) : 0);
+    parts.arrays["segment.b"] = b_.take(DType::f32, layout.has_b ? n_ * sizeof(float) : 0);
+    if (model_->rerank) {
+        const CodeLayout finer = model_->rerank->layout();
+        if (spill_)
+            parts.arrays["segment.rerank"] = reordered ? io::reordered(*spill_, order, directory_).map() : spill_->map();
+        else
+            parts.arrays["segment.rerank"] = rerank_.take(DType::u8, n_ * finer.row_bytes());
+        if (finer.has_a) parts.arrays["segment.rerank_a"] = rerank_a_.take(DType::f32, n_ * sizeof(float));
+        if (finer.has_b) parts.arrays["segment.rerank_b"] = rerank_b_.take(DType::f32, n_ * sizeof(float));
+    }
+    if (custom_ids()) {
+        const auto* ids = ids_.as<std::int64_t>();
+        parts.params["segment.next_id"] = n_ > 0 ? static_cast<std::uint64_t>(*std::max_element(ids, ids + n_)) + 1 : 0;
+        if (reordered) ids_.permute(order);
+        parts.arrays["segment.ids"] = ids_.take(DType::i64, n_ * sizeof(std::int64_t));
+    } else if (reordered) {
+        parts.arrays["segment.ids"] = array_from(std::move(order));
+    }
+    parts.arrays["segment.lists"] = array_from(std::move(lists));
+    return std::make_shared<Segment>(*model_, parts, "segment");
+}
+
+}  // namespace fewbits

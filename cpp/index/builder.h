@@ -1,0 +1,45 @@
+// Collects blocks of vectors into one segment: encodes each block as it comes, then orders rows by list in place, so that
+// a build never holds the vectors, and its codes only once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/matrix.h"
+#include "index/growing.h"
+#include "index/model.h"
+#include "index/segment.h"
+#include "io/spill.h"
+
+namespace fewbits {
+
+class SegmentBuilder {
+public:
+    // expected: rows to come, if known (reserves exactly). directory: where an on-disk rerank tier is spilled.
+    SegmentBuilder(std::shared_ptr<const Model> model, std::size_t expected, const std::string& directory);
+
+    // ids: x.rows ids, or null for the default ones; all blocks alike.
+    void append(MatrixView x, const std::int64_t* ids, unsigned threads);
+    std::size_t size() const { return n_; }
+    bool custom_ids() const { return custom_ids_.value_or(false); }
+    // Ends the builder. first_id: of the default ids.
+    std::shared_ptr<const Segment> finish(std::int64_t first_id);
+
+private:
+    void encode_rows(MatrixView x, std::size_t first);
+    void encode_rerank(MatrixView normalized, std::size_t first, std::uint8_t* spilled);
+    std::vector<std::uint32_t> order_by_list(std::vector<std::uint64_t>& lists) const;
+    void pack_lists(const std::vector<std::uint64_t>& lists);
+
+    std::shared_ptr<const Model> model_;
+    std::string directory_;
+    std::size_t n_ = 0;
+    std::optional<bool> custom_ids_;
+    Growing codes_, rest_, a_, b_, lists_, ids_, rerank_, rerank_a_, rerank_b_;
+    std::unique_ptr<io::Spill> spill_;      // of an on-disk rerank tier, in the order of arrival
+};
+
+}  // namespace fewbits

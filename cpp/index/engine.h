@@ -1,0 +1,55 @@
+// An index: a model, and a snapshot of segments that is replaced as a whole. Readers take the snapshot once and never
+// lock again; what they hold stays valid, whatever is published or saved meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "index/builder.h"
+#include "index/model.h"
+#include "index/search.h"
+
+namespace fewbits {
+
+// Where the bytes go, as saved: names as in docs/format.md without the segment's number, summed over segments.
+struct ByteCounts {
+    std::map<std::string, std::uint64_t> per_vector, fixed, on_disk;
+};
+
+class Engine {
+public:
+    explicit Engine(Parts parts);
+    static std::unique_ptr<Engine> open(const std::string& path, bool mapped, bool verify_all);
+
+    const Model& model() const { return *model_; }
+    std::shared_ptr<const Snapshot> snapshot() const;
+    std::unique_ptr<SegmentBuilder> builder(std::size_t expected, const std::string& directory) const;
+    // All or nothing: a duplicate id leaves the index as it was.
+    void publish(SegmentBuilder& builder);
+
+    void save(const std::string& path, const std::string& meta) const;
+    const std::string& meta() const { return meta_; }
+    std::map<std::string, std::uint64_t> params() const;                // of the model, and the defaults
+    void set_default(const std::string& name, std::uint64_t value);     // "default.nprobe", "default.rerank"
+
+    // out: ids.size() x dim, decoded from the finest codes stored. An unknown id is an error that names it.
+    void reconstruct(std::span<const std::int64_t> ids, float* out) const;
+    ByteCounts bytes() const;
+
+private:
+    Parts as_parts(const Snapshot& snapshot) const;
+    void replace(std::vector<std::shared_ptr<const Segment>> segments);
+
+    std::shared_ptr<const Model> model_;
+    std::string meta_;
+    mutable std::mutex mutex_;              // of the pointer and the defaults, never held while working
+    std::mutex publishing_;                 // one writer at a time
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::map<std::string, std::uint64_t> defaults_;
+};
+
+}  // namespace fewbits

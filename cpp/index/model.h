@@ -1,0 +1,33 @@
+// A trained, immutable model: what turns vectors into codes and queries into scores. All segments of an index share one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "codec/codec.h"
+#include "core/metric.h"
+#include "io/sections.h"
+#include "partition/partition.h"
+#include "transform/transform.h"
+
+namespace fewbits {
+
+struct Model {
+    Parts parts;        // what it was made from, which is how it is stored (docs/format.md)
+    std::uint32_t dim;
+    Metric metric;
+    bool residual;      // codes are of x - centroid
+    bool rerank_on_disk;
+    std::shared_ptr<const Transform> transform;
+    std::shared_ptr<const Partition> partition;
+    std::shared_ptr<const Codec> codec;     // in transformed space
+    std::shared_ptr<const Codec> rerank;    // in input space, or null
+
+    // The only constructor: parts come from training or from a file, and are validated all the same.
+    static std::shared_ptr<const Model> make(Parts parts);
+};
+
+// Rows divided by their norms (a zero row stays zero); cosine is ip of these.
+void normalize_rows(MatrixView x, float* out);
+
+}  // namespace fewbits

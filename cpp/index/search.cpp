@@ -1,0 +1,280 @@
+#include "index/search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "core/parallel.h"
+#include "core/topk.h"
+#include "io/advise.h"
+
+namespace fewbits {
+namespace {
+
+constexpr std::size_t group_queries = 1024;     // queries that share a pass over the lists
+constexpr std::uint32_t chunk_vectors = 2048;   // vectors scanned before thresholds are raised
+constexpr std::uint32_t first_chunk = 512;      // the same at the start of a query's nearest lists, when it has none
+constexpr double worker_bytes = 1 << 20;        // codes read per worker that make it worth starting one (about 50 us)
+
+std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
+    const std::size_t wanted = snapshot.model->rerank && params.rerank > 0 ? std::max(params.rerank, params.k) : params.k;
+    return std::min<std::size_t>(wanted, snapshot.n());
+}
+
+// What one worker needs for a group of queries, and the steps of the pipeline over it.
+class GroupSearch {
+public:
+    GroupSearch(const Snapshot& snapshot, MatrixView queries, const SearchParams& params)
+        : snapshot_(snapshot), model_(*snapshot.model), queries_(queries), params_(params),
+          capacity_(candidates(snapshot, params)), staged_(model_.codec->layout().rest_bytes > 0) {}
+
+    // Scans the share of (list, chunk) work that falls to `slice` of `slices`.
+    void scan(std::size_t slice, std::size_t slices) {
+        slice_ = slice;
+        slices_ = slices;
+        prepare();
+        probe();
+        // A query's nearest lists come first, so that it has a threshold before the many others are scanned.
+        const std::size_t near = near_probes();
+        scan_probes(0, near, first_chunk);
+        scan_probes(near, nprobe_, chunk_vectors);
+    }
+
+    TopHits& hits(std::size_t query) { return hits_[query]; }
+    const float* rerank_queries() const { return normalized_.data(); }
+
+    // Replaces the hits of each query by their k best under the rerank codec.
+    void rerank();
+
+private:
+    void prepare();
+    void probe();
+    std::size_t near_probes() const;
+    void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
+    void scan_list(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step);
+    void scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs);
+    MatrixView input() const { return {normalized_.data(), queries_.rows, model_.dim}; }
+
+    const Snapshot& snapshot_;
+    const Model& model_;
+    MatrixView queries_;
+    SearchParams params_;
+    std::size_t capacity_;
+    bool staged_;
+    std::size_t slice_ = 0, slices_ = 1, work_ = 0;
+    std::size_t nprobe_ = 1;
+    std::vector<float> normalized_;             // queries as the parts see them, in input space
+    std::vector<float> transformed_;
+    std::vector<std::uint8_t> tables_, row_queries_;
+    std::vector<QueryTerms> terms_;
+    std::vector<TopHits> hits_;
+    std::vector<Partition::Probe> probes_;      // queries x nprobe
+    std::vector<kernels::ScanQuery> scan_queries_;
+};
+
+void GroupSearch::prepare() {
+    const std::size_t nq = queries_.rows;
+    normalized_.assign(queries_.data, queries_.data + queries_.size());
+    if (model_.metric == Metric::cosine) normalize_rows(queries_, normalized_.data());
+    const std::uint32_t d = model_.transform->out_dim();
+    transformed_.resize(nq * d);
+    model_.transform->apply(input(), transformed_.data());
+    tables_.resize(nq * model_.codec->table_bytes());
+    terms_.resize(nq);
+    row_queries_.resize(staged_ ? nq * model_.codec->row_query_bytes() : 0);
+    hits_.resize(nq);
+    for (std::size_t i = 0; i < nq; ++i) {
+        const float* query = transformed_.data() + i * d;
+        terms_[i] = model_.codec->prepare(query, tables_.data() + i * model_.codec->table_bytes());
+        if (staged_) model_.codec->prepare_rows(query, row_queries_.data() + i * model_.codec->row_query_bytes());
+        hits_[i].reset(capacity_);
+    }
+}
+
+void GroupSearch::probe() {
+    const Partition& partition = *model_.partition;
+    nprobe_ = std::clamp<std::size_t>(params_.nprobe, 1, partition.nlist());
+    probes_.assign(queries_.rows * nprobe_, {0, 0});
+    if (!partition.flat())
+        partition.nearest({transformed_.data(), queries_.rows, model_.transform->out_dim()},
+                          static_cast<std::uint32_t>(nprobe_), probes_.data());
+}
+
+std::size_t GroupSearch::near_probes() const {
+    const std::size_t list_size = std::max<std::size_t>(1, snapshot_.n() / model_.partition->nlist());
+    return std::min(nprobe_, std::max<std::size_t>(1, (2 * capacity_ + list_size - 1) / list_size));
+}
+
+// Probes begin..end of every query, list by list. A pair is the index of a (query, probe) in probes_.
+void GroupSearch::scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step) {
+    std::vector<std::uint32_t> pairs;
+    pairs.reserve(queries_.rows * (end - begin));
+    for (std::size_t i = 0; i < queries_.rows; ++i)
+        for (std::size_t j = begin; j < end; ++j) pairs.push_back(static_cast<std::uint32_t>(i * nprobe_ + j));
+    if (queries_.rows > 1)
+        std::stable_sort(pairs.begin(), pairs.end(),
+                         [&](std::uint32_t x, std::uint32_t y) { return probes_[x].list < probes_[y].list; });
+    for (std::size_t first = 0, last; first < pairs.size(); first = last) {
+        const std::uint32_t list = probes_[pairs[first]].list;
+        for (last = first + 1; last < pairs.size() && probes_[pairs[last]].list == list;) ++last;
+        scan_list(list, {pairs.data() + first, last - first}, first_step);
+    }
+}
+
+// Chunks depend on nothing but the list, so that all slices of the work agree on them.
+void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step) {
+    const CodeLayout layout = model_.codec->layout();
+    for (std::size_t s = 0; s < snapshot_.segments.size(); ++s) {
+        const Segment& segment = *snapshot_.segments[s];
+        const std::uint32_t n = segment.list_size(list), row = segment.first_row(list);
+        for (std::uint32_t begin = 0, step = first_step; begin < n; begin += step, step = chunk_vectors) {
+            if (work_++ % slices_ != slice_) continue;
+            kernels::Scan chunk{};
+            chunk.codes = segment.list_codes(list) + kernels::blocks_bytes(layout.element_bits, layout.elements, begin);
+            chunk.n = std::min(step, n - begin);
+            chunk.m = layout.elements;
+            chunk.first_row = snapshot_.first_rows[s] + row + begin;
+            chunk.a = segment.a() ? segment.a() + row + begin : nullptr;
+            chunk.b = segment.b() ? segment.b() + row + begin : nullptr;
+            chunk.levels = model_.codec->levels();
+            scan_chunk(chunk, segment.rest(layout.rest_bytes, row + begin), pairs);
+        }
+    }
+}
+
+void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs) {
+    scan_queries_.resize(pairs.size());
+    for (std::size_t p = 0; p < pairs.size(); ++p) {
+        const std::size_t i = pairs[p] / nprobe_;
+        const QueryTerms& terms = terms_[i];
+        const float coarse = model_.residual ? probes_[pairs[p]].coarse : 0.0f;
+        scan_queries_[p] = {tables_.data() + i * model_.codec->table_bytes(), terms.scale, terms.offset,
+                            terms.constant + coarse, hits_[i].threshold(), hits_[i].tail(chunk.n), 0};
+    }
+    kernels::Scan scan = chunk;
+    scan.queries = scan_queries_.data();
+    scan.n_queries = static_cast<std::uint32_t>(pairs.size());
+    model_.codec->scan_kernel()(scan);
+    for (std::size_t p = 0; p < pairs.size(); ++p) {
+        const std::size_t i = pairs[p] / nprobe_;
+        if (staged_ && scan_queries_[p].count > 0)
+            model_.codec->refine(scan, rest, row_queries_.data() + i * model_.codec->row_query_bytes(), scan_queries_[p], 0);
+        hits_[i].added(scan_queries_[p].count);
+    }
+}
+
+void GroupSearch::rerank() {
+    const Codec& codec = *model_.rerank;
+    if (model_.rerank_on_disk) {
+        // All candidates of the group are asked for before the first is read, in the order in which they lie.
+        for (std::size_t s = 0; s < snapshot_.segments.size(); ++s) {
+            const RowCodes& codes = snapshot_.segments[s]->rerank();
+            std::vector<std::uint32_t> rows;
+            for (TopHits& top : hits_)
+                for (const Hit& hit : top.kept())
+                    if (hit.row >= snapshot_.first_rows[s] && hit.row < snapshot_.first_rows[s + 1])
+                        rows.push_back(hit.row - snapshot_.first_rows[s]);
+            std::sort(rows.begin(), rows.end());
+            io::advise_rows(codes.base, codes.stride, rows);
+        }
+    }
+    std::vector<std::uint8_t> prepared(codec.row_query_bytes());
+    std::vector<std::uint32_t> rows;
+    std::vector<float> scores;
+    for (std::size_t i = 0; i < queries_.rows; ++i) {
+        std::span<Hit> kept = hits_[i].kept();
+        rows.clear();
+        for (const Hit& hit : kept) rows.push_back(hit.row);
+        std::sort(rows.begin(), rows.end());
+        scores.resize(rows.size());
+        codec.prepare_rows(input().row(i), prepared.data());
+        for (std::size_t first = 0, last; first < rows.size(); first = last) {
+            const std::size_t s = snapshot_.segment_of(rows[first]);
+            const std::uint32_t base = snapshot_.first_rows[s];
+            for (last = first; last < rows.size() && rows[last] < snapshot_.first_rows[s + 1]; ++last) rows[last] -= base;
+            codec.score_rows(prepared.data(), snapshot_.segments[s]->rerank(), rows.data() + first, last - first,
+                             scores.data() + first);
+            for (std::size_t r = first; r < last; ++r) rows[r] += base;
+        }
+        hits_[i].reset(std::min<std::size_t>(params_.k, snapshot_.n()));
+        for (std::size_t r = 0; r < rows.size(); ++r) hits_[i].push({rows[r], scores[r]});
+    }
+}
+
+}  // namespace
+
+std::size_t Snapshot::segment_of(std::uint32_t row) const {
+    return static_cast<std::size_t>(std::upper_bound(first_rows.begin(), first_rows.end(), row) - first_rows.begin() - 1);
+}
+
+std::int64_t Snapshot::id(std::uint32_t row) const {
+    const std::size_t s = segment_of(row);
+    return segments[s]->id(row - first_rows[s]);
+}
+
+std::int64_t Snapshot::row_of(std::int64_t wanted) const {
+    for (std::size_t s = 0; s < segments.size(); ++s)
+        if (const std::int64_t row = segments[s]->row_of(wanted); row >= 0) return first_rows[s] + row;
+    return -1;
+}
+
+void write_results(std::span<const Hit> hits, std::size_t k, Metric metric, std::int64_t* ids, float* scores,
+                   const std::function<std::int64_t(std::uint32_t)>& id) {
+    const bool distance = metric == Metric::l2;
+    const float worst = std::numeric_limits<float>::infinity() * (distance ? 1.0f : -1.0f);
+    for (std::size_t j = 0; j < k; ++j) {
+        ids[j] = j < hits.size() ? id(hits[j].row) : -1;
+        scores[j] = j >= hits.size() ? worst : distance ? std::max(0.0f, -hits[j].score) : hits[j].score;
+    }
+}
+
+namespace {
+
+unsigned useful_threads(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
+    const Model& model = *snapshot.model;
+    const double share = std::min(1.0, double{1.0} * params.nprobe / model.partition->nlist());
+    const double bytes = static_cast<double>(n_queries) * snapshot.n() * share * static_cast<double>(model.codec->layout().row_bytes());
+    return static_cast<unsigned>(std::clamp(bytes / worker_bytes, 1.0, static_cast<double>(resolve_threads(params.threads))));
+}
+
+}  // namespace
+
+void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids, float* scores) {
+    const unsigned threads = useful_threads(snapshot, queries.rows, params);
+    const std::size_t group = std::clamp<std::size_t>((queries.rows + threads - 1) / threads, 1, group_queries);
+    const std::size_t groups = (queries.rows + group - 1) / group;
+    // Fewer queries than threads: several workers scan for one query, and their hits are merged.
+    const std::size_t slices = groups == 0 ? 1 : std::max<std::size_t>(1, threads / groups);
+    const auto group_of = [&](std::size_t g) { return queries.block(g * group, std::min(group, queries.rows - g * group)); };
+    const auto finish = [&](GroupSearch& work, std::size_t g) {
+        if (snapshot.model->rerank && params.rerank > 0) work.rerank();
+        for (std::size_t i = 0; i < group_of(g).rows; ++i) {
+            const std::size_t at = (g * group + i) * params.k;
+            write_results(work.hits(i).sorted(), params.k, snapshot.model->metric, ids + at, scores + at,
+                          [&](std::uint32_t row) { return snapshot.id(row); });
+        }
+    };
+    if (slices == 1) {
+        parallel_for(groups, threads, [&](std::size_t g, unsigned) {
+            GroupSearch work(snapshot, group_of(g), params);
+            work.scan(0, 1);
+            finish(work, g);
+        });
+        return;
+    }
+    std::vector<std::unique_ptr<GroupSearch>> works(groups * slices);
+    parallel_for(works.size(), threads, [&](std::size_t task, unsigned) {
+        works[task] = std::make_unique<GroupSearch>(snapshot, group_of(task / slices), params);
+        works[task]->scan(task % slices, slices);
+    });
+    parallel_for(groups, threads, [&](std::size_t g, unsigned) {
+        GroupSearch& merged = *works[g * slices];
+        for (std::size_t slice = 1; slice < slices; ++slice)
+            for (std::size_t i = 0; i < group_of(g).rows; ++i)
+                for (const Hit& hit : works[g * slices + slice]->hits(i).kept()) merged.hits(i).push(hit);
+        finish(merged, g);
+    });
+}
+
+}  // namespace fewbits

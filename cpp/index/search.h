@@ -1,0 +1,43 @@
+// The search pipeline over one consistent set of segments: transform, probe, scan, rerank. Batches are list-major (a list
+// is read once for all its queries); one query alone goes the same way, so its results are the same bits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/topk.h"
+#include "index/model.h"
+#include "index/segment.h"
+
+namespace fewbits {
+
+struct Snapshot {
+    std::shared_ptr<const Model> model;
+    std::vector<std::shared_ptr<const Segment>> segments;
+    std::vector<std::uint32_t> first_rows;      // of each segment, in rows of the whole; one more at the end
+
+    std::uint32_t n() const { return first_rows.empty() ? 0 : first_rows.back(); }
+    std::size_t segment_of(std::uint32_t row) const;
+    std::int64_t id(std::uint32_t row) const;
+    std::int64_t row_of(std::int64_t id) const;     // or -1
+};
+
+struct SearchParams {
+    std::size_t k = 10;
+    std::uint32_t nprobe = 1;       // lists; more than there are means all
+    std::size_t rerank = 0;         // candidates; 0 means none
+    unsigned threads = 0;
+};
+
+// ids, scores: queries.rows x k, best first, padded with id -1 and the worst score. Scores as users see them: squared
+// distances (l2) or similarities.
+void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids, float* scores);
+
+// The k best hits of one query as public ids and scores, padded; shared with exact search.
+void write_results(std::span<const Hit> hits, std::size_t k, Metric metric, std::int64_t* ids, float* scores,
+                   const std::function<std::int64_t(std::uint32_t row)>& id);
+
+}  // namespace fewbits

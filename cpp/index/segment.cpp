@@ -1,0 +1,110 @@
+#include "index/segment.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/blocks.h"
+
+namespace fewbits {
+namespace {
+
+constexpr std::uint64_t max_rows = 0xffffffffu - 1;      // rows are u32
+constexpr std::uint64_t max_first_id = std::uint64_t{1} << 62;
+
+Parts without_prefix(const Parts& parts, const std::string& prefix) {
+    Parts own;
+    const std::string start = prefix + ".";
+    for (const auto& [name, value] : parts.params)
+        if (name.starts_with(start)) own.params[name.substr(start.size())] = value;
+    for (const auto& [name, array] : parts.arrays)
+        if (name.starts_with(start)) own.arrays[name.substr(start.size())] = array;
+    return own;
+}
+
+void check_lists(std::span<const std::uint64_t> lists, std::uint64_t n) {
+    if (lists.front() != 0 || lists.back() != n || !std::is_sorted(lists.begin(), lists.end()))
+        throw Error(ErrorKind::corrupt, "array 'lists': expected ascending row numbers from 0 to n = " + std::to_string(n));
+}
+
+}  // namespace
+
+Segment::Segment(const Model& model, const Parts& parts, const std::string& prefix) try
+    : parts_(without_prefix(parts, prefix)) {
+    n_ = static_cast<std::uint32_t>(parts_.param("n", 0, max_rows));
+    first_id_ = static_cast<std::int64_t>(parts_.param("first_id", 0, max_first_id));
+    const std::uint32_t nlist = model.partition->nlist();
+    lists_ = parts_.array<std::uint64_t>("lists", std::size_t{nlist} + 1);
+    check_lists(lists_, n_);
+
+    const CodeLayout layout = model.codec->layout();
+    code_offsets_.resize(std::size_t{nlist} + 1);
+    for (std::uint32_t list = 0; list < nlist; ++list)
+        code_offsets_[list + 1] =
+            checked_add(code_offsets_[list], kernels::blocks_bytes(layout.element_bits, layout.elements, list_size(list)));
+    codes_ = parts_.array<std::uint8_t>("codes", code_offsets_.back());
+    rest_ = parts_.array<std::uint8_t>("rest", checked_mul(n_, layout.rest_bytes));
+    a_ = parts_.array<float>("a", layout.has_a ? n_ : 0);
+    b_ = parts_.array<float>("b", layout.has_b ? n_ : 0);
+
+    next_id_ = first_id_ + n_;
+    const auto ids = parts_.arrays.find("ids");
+    if (ids != parts_.arrays.end() && ids->second.dtype == DType::i64) {
+        custom_ids_ = parts_.array<std::int64_t>("ids", n_);
+        next_id_ = static_cast<std::int64_t>(parts_.param("next_id", 0, max_first_id));
+    } else if (ids != parts_.arrays.end()) {
+        positions_ = parts_.array<std::uint32_t>("ids", n_);
+    }
+
+    if (model.rerank) {
+        const CodeLayout finer = model.rerank->layout();
+        rerank_.stride = finer.row_bytes();
+        rerank_rows_ = parts_.array<std::uint8_t>("rerank", checked_mul(n_, rerank_.stride));
+        rerank_.base = rerank_rows_.data();
+        if (finer.has_a) rerank_.a = parts_.array<float>("rerank_a", n_).data();
+        if (finer.has_b) rerank_.b = parts_.array<float>("rerank_b", n_).data();
+    }
+} catch (const Error& error) {
+    throw Error(error.kind(), prefix + ": " + error.what());
+}
+
+std::uint32_t Segment::list_of(std::uint32_t row) const {
+    return static_cast<std::uint32_t>(std::upper_bound(lists_.begin(), lists_.end(), row) - lists_.begin() - 1);
+}
+
+const std::vector<std::uint32_t>& Segment::rows_by_id() const {
+    std::call_once(sorted_once_, [this] {
+        std::vector<std::uint32_t> rows(n_);
+        std::iota(rows.begin(), rows.end(), 0u);
+        std::sort(rows.begin(), rows.end(), [this](std::uint32_t x, std::uint32_t y) { return id(x) < id(y); });
+        sorted_ = std::move(rows);
+    });
+    return sorted_;
+}
+
+std::int64_t Segment::row_of(std::int64_t wanted) const {
+    if (custom_ids_.empty() && (wanted < first_id_ || wanted >= first_id_ + n_)) return -1;
+    if (custom_ids_.empty() && positions_.empty()) return wanted - first_id_;
+    const auto& rows = rows_by_id();
+    const auto found = std::lower_bound(rows.begin(), rows.end(), wanted,
+                                        [this](std::uint32_t row, std::int64_t value) { return id(row) < value; });
+    return found != rows.end() && id(*found) == wanted ? std::int64_t{*found} : -1;
+}
+
+std::int64_t Segment::duplicate_id() const {
+    if (custom_ids_.empty()) return -1;
+    const auto& rows = rows_by_id();
+    const auto twice = std::adjacent_find(rows.begin(), rows.end(),
+                                          [this](std::uint32_t x, std::uint32_t y) { return id(x) == id(y); });
+    return twice == rows.end() ? -1 : id(*twice);
+}
+
+void Segment::code(const Model& model, std::uint32_t row, std::uint8_t* out) const {
+    const CodeLayout layout = model.codec->layout();
+    const std::uint32_t list = list_of(row);
+    const BlockPlace place = place_in_list(list_codes(list), layout.element_bits, layout.elements, list_size(list),
+                                           row - first_row(list));
+    unpack_row(place.block, layout.element_bits, layout.elements, place.vectors, place.v, out);
+    std::copy_n(rest_.data() + std::size_t{row} * layout.rest_bytes, layout.rest_bytes, out + layout.block_part_bytes());
+}
+
+}  // namespace fewbits

@@ -1,0 +1,68 @@
+// An immutable set of coded vectors: lists of code blocks, and what is kept per row. Rows are numbered in list order, so
+// that whatever is indexed by row is read ascending. In RAM or mapped, a segment is the same thing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "index/model.h"
+
+namespace fewbits {
+
+class Segment {
+public:
+    // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".ids", ".rerank", ".rerank_a", ".rerank_b" and params
+    // "<prefix>.n", ".first_id" (docs/format.md); every length is checked against the model.
+    Segment(const Model& model, const Parts& parts, const std::string& prefix);
+
+    std::uint32_t n() const { return n_; }
+    std::uint32_t list_size(std::uint32_t list) const { return static_cast<std::uint32_t>(lists_[list + 1] - lists_[list]); }
+    std::uint32_t first_row(std::uint32_t list) const { return static_cast<std::uint32_t>(lists_[list]); }
+    std::uint32_t list_of(std::uint32_t row) const;
+    const std::uint8_t* list_codes(std::uint32_t list) const { return codes_.data() + code_offsets_[list]; }
+    const float* a() const { return a_.empty() ? nullptr : a_.data(); }
+    const float* b() const { return b_.empty() ? nullptr : b_.data(); }
+    // The rests of staged codes, from a row on.
+    RowCodes rest(std::uint32_t rest_bytes, std::uint32_t row) const {
+        return {rest_.data() + std::size_t{row} * rest_bytes, rest_bytes, nullptr, nullptr};
+    }
+    const RowCodes& rerank() const { return rerank_; }
+    std::span<const std::byte> rerank_bytes() const { return std::as_bytes(rerank_rows_); }
+
+    std::int64_t id(std::uint32_t row) const {
+        if (!custom_ids_.empty()) return custom_ids_[row];
+        return first_id_ + (positions_.empty() ? row : positions_[row]);
+    }
+    std::int64_t next_id() const { return next_id_; }     // above every id
+    // The row that carries the id, or -1.
+    std::int64_t row_of(std::int64_t id) const;
+    // The first id that two rows carry, or -1.
+    std::int64_t duplicate_id() const;
+
+    // A row's code in row form, as the codec encoded it.
+    void code(const Model& model, std::uint32_t row, std::uint8_t* out) const;
+
+    const Parts& parts() const { return parts_; }      // without prefix, for saving
+
+private:
+    const std::vector<std::uint32_t>& rows_by_id() const;
+
+    Parts parts_;
+    std::uint32_t n_ = 0;
+    std::int64_t first_id_ = 0, next_id_ = 0;
+    std::span<const std::uint64_t> lists_;      // nlist + 1 first rows
+    std::vector<std::size_t> code_offsets_;
+    std::span<const std::uint8_t> codes_, rest_, rerank_rows_;
+    std::span<const float> a_, b_;
+    std::span<const std::uint32_t> positions_;
+    std::span<const std::int64_t> custom_ids_;
+    RowCodes rerank_;
+    mutable std::once_flag sorted_once_;
+    mutable std::vector<std::uint32_t> sorted_;
+};
+
+}  // namespace fewbits
