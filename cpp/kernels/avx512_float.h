@@ -1,0 +1,224 @@
+// Float scans, tiles and rows, fused at every step in the specified order. A block is two registers a dimension; up to
+// eight queries (or points) multiply them before the next dimension is read.
+#pragma once
+
+#include "kernels/avx512_blocks.h"
+
+namespace fewbits::kernels {
+namespace {
+
+struct F32 {
+    static constexpr std::uint32_t bits = 32, bytes = 4;
+    FEWBITS_INLINE static __m512 load(const std::uint8_t* at) { return _mm512_loadu_ps(at); }
+    FEWBITS_INLINE static __m512 load(const std::uint8_t* at, __mmask16 lanes) {
+        return _mm512_maskz_loadu_ps(lanes, at);
+    }
+};
+
+struct F16 {
+    static constexpr std::uint32_t bits = 16, bytes = 2;
+    FEWBITS_INLINE static __m512 load(const std::uint8_t* at) {
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+    }
+    FEWBITS_INLINE static __m512 load(const std::uint8_t* at, __mmask16 lanes) {
+        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes, at));
+    }
+};
+
+struct Dot {
+    FEWBITS_INLINE static __m512 step(__m512 q, __m512 x, __m512 acc) { return _mm512_fmadd_ps(q, x, acc); }
+};
+
+struct L2 {
+    FEWBITS_INLINE static __m512 step(__m512 q, __m512 x, __m512 acc) {
+        const __m512 difference = _mm512_sub_ps(q, x);
+        return _mm512_fmadd_ps(difference, difference, acc);
+    }
+};
+
+struct NegatedL2 {
+    FEWBITS_INLINE static __m512 step(__m512 q, __m512 x, __m512 acc) {
+        const __m512 difference = _mm512_sub_ps(q, x);
+        return _mm512_fnmadd_ps(difference, difference, acc);
+    }
+};
+
+// --- blocks ----------------------------------------------------------------------------------------------------------
+
+// N queries along the runs of one block, whole or short.
+template <class Element, class Sum, bool whole, unsigned N>
+FEWBITS_INLINE void along_runs(const std::uint8_t* codes, std::uint32_t vectors, std::uint32_t dim,
+                               const float* const (&queries)[N], __m512 (&acc)[N][2]) {
+    const __mmask16 first = first_16(vectors), second = first_16(past_16(vectors));
+    const std::uint32_t run = (whole ? block_size : vectors) * Element::bytes;
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < N; ++i) acc[i][0] = acc[i][1] = _mm512_setzero_ps();
+    for (std::uint32_t j = 0; j < dim; ++j, codes += run) {
+        const __m512 low = whole ? Element::load(codes) : Element::load(codes, first);
+        const std::uint8_t* rest = codes + 16 * Element::bytes;
+        const __m512 high = whole ? Element::load(rest) : Element::load(rest, second);
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < N; ++i) {
+            const __m512 q = _mm512_set1_ps(queries[i][j]);
+            acc[i][0] = Sum::step(q, low, acc[i][0]);
+            acc[i][1] = Sum::step(q, high, acc[i][1]);
+        }
+    }
+}
+
+template <class Element, class Sum>
+struct FloatScan {
+    static constexpr unsigned most_queries = 8;
+
+    template <unsigned N>
+    static void pass(const Scan& scan, ScanQuery* queries) {
+        const float* values[N];
+        for (unsigned i = 0; i < N; ++i) values[i] = static_cast<const float*>(queries[i].table);
+        each_block(scan, Element::bits, [&](const Block& block) {
+            __m512 acc[N][2];
+            if (block.vectors == block_size) {
+                along_runs<Element, Sum, true, N>(block.codes, block_size, scan.m, values, acc);
+            } else {
+                along_runs<Element, Sum, false, N>(block.codes, block.vectors, scan.m, values, acc);
+            }
+#pragma GCC unroll 8
+            for (unsigned i = 0; i < N; ++i) take_floats(scan, block, queries[i], acc[i][0], acc[i][1]);
+        });
+    }
+};
+
+template <class Element, class Sum>
+void scan_floats(const Scan& scan) {
+    in_passes<FloatScan<Element, Sum>>(scan, scan.queries, scan.n_queries);
+}
+
+// --- tiles -----------------------------------------------------------------------------------------------------------
+
+// Candidates first .. first + vectors - 1 of a tile, and their biases (zeros past them).
+struct TileBlock {
+    std::uint32_t first;
+    std::uint32_t vectors;
+    __m512 bias[2];
+};
+
+// take(point, block, {low, high}) for N points at a time, then for the rest of `count`.
+template <unsigned N, class Take>
+void tile_points(const Tile& tile, const TileBlock& block, std::uint32_t point, std::uint32_t count, const Take& take) {
+    const auto* codes = reinterpret_cast<const std::uint8_t*>(tile.blocks + std::size_t{block.first} * tile.dim);
+    for (; count >= N; count -= N, point += N) {
+        const float* points[N];
+        for (unsigned i = 0; i < N; ++i) points[i] = tile.points + (std::size_t{point} + i) * tile.stride;
+        __m512 acc[N][2];
+        if (block.vectors == block_size) {
+            along_runs<F32, Dot, true, N>(codes, block_size, tile.dim, points, acc);
+        } else {
+            along_runs<F32, Dot, false, N>(codes, block.vectors, tile.dim, points, acc);
+        }
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < N; ++i) {
+            if (tile.bias) {
+                acc[i][0] = _mm512_add_ps(acc[i][0], block.bias[0]);
+                acc[i][1] = _mm512_add_ps(acc[i][1], block.bias[1]);
+            }
+            take(point + i, block, acc[i]);
+        }
+    }
+    if constexpr (N > 1) {
+        if (count > 0) tile_points<N - 1>(tile, block, point, count, take);
+    }
+}
+
+// Blocks outside, points inside: a block stays in the cache while the points pass by.
+template <class Take>
+FEWBITS_INLINE void each_tile(const Tile& tile, const Take& take) {
+    for (std::uint32_t first = 0, vectors; first < tile.k; first += vectors) {
+        vectors = lesser(tile.k - first, block_size);
+        TileBlock block{first, vectors, {_mm512_setzero_ps(), _mm512_setzero_ps()}};
+        if (tile.bias) {
+            block.bias[0] = _mm512_maskz_loadu_ps(first_16(vectors), tile.bias + first);
+            block.bias[1] = _mm512_maskz_loadu_ps(first_16(past_16(vectors)), tile.bias + first + 16);
+        }
+        tile_points<8>(tile, block, 0, tile.n, take);
+    }
+}
+
+void tile_dot(const Tile& tile, float* out, std::size_t out_stride) {
+    each_tile(tile, [=](std::uint32_t point, const TileBlock& block, const __m512(&values)[2]) {
+        float* row = out + point * out_stride + block.first;
+        _mm512_mask_storeu_ps(row, first_16(block.vectors), values[0]);
+        if (block.vectors > 16) _mm512_mask_storeu_ps(row + 16, first_16(block.vectors - 16), values[1]);
+    });
+}
+
+void tile_best(const Tile& tile, std::uint32_t* best, float* score) {
+    for (std::uint32_t i = 0; i < tile.n; ++i) {
+        best[i] = 0;
+        score[i] = -__builtin_inff();
+    }
+    each_tile(tile, [=](std::uint32_t point, const TileBlock& block, const __m512(&values)[2]) {
+        const __m512 so_far = _mm512_set1_ps(score[point]);
+        const __mmask16 better[2] = {
+            _mm512_mask_cmp_ps_mask(first_16(block.vectors), values[0], so_far, _CMP_GT_OQ),
+            _mm512_mask_cmp_ps_mask(first_16(past_16(block.vectors)), values[1], so_far, _CMP_GT_OQ)};
+        if (!(better[0] | better[1])) return;
+        const __m512 low = _mm512_mask_mov_ps(so_far, better[0], values[0]);  // no NaN, nothing worse than so far
+        const __m512 high = _mm512_mask_mov_ps(so_far, better[1], values[1]);
+        const __m512 most = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(low, high)));
+        const std::uint32_t first = _mm512_cmp_ps_mask(low, most, _CMP_EQ_OQ);
+        const std::uint32_t second = _mm512_cmp_ps_mask(high, most, _CMP_EQ_OQ);
+        float candidates[block_size];  // read back, as a maximum of zeros may have either sign
+        _mm512_storeu_ps(candidates, low);
+        _mm512_storeu_ps(candidates + 16, high);
+        const auto winner = static_cast<std::uint32_t>(__builtin_ctz(first | second << 16));
+        best[point] = block.first + winner;
+        score[point] = candidates[winner];
+    });
+}
+
+// --- rows ------------------------------------------------------------------------------------------------------------
+
+// Halves are added: 8, 4, 2, 1 lanes.
+[[maybe_unused]] FEWBITS_INLINE float sum_by_halves(__m512 lanes) {
+    const __m256 by_8 = _mm256_add_ps(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));
+    const __m128 by_4 = _mm_add_ps(_mm256_castps256_ps128(by_8), _mm256_extractf128_ps(by_8, 1));
+    const __m128 by_2 = _mm_add_ps(by_4, _mm_movehl_ps(by_4, by_4));
+    return _mm_cvtss_f32(_mm_add_ss(by_2, _mm_movehdup_ps(by_2)));
+}
+
+// Four rows at a time, so that their sums do not wait for each other.
+template <class Element, class Sum, unsigned R>
+FEWBITS_INLINE void some_rows(const Rows& rows, std::uint32_t first) {
+    const auto* query = static_cast<const float*>(rows.query);
+    const std::uint8_t* at[R];
+    __m512 acc[R];
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < R; ++r) {
+        at[r] = rows.base + std::size_t{rows.rows ? rows.rows[first + r] : first + r} * rows.stride;
+        acc[r] = _mm512_setzero_ps();
+    }
+    std::size_t j = 0;
+    for (; j + 16 <= rows.dim; j += 16) {
+        const __m512 q = _mm512_loadu_ps(query + j);
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < R; ++r) acc[r] = Sum::step(q, Element::load(at[r] + j * Element::bytes), acc[r]);
+    }
+    if (j < rows.dim) {  // zeros are added too: the specification pads with them
+        const __mmask16 lanes = first_16(rows.dim % 16);
+        const __m512 q = _mm512_maskz_loadu_ps(lanes, query + j);
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < R; ++r) {
+            acc[r] = Sum::step(q, Element::load(at[r] + j * Element::bytes, lanes), acc[r]);
+        }
+    }
+    for (unsigned r = 0; r < R; ++r) static_cast<float*>(rows.out)[first + r] = sum_by_halves(acc[r]);
+}
+
+template <class Element, class Sum>
+void sum_rows(const Rows& rows) {
+    std::uint32_t i = 0;
+    for (; i + 4 <= rows.n; i += 4) some_rows<Element, Sum, 4>(rows, i);
+    for (; i < rows.n; ++i) some_rows<Element, Sum, 1>(rows, i);
+}
+
+}  // namespace
+}  // namespace fewbits::kernels

@@ -1,0 +1,13 @@
+// The AVX-512 tables in their emulated form: the tests' extra "available" sets where the CPU lacks AVX-512 (CMake
+// option FEWBITS_EMULATE_AVX512).
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace fewbits::kernels {
+
+extern const Kernels* const emulated_avx512_kernels;
+extern const Kernels* const emulated_avx512vnni_kernels;
+extern const Kernels* const emulated_avx512vbmi_kernels;
+
+}  // namespace fewbits::kernels
