@@ -10,7 +10,7 @@ struct NumpyType {
     const char* name;
 };
 
-constexpr NumpyType numpy_types[] = {{DType::u8, "uint8"},   {DType::i8, "int8"},    {DType::u16, "uint16"},
+constexpr NumpyType numpy_types[] = {{DType::u8, "uint8"},    {DType::i8, "int8"},    {DType::u16, "uint16"},
                                      {DType::f16, "float16"}, {DType::u32, "uint32"}, {DType::f32, "float32"},
                                      {DType::u64, "uint64"},  {DType::i64, "int64"}};
 
@@ -24,7 +24,8 @@ Array copy_array(const std::string& name, const py::array& source) {
         if (bytes > 0) std::memcpy(kept->data(), contiguous.data(), bytes);
         return {type.dtype, *kept, kept};
     }
-    fail("array '" + name + "': got dtype " + dtype_text + ", expected one of uint8 int8 uint16 float16 uint32 float32 uint64 int64");
+    fail("array '" + name + "': got dtype " + dtype_text
+         + ", expected one of uint8 int8 uint16 float16 uint32 float32 uint64 int64");
 }
 
 }  // namespace
@@ -55,7 +56,8 @@ py::dict arrays_to(const Parts& parts) {
     for (const auto& [name, array] : parts.arrays)
         for (const auto& type : numpy_types)
             if (type.dtype == array.dtype) {
-                py::array copy(py::dtype(type.name), static_cast<py::ssize_t>(array.bytes.size() / dtype_bytes(array.dtype)));
+                py::array copy(py::dtype(type.name),
+                               static_cast<py::ssize_t>(array.bytes.size() / dtype_bytes(array.dtype)));
                 if (!array.bytes.empty()) std::memcpy(copy.mutable_data(), array.bytes.data(), array.bytes.size());
                 out[py::str(name)] = std::move(copy);
             }

@@ -1,12 +1,11 @@
-// Between numpy and the core: the only place of the bindings that looks at dtypes and shapes. Float input is C-contiguous
-// float32 (python/fewbits/inputs.py converts); everything else is refused with what was got and expected.
+// Between numpy and the core: the only place of the bindings that looks at dtypes and shapes. Float input is
+// C-contiguous float32 (python/fewbits/inputs.py converts); everything else is refused with what was got and expected.
 #pragma once
 
 #include <pybind11/functional.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
-
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,9 +22,9 @@ namespace py = pybind11;
 using FloatArray = py::array_t<float, py::array::c_style>;
 
 MatrixView matrix_view(const FloatArray& x);
-Parts parts_from(const py::dict& params, const py::dict& arrays);      // copies
+Parts parts_from(const py::dict& params, const py::dict& arrays);  // copies
 py::dict params_to(const Parts& parts);
-py::dict arrays_to(const Parts& parts);                                // copies
+py::dict arrays_to(const Parts& parts);  // copies
 Metric metric_from(const std::string& name);
 
 // Reports to `callback` (None: to nobody) with the GIL held, and lets a pending Ctrl-C through as its exception.

@@ -21,9 +21,15 @@ PyObject* new_exception(py::module_& m, const char* name, const char* doc, const
 
 void raise(const Error& error) {
     switch (error.kind()) {
-        case ErrorKind::invalid_argument: PyErr_SetString(PyExc_ValueError, error.what()); break;
-        case ErrorKind::corrupt: PyErr_SetString(corrupt_error, error.what()); break;
-        case ErrorKind::version: PyErr_SetString(version_error, error.what()); break;
+        case ErrorKind::invalid_argument:
+            PyErr_SetString(PyExc_ValueError, error.what());
+            break;
+        case ErrorKind::corrupt:
+            PyErr_SetString(corrupt_error, error.what());
+            break;
+        case ErrorKind::version:
+            PyErr_SetString(version_error, error.what());
+            break;
         case ErrorKind::io:
             PyErr_SetObject(PyExc_OSError, py::make_tuple(error.error_number(), error.what()).ptr());
             break;
@@ -37,8 +43,10 @@ void register_errors(py::module_& m) {
                                py::make_tuple(py::reinterpret_borrow<py::object>(PyExc_Exception)));
     const py::tuple bases = py::make_tuple(py::reinterpret_borrow<py::object>(base_error),
                                            py::reinterpret_borrow<py::object>(PyExc_ValueError));
-    corrupt_error = new_exception(m, "CorruptIndexError", "The file, or the parts of an index, contradict themselves.", bases);
-    version_error = new_exception(m, "FormatVersionError", "The file was written in a format this version does not read.", bases);
+    corrupt_error =
+        new_exception(m, "CorruptIndexError", "The file, or the parts of an index, contradict themselves.", bases);
+    version_error =
+        new_exception(m, "FormatVersionError", "The file was written in a format this version does not read.", bases);
     py::register_exception_translator([](std::exception_ptr pointer) {
         try {
             if (pointer) std::rethrow_exception(pointer);

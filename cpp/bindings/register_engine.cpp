@@ -36,11 +36,12 @@ void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<Id
     builder.append(rows, numbers, threads);
 }
 
-py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe, std::size_t rerank,
-                        unsigned threads) {
+py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
+                        std::size_t rerank, unsigned threads) {
     const MatrixView view = matrix_view(queries);
     if (view.cols != engine.model().dim)
-        fail("queries: got " + std::to_string(view.cols) + " dimensions, expected " + std::to_string(engine.model().dim));
+        fail("queries: got " + std::to_string(view.cols) + " dimensions, expected "
+             + std::to_string(engine.model().dim));
     Results results(view.rows, k);
     {
         const py::gil_scoped_release unlocked;
@@ -151,25 +152,28 @@ void register_engine(py::module_& m) {
              "params"_a, "arrays"_a)
         .def_static("open", &Engine::open, "path"_a, py::kw_only(), "mapped"_a = true, "verify_all"_a = false,
                     py::call_guard<py::gil_scoped_release>())
-        .def("builder",
-             [](const Engine& engine, std::size_t expected, const std::optional<std::string>& directory) {
-                 return engine.builder(expected, directory.value_or(""));
-             },
-             "expected"_a = 0, py::kw_only(), "directory"_a = py::none())
+        .def(
+            "builder",
+            [](const Engine& engine, std::size_t expected, const std::optional<std::string>& directory) {
+                return engine.builder(expected, directory.value_or(""));
+            },
+            "expected"_a = 0, py::kw_only(), "directory"_a = py::none())
         .def("publish", &Engine::publish, "builder"_a, py::call_guard<py::gil_scoped_release>())
-        .def("save",
-             [](const Engine& engine, const std::string& path, const py::bytes& meta) {
-                 const std::string text = meta;
-                 const py::gil_scoped_release unlocked;
-                 engine.save(path, text);
-             },
-             "path"_a, "meta"_a)
+        .def(
+            "save",
+            [](const Engine& engine, const std::string& path, const py::bytes& meta) {
+                const std::string text = meta;
+                const py::gil_scoped_release unlocked;
+                engine.save(path, text);
+            },
+            "path"_a, "meta"_a)
         .def_property_readonly("meta", [](const Engine& engine) { return py::bytes(engine.meta()); })
         .def_property_readonly("params", &Engine::params)
         .def("arrays", [](const Engine& engine) { return arrays_to(engine.model().parts); })
         .def("set_default", &Engine::set_default, "name"_a, "value"_a)
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
-        .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a, "threads"_a = 0)
+        .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
+             "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())
         .def("stats", &stats);

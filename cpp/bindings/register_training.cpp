@@ -1,4 +1,7 @@
 // Training primitives that Python composes: k-means, assignment, transforms. Work runs without the GIL.
+#include <algorithm>
+#include <cmath>
+
 #include "bindings/arrays.h"
 #include "partition/assign.h"
 #include "partition/kmeans.h"
@@ -22,6 +25,7 @@ py::array_t<float> kmeans_of(const FloatArray& x, std::int64_t k, bool spherical
     options.spherical = spherical;
     options.seed = seed;
     options.threads = threads;
+    for (const float value : points.span()) require(std::isfinite(value), "x: got a value that is not finite");
     const Progress progress = progress_from(std::move(callback));
     std::vector<float> centroids;
     {

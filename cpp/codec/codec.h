@@ -19,10 +19,10 @@
 namespace fewbits {
 
 struct CodeLayout {
-    std::uint32_t element_bits = 8;     // of the part that blocks hold: 4, 8, 16 or 32
-    std::uint32_t elements = 0;         // runs a block
-    std::uint32_t rest_bytes = 0;       // staged codecs: bytes a row outside the blocks
-    bool has_a = false;                 // per-vector factors, see kernels.h
+    std::uint32_t element_bits = 8;  // of the part that blocks hold: 4, 8, 16 or 32
+    std::uint32_t elements = 0;      // runs a block
+    std::uint32_t rest_bytes = 0;    // staged codecs: bytes a row outside the blocks
+    bool has_a = false;              // per-vector factors, see kernels.h
     bool has_b = false;
 
     std::size_t block_part_bytes() const { return (std::size_t{elements} * element_bits + 7) / 8; }
@@ -52,7 +52,8 @@ public:
     virtual CodeLayout layout() const = 0;
 
     // x: the vectors themselves (origin not yet subtracted); origin: n x dim or null. rows: n x row_bytes (block part
-    // first, packed low first; then the rest). Factors that the layout lacks are null. Deterministic: the same bytes for any thread count, block size and instruction set.
+    // first, packed low first; then the rest). Factors that the layout lacks are null. Deterministic: the same bytes
+    // for any thread count, block size and instruction set.
     virtual void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const = 0;
     // Without the origin. `a` may be null where the layout has none.
     virtual void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const = 0;
@@ -70,16 +71,16 @@ public:
     virtual void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
                             std::size_t n, float* scores) const = 0;
 
-    // Staged codecs: replaces the optimistic scores of the hits query.hits[first..count) by final ones, in order, and drops
-    // hits below the threshold. The rest of the scan's vector v lies at rest.base + v * rest.stride, v = hit.row -
-    // scan.first_row. A final score is never above the optimistic one, so that which vectors survive can not depend on the
-    // order in which thresholds rose.
+    // Staged codecs: replaces the optimistic scores of the hits query.hits[first..count) by final ones, in order, and
+    // drops hits below the threshold. The rest of the scan's vector v lies at rest.base + v * rest.stride, v = hit.row
+    // - scan.first_row. A final score is never above the optimistic one, so that which vectors survive can not depend
+    // on the order in which thresholds rose.
     virtual void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
                         kernels::ScanQuery& query, std::size_t first) const;
 };
 
-// kind, bits, ... are read from params "<prefix>.kind" etc., arrays from "<prefix>.codebook" etc.; every value and length is
-// checked (the arguments may come from a hostile file). metric is l2 or ip.
+// kind, bits, ... are read from params "<prefix>.kind" etc., arrays from "<prefix>.codebook" etc.; every value and
+// length is checked (the arguments may come from a hostile file). metric is l2 or ip.
 std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric,
                                         bool residual);
 

@@ -13,7 +13,9 @@ namespace fewbits {
 constexpr std::uint32_t pq_begin(std::uint32_t s, std::uint32_t m, std::uint32_t dim) {
     return static_cast<std::uint32_t>(std::uint64_t{s} * dim / m);
 }
-constexpr std::uint32_t pq_width(std::uint32_t m, std::uint32_t dim) { return (dim + m - 1) / m; }   // of the widest
+constexpr std::uint32_t pq_width(std::uint32_t m, std::uint32_t dim) {
+    return (dim + m - 1) / m;
+}  // of the widest
 
 // (m, 2^bits, pq_width) row-major, zero-padded in narrower subspaces. x: the vectors (or residuals) to be coded.
 // initial: a codebook to start from (OPQ's alternations), or null.

@@ -30,7 +30,8 @@ void pack_elements(const std::uint8_t* rows, std::size_t stride, std::uint32_t m
                    std::uint8_t* block) {
     for (std::uint32_t v = 0; v < vectors; ++v)
         for (std::uint32_t s = 0; s < m; ++s)
-            std::memcpy(block + (std::size_t{s} * vectors + v) * sizeof(T), rows + v * stride + s * sizeof(T), sizeof(T));
+            std::memcpy(block + (std::size_t{s} * vectors + v) * sizeof(T), rows + v * stride + s * sizeof(T),
+                        sizeof(T));
 }
 
 template <class T>
@@ -45,22 +46,32 @@ void unpack_elements(const std::uint8_t* block, std::uint32_t m, std::uint32_t v
 void pack_block(const std::uint8_t* rows, std::size_t stride, std::uint32_t element_bits, std::uint32_t m,
                 std::uint32_t vectors, std::uint8_t* block) {
     switch (element_bits) {
-        case 4: return pack_nibbles(rows, stride, m, vectors, block);
-        case 8: return pack_elements<std::uint8_t>(rows, stride, m, vectors, block);
-        case 16: return pack_elements<std::uint16_t>(rows, stride, m, vectors, block);
-        case 32: return pack_elements<std::uint32_t>(rows, stride, m, vectors, block);
-        default: fail("element bits: got " + std::to_string(element_bits) + ", expected 4, 8, 16 or 32");
+        case 4:
+            return pack_nibbles(rows, stride, m, vectors, block);
+        case 8:
+            return pack_elements<std::uint8_t>(rows, stride, m, vectors, block);
+        case 16:
+            return pack_elements<std::uint16_t>(rows, stride, m, vectors, block);
+        case 32:
+            return pack_elements<std::uint32_t>(rows, stride, m, vectors, block);
+        default:
+            fail("element bits: got " + std::to_string(element_bits) + ", expected 4, 8, 16 or 32");
     }
 }
 
 void unpack_row(const std::uint8_t* block, std::uint32_t element_bits, std::uint32_t m, std::uint32_t vectors,
                 std::uint32_t v, std::uint8_t* row) {
     switch (element_bits) {
-        case 4: return kernels::active().extract4(block, vectors, m, v, row);
-        case 8: return unpack_elements<std::uint8_t>(block, m, vectors, v, row);
-        case 16: return unpack_elements<std::uint16_t>(block, m, vectors, v, row);
-        case 32: return unpack_elements<std::uint32_t>(block, m, vectors, v, row);
-        default: fail("element bits: got " + std::to_string(element_bits) + ", expected 4, 8, 16 or 32");
+        case 4:
+            return kernels::active().extract4(block, vectors, m, v, row);
+        case 8:
+            return unpack_elements<std::uint8_t>(block, m, vectors, v, row);
+        case 16:
+            return unpack_elements<std::uint16_t>(block, m, vectors, v, row);
+        case 32:
+            return unpack_elements<std::uint32_t>(block, m, vectors, v, row);
+        default:
+            fail("element bits: got " + std::to_string(element_bits) + ", expected 4, 8, 16 or 32");
     }
 }
 

@@ -1,4 +1,5 @@
-// Between rows of codes (packed, low bits first) and blocks of 32 vectors (kernels.h): a block is the transpose of its rows.
+// Between rows of codes (packed, low bits first) and blocks of 32 vectors (kernels.h): a block is the transpose of its
+// rows.
 #pragma once
 
 #include <cstddef>

@@ -7,10 +7,10 @@
 namespace fewbits {
 
 enum class ErrorKind {
-    invalid_argument,   // ValueError: what, got, expected
-    corrupt,            // CorruptIndexError: section and offset
-    version,            // FormatVersionError: both versions
-    io,                 // OSError: carries errno
+    invalid_argument,  // ValueError: what, got, expected
+    corrupt,           // CorruptIndexError: section and offset
+    version,           // FormatVersionError: both versions
+    io,                // OSError: carries errno
 };
 
 class Error : public std::runtime_error {
@@ -25,7 +25,9 @@ private:
     int errno_;
 };
 
-[[noreturn]] inline void fail(const std::string& message) { throw Error(ErrorKind::invalid_argument, message); }
+[[noreturn]] inline void fail(const std::string& message) {
+    throw Error(ErrorKind::invalid_argument, message);
+}
 
 inline void require(bool condition, const char* message) {
     if (!condition) fail(message);

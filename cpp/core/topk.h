@@ -1,5 +1,5 @@
-// The best `capacity` hits of a stream in the total order (score descending, row ascending), so that the result does not
-// depend on the order of arrival. Scans append to the tail; compact() partitions and raises the threshold.
+// The best `capacity` hits of a stream in the total order (score descending, row ascending), so that the result does
+// not depend on the order of arrival. Scans append to the tail; compact() partitions and raises the threshold.
 #pragma once
 
 #include <algorithm>
@@ -48,7 +48,8 @@ public:
     void compact() {
         if (count_ <= capacity_) {
             if (count_ == capacity_ && capacity_ > 0)
-                threshold_ = std::max_element(begin(), begin() + static_cast<std::ptrdiff_t>(count_), BetterHit{})->score;
+                threshold_ =
+                    std::max_element(begin(), begin() + static_cast<std::ptrdiff_t>(count_), BetterHit{})->score;
             return;
         }
         if (capacity_ == 0) {

@@ -10,7 +10,7 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t task_rows = 512;      // rows encoded by one thread at a time: their floats stay in cache
+constexpr std::size_t task_rows = 512;  // rows encoded by one thread at a time: their floats stay in cache
 
 template <class T>
 Array array_from(std::vector<T>&& values) {
@@ -43,7 +43,8 @@ SegmentBuilder::SegmentBuilder(std::shared_ptr<const Model> model, std::size_t e
         rerank_a_ = Growing(finer.has_a ? sizeof(float) : 0);
         rerank_b_ = Growing(finer.has_b ? sizeof(float) : 0);
     }
-    for (Growing* column : {&codes_, &rest_, &a_, &b_, &lists_, &rerank_, &rerank_a_, &rerank_b_}) column->reserve(expected);
+    for (Growing* column : {&codes_, &rest_, &a_, &b_, &lists_, &rerank_, &rerank_a_, &rerank_b_})
+        column->reserve(expected);
 }
 
 void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned threads) {
@@ -99,7 +100,8 @@ void SegmentBuilder::encode_rows(MatrixView x, std::size_t first) {
     for (std::size_t i = 0; i < x.rows; ++i) {
         const std::uint8_t* row = rows.data() + i * layout.row_bytes();
         std::copy_n(row, layout.block_part_bytes(), codes_.row(first + i));
-        if (layout.rest_bytes > 0) std::copy_n(row + layout.block_part_bytes(), layout.rest_bytes, rest_.row(first + i));
+        if (layout.rest_bytes > 0)
+            std::copy_n(row + layout.block_part_bytes(), layout.rest_bytes, rest_.row(first + i));
     }
 }
 
@@ -142,7 +144,8 @@ void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists) {
     std::uint8_t* out = codes_.data();
     for (std::size_t list = 0; list + 1 < lists.size(); ++list) {
         for (std::uint64_t row = lists[list]; row < lists[list + 1]; row += kernels::block_size) {
-            const auto vectors = static_cast<std::uint32_t>(std::min<std::uint64_t>(kernels::block_size, lists[list + 1] - row));
+            const auto vectors =
+                static_cast<std::uint32_t>(std::min<std::uint64_t>(kernels::block_size, lists[list + 1] - row));
             std::memcpy(block_rows.data(), rows + row * row_bytes, vectors * row_bytes);
             pack_block(block_rows.data(), row_bytes, layout.element_bits, layout.elements, vectors, out);
             out += kernels::blocks_bytes(layout.element_bits, layout.elements, vectors);
@@ -164,30 +167,30 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id) {
     for (std::size_t list = 0; list + 1 < lists.size(); ++list)
         codes_bytes += kernels::blocks_bytes(layout.element_bits, layout.elements, lists[list + 1] - lists[list]);
     Parts parts;
+    const auto keep = [&parts](const char* name, Array array) {
+        if (!array.bytes.empty()) parts.arrays[std::string("segment.") + name] = std::move(array);
+    };
     parts.params["segment.n"] = n_;
     parts.params["segment.first_id"] = static_cast<std::uint64_t>(first_id);
-    parts.arrays["segment.codes"] = codes_.take(DType::u8, codes_bytes);
-    parts.arrays["segment.rest"] = rest_.take(DType::u8, n_ * layout.rest_bytes);
-    parts.arrays["segment.a"] = a_.take(DType::f32, layout.has_a ? n_ * sizeof(float) : 0);
-    parts.arrays["segment.b"] = b_.take(DType::f32, layout.has_b ? n_ * sizeof(float) : 0);
-    if (model_->rerank) {
-        const CodeLayout finer = model_->rerank->layout();
-        if (spill_)
-            parts.arrays["segment.rerank"] = reordered ? io::reordered(*spill_, order, directory_).map() : spill_->map();
-        else
-            parts.arrays["segment.rerank"] = rerank_.take(DType::u8, n_ * finer.row_bytes());
-        if (finer.has_a) parts.arrays["segment.rerank_a"] = rerank_a_.take(DType::f32, n_ * sizeof(float));
-        if (finer.has_b) parts.arrays["segment.rerank_b"] = rerank_b_.take(DType::f32, n_ * sizeof(float));
-    }
+    keep("codes", codes_.take(DType::u8, codes_bytes));
+    keep("rest", rest_.take(DType::u8, n_ * layout.rest_bytes));
+    keep("a", a_.take(DType::f32, n_ * a_.row_bytes()));
+    keep("b", b_.take(DType::f32, n_ * b_.row_bytes()));
+    if (spill_)
+        keep("rerank", reordered ? io::reordered(*spill_, order, directory_).map() : spill_->map());
+    else
+        keep("rerank", rerank_.take(DType::u8, n_ * rerank_.row_bytes()));
+    keep("rerank_a", rerank_a_.take(DType::f32, n_ * rerank_a_.row_bytes()));
+    keep("rerank_b", rerank_b_.take(DType::f32, n_ * rerank_b_.row_bytes()));
     if (custom_ids()) {
         const auto* ids = ids_.as<std::int64_t>();
         parts.params["segment.next_id"] = n_ > 0 ? static_cast<std::uint64_t>(*std::max_element(ids, ids + n_)) + 1 : 0;
         if (reordered) ids_.permute(order);
-        parts.arrays["segment.ids"] = ids_.take(DType::i64, n_ * sizeof(std::int64_t));
+        keep("ids", ids_.take(DType::i64, n_ * sizeof(std::int64_t)));
     } else if (reordered) {
-        parts.arrays["segment.ids"] = array_from(std::move(order));
+        keep("ids", array_from(std::move(order)));
     }
-    parts.arrays["segment.lists"] = array_from(std::move(lists));
+    keep("lists", array_from(std::move(lists)));
     return std::make_shared<Segment>(*model_, parts, "segment");
 }
 

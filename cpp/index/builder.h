@@ -1,5 +1,5 @@
-// Collects blocks of vectors into one segment: encodes each block as it comes, then orders rows by list in place, so that
-// a build never holds the vectors, and its codes only once.
+// Collects blocks of vectors into one segment: encodes each block as it comes, then orders rows by list in place, so
+// that a build never holds the vectors, and its codes only once.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ private:
     std::size_t n_ = 0;
     std::optional<bool> custom_ids_;
     Growing codes_, rest_, a_, b_, lists_, ids_, rerank_, rerank_a_, rerank_b_;
-    std::unique_ptr<io::Spill> spill_;      // of an on-disk rerank tier, in the order of arrival
+    std::unique_ptr<io::Spill> spill_;  // of an on-disk rerank tier, in the order of arrival
 };
 
 }  // namespace fewbits

@@ -12,10 +12,16 @@ namespace {
 constexpr std::uint64_t max_segments = 1u << 20;
 constexpr std::uint64_t max_default = 0xffffffff;
 
-std::string segment_name(std::size_t i) { return "seg" + std::to_string(i); }
+std::string segment_name(std::size_t i) {
+    return "seg" + std::to_string(i);
+}
 
-bool is_default(const std::string& name) { return name.starts_with("default."); }
-bool is_segment(const std::string& name) { return name.starts_with("seg"); }
+bool is_default(const std::string& name) {
+    return name.starts_with("default.");
+}
+bool is_segment(const std::string& name) {
+    return name.starts_with("seg");
+}
 
 // Splits what a file holds: the model's own parts stay, defaults and segments are taken by others.
 Parts model_parts(const Parts& parts) {
@@ -30,7 +36,8 @@ Parts model_parts(const Parts& parts) {
 void check_default(const std::string& name, std::uint64_t value) {
     if (name != "default.nprobe" && name != "default.rerank")
         fail("default: got '" + name + "', expected 'default.nprobe' or 'default.rerank'");
-    if (value > max_default) fail(name + ": got " + std::to_string(value) + ", expected at most " + std::to_string(max_default));
+    if (value > max_default)
+        fail(name + ": got " + std::to_string(value) + ", expected at most " + std::to_string(max_default));
 }
 
 }  // namespace
@@ -88,9 +95,11 @@ void Engine::publish(SegmentBuilder& builder) {
     for (const auto& segment : current->segments) next_id = std::max(next_id, segment->next_id());
     if (builder.size() == 0) return;
     const auto added = builder.finish(next_id);
-    if (const std::int64_t twice = added->duplicate_id(); twice >= 0) fail("ids: " + std::to_string(twice) + " is given twice");
+    if (const std::int64_t twice = added->duplicate_id(); twice >= 0)
+        fail("ids: " + std::to_string(twice) + " is given twice");
     for (std::uint32_t row = 0; row < added->n() && !current->segments.empty(); ++row)
-        if (current->row_of(added->id(row)) >= 0) fail("ids: " + std::to_string(added->id(row)) + " is in the index already");
+        if (current->row_of(added->id(row)) >= 0)
+            fail("ids: " + std::to_string(added->id(row)) + " is in the index already");
     auto segments = current->segments;
     segments.push_back(added);
     replace(std::move(segments));
@@ -104,7 +113,7 @@ Parts Engine::as_parts(const Snapshot& snapshot) const {
         for (const auto& [name, value] : snapshot.segments[i]->parts().params)
             parts.params[segment_name(i) + "." + name] = value;
         for (const auto& [name, array] : snapshot.segments[i]->parts().arrays)
-            if (!array.bytes.empty()) parts.arrays[segment_name(i) + "." + name] = array;
+            parts.arrays[segment_name(i) + "." + name] = array;
     }
     return parts;
 }
@@ -165,8 +174,9 @@ ByteCounts Engine::bytes() const {
     for (const auto& [name, array] : model_->parts.arrays) counts.fixed[name] += array.bytes.size();
     for (const auto& segment : snapshot()->segments)
         for (const auto& [name, array] : segment->parts().arrays) {
-            auto& column = name == "lists" ? counts.fixed
-                           : name == "rerank" && model_->rerank_on_disk ? counts.on_disk : counts.per_vector;
+            auto& column = name == "lists"                              ? counts.fixed
+                           : name == "rerank" && model_->rerank_on_disk ? counts.on_disk
+                                                                        : counts.per_vector;
             column[name] += array.bytes.size();
         }
     return counts;

@@ -33,8 +33,8 @@ public:
 
     void save(const std::string& path, const std::string& meta) const;
     const std::string& meta() const { return meta_; }
-    std::map<std::string, std::uint64_t> params() const;                // of the model, and the defaults
-    void set_default(const std::string& name, std::uint64_t value);     // "default.nprobe", "default.rerank"
+    std::map<std::string, std::uint64_t> params() const;             // of the model, and the defaults
+    void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", "default.rerank"
 
     // out: ids.size() x dim, decoded from the finest codes stored. An unknown id is an error that names it.
     void reconstruct(std::span<const std::int64_t> ids, float* out) const;
@@ -46,8 +46,8 @@ private:
 
     std::shared_ptr<const Model> model_;
     std::string meta_;
-    mutable std::mutex mutex_;              // of the pointer and the defaults, never held while working
-    std::mutex publishing_;                 // one writer at a time
+    mutable std::mutex mutex_;  // of the pointer and the defaults, never held while working
+    std::mutex publishing_;     // one writer at a time
     std::shared_ptr<const Snapshot> snapshot_;
     std::map<std::string, std::uint64_t> defaults_;
 };

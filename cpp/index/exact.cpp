@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::size_t chunk_rows = 1024;
 
-void search_group(MatrixView x, MatrixView queries, std::size_t k, Metric metric, std::int64_t first_id, std::int64_t* ids,
-                  float* scores) {
+void search_group(MatrixView x, MatrixView queries, std::size_t k, Metric metric, std::int64_t first_id,
+                  std::int64_t* ids, float* scores) {
     const bool cosine = metric == Metric::cosine;
     std::vector<float> normal_queries(cosine ? queries.size() : 0), normal_rows(cosine ? chunk_rows * x.cols : 0);
     if (cosine) {
@@ -52,16 +52,17 @@ void search_group(MatrixView x, MatrixView queries, std::size_t k, Metric metric
 
 }  // namespace
 
-void exact_search(MatrixView x, MatrixView queries, std::size_t k, Metric metric, std::int64_t first_id, unsigned threads,
-                  std::int64_t* ids, float* scores) {
+void exact_search(MatrixView x, MatrixView queries, std::size_t k, Metric metric, std::int64_t first_id,
+                  unsigned threads, std::int64_t* ids, float* scores) {
     if (x.rows > 0xfffffffe) fail("exact search takes at most 2^32 - 2 vectors at a time");
     if (x.cols != queries.cols)
         fail("queries: got " + std::to_string(queries.cols) + " dimensions, expected " + std::to_string(x.cols));
-    const std::size_t group = std::clamp<std::size_t>((queries.rows + resolve_threads(threads) - 1) / resolve_threads(threads), 1, 1024);
+    const std::size_t group =
+        std::clamp<std::size_t>((queries.rows + resolve_threads(threads) - 1) / resolve_threads(threads), 1, 1024);
     parallel_for((queries.rows + group - 1) / group, threads, [&](std::size_t g, unsigned) {
         const std::size_t first = g * group;
-        search_group(x, queries.block(first, std::min(group, queries.rows - first)), k, metric, first_id, ids + first * k,
-                     scores + first * k);
+        search_group(x, queries.block(first, std::min(group, queries.rows - first)), k, metric, first_id,
+                     ids + first * k, scores + first * k);
     });
 }
 

@@ -9,7 +9,7 @@
 namespace fewbits {
 
 // ids (first_id + row) and public scores, queries.rows x k, padded as search pads.
-void exact_search(MatrixView x, MatrixView queries, std::size_t k, Metric metric, std::int64_t first_id, unsigned threads,
-                  std::int64_t* ids, float* scores);
+void exact_search(MatrixView x, MatrixView queries, std::size_t k, Metric metric, std::int64_t first_id,
+                  unsigned threads, std::int64_t* ids, float* scores);
 
 }  // namespace fewbits

@@ -1,4 +1,5 @@
-// A byte array that grows by realloc: large ones move by remapping pages, not by copying, so growing never doubles memory.
+// A byte array that grows by realloc: large ones move by remapping pages, not by copying, so growing never doubles
+// memory.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,14 @@ public:
     std::size_t row_bytes() const { return row_bytes_; }
     std::uint8_t* row(std::size_t i) { return bytes_.get() + i * row_bytes_; }
     std::uint8_t* data() { return bytes_.get(); }
-    template <class T> T* as() { return reinterpret_cast<T*>(bytes_.get()); }
-    template <class T> const T* as() const { return reinterpret_cast<const T*>(bytes_.get()); }
+    template <class T>
+    T* as() {
+        return reinterpret_cast<T*>(bytes_.get());
+    }
+    template <class T>
+    const T* as() const {
+        return reinterpret_cast<const T*>(bytes_.get());
+    }
 
     void reserve(std::size_t rows) { reserve_bytes(checked_mul(rows, row_bytes_)); }
     void reserve_bytes(std::size_t bytes) {

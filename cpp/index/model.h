@@ -1,4 +1,5 @@
-// A trained, immutable model: what turns vectors into codes and queries into scores. All segments of an index share one.
+// A trained, immutable model: what turns vectors into codes and queries into scores. All segments of an index share
+// one.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +14,15 @@
 namespace fewbits {
 
 struct Model {
-    Parts parts;        // what it was made from, which is how it is stored (docs/format.md)
+    Parts parts;  // what it was made from, which is how it is stored (docs/format.md)
     std::uint32_t dim;
     Metric metric;
-    bool residual;      // codes are of x - centroid
+    bool residual;  // codes are of x - centroid
     bool rerank_on_disk;
     std::shared_ptr<const Transform> transform;
     std::shared_ptr<const Partition> partition;
-    std::shared_ptr<const Codec> codec;     // in transformed space
-    std::shared_ptr<const Codec> rerank;    // in input space, or null
+    std::shared_ptr<const Codec> codec;   // in transformed space
+    std::shared_ptr<const Codec> rerank;  // in input space, or null
 
     // The only constructor: parts come from training or from a file, and are validated all the same.
     static std::shared_ptr<const Model> make(Parts parts);

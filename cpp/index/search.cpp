@@ -12,13 +12,14 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t group_queries = 1024;     // queries that share a pass over the lists
-constexpr std::uint32_t chunk_vectors = 2048;   // vectors scanned before thresholds are raised
-constexpr std::uint32_t first_chunk = 512;      // the same at the start of a query's nearest lists, when it has none
-constexpr double worker_bytes = 1 << 20;        // codes read per worker that make it worth starting one (about 50 us)
+constexpr std::size_t group_queries = 1024;    // queries that share a pass over the lists
+constexpr std::uint32_t chunk_vectors = 2048;  // vectors scanned before thresholds are raised
+constexpr std::uint32_t first_chunk = 512;     // the same at the start of a query's nearest lists, when it has none
+constexpr double worker_bytes = 1 << 20;       // codes read per worker that make it worth starting one (about 50 us)
 
 std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
-    const std::size_t wanted = snapshot.model->rerank && params.rerank > 0 ? std::max(params.rerank, params.k) : params.k;
+    const std::size_t wanted =
+        snapshot.model->rerank && params.rerank > 0 ? std::max(params.rerank, params.k) : params.k;
     return std::min<std::size_t>(wanted, snapshot.n());
 }
 
@@ -26,8 +27,12 @@ std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
 class GroupSearch {
 public:
     GroupSearch(const Snapshot& snapshot, MatrixView queries, const SearchParams& params)
-        : snapshot_(snapshot), model_(*snapshot.model), queries_(queries), params_(params),
-          capacity_(candidates(snapshot, params)), staged_(model_.codec->layout().rest_bytes > 0) {}
+        : snapshot_(snapshot),
+          model_(*snapshot.model),
+          queries_(queries),
+          params_(params),
+          capacity_(candidates(snapshot, params)),
+          staged_(model_.codec->layout().rest_bytes > 0) {}
 
     // Scans the share of (list, chunk) work that falls to `slice` of `slices`.
     void scan(std::size_t slice, std::size_t slices) {
@@ -64,12 +69,12 @@ private:
     bool staged_;
     std::size_t slice_ = 0, slices_ = 1, work_ = 0;
     std::size_t nprobe_ = 1;
-    std::vector<float> normalized_;             // queries as the parts see them, in input space
+    std::vector<float> normalized_;  // queries as the parts see them, in input space
     std::vector<float> transformed_;
     std::vector<std::uint8_t> tables_, row_queries_;
     std::vector<QueryTerms> terms_;
     std::vector<TopHits> hits_;
-    std::vector<Partition::Probe> probes_;      // queries x nprobe
+    std::vector<Partition::Probe> probes_;  // queries x nprobe
     std::vector<kernels::ScanQuery> scan_queries_;
 };
 
@@ -149,8 +154,13 @@ void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, s
         const std::size_t i = pairs[p] / nprobe_;
         const QueryTerms& terms = terms_[i];
         const float coarse = model_.residual ? probes_[pairs[p]].coarse : 0.0f;
-        scan_queries_[p] = {tables_.data() + i * model_.codec->table_bytes(), terms.scale, terms.offset,
-                            terms.constant + coarse, hits_[i].threshold(), hits_[i].tail(chunk.n), 0};
+        scan_queries_[p] = {tables_.data() + i * model_.codec->table_bytes(),
+                            terms.scale,
+                            terms.offset,
+                            terms.constant + coarse,
+                            hits_[i].threshold(),
+                            hits_[i].tail(chunk.n),
+                            0};
     }
     kernels::Scan scan = chunk;
     scan.queries = scan_queries_.data();
@@ -159,7 +169,8 @@ void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, s
     for (std::size_t p = 0; p < pairs.size(); ++p) {
         const std::size_t i = pairs[p] / nprobe_;
         if (staged_ && scan_queries_[p].count > 0)
-            model_.codec->refine(scan, rest, row_queries_.data() + i * model_.codec->row_query_bytes(), scan_queries_[p], 0);
+            model_.codec->refine(scan, rest, row_queries_.data() + i * model_.codec->row_query_bytes(),
+                                 scan_queries_[p], 0);
         hits_[i].added(scan_queries_[p].count);
     }
 }
@@ -192,7 +203,8 @@ void GroupSearch::rerank() {
         for (std::size_t first = 0, last; first < rows.size(); first = last) {
             const std::size_t s = snapshot_.segment_of(rows[first]);
             const std::uint32_t base = snapshot_.first_rows[s];
-            for (last = first; last < rows.size() && rows[last] < snapshot_.first_rows[s + 1]; ++last) rows[last] -= base;
+            for (last = first; last < rows.size() && rows[last] < snapshot_.first_rows[s + 1]; ++last)
+                rows[last] -= base;
             codec.score_rows(prepared.data(), snapshot_.segments[s]->rerank(), rows.data() + first, last - first,
                              scores.data() + first);
             for (std::size_t r = first; r < last; ++r) rows[r] += base;
@@ -205,7 +217,8 @@ void GroupSearch::rerank() {
 }  // namespace
 
 std::size_t Snapshot::segment_of(std::uint32_t row) const {
-    return static_cast<std::size_t>(std::upper_bound(first_rows.begin(), first_rows.end(), row) - first_rows.begin() - 1);
+    return static_cast<std::size_t>(std::upper_bound(first_rows.begin(), first_rows.end(), row) - first_rows.begin()
+                                    - 1);
 }
 
 std::int64_t Snapshot::id(std::uint32_t row) const {
@@ -234,19 +247,24 @@ namespace {
 unsigned useful_threads(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
     const Model& model = *snapshot.model;
     const double share = std::min(1.0, double{1.0} * params.nprobe / model.partition->nlist());
-    const double bytes = static_cast<double>(n_queries) * snapshot.n() * share * static_cast<double>(model.codec->layout().row_bytes());
-    return static_cast<unsigned>(std::clamp(bytes / worker_bytes, 1.0, static_cast<double>(resolve_threads(params.threads))));
+    const double bytes =
+        static_cast<double>(n_queries) * snapshot.n() * share * static_cast<double>(model.codec->layout().row_bytes());
+    return static_cast<unsigned>(
+        std::clamp(bytes / worker_bytes, 1.0, static_cast<double>(resolve_threads(params.threads))));
 }
 
 }  // namespace
 
-void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids, float* scores) {
+void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids,
+            float* scores) {
     const unsigned threads = useful_threads(snapshot, queries.rows, params);
     const std::size_t group = std::clamp<std::size_t>((queries.rows + threads - 1) / threads, 1, group_queries);
     const std::size_t groups = (queries.rows + group - 1) / group;
     // Fewer queries than threads: several workers scan for one query, and their hits are merged.
     const std::size_t slices = groups == 0 ? 1 : std::max<std::size_t>(1, threads / groups);
-    const auto group_of = [&](std::size_t g) { return queries.block(g * group, std::min(group, queries.rows - g * group)); };
+    const auto group_of = [&](std::size_t g) {
+        return queries.block(g * group, std::min(group, queries.rows - g * group));
+    };
     const auto finish = [&](GroupSearch& work, std::size_t g) {
         if (snapshot.model->rerank && params.rerank > 0) work.rerank();
         for (std::size_t i = 0; i < group_of(g).rows; ++i) {

@@ -1,5 +1,5 @@
-// The search pipeline over one consistent set of segments: transform, probe, scan, rerank. Batches are list-major (a list
-// is read once for all its queries); one query alone goes the same way, so its results are the same bits.
+// The search pipeline over one consistent set of segments: transform, probe, scan, rerank. Batches are list-major (a
+// list is read once for all its queries); one query alone goes the same way, so its results are the same bits.
 #pragma once
 
 #include <cstdint>
@@ -17,18 +17,18 @@ namespace fewbits {
 struct Snapshot {
     std::shared_ptr<const Model> model;
     std::vector<std::shared_ptr<const Segment>> segments;
-    std::vector<std::uint32_t> first_rows;      // of each segment, in rows of the whole; one more at the end
+    std::vector<std::uint32_t> first_rows;  // of each segment, in rows of the whole; one more at the end
 
     std::uint32_t n() const { return first_rows.empty() ? 0 : first_rows.back(); }
     std::size_t segment_of(std::uint32_t row) const;
     std::int64_t id(std::uint32_t row) const;
-    std::int64_t row_of(std::int64_t id) const;     // or -1
+    std::int64_t row_of(std::int64_t id) const;  // or -1
 };
 
 struct SearchParams {
     std::size_t k = 10;
-    std::uint32_t nprobe = 1;       // lists; more than there are means all
-    std::size_t rerank = 0;         // candidates; 0 means none
+    std::uint32_t nprobe = 1;  // lists; more than there are means all
+    std::size_t rerank = 0;    // candidates; 0 means none
     unsigned threads = 0;
 };
 

@@ -8,7 +8,7 @@
 namespace fewbits {
 namespace {
 
-constexpr std::uint64_t max_rows = 0xffffffffu - 1;      // rows are u32
+constexpr std::uint64_t max_rows = 0xffffffffu - 1;  // rows are u32
 constexpr std::uint64_t max_first_id = std::uint64_t{1} << 62;
 
 Parts without_prefix(const Parts& parts, const std::string& prefix) {
@@ -23,7 +23,8 @@ Parts without_prefix(const Parts& parts, const std::string& prefix) {
 
 void check_lists(std::span<const std::uint64_t> lists, std::uint64_t n) {
     if (lists.front() != 0 || lists.back() != n || !std::is_sorted(lists.begin(), lists.end()))
-        throw Error(ErrorKind::corrupt, "array 'lists': expected ascending row numbers from 0 to n = " + std::to_string(n));
+        throw Error(ErrorKind::corrupt,
+                    "array 'lists': expected ascending row numbers from 0 to n = " + std::to_string(n));
 }
 
 }  // namespace
@@ -39,8 +40,8 @@ Segment::Segment(const Model& model, const Parts& parts, const std::string& pref
     const CodeLayout layout = model.codec->layout();
     code_offsets_.resize(std::size_t{nlist} + 1);
     for (std::uint32_t list = 0; list < nlist; ++list)
-        code_offsets_[list + 1] =
-            checked_add(code_offsets_[list], kernels::blocks_bytes(layout.element_bits, layout.elements, list_size(list)));
+        code_offsets_[list + 1] = checked_add(
+            code_offsets_[list], kernels::blocks_bytes(layout.element_bits, layout.elements, list_size(list)));
     codes_ = parts_.array<std::uint8_t>("codes", code_offsets_.back());
     rest_ = parts_.array<std::uint8_t>("rest", checked_mul(n_, layout.rest_bytes));
     a_ = parts_.array<float>("a", layout.has_a ? n_ : 0);
@@ -101,10 +102,11 @@ std::int64_t Segment::duplicate_id() const {
 void Segment::code(const Model& model, std::uint32_t row, std::uint8_t* out) const {
     const CodeLayout layout = model.codec->layout();
     const std::uint32_t list = list_of(row);
-    const BlockPlace place = place_in_list(list_codes(list), layout.element_bits, layout.elements, list_size(list),
-                                           row - first_row(list));
+    const BlockPlace place =
+        place_in_list(list_codes(list), layout.element_bits, layout.elements, list_size(list), row - first_row(list));
     unpack_row(place.block, layout.element_bits, layout.elements, place.vectors, place.v, out);
-    std::copy_n(rest_.data() + std::size_t{row} * layout.rest_bytes, layout.rest_bytes, out + layout.block_part_bytes());
+    std::copy_n(rest_.data() + std::size_t{row} * layout.rest_bytes, layout.rest_bytes,
+                out + layout.block_part_bytes());
 }
 
 }  // namespace fewbits

@@ -1,5 +1,5 @@
-// An immutable set of coded vectors: lists of code blocks, and what is kept per row. Rows are numbered in list order, so
-// that whatever is indexed by row is read ascending. In RAM or mapped, a segment is the same thing.
+// An immutable set of coded vectors: lists of code blocks, and what is kept per row. Rows are numbered in list order,
+// so that whatever is indexed by row is read ascending. In RAM or mapped, a segment is the same thing.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,9 @@ public:
     Segment(const Model& model, const Parts& parts, const std::string& prefix);
 
     std::uint32_t n() const { return n_; }
-    std::uint32_t list_size(std::uint32_t list) const { return static_cast<std::uint32_t>(lists_[list + 1] - lists_[list]); }
+    std::uint32_t list_size(std::uint32_t list) const {
+        return static_cast<std::uint32_t>(lists_[list + 1] - lists_[list]);
+    }
     std::uint32_t first_row(std::uint32_t list) const { return static_cast<std::uint32_t>(lists_[list]); }
     std::uint32_t list_of(std::uint32_t row) const;
     const std::uint8_t* list_codes(std::uint32_t list) const { return codes_.data() + code_offsets_[list]; }
@@ -37,7 +39,7 @@ public:
         if (!custom_ids_.empty()) return custom_ids_[row];
         return first_id_ + (positions_.empty() ? row : positions_[row]);
     }
-    std::int64_t next_id() const { return next_id_; }     // above every id
+    std::int64_t next_id() const { return next_id_; }  // above every id
     // The row that carries the id, or -1.
     std::int64_t row_of(std::int64_t id) const;
     // The first id that two rows carry, or -1.
@@ -46,7 +48,7 @@ public:
     // A row's code in row form, as the codec encoded it.
     void code(const Model& model, std::uint32_t row, std::uint8_t* out) const;
 
-    const Parts& parts() const { return parts_; }      // without prefix, for saving
+    const Parts& parts() const { return parts_; }  // without prefix, for saving
 
 private:
     const std::vector<std::uint32_t>& rows_by_id() const;
@@ -54,7 +56,7 @@ private:
     Parts parts_;
     std::uint32_t n_ = 0;
     std::int64_t first_id_ = 0, next_id_ = 0;
-    std::span<const std::uint64_t> lists_;      // nlist + 1 first rows
+    std::span<const std::uint64_t> lists_;  // nlist + 1 first rows
     std::vector<std::size_t> code_offsets_;
     std::span<const std::uint8_t> codes_, rest_, rerank_rows_;
     std::span<const float> a_, b_;

@@ -11,8 +11,8 @@
 namespace fewbits {
 
 enum class Verify {
-    trusted,    // header, table, params and every array that search follows or computes with (all but bulk codes and ids)
-    all,        // the checksum of every byte
+    trusted,  // header, table, params and every array that search follows or computes with (all but bulk codes and ids)
+    all,      // the checksum of every byte
 };
 
 struct SectionInfo {
@@ -20,7 +20,7 @@ struct SectionInfo {
     DType dtype;
     std::uint64_t offset, bytes;
     std::uint32_t checksum;
-    bool bulk;              // not read at open: codes, rests, rerank rows, ids, factors
+    bool bulk;  // not read at open: codes, rests, rerank rows, ids, factors
 };
 
 struct FileInfo {
@@ -32,8 +32,8 @@ struct FileInfo {
 
 // mapped: the arrays point into a read-only shared mapping, else into memory read in full.
 Parts read_file(const std::string& path, bool mapped, Verify verify);
-FileInfo inspect_file(const std::string& path);     // header, table and params only
-void verify_file(const std::string& path);          // checksum of every byte; throws Error(corrupt) naming section and offset
+FileInfo inspect_file(const std::string& path);  // header, table and params only
+void verify_file(const std::string& path);  // checksum of every byte; throws Error(corrupt) naming section and offset
 
 // Arrays named "seg*" are bulk unless their name ends in ".lists".
 void write_file(const std::string& path, const Parts& parts);

@@ -16,6 +16,17 @@ namespace fewbits {
 // All rows in a random order, of which every prefix is a uniform sample.
 std::vector<std::uint32_t> shuffled(std::size_t n, std::uint64_t seed);
 
+// parallel_for that reports its progress between slices of tasks, so that long work can be cancelled.
+template <class Body>
+void in_slices(std::size_t tasks, std::size_t slice, unsigned threads, const Progress& progress, const Body& body) {
+    if (!progress) slice = tasks;
+    for (std::size_t first = 0; first < tasks; first += slice) {
+        const std::size_t count = std::min(slice, tasks - first);
+        parallel_for(count, threads, [&](std::size_t task, unsigned) { body(first + task); });
+        if (progress) progress(static_cast<double>(first + count) / static_cast<double>(tasks));
+    }
+}
+
 class Clusters {
 public:
     Clusters(MatrixView x, std::span<const std::uint32_t> order, std::size_t k)
@@ -23,7 +34,7 @@ public:
 
     // The first `seen` points to their best centroids; returns how many changed their cluster.
     template <class Centroids>
-    std::size_t assign(const Centroids& centroids, std::size_t seen, unsigned threads);
+    std::size_t assign(const Centroids& centroids, std::size_t seen, unsigned threads, const Progress& progress = {});
 
     // Each centroid becomes the mean of its members. A cluster without members gets part of the largest: a point a
     // little off its mean, towards one of its members; where all points are the same, a copy.
@@ -49,11 +60,11 @@ private:
 };
 
 template <class Centroids>
-std::size_t Clusters::assign(const Centroids& centroids, std::size_t seen, unsigned threads) {
+std::size_t Clusters::assign(const Centroids& centroids, std::size_t seen, unsigned threads, const Progress& progress) {
     constexpr std::size_t batch = Centroids::batch;
     const std::size_t d = x_.cols, tasks = (seen + batch - 1) / batch;
     std::vector<std::size_t> moved(tasks, 0);
-    parallel_for(tasks, threads, [&](std::size_t task, unsigned) {
+    in_slices(tasks, 64, threads, progress, [&](std::size_t task) {
         const std::size_t first = task * batch, n = std::min(batch, seen - first);
         std::vector<float> points(n * d);
         std::vector<std::uint32_t> best(n);

@@ -58,11 +58,12 @@ std::vector<float> kmeans(MatrixView x, const KMeansOptions& options, const Prog
     Clusters clusters(x, order, k);
     for (std::uint32_t t = 0; t < options.iterations; ++t) {
         const std::size_t seen = seen_at(t);
-        done += static_cast<double>(seen);
-        const std::size_t moved =
-            clusters.assign(ExactCentroids({centroids.data(), k, d}, options.spherical), seen, options.threads);
+        Progress within;
+        if (progress) within = [&](double fraction) { progress((done + fraction * static_cast<double>(seen)) / work); };
+        const ExactCentroids search({centroids.data(), k, d}, options.spherical);
+        const std::size_t moved = clusters.assign(search, seen, options.threads, within);
         if (moved > 0) clusters.update(centroids.data(), random_bits(options.seed, x.rows + t), options.threads);
-        if (progress) progress(done / work);
+        done += static_cast<double>(seen);
         if (moved <= seen / 1000 && seen == x.rows) break;
     }
     return centroids;

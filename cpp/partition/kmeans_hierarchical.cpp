@@ -43,17 +43,6 @@ std::vector<std::uint32_t> shares(const Clusters& clusters, std::size_t groups, 
     return share;
 }
 
-// Calls body(group) for all groups, and reports progress from this thread between slices of them.
-template <class Body>
-void for_groups(std::size_t groups, unsigned threads, const Progress& progress, const Body& body) {
-    constexpr std::size_t slice = 16;
-    for (std::size_t first = 0; first < groups; first += slice) {
-        const std::size_t count = std::min(slice, groups - first);
-        parallel_for(count, threads, [&](std::size_t task, unsigned) { body(first + task); });
-        if (progress) progress(static_cast<double>(first + count) / static_cast<double>(groups));
-    }
-}
-
 std::vector<float> within_superclusters(MatrixView x, std::span<const std::uint32_t> order,
                                         const KMeansOptions& options, const Progress& progress) {
     const std::vector<float> coarse = superclusters(x, order, options);
@@ -66,7 +55,7 @@ std::vector<float> within_superclusters(MatrixView x, std::span<const std::uint3
     std::vector<std::size_t> first(groups + 1, 0);
     for (std::size_t g = 0; g < groups; ++g) first[g + 1] = first[g] + share[g];
     std::vector<float> centroids(options.k * d);
-    for_groups(groups, options.threads, progress, [&](std::size_t g) {
+    in_slices(groups, 16, options.threads, progress, [&](std::size_t g) {
         if (share[g] == 0) return;
         KMeansOptions within = options;
         within.k = share[g];
@@ -80,6 +69,12 @@ std::vector<float> within_superclusters(MatrixView x, std::span<const std::uint3
     return centroids;
 }
 
+// Progress of a part of the work, between two fractions of the whole.
+Progress part(const Progress& whole, double from, double to) {
+    if (!whole) return {};
+    return [&whole, from, to](double fraction) { whole(from + (to - from) * fraction); };
+}
+
 }  // namespace
 
 std::vector<float> kmeans_hierarchical(MatrixView x, const KMeansOptions& options, const Progress& progress) {
@@ -87,19 +82,14 @@ std::vector<float> kmeans_hierarchical(MatrixView x, const KMeansOptions& option
     require(options.initial.data == nullptr,
             "initial: got centroids, expected none: k is too large to start from them");
     if (options.k >= x.rows) return kmeans(x, options, progress);
-    const auto part = [&](double from, double to) {
-        return [&progress, from, to](double fraction) {
-            if (progress) progress(from + (to - from) * fraction);
-        };
-    };
     const std::vector<std::uint32_t> order = shuffled(x.rows, options.seed);
-    std::vector<float> centroids = within_superclusters(x, order, options, part(0, 0.6));
+    std::vector<float> centroids = within_superclusters(x, order, options, part(progress, 0, 0.2));
     Clusters clusters(x, order, options.k);
     for (std::uint32_t t = 0; t < refinements; ++t) {
         const TwoLevelCentroids search({centroids.data(), options.k, x.cols}, options.spherical, options.threads);
-        clusters.assign(search, x.rows, options.threads);
+        const double from = 0.2 + 0.8 * t / refinements, to = 0.2 + 0.8 * (t + 1) / refinements;
+        clusters.assign(search, x.rows, options.threads, part(progress, from, to));
         clusters.update(centroids.data(), options.seed + t, options.threads);
-        part(0.6, 1)(static_cast<double>(t + 1) / refinements);
     }
     return centroids;
 }

@@ -1,5 +1,5 @@
 // A linear map from the input space (dim) to the codec's space (out_dim), applied once to vectors and queries:
-// y = M (x - mean). Orthonormal maps keep both metrics; PCA keeps them within its subspace.
+// y = M x with orthonormal rows. Rotations keep both metrics; projections keep them within their subspace.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ public:
     virtual std::uint32_t in_dim() const = 0;
     virtual std::uint32_t out_dim() const = 0;
     virtual void apply(MatrixView x, float* y) const = 0;   // n x out_dim; any n, row by row the same bits
-    virtual void invert(MatrixView y, float* x) const = 0;  // transpose (pseudo-inverse for PCA)
+    virtual void invert(MatrixView y, float* x) const = 0;  // by the transpose
 };
 
 // params "transform.kind": 0 identity; 1 dense ("transform.matrix" out_dim x dim, orthonormal rows); 2 block Hadamard
