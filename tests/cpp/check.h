@@ -68,19 +68,35 @@ inline int main(int argc, char** argv) {
 
 #define CHECK_JOIN2(a, b) a##b
 #define CHECK_JOIN(a, b) CHECK_JOIN2(a, b)
-#define TEST(name)                                                                        \
-    static void CHECK_JOIN(test_, __LINE__)();                                            \
+#define TEST(name)                                                                                   \
+    static void CHECK_JOIN(test_, __LINE__)();                                                       \
     static const check::Register CHECK_JOIN(register_, __LINE__)(name, CHECK_JOIN(test_, __LINE__)); \
     static void CHECK_JOIN(test_, __LINE__)()
-#define CHECK(condition) \
-    do { if (!(condition)) check::report(__FILE__, __LINE__, #condition); } while (false)
-#define CHECK_EQ(a, b) \
-    do { const auto& check_a = (a); const auto& check_b = (b); \
-         if (!(check_a == check_b)) check::report(__FILE__, __LINE__, check::show(#a " == " #b, check_a, check_b)); } while (false)
-#define REQUIRE(condition) \
-    do { if (!(condition)) { check::report(__FILE__, __LINE__, #condition); throw check::Stop{}; } } while (false)
-#define CHECK_THROWS(expression, text) \
-    do { bool check_thrown = false; \
-         try { (void)(expression); } catch (const std::exception& e) { check_thrown = true; \
-             if (!std::strstr(e.what(), text)) check::report(__FILE__, __LINE__, std::string("message: ") + e.what()); } \
-         if (!check_thrown) check::report(__FILE__, __LINE__, "no exception: " #expression); } while (false)
+#define CHECK(condition)                                                 \
+    do {                                                                 \
+        if (!(condition)) check::report(__FILE__, __LINE__, #condition); \
+    } while (false)
+#define CHECK_EQ(a, b)                                                                                             \
+    do {                                                                                                           \
+        const auto& check_a = (a);                                                                                 \
+        const auto& check_b = (b);                                                                                 \
+        if (!(check_a == check_b)) check::report(__FILE__, __LINE__, check::show(#a " == " #b, check_a, check_b)); \
+    } while (false)
+#define REQUIRE(condition)                                 \
+    do {                                                   \
+        if (!(condition)) {                                \
+            check::report(__FILE__, __LINE__, #condition); \
+            throw check::Stop{};                           \
+        }                                                  \
+    } while (false)
+#define CHECK_THROWS(expression, text)                                                                                \
+    do {                                                                                                              \
+        bool check_thrown = false;                                                                                    \
+        try {                                                                                                         \
+            (void)(expression);                                                                                       \
+        } catch (const std::exception& e) {                                                                           \
+            check_thrown = true;                                                                                      \
+            if (!std::strstr(e.what(), text)) check::report(__FILE__, __LINE__, std::string("message: ") + e.what()); \
+        }                                                                                                             \
+        if (!check_thrown) check::report(__FILE__, __LINE__, "no exception: " #expression);                           \
+    } while (false)

@@ -1,3 +1,5 @@
 #include "check.h"
 
-int main(int argc, char** argv) { return check::main(argc, argv); }
+int main(int argc, char** argv) {
+    return check::main(argc, argv);
+}

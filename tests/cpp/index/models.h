@@ -22,7 +22,7 @@ Array array_of(std::vector<T> values) {
 inline std::vector<float> random_floats(std::size_t n, std::uint64_t seed) {
     std::vector<float> x(n);
     for (std::size_t i = 0; i < n; ++i) {
-        double sum = 0;     // of four uniforms: close enough to normal
+        double sum = 0;  // of four uniforms: close enough to normal
         for (std::uint64_t j = 0; j < 4; ++j) sum += random_unit(seed, 4 * i + j) - 0.5;
         x[i] = static_cast<float>(sum);
     }
@@ -31,10 +31,10 @@ inline std::vector<float> random_floats(std::size_t n, std::uint64_t seed) {
 
 struct Choice {
     Metric metric;
-    std::uint32_t nlist;        // 0: no partition
-    std::string codec;          // float32, float16, scalar8, scalar4, staged, pq4, pq8
+    std::uint32_t nlist;  // 0: no partition
+    std::string codec;    // float32, float16, scalar8, scalar4, staged, pq4, pq8
     bool residual;
-    std::string rerank;         // empty: none
+    std::string rerank;  // empty: none
     bool on_disk = false;
 };
 
@@ -73,8 +73,8 @@ inline Parts make_parts(const Choice& choice, MatrixView x) {
     parts.params["partition.residual"] = choice.residual;
     if (choice.nlist > 0) {
         parts.params["partition.nlist"] = choice.nlist;
-        parts.arrays["partition.centroids"] =
-            array_of(kmeans(x, {.k = choice.nlist, .iterations = 4, .spherical = choice.metric != Metric::l2, .threads = 1}));
+        parts.arrays["partition.centroids"] = array_of(
+            kmeans(x, {.k = choice.nlist, .iterations = 4, .spherical = choice.metric != Metric::l2, .threads = 1}));
     }
     add_codec(parts, "codec", choice.codec, x);
     if (choice.rerank.empty()) {

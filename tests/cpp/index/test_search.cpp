@@ -26,8 +26,12 @@ const std::vector<float>& questions() {
     static const std::vector<float> x = random_floats(n_queries * d, 2);
     return x;
 }
-MatrixView x() { return {base().data(), n, d}; }
-MatrixView q() { return {questions().data(), n_queries, d}; }
+MatrixView x() {
+    return {base().data(), n, d};
+}
+MatrixView q() {
+    return {questions().data(), n_queries, d};
+}
 
 std::vector<Choice> choices() {
     std::vector<Choice> all;
@@ -39,7 +43,9 @@ std::vector<Choice> choices() {
     return all;
 }
 
-std::string temporary(const char* name) { return (std::filesystem::temp_directory_path() / name).string(); }
+std::string temporary(const char* name) {
+    return (std::filesystem::temp_directory_path() / name).string();
+}
 
 }  // namespace
 
@@ -57,7 +63,7 @@ TEST("search: all lists and a float codec or float rerank of everything give the
             CHECK(std::abs(found.scores[i] - exact.scores[i]) <= 1e-4f * (1 + std::abs(exact.scores[i])));
         std::size_t same = 0;
         for (std::size_t i = 0; i < exact.ids.size(); ++i) same += found.ids[i] == exact.ids[i];
-        CHECK(same + 2 >= exact.ids.size());        // but for near ties
+        CHECK(same + 2 >= exact.ids.size());  // but for near ties
     }
 }
 
@@ -73,8 +79,10 @@ TEST("search: one query at a time, any threads and any blocks of adding give the
         for (threads.threads = 2; threads.threads < 5; ++threads.threads) CHECK(batch == find(engine, q(), threads));
         for (std::size_t i = 0; i < n_queries; ++i) {
             const Found single = find(engine, q().block(i, 1), params);
-            CHECK(std::equal(single.ids.begin(), single.ids.end(), batch.ids.begin() + static_cast<std::ptrdiff_t>(i * 5)));
-            CHECK(std::equal(single.scores.begin(), single.scores.end(), batch.scores.begin() + static_cast<std::ptrdiff_t>(i * 5)));
+            CHECK(std::equal(single.ids.begin(), single.ids.end(),
+                             batch.ids.begin() + static_cast<std::ptrdiff_t>(i * 5)));
+            CHECK(std::equal(single.scores.begin(), single.scores.end(),
+                             batch.scores.begin() + static_cast<std::ptrdiff_t>(i * 5)));
         }
     }
 }
@@ -143,7 +151,7 @@ TEST("engine: ids are found, reconstructed, and refused when given twice") {
     const std::int64_t twice[] = {5, 5};
     CHECK_THROWS(add(engine, x().block(0, 2), twice), "5 is given twice");
     CHECK_EQ(engine.snapshot()->n(), n);
-    add(engine, x().block(0, 1));       // default ids go on above the highest
+    add(engine, x().block(0, 1));  // default ids go on above the highest
     CHECK_EQ(engine.snapshot()->id(static_cast<std::uint32_t>(n)), 1000 + 3 * 776 + 1);
 }
 
