@@ -1,0 +1,73 @@
+"""fewbits: a compact nearest-neighbour index for vectors, on CPUs.
+
+>>> import fewbits as fb
+>>> index = fb.build(x, metric="cosine", bytes_per_vector=64)
+>>> ids, scores = index.search(queries, k=10)
+
+Importing loads the compiled core and nothing else; every name loads its module when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._core import __version__, available_isas, isa
+
+if TYPE_CHECKING:
+    from .auto import build
+    from .codecs import PQ, Float, Scalar
+    from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
+    from .files import inspect, open, verify
+    from .index import Index, SearchResult
+    from .measures import evaluate, exact_search, recall
+    from .partitions import IVF
+    from .transforms import OPQ, PCA, Identity, RandomRotation
+
+__all__ = [
+    "IVF",
+    "OPQ",
+    "PCA",
+    "PQ",
+    "CorruptIndexError",
+    "FewbitsError",
+    "Float",
+    "FormatVersionError",
+    "Identity",
+    "Index",
+    "NotTrainedError",
+    "RandomRotation",
+    "Scalar",
+    "SearchResult",
+    "__version__",
+    "available_isas",
+    "build",
+    "evaluate",
+    "exact_search",
+    "inspect",
+    "isa",
+    "open",
+    "recall",
+    "verify",
+]
+
+_MODULES = {
+    "auto": ("build",),
+    "codecs": ("PQ", "Float", "Scalar"),
+    "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
+    "files": ("inspect", "open", "verify"),
+    "index": ("Index", "SearchResult"),
+    "measures": ("evaluate", "exact_search", "recall"),
+    "partitions": ("IVF",),
+    "transforms": ("OPQ", "PCA", "Identity", "RandomRotation"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'fewbits' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(__all__) | set(globals()))

@@ -1,0 +1,97 @@
+"""The compiled core. Arrays are C-contiguous, float input is float32; fewbits.index is the public face of this."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_F32 = NDArray[np.float32]
+_I64 = NDArray[np.int64]
+_U32 = NDArray[np.uint32]
+_U8 = NDArray[np.uint8]
+
+_Params = dict[str, int]
+_Arrays = dict[str, NDArray[Any]]
+_Progress = Callable[[float], None] | None
+
+class FewbitsError(Exception): ...
+class CorruptIndexError(FewbitsError, ValueError): ...
+class FormatVersionError(FewbitsError, ValueError): ...
+
+__version__: Final[str]
+
+def isa() -> str: ...
+def available_isas() -> list[str]: ...
+
+# --- training primitives (deterministic for any `threads`; 0 = all CPUs; `progress` gets 0..1) ---
+def kmeans(
+    x: _F32,
+    k: int,
+    *,
+    spherical: bool = False,
+    iterations: int = 10,
+    seed: int = 0,
+    threads: int = 0,
+    progress: _Progress = None,
+) -> _F32: ...
+def assign(x: _F32, centroids: _F32, *, spherical: bool = False, threads: int = 0) -> _U32: ...
+def pq_train(
+    x: _F32,
+    m: int,
+    bits: int,
+    *,
+    iterations: int = 16,
+    seed: int = 0,
+    threads: int = 0,
+    initial: _F32 | None = None,
+    progress: _Progress = None,
+) -> _F32: ...  # (m, 2**bits, ceil(dim / m))
+def lloyd_max(x: _F32, levels: int, *, iterations: int = 50) -> _F32: ...  # ascending levels of 1-d data
+def apply_transform(
+    params: _Params, arrays: _Arrays, x: _F32, *, threads: int = 0
+) -> _F32: ...  # parts "transform.*", "dim"
+def encode(
+    params: _Params, arrays: _Arrays, prefix: str, x: _F32, origin: _F32 | None = None
+) -> tuple[_U8, _F32 | None, _F32 | None]: ...
+def decode(params: _Params, arrays: _Arrays, prefix: str, rows: _U8, a: _F32 | None) -> _F32: ...
+
+# --- exact search, for ground truth: ids best first, ties by id; scores as the public API shows them ---
+def exact_search(
+    x: _F32, queries: _F32, k: int, metric: str, *, first_id: int = 0, threads: int = 0
+) -> tuple[_I64, _F32]: ...
+
+# Row number of the first row that is not finite (or, with nonzero=True, has zero norm), or -1.
+def first_bad_row(x: _F32, *, nonzero: bool = False) -> int: ...
+def normalize_rows(x: _F32) -> _F32: ...
+
+# --- the engine ---
+class Builder:
+    """Collects encoded blocks of one segment; nothing of the engine changes until Engine.publish."""
+
+    def append(self, x: _F32, ids: _I64 | None = None, *, threads: int = 0) -> None: ...
+    def __len__(self) -> int: ...
+
+class Engine:
+    """An immutable model and its immutable segments; publish swaps the list of segments as a whole."""
+
+    def __init__(self, params: _Params, arrays: _Arrays) -> None: ...
+    @staticmethod
+    def open(path: str, *, mapped: bool = True, verify_all: bool = False) -> Engine: ...
+    def builder(self, expected: int = 0, *, directory: str | None = None) -> Builder: ...
+    def publish(self, builder: Builder) -> None: ...
+    def save(self, path: str, meta: bytes) -> None: ...
+    @property
+    def meta(self) -> bytes: ...
+    @property
+    def params(self) -> _Params: ...  # as given, and nprobe/rerank defaults under "default.*"
+    def arrays(self) -> _Arrays: ...  # the model's arrays (copies)
+    def set_default(self, name: str, value: int) -> None: ...  # "default.nprobe", "default.rerank"
+    def __len__(self) -> int: ...
+    def search(self, queries: _F32, k: int, *, nprobe: int, rerank: int, threads: int = 0) -> tuple[_I64, _F32]: ...
+    def contains(self, ids: _I64) -> NDArray[np.bool_]: ...
+    def reconstruct(self, ids: _I64) -> _F32: ...  # from the finest codes stored; ValueError names the first unknown id
+    def stats(self) -> dict[str, Any]: ...  # n, segments, lists, bytes: per part, per-vector and fixed and disk columns
+
+def inspect(path: str) -> dict[str, Any]: ...
+def verify(path: str) -> None: ...

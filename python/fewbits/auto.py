@@ -1,0 +1,132 @@
+"""fb.build: a good index for a number of bytes a vector, chosen from n and dim alone, and the reasons in words."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .codecs import PQ, Codec, Float, Scalar
+from .index import MAX_DIM, Index
+from .inputs import Rows, metric_name, real_number
+from .partitions import IVF
+from .progress import ProgressArgument
+from .transforms import MAX_DENSE_DIM, OPQ, RandomRotation, Transform
+
+_LEAST_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
+_LEAST_BUDGET_FOR_LISTS = 12
+_LEAST_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewords a group
+_NUMBER_BYTES = 4  # which vector an entry of a list is
+_OWN_ID_BYTES = 8  # instead of it
+
+
+class Choice(NamedTuple):
+    transform: Transform | None
+    partition: IVF | None
+    codec: Codec
+    rerank: Codec | None
+    why: list[str]
+
+
+def build(
+    x: Any,
+    *,
+    metric: str,
+    bytes_per_vector: float = 64,
+    ids: ArrayLike | None = None,
+    seed: int = 0,
+    progress: ProgressArgument = None,
+    threads: int | None = None,
+) -> Index:
+    """Builds an index of x whose codes, factors and ids take at most bytes_per_vector (what is fixed comes on top).
+
+    x: (n, dim) as in `Index.add`, but an array (its n decides what is chosen). `index.explain()` tells what was chosen
+    and why, `index.stats()` what it weighs. Own ids take 8 bytes of the budget, default ones 4 (none in a small index).
+
+    >>> index = fb.build(x, metric="cosine", bytes_per_vector=64)
+    >>> ids, scores = index.search(q, k=10)
+    """
+    metric_name(metric)
+    budget = real_number(bytes_per_vector, "bytes_per_vector", 1)
+    rows = Rows(x, _dim(x))
+    n, dim = rows.array.shape
+    if not n:
+        raise ValueError(f"x: expected at least 1 vector, got shape {rows.array.shape}")
+    choice = choose(n, dim, metric, budget, own_ids=ids is not None)
+    index = Index(
+        dim,
+        metric=metric,
+        transform=choice.transform,
+        partition=choice.partition,
+        codec=choice.codec,
+        rerank=choice.rerank,
+        seed=seed,
+    )
+    index.build(rows.array, ids, progress=progress, threads=threads)
+    index._why = tuple(choice.why)
+    return index
+
+
+def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False) -> Choice:
+    """The parts for n vectors of `dim` dimensions within `budget` bytes a vector."""
+    lists = n >= _LEAST_N_FOR_LISTS and budget >= _LEAST_BUDGET_FOR_LISTS
+    room = int(budget) - (_OWN_ID_BYTES if own_ids else _NUMBER_BYTES if lists else 0)
+    least = 1 + (_factor(metric) if lists else 0)
+    if room < least:
+        raise ValueError(
+            f"bytes_per_vector: {budget:g} leave {room} for the code beside ids, expected at least {least}"
+        )
+    partition = IVF() if lists else None
+    if lists:
+        why = [
+            f"{n:,} vectors: lists, so that a query reads a part of them; each needs a number (4 bytes) or an id (8)"
+        ]
+    else:
+        why = [f"{n:,} vectors, {budget:g} bytes: all are scanned, lists would not pay"]
+    for codec, quality in ((Float(32), "exact"), (Float(16), "all but exact"), (Scalar(8), "nearly exact")):
+        size = codec.bytes_per_vector(dim, metric)
+        if size <= room:
+            why.append(f"{size} bytes hold {codec.describe()}: {quality}")
+            return _fine(codec, n, dim, metric, room - size, partition, why)
+    return _compressed(n, dim, metric, room, partition, why)
+
+
+def _fine(codec: Codec, n: int, dim: int, metric: str, left: int, partition: IVF | None, why: list[str]) -> Choice:
+    """Codes that are good enough to rank by; with bytes left, short codes to scan in front of them."""
+    m = min(2 * (left - _factor(metric)), dim // 2) if partition is not None else 0
+    if 2 * m < dim // 2:
+        return Choice(None, partition, codec, None, why)
+    why.append(
+        f"{m / 2:g} more bytes for 4-bit codes, which are scanned much faster; the finer ones rank the best of them"
+    )
+    return Choice(_rotation(n, dim), partition, PQ(m, bits=4), codec, why)
+
+
+def _compressed(n: int, dim: int, metric: str, room: int, partition: IVF | None, why: list[str]) -> Choice:
+    """Product quantization of all the bytes there are: splitting them between scan and rerank would rank worse."""
+    if partition is not None:
+        room -= _factor(metric)
+    if n >= _LEAST_N_FOR_CODEBOOKS:
+        m = max(1, min(room, dim))
+        why.append(f"{m} bytes of 8-bit PQ codes: the best ranking for the bytes")
+        return Choice(_rotation(n, dim), partition, PQ(m, bits=8), None, why)
+    m = max(1, min(2 * room, dim))
+    why.append(f"4-bit PQ codes: {n:,} vectors do not pay for the codebooks of 8-bit ones")
+    return Choice(RandomRotation(), partition, PQ(m, bits=4), None, why)
+
+
+def _rotation(n: int, dim: int) -> Transform:
+    return OPQ() if dim <= MAX_DENSE_DIM and n >= _LEAST_N_FOR_CODEBOOKS else RandomRotation()
+
+
+def _factor(metric: str) -> int:
+    """Bytes of the factor that codes of differences need under l2."""
+    return 4 if metric == "l2" else 0
+
+
+def _dim(x: Any) -> int:
+    shape = np.shape(x)
+    if len(shape) != 2 or not 1 <= shape[1] <= MAX_DIM:
+        raise ValueError(f"x: expected shape (n, dim) with dim in 1..{MAX_DIM}, got {shape}")
+    return int(shape[1])

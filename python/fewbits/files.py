@@ -1,0 +1,96 @@
+"""Opening, looking into and checking index files. The file's format is the core's; here is only the description in it.
+
+The description (section "meta") is JSON of the parts' names and settings. It explains an index; what search does
+follows
+from the params and arrays alone. A file without a usable description is refused as corrupt.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+from dataclasses import asdict
+from typing import Any
+
+from . import _core
+from .codecs import PQ, Float, Scalar
+from .description import Description
+from .errors import CorruptIndexError
+from .index import Index
+from .partitions import IVF
+from .parts import METRIC_CODES
+from .transforms import OPQ, PCA, Identity, RandomRotation
+
+_PARTS = {kind.__name__: kind for kind in (Identity, RandomRotation, PCA, OPQ, IVF, Float, Scalar, PQ)}
+_FIELDS = ("transform", "partition", "codec", "rerank")
+
+
+def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False) -> Index:
+    """Opens an index file.
+
+    mmap: map the file (fast, shared between processes, read as needed) instead of reading it into memory. Everything
+    that search relies on is checked in either case; verify=True also compares the checksum of every byte.
+
+    Raises FileNotFoundError, CorruptIndexError (what is wrong, and where) or FormatVersionError.
+
+    >>> index = fb.open("wiki.fb")
+    """
+    name = _readable(path)
+    for value, argument in ((mmap, "mmap"), (verify, "verify")):
+        if not isinstance(value, bool):
+            raise TypeError(f"{argument}: expected True or False, got {value!r}")
+    engine = _core.Engine.open(name, mapped=mmap, verify_all=verify)
+    description, why = _decode_meta(name, engine)
+    return Index._of(description, engine, why)
+
+
+def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a file says of itself (version, params, sections with their sizes and checksums), without loading it."""
+    return _core.inspect(_readable(path))
+
+
+def verify(path: str | os.PathLike[str]) -> None:
+    """Checks every checksum and everything that open checks; raises CorruptIndexError at the first thing wrong."""
+    name = _readable(path)
+    _core.verify(name)
+    open(name, mmap=True, verify=True)
+
+
+def encode_meta(description: Description, why: tuple[str, ...]) -> bytes:
+    import json  # here, for `import fewbits` to be quick
+
+    parts = {}
+    for name in _FIELDS:
+        part = getattr(description, name)
+        parts[name] = None if part is None else {"kind": type(part).__name__} | asdict(part)
+    return json.dumps({"parts": parts, "seed": description.seed, "why": why}, sort_keys=True).encode()
+
+
+def _decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str, ...]]:
+    import json  # here, for `import fewbits` to be quick
+
+    params = engine.params
+    try:
+        meta = json.loads(engine.meta)
+        parts = {field: _part(meta["parts"][field]) for field in _FIELDS}
+        metric = {code: metric for metric, code in METRIC_CODES.items()}[params["metric"]]
+        description = Description(dim=params["dim"], metric=metric, seed=int(meta["seed"]), **parts)
+        return description, tuple(str(reason) for reason in meta["why"])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise CorruptIndexError(
+            f"{name}: section 'meta': the description of the index is not readable ({error})"
+        ) from None
+
+
+def _part(fields: dict[str, Any] | None) -> Any:
+    if fields is None:
+        return None
+    settings = dict(fields)
+    return _PARTS[settings.pop("kind")](**settings)
+
+
+def _readable(path: str | os.PathLike[str]) -> str:
+    """path as the core takes it; missing, unreadable and not a file are OSErrors that name it."""
+    name = os.fspath(path)
+    with builtins.open(name, "rb"):
+        return name

@@ -1,0 +1,382 @@
+"""fb.Index: vectors in, a compact searchable index out. This file checks arguments; the core does the work.
+
+Invariant: a call that raises, or is interrupted, leaves the index as it was (vectors go to a builder, which is
+published whole), and searches running meanwhile see the index before or after, never between.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core, report
+from .codecs import PQ, Codec, Float, Scalar
+from .description import Description
+from .errors import NotTrainedError
+from .inputs import (
+    F32,
+    I64,
+    Rows,
+    all_rows,
+    check_unique,
+    is_blocks,
+    metric_name,
+    queries,
+    split_sample,
+    thread_count,
+    vector_ids,
+    whole_number,
+)
+from .partitions import IVF
+from .progress import Progress, ProgressArgument
+from .training import train
+from .transforms import OPQ, PCA, Identity, RandomRotation, Transform
+
+MAX_DIM = 65_535
+_RERANK_A_RESULT = 10  # candidates, where no depth is given or stored
+_LEAST_RERANK = 100
+
+
+class SearchResult(NamedTuple):
+    """ids int64 and scores float32, best first: (n, k), or (k,) for a 1-D query.
+
+    Where fewer than k vectors were found the rest is padded with id -1 and score -inf (+inf under l2).
+    """
+
+    ids: I64
+    scores: F32
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many results each query has: (n,), or a 0-d array for a 1-D query."""
+        return np.asarray((self.ids >= 0).sum(axis=-1), dtype=np.int64)
+
+
+class Index:
+    """A compact nearest-neighbour index over float vectors.
+
+    dim: of the vectors, 1..65,535. metric: "l2" (scores are squared distances, smaller first), "ip" or "cosine"
+    (similarities, larger first; cosine normalises vectors and queries by itself). transform: Identity (None),
+    RandomRotation, PCA or OPQ. partition: IVF, or None to scan everything. codec: Float, Scalar or PQ. rerank: a codec
+    for a finer copy of every vector, scored for the best candidates only; with on_disk=True it stays in a file. seed:
+    of everything random; the same seed and vectors give the same index for any number of threads.
+
+    >>> index = fb.Index(384, metric="cosine", transform=fb.OPQ(), partition=fb.IVF(), codec=fb.PQ(96, bits=4),
+    ...                  rerank=fb.Scalar(8))
+    >>> index.build(x)
+    >>> ids, scores = index.search(queries, k=10)
+
+    Searching is safe from many threads, also while vectors are added.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        metric: str,
+        transform: Transform | None = None,
+        partition: IVF | None = None,
+        codec: Codec | None = None,
+        rerank: Codec | None = None,
+        seed: int = 0,
+    ) -> None:
+        _expect(transform, "transform", (Identity, RandomRotation, PCA, OPQ))
+        _expect(partition, "partition", (IVF,))
+        _expect(codec, "codec", (Float, Scalar, PQ))
+        _expect(rerank, "rerank", (Float, Scalar, PQ))
+        self._description = Description(
+            dim=whole_number(dim, "dim", 1, MAX_DIM),
+            metric=metric_name(metric),
+            transform=Identity() if transform is None else transform,
+            partition=partition,
+            codec=Float() if codec is None else codec,
+            rerank=rerank,
+            seed=whole_number(seed, "seed", 0, 2**63 - 1),
+        )
+        self._engine: _core.Engine | None = None
+        self._why: tuple[str, ...] = ()
+        self._change = threading.Lock()
+        if not self._description.needs_training:
+            self._fit(np.zeros((0, self.dim), np.float32), 0, None, False)
+
+    @classmethod
+    def _of(cls, description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
+        index = cls.__new__(cls)
+        index._description, index._engine, index._why = description, engine, tuple(why)
+        index._change = threading.Lock()
+        return index
+
+    # --- what it is ---
+
+    @property
+    def dim(self) -> int:
+        return self._description.dim
+
+    @property
+    def metric(self) -> str:
+        return self._description.metric
+
+    @property
+    def transform(self) -> Transform:
+        return self._description.transform
+
+    @property
+    def partition(self) -> IVF | None:
+        return self._description.partition
+
+    @property
+    def codec(self) -> Codec:
+        return self._description.codec
+
+    @property
+    def rerank(self) -> Codec | None:
+        return self._description.rerank
+
+    @property
+    def is_trained(self) -> bool:
+        return self._engine is not None
+
+    def __len__(self) -> int:
+        return 0 if self._engine is None else len(self._engine)
+
+    def __contains__(self, item: object) -> bool:
+        """Whether a vector has this id."""
+        if isinstance(item, bool) or not isinstance(item, int | np.integer) or not 0 <= int(item) < 2**63:
+            return False
+        return self._engine is not None and bool(self._engine.contains(np.array([item], np.int64))[0])
+
+    def __repr__(self) -> str:
+        state = f"{len(self):,} vectors" if self.is_trained else "not trained"
+        return f"<fewbits.Index: {state}, {self._description.summary()}>"
+
+    def explain(self) -> str:
+        """What this index is made of, why (if `fb.build` chose it), and where its bytes are; for people to read."""
+        return report.explain(self._description, self._engine, self._why)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts and bytes: `bytes_per_vector` (codes, factors, ids, padding), `bytes_fixed` (codebooks, maps,
+        centroids, lists) and `bytes_on_disk_per_vector` (a rerank store with on_disk=True); under `bytes` the same part
+        by part, summed."""
+        return report.stats(self._trained("stats"))
+
+    # --- filling it ---
+
+    def train(
+        self,
+        sample: Any,
+        *,
+        expected: int | None = None,
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> Index:
+        """Fits transform, partition, codec and rerank codec to a sample (n, dim); any n >= 1 works, a representative
+        65,536 or more is best. expected: how many vectors the index will hold (None: n), by which IVF() chooses nlist.
+
+        sample: as x of `add`. Raises ValueError if the index holds vectors already: their codes would lose their
+        meaning.
+        """
+        n = None if expected is None else whole_number(expected, "expected", 1)
+        count = thread_count(threads)
+        with self._change:
+            self._check_untouched("train")
+            size = self._description.sample_size(n or _length(sample))
+            x, _, known = split_sample(sample, self.dim, size, self._description.seed, nonzero=self._normalises)
+            self._fit(x, n or known or len(x), count, progress)
+        return self
+
+    def add(
+        self, x: Any, ids: ArrayLike | None = None, *, progress: ProgressArgument = None, threads: int | None = None
+    ) -> Index:
+        """Adds vectors: all of them or, if anything is wrong with x or ids, none.
+
+        x: (n, dim) as float16, float32, float64, bfloat16, int8 or uint8, of any strides: array, memmap, list of lists,
+        CPU tensor; or an iterable of such blocks. ids: n unique whole numbers >= 0 (None: positions, counted on after
+        the largest id there). Memory needed beside the codes is one block of 16 MiB.
+        """
+        count = thread_count(threads)
+        with self._change:
+            engine = self._trained("add")
+            n = None if is_blocks(x) else len(Rows(x, self.dim))
+            with Progress(progress) as shown:
+                self._append(engine, all_rows(x, self.dim), n, ids, count, shown)
+        return self
+
+    def build(
+        self,
+        x: Any,
+        ids: ArrayLike | None = None,
+        *,
+        expected: int | None = None,
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> Index:
+        """`train` on a sample of x, then `add` all of it. x, ids: as in `add`.
+
+        An array is sampled at random by the seed. Of an iterable of blocks, which may be readable only once, the first
+        rows are the sample (some 65,536, or 256 a list): if its order is not random, `train` on a fair sample and `add`
+        instead. expected: about how many vectors an iterable will yield, by which IVF() chooses nlist (None: as many as
+        were sampled).
+        """
+        n = None if expected is None else whole_number(expected, "expected", 1)
+        count = thread_count(threads)
+        with self._change:
+            self._check_untouched("build")
+            size = self._description.sample_size(n or _length(x))
+            sample, source, known = split_sample(x, self.dim, size, self._description.seed, nonzero=self._normalises)
+            before = self._engine
+            try:
+                self._fit(sample, known or n or len(sample), count, progress)
+                with Progress(progress) as shown:
+                    self._append(self._trained("build"), source, known, ids, count, shown)
+            except BaseException:
+                self._engine = before
+                raise
+        return self
+
+    # --- using it ---
+
+    def search(
+        self,
+        q: Any,
+        k: int = 10,
+        *,
+        nprobe: int | None = None,
+        rerank: int | None = None,
+        threads: int | None = None,
+    ) -> SearchResult:
+        """The k best vectors of each query.
+
+        q: (n, dim) or (dim,), of the dtypes that `add` takes. nprobe: lists to read (None: the index's default; more
+        than there are reads all). rerank: how many candidates the rerank store scores (0: none, the scores are those of
+        the codec's codes; None: the index's default, or 10·k and at least 100). threads: None for all CPUs.
+
+        Returns SearchResult(ids, scores), bit-identical for any number of threads and for queries in a batch or alone.
+        Raises NotTrainedError before `train`; an empty index returns padding. nprobe without a partition and rerank
+        without a rerank store are ValueErrors.
+
+        >>> ids, scores = index.search(q, k=10, nprobe=32, rerank=100)
+        """
+        engine = self._trained("search")
+        count = thread_count(threads)
+        k = whole_number(k, "k", 1)
+        matrix, single = queries(q, self.dim, nonzero=self._normalises)
+        lists = self._nprobe(engine, nprobe)
+        depth = self._rerank_depth(engine, rerank, k)
+        found = min(k, max(len(engine), 1))
+        ids, scores = engine.search(matrix, found, nprobe=lists, rerank=min(depth, 2**31), threads=count)
+        if found < k:
+            ids, scores = _padded(ids, scores, k, np.inf if self.metric == "l2" else -np.inf)
+        return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
+
+    def reconstruct(self, ids: ArrayLike) -> F32:
+        """The vectors of these ids, (n, dim) float32, as the finest stored codes hold them (normalised, under cosine).
+
+        Raises ValueError naming the first id that the index has not.
+        """
+        engine = self._trained("reconstruct")
+        return engine.reconstruct(vector_ids(ids))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the index to one file, atomically: after a crash there is the old file or the new one, whole."""
+        from .files import encode_meta
+
+        self._trained("save").save(os.fspath(path), encode_meta(self._description, self._why))
+
+    # --- inside ---
+
+    @property
+    def _normalises(self) -> bool:
+        return self.metric == "cosine"
+
+    def _trained(self, action: str) -> _core.Engine:
+        if self._engine is None:
+            raise NotTrainedError(f"{action}: this index needs training first: call train(sample) or build(x)")
+        return self._engine
+
+    def _check_untouched(self, action: str) -> None:
+        if len(self):
+            raise ValueError(f"{action}: expected an empty index, got one of {len(self)} vectors; make a new Index")
+
+    def _fit(self, sample: F32, expected: int, threads: int | None, progress: ProgressArgument) -> None:
+        if self._description.needs_training and not len(sample):
+            raise ValueError(f"training: expected at least 1 vector of dimension {self.dim}, got none")
+        with Progress(progress) as shown:
+            model = train(self._description, sample, expected, threads or 0, shown)
+        self._engine = _core.Engine(model.params, model.arrays)
+
+    def _append(
+        self,
+        engine: _core.Engine,
+        source: Iterator[Rows],
+        n: int | None,
+        ids: ArrayLike | None,
+        threads: int,
+        progress: Progress,
+    ) -> None:
+        own = None if ids is None else vector_ids(ids, n)
+        if own is not None:
+            check_unique(own)
+            self._check_new(engine, own)
+        builder = engine.builder(n or 0)
+        hook = progress.stage("adding")
+        for rows in source:
+            for block in rows.blocks(nonzero=self._normalises):
+                done = len(builder)
+                if own is not None and done + len(block) > len(own):
+                    raise ValueError(f"ids: expected one a vector, got {len(own)} ids and more vectors")
+                builder.append(block, None if own is None else own[done : done + len(block)], threads=threads)
+                hook(len(builder) / n if n else 0.0)
+        if own is not None and len(own) != len(builder):
+            raise ValueError(f"ids: expected one a vector ({len(builder)}), got {len(own)}")
+        if len(builder):
+            engine.publish(builder)
+
+    def _check_new(self, engine: _core.Engine, ids: I64) -> None:
+        known = engine.contains(ids) if len(engine) else np.zeros(len(ids), np.bool_)
+        if known.any():
+            row = int(np.argmax(known))
+            raise ValueError(f"ids: expected ids that are not in the index, got {int(ids[row])} in row {row}")
+
+    def _nprobe(self, engine: _core.Engine, nprobe: int | None) -> int:
+        if nprobe is None:
+            return max(1, engine.params.get("default.nprobe", 0))
+        if self.partition is None:
+            raise ValueError(f"nprobe: this index has no partition, so every vector is read; got nprobe={nprobe!r}")
+        return min(whole_number(nprobe, "nprobe", 1), engine.params["partition.nlist"])
+
+    def _rerank_depth(self, engine: _core.Engine, rerank: int | None, k: int) -> int:
+        if self.rerank is None:
+            if rerank is not None and whole_number(rerank, "rerank", 0):
+                raise ValueError(f"rerank: this index has no rerank store (Index(rerank=...)), got rerank={rerank}")
+            return 0
+        if rerank is None:
+            stored = engine.params.get("default.rerank", 0)
+            return max(stored, k) if stored else max(_LEAST_RERANK, _RERANK_A_RESULT * k)
+        depth = whole_number(rerank, "rerank", 0)
+        if 0 < depth < k:
+            raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
+        return depth
+
+
+def _padded(ids: I64, scores: F32, k: int, worst: float) -> tuple[I64, F32]:
+    missing = ((0, 0), (0, k - ids.shape[1]))
+    return np.pad(ids, missing, constant_values=-1), np.pad(scores, missing, constant_values=worst)
+
+
+def _length(x: Any) -> int:
+    """Rows of x if it can say so, else 0."""
+    try:
+        return len(x) if not is_blocks(x) else 0
+    except TypeError:
+        return 0
+
+
+def _expect(value: object, name: str, kinds: tuple[type, ...]) -> None:
+    if value is not None and not isinstance(value, kinds):
+        names = ", ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name}: expected None or one of {names} (an instance), got {value!r}")

@@ -1,0 +1,229 @@
+"""What users pass, checked and turned into what the core takes. The only place that looks at dtypes and strides.
+
+The core sees C-contiguous float32 blocks that are finite, and int64 ids that are not negative. Conversion goes block by
+block, so that a memmap of any size needs one block of memory. Whole numbers wider than a byte are refused as vectors:
+they are almost always ids passed by mistake.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+
+BLOCK_FLOATS = 1 << 22  # 16 MiB of float32 a block
+MAX_ID = (1 << 62) - 1
+METRICS = ("l2", "ip", "cosine")
+_VECTOR_DTYPES = ("float16", "float32", "float64", "bfloat16", "int8", "uint8")
+_SHOWN_ROWS = 5
+
+
+@runtime_checkable
+class _Array(Protocol):
+    def __array__(self) -> NDArray[Any]: ...
+
+
+def metric_name(metric: object) -> str:
+    if metric not in METRICS:
+        raise ValueError(f"metric: expected one of {', '.join(map(repr, METRICS))}, got {metric!r}")
+    return str(metric)
+
+
+def whole_number(value: object, name: str, low: int, high: int | None = None) -> int:
+    """value as an int in low..high; bools and floats are refused."""
+    expected = f"a whole number >= {low}" if high is None else f"a whole number in {low}..{high}"
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected {expected}, got {value!r}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name}: expected {expected}, got {value!r} ({type(value).__name__})") from None
+    if number < low or (high is not None and number > high):
+        raise ValueError(f"{name}: expected {expected}, got {number}")
+    return number
+
+
+def thread_count(threads: object) -> int:
+    """What the core takes: 0 for all CPUs."""
+    return 0 if threads is None else whole_number(threads, "threads", 1)
+
+
+def is_blocks(x: object) -> bool:
+    """Whether x is an iterable of blocks rather than one array (or one list of rows)."""
+    if isinstance(x, _Array) or hasattr(x, "__dlpack__") or not isinstance(x, Iterable):
+        return False
+    if isinstance(x, list | tuple):
+        return bool(x) and all(getattr(block, "ndim", 0) == 2 for block in x)
+    return not isinstance(x, str | bytes)
+
+
+class Rows:
+    """A matrix of vectors as the user holds it (array, memmap, list of rows, tensor); converted only by blocks."""
+
+    def __init__(self, x: object, dim: int, name: str = "x", first_row: int = 0) -> None:
+        self.name = name
+        self.first_row = first_row  # of the whole input, for messages
+        self.array = _vectors(x, name)
+        if self.array.ndim != 2 or self.array.shape[1] != dim:
+            raise ValueError(f"{name}: expected shape (n, {dim}), got {self.array.shape}")
+
+    def __len__(self) -> int:
+        return int(self.array.shape[0])
+
+    def blocks(self, *, nonzero: bool) -> Iterator[F32]:
+        """float32 blocks in order, each checked: finite, and with nonzero=True no zero rows."""
+        step = block_rows(self.array.shape[1])
+        for begin in range(0, len(self), step):
+            yield self._checked(self.array[begin : begin + step], nonzero, begin)
+
+    def sample(self, size: int, seed: int, *, nonzero: bool) -> F32:
+        """Up to `size` rows drawn by the seed without repetition, in ascending order (memmaps are read forward)."""
+        n = len(self)
+        if size >= n:
+            picked = np.arange(n)
+        else:
+            picked = np.sort(np.random.default_rng(seed).choice(n, size, replace=False, shuffle=False))
+        out = np.empty((len(picked), self.array.shape[1]), np.float32)
+        step = block_rows(self.array.shape[1])
+        for begin in range(0, len(picked), step):
+            rows = picked[begin : begin + step]
+            out[begin : begin + step] = self._checked(self.array[rows], nonzero, rows)
+        return out
+
+    def _checked(self, block: NDArray[Any], nonzero: bool, rows: int | NDArray[np.int64]) -> F32:
+        with np.errstate(over="ignore", invalid="ignore"):  # out of float32's range becomes inf, reported below
+            floats = np.ascontiguousarray(block, dtype=np.float32)
+        if _core.first_bad_row(floats) >= 0:
+            wrong: NDArray[np.bool_] = np.logical_not(np.isfinite(floats).all(axis=1))
+            finite = block.dtype.itemsize > 4 and bool(np.isfinite(block[wrong]).all())
+            what = "beyond the range of float32" if finite else "not finite (NaN or infinity)"
+            raise ValueError(
+                f"{self.name}: expected finite float32 values, got values {what} in {self._rows(wrong, rows)}"
+            )
+        if nonzero and _core.first_bad_row(floats, nonzero=True) >= 0:
+            wrong = np.array([_core.first_bad_row(row[None], nonzero=True) >= 0 for row in floats])
+            raise ValueError(
+                f"{self.name}: a zero vector has no direction under metric 'cosine': {self._rows(wrong, rows)}"
+            )
+        return floats
+
+    def _rows(self, wrong: NDArray[np.bool_], rows: int | NDArray[np.int64]) -> str:
+        numbers = np.flatnonzero(wrong)
+        numbers = (rows + numbers if isinstance(rows, int) else rows[numbers]) + self.first_row
+        shown = ", ".join(str(number) for number in numbers[:_SHOWN_ROWS])
+        more = f" and {len(numbers) - _SHOWN_ROWS} more near them" if len(numbers) > _SHOWN_ROWS else ""
+        return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"
+
+
+def block_rows(dim: int) -> int:
+    return max(1, BLOCK_FLOATS // dim)
+
+
+def all_rows(x: object, dim: int, name: str = "x") -> Iterator[Rows]:
+    """x as Rows: one of them for an array, one a block for an iterable of blocks."""
+    if not is_blocks(x):
+        yield Rows(x, dim, name)
+        return
+    seen = 0
+    for number, block in enumerate(x):  # type: ignore[arg-type, var-annotated]
+        rows = Rows(block, dim, f"{name}: block {number}", seen)
+        seen += len(rows)
+        yield rows
+
+
+def split_sample(x: object, dim: int, size: int, seed: int, *, nonzero: bool) -> tuple[F32, Iterator[Rows], int | None]:
+    """A training sample of x, all of x for adding, and the number of rows if it is known.
+
+    An array is sampled at random. Of an iterable, which may be readable only once, the first `size` rows are the
+    sample.
+    """
+    if not is_blocks(x):
+        rows = Rows(x, dim)
+        return rows.sample(size, seed, nonzero=nonzero), iter([rows]), len(rows)
+    source = all_rows(x, dim)
+    head: list[F32] = []
+    held = 0
+    for rows in source:
+        for block in rows.blocks(nonzero=nonzero):
+            head.append(block)
+            held += len(block)
+        if held >= size:
+            break
+    first = np.concatenate(head) if head else np.empty((0, dim), np.float32)
+    rest = next(source, None)
+    if rest is None:
+        return first[:size], iter([Rows(first, dim)]), held
+    return first[:size], chain([Rows(first, dim), rest], source), None
+
+
+def queries(q: object, dim: int, *, nonzero: bool) -> tuple[F32, bool]:
+    """Queries as one (n, dim) float32 matrix, and whether a single 1-D query was given."""
+    array = _vectors(q, "queries")
+    if array.ndim not in (1, 2) or array.shape[-1] != dim:
+        raise ValueError(f"queries: expected shape ({dim},) or (n, {dim}), got {array.shape}")
+    rows = Rows(np.atleast_2d(array), dim, "queries")
+    if not len(rows):
+        return np.empty((0, dim), np.float32), False
+    return rows.sample(len(rows), 0, nonzero=nonzero), array.ndim == 1
+
+
+def vector_ids(ids: object, expected: int | None = None) -> I64:
+    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results)."""
+    array = np.asarray(ids)
+    if array.ndim != 1:
+        raise ValueError(f"ids: expected shape (n,), got {array.shape}")
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"ids: expected whole numbers (int64), got dtype {array.dtype}")
+    if expected is not None and len(array) != expected:
+        raise ValueError(f"ids: expected one a vector ({expected}), got {len(array)}")
+    if array.size and int(array.max()) > MAX_ID:
+        raise ValueError(f"ids: expected at most 2^62 - 1, got {int(array.max())}")
+    out = np.ascontiguousarray(array, dtype=np.int64)
+    if out.size and int(out.min()) < 0:
+        row = int(np.argmax(out < 0))
+        raise ValueError(f"ids: expected whole numbers >= 0, got {int(out[row])} in row {row}")
+    return out
+
+
+def check_unique(ids: I64) -> None:
+    ordered = np.sort(ids)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if repeated.size:
+        rows = np.flatnonzero(ids == repeated[0])[:2]
+        raise ValueError(f"ids: expected unique ids, got {int(repeated[0])} in rows {rows[0]} and {rows[1]}")
+
+
+def _vectors(x: object, name: str) -> NDArray[Any]:
+    """x as a numpy array of a dtype that holds vectors; a view where numpy can give one."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
+    from_list = isinstance(x, list | tuple)
+    try:
+        array = np.asarray(x) if isinstance(x, _Array) or not hasattr(x, "__dlpack__") else np.from_dlpack(x)
+    except Exception as error:
+        raise TypeError(f"{name}: expected an array of vectors, got {type(x).__name__} ({error})") from None
+    if from_list and array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    if array.dtype.name not in _VECTOR_DTYPES:
+        kind = f"a {type(x).__name__}" if array.dtype == object else f"dtype {array.dtype}"
+        raise TypeError(f"{name}: expected vectors as {', '.join(_VECTOR_DTYPES)}, got {kind} of shape {array.shape}")
+    return array
+
+
+def real_number(value: object, name: str, low: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
+        raise TypeError(f"{name}: expected a number >= {low:g}, got {value!r}")
+    number = float(value)
+    if not math.isfinite(number) or number < low:
+        raise ValueError(f"{name}: expected a finite number >= {low:g}, got {value!r}")
+    return number

@@ -1,0 +1,258 @@
+"""Building: all roads give the same index, failures give none, files bring it back, fb.build keeps its budget."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fewbits as fb
+from conftest import F32, brute_force, overlap, vectors
+from fewbits.auto import choose
+
+
+def rich(metric: str = "cosine", **changes: Any) -> fb.Index:
+    parts: dict[str, Any] = {
+        "transform": fb.OPQ(iterations=2),
+        "partition": fb.IVF(12),
+        "codec": fb.PQ(8, bits=4),
+        "rerank": fb.Scalar(8),
+    }
+    return fb.Index(32, metric=metric, **(parts | changes))
+
+
+def test_array_memmap_and_blocks_build_the_same(base: F32, queries: F32, metric: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", base)
+    expected = rich(metric).build(base).search(queries)
+    blocks = [base[begin : begin + 700] for begin in range(0, 3000, 700)]
+    apart = rich(metric).train(base)
+    for block in blocks:
+        apart.add(block)
+    for index in (
+        rich(metric).build(np.load(tmp_path / "x.npy", mmap_mode="r")),
+        rich(metric).build(iter(blocks)),
+        rich(metric).train(base).add(base),
+        apart,
+    ):
+        found = index.search(queries)
+        np.testing.assert_array_equal(found.ids, expected.ids)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_large_input_is_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch, base: F32, queries: F32) -> None:
+    monkeypatch.setattr("fewbits.description.CODEC_SAMPLE", 500)
+    partition = fb.IVF(4, sample=500)
+    results = [rich(partition=partition, seed=seed).build(base).search(queries).scores for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
+    first = rich(partition=partition).build(iter([base[:400], base[400:]]))  # trained on the first rows
+    head = rich(partition=partition).train(base[:500]).add(base)
+    np.testing.assert_array_equal(first.search(queries).scores, head.search(queries).scores)
+
+
+def test_expected_rows_of_an_iterable_choose_the_lists(base: F32) -> None:
+    index = fb.Index(32, metric="l2", partition=fb.IVF())
+    assert index.build(iter([base[:500]])).stats()["lists"] == 5
+    index = fb.Index(32, metric="l2", partition=fb.IVF())
+    index.train(iter([base[:500]]), expected=3000)
+    assert index.stats()["lists"] == 30
+
+
+def failing(x: F32) -> Iterator[F32]:
+    yield x[:1000]
+    yield x[1000:2000]
+    raise RuntimeError("the source broke")
+
+
+def interrupt(stage: str, fraction: float) -> None:
+    if stage == "adding" and fraction > 0:
+        raise KeyboardInterrupt
+
+
+def test_failures_leave_the_index_as_it_was(base: F32, queries: F32) -> None:
+    index = rich()
+    with pytest.raises(RuntimeError, match="the source broke"):
+        index.build(failing(base))
+    assert not index.is_trained
+    index.build(base[:100])
+    before = index.search(queries)
+    with pytest.raises(RuntimeError, match="the source broke"):
+        index.add(failing(base))
+    with pytest.raises(KeyboardInterrupt):
+        index.add(base, progress=interrupt)
+    assert len(index) == 100
+    np.testing.assert_array_equal(index.search(queries).scores, before.scores)
+
+
+def test_training_can_be_interrupted(base: F32) -> None:
+    def at_lists(stage: str, fraction: float) -> None:
+        if stage.startswith("lists"):
+            raise KeyboardInterrupt
+
+    index = rich()
+    with pytest.raises(KeyboardInterrupt):
+        index.build(base, progress=at_lists)
+    assert not index.is_trained
+    assert index.build(base).is_trained
+
+
+def test_progress(base: F32, capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[tuple[str, float]] = []
+    rich().build(base[:500], progress=lambda stage, fraction: seen.append((stage, fraction)))
+    assert {"lists (k-means)", "OPQ rotation", "codec", "adding"} <= {stage for stage, _ in seen}
+    assert all(0 <= fraction <= 1 for _, fraction in seen)
+    assert seen[-1] == ("adding", 1.0)
+    rich().build(base[:500])  # stderr is no terminal here
+    rich().build(base[:500], progress=False)
+    assert capsys.readouterr().err == ""
+    rich().build(base[:500], progress=True)
+    assert "adding" in capsys.readouterr().err
+    with pytest.raises(TypeError, match="progress: expected"):
+        rich().build(base[:500], progress=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("mmap", [False, True])
+def test_save_and_open(base: F32, queries: F32, metric: str, mmap: bool, on_disk: bool, tmp_path: Path) -> None:
+    index = rich(metric, rerank=fb.Scalar(8, on_disk=on_disk)).build(base, ids=np.arange(3000) * 3 + 1)
+    expected = index.search(queries)
+    path = tmp_path / "index.fb"
+    index.save(path)
+    opened = fb.open(path, mmap=mmap, verify=True)
+    found = opened.search(queries)
+    np.testing.assert_array_equal(found.ids, expected.ids)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(opened.reconstruct([7, 1]), index.reconstruct([7, 1]))
+    assert repr(opened) == repr(index)
+    assert opened.explain() == index.explain()
+    assert opened.stats() == index.stats()
+    assert (opened.codec, opened.rerank, opened.transform, opened.partition) == (
+        index.codec,
+        index.rerank,
+        index.transform,
+        index.partition,
+    )
+    assert (index.stats()["bytes_on_disk_per_vector"] > 0) == on_disk
+    opened.add(queries, ids=np.arange(40) * 3 + 100_000)
+    assert len(opened) == 3040
+    again = tmp_path / "again.fb"
+    opened.save(again)
+    assert len(fb.open(again)) == 3040
+    fb.verify(path)
+    assert fb.inspect(path)["params"]["dim"] == 32
+
+
+def test_open_in_another_process(base: F32, queries: F32, tmp_path: Path) -> None:
+    index = rich().build(base)
+    index.save(tmp_path / "index.fb")
+    np.save(tmp_path / "q.npy", queries)
+    code = (
+        "import sys, numpy as np, fewbits as fb\n"
+        "ids, scores = fb.open(sys.argv[1] + '/index.fb').search(np.load(sys.argv[1] + '/q.npy'))\n"
+        "np.savez(sys.argv[1] + '/found.npz', ids=ids, scores=scores)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    found, expected = np.load(tmp_path / "found.npz"), index.search(queries)
+    np.testing.assert_array_equal(found["ids"], expected.ids)
+    np.testing.assert_array_equal(found["scores"], expected.scores)
+
+
+def test_files_that_cannot_be_opened(base: F32, tmp_path: Path) -> None:
+    for action in (fb.open, fb.inspect, fb.verify):
+        with pytest.raises(FileNotFoundError, match=r"none\.fb"):
+            action(tmp_path / "none.fb")
+        with pytest.raises(IsADirectoryError):
+            action(tmp_path)
+        (tmp_path / "empty.fb").write_bytes(b"")
+        with pytest.raises(fb.CorruptIndexError):
+            action(tmp_path / "empty.fb")
+    path = tmp_path / "index.fb"
+    rich().build(base[:200]).save(path)
+    whole = path.read_bytes()
+    for position in (0, 100, len(whole) // 2, len(whole) - 10):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1 :])
+        with pytest.raises((fb.CorruptIndexError, fb.FormatVersionError)):
+            fb.verify(path)
+    with pytest.raises(FileNotFoundError):
+        rich().build(base[:50]).save(tmp_path / "no" / "such" / "folder.fb")
+    with pytest.raises(fb.NotTrainedError):
+        rich().save(path)
+
+
+BUDGETS = [("ip", 8, False), ("cosine", 16, False), ("cosine", 33, True), ("ip", 33, False), ("l2", 45, True)]
+BUDGETS += [("l2", 64, False), ("cosine", 100, True), ("ip", 150, False), ("l2", 2000, True)]
+
+
+@pytest.mark.parametrize(("metric", "budget", "ids"), BUDGETS)
+def test_build_keeps_to_its_budget(metric: str, budget: int, ids: bool, quick_opq: None) -> None:
+    n = 10_000
+    x = vectors(n, 24)
+    own = np.arange(n) * 2 if ids else None
+    index = fb.build(x, metric=metric, bytes_per_vector=budget, ids=own)
+    assert index.stats()["bytes_per_vector"] <= budget + 0.01
+    assert "why" in index.explain()
+    queries = vectors(60, 24, seed=4)
+    truth, _ = brute_force(x, queries, 10, metric)
+    found = index.search(queries).ids // (2 if own is not None else 1)
+    assert overlap(found, truth) > {8: 0.1, 16: 0.4, 33: 0.6}.get(budget, 0.75)
+
+
+@pytest.fixture
+def quick_opq(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotations from fewer vectors: these tests are about what is chosen."""
+    monkeypatch.setattr("fewbits.opq._LEAST_SAMPLE", 2000)
+    monkeypatch.setattr("fewbits.opq._SAMPLE_A_CODEWORD", 8)
+
+
+def test_more_bytes_more_recall(quick_opq: None) -> None:
+    x, queries = vectors(5000, 24), vectors(60, 24, seed=4)
+    truth, _ = brute_force(x, queries, 10, "ip")
+    recalls = [
+        overlap(fb.build(x, metric="ip", bytes_per_vector=b).search(queries).ids, truth) for b in (4, 12, 30, 96)
+    ]
+    assert recalls == sorted(recalls)
+    assert recalls[-1] == 1.0
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 100])
+def test_build_small(n: int, metric: str) -> None:
+    x = vectors(n, 40)
+    for budget in (4, 20, 64, 1000):
+        assert fb.build(x, metric=metric, bytes_per_vector=budget).search(x, k=2).counts.tolist() == [min(n, 2)] * n
+
+
+def test_choices() -> None:
+    assert choose(1_000, 384, "cosine", 2000).codec == fb.Float(32)
+    assert choose(1_000, 384, "cosine", 800).codec == fb.Float(16)
+    assert choose(1_000, 384, "cosine", 64).partition is None
+    assert choose(1_000_000, 384, "cosine", 64) == (
+        fb.OPQ(),
+        fb.IVF(),
+        fb.PQ(60),
+        None,
+        choose(1_000_000, 384, "cosine", 64).why,
+    )
+    assert choose(1_000_000, 384, "cosine", 512).rerank == fb.Scalar(8)
+    assert isinstance(choose(1_000_000, 4096, "cosine", 64).transform, fb.RandomRotation)
+
+
+def test_build_refuses(base: F32) -> None:
+    with pytest.raises(ValueError, match="metric: expected one of 'l2', 'ip', 'cosine', got 'dot'"):
+        fb.build(base, metric="dot")
+    with pytest.raises(ValueError, match="bytes_per_vector"):
+        fb.build(base, metric="ip", bytes_per_vector=0)
+    with pytest.raises(TypeError, match="bytes_per_vector"):
+        fb.build(base, metric="ip", bytes_per_vector="64")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"x: expected shape \(n, dim\)"):
+        fb.build(base[0], metric="ip")
+    with pytest.raises(ValueError, match="at least 1 vector"):
+        fb.build(base[:0], metric="ip")
+    with pytest.raises(ValueError, match="8 leave 0 for the code beside ids, expected at least 1"):
+        fb.build(base, metric="ip", bytes_per_vector=8, ids=np.arange(3000))
+    with pytest.raises(TypeError, match="bytes"):
+        fb.build(base, metric="ip", bytes=64)  # type: ignore[call-arg]
