@@ -1,0 +1,73 @@
+"""Memory against recall, on your own arrays: which codec keeps how much of the exact answer at how many bytes.
+
+`run_bench` is the whole of it: a ladder of configurations, measured, as a `Report` that prints, saves and draws itself.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import fewbits as fb
+
+from ..datasets import Dataset
+from .ladder import Config, ladder
+from .measure import Measurement, run
+from .report import Facts, Report
+
+__all__ = ["Config", "Facts", "Measurement", "Report", "ladder", "run", "run_bench"]
+
+
+def run_bench(
+    data: Dataset,
+    *,
+    budgets: Sequence[int] | None = None,
+    k: int = 10,
+    threads: int | None = None,
+    seed: int = 0,
+    quick: bool = False,
+    command: str = "",
+    announce: Callable[[str], None] = lambda line: None,
+    progress: bool | None = None,
+) -> Report:
+    """Measures the ladder of configurations on `data`. `announce` gets a line about each step."""
+    started = time.perf_counter()
+    configs = ladder(len(data), data.dim, data.metric, budgets, quick=quick)
+    rows = run(data, configs, k=k, threads=threads, seed=seed, announce=announce, progress=progress)
+    facts = Facts(
+        name=data.name,
+        n=len(data),
+        dim=data.dim,
+        metric=data.metric,
+        queries=len(data.queries),
+        k=k,
+        threads=threads or cpu_count(),
+        cpu=cpu_name(),
+        isa=fb.isa(),
+        version=fb.__version__,
+        date=datetime.date.today().isoformat(),
+        command=command,
+        seconds=time.perf_counter() - started,
+        synthetic=data.synthetic,
+        notes=data.notes,
+    )
+    return Report(facts, rows)
+
+
+def cpu_count() -> int:
+    """The CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,77 @@
+"""Which configurations are worth measuring for which byte budgets.
+
+A budget is the RAM one vector costs in all: codes, row and id. Configurations come in families (one colour in the
+charts); inside a family only the bytes differ, so that a family is a line.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import fewbits as fb
+
+from ..transforms import MAX_DENSE_DIM
+
+Rerank = Literal["none", "ram", "disk"]
+ID_BYTES = 4  # an inverted list keeps each vector's number beside its code
+LEAST_ROWS_FOR_LISTS = 10_000  # below, an exhaustive scan is fast enough and loses nothing
+_RERANKED = 3  # budgets whose shortest codes are shown with a rerank
+
+
+@dataclass(frozen=True)
+class Config:
+    """One index to build: `make` gives it untrained."""
+
+    label: str
+    family: str
+    rerank: Rerank
+    parts: dict[str, Any]
+
+    def make(self, dim: int, metric: str, seed: int) -> fb.Index:
+        return fb.Index(dim=dim, metric=metric, seed=seed, **self.parts)
+
+
+def default_budgets(dim: int) -> list[int]:
+    """Powers of two from 8 bytes to half of what float32 needs."""
+    return [2**i for i in range(3, 16) if 2**i <= max(8, 2 * dim)]
+
+
+def _kind(rerank: Any) -> Rerank:
+    if rerank is None:
+        return "none"
+    return "disk" if rerank.on_disk else "ram"
+
+
+def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, *, quick: bool = False) -> list[Config]:
+    """The configurations, family by family. `quick` keeps what a demo has time for."""
+    budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
+    partition = fb.IVF() if n >= LEAST_ROWS_FOR_LISTS else None
+    taken = (
+        (ID_BYTES + (4 if metric == "l2" else 0)) if partition else 0
+    )  # beside the code: number, factor of differences
+    rooms = [budget - taken for budget in budgets if budget > taken]
+    rotation = fb.OPQ() if dim <= MAX_DENSE_DIM else fb.RandomRotation()
+    rotated = "OPQ" if isinstance(rotation, fb.OPQ) else "rotated"
+    whole = sorted({min(room, dim) for room in rooms})  # bytes of 8-bit codes: one a dimension at most
+    short = sorted({min(room, dim // 2) for room in rooms} - {0})
+    configs: list[Config] = []
+
+    def add(label: str, family: str, **parts: Any) -> None:
+        configs.append(Config(label, family, _kind(parts.get("rerank")), {"partition": partition, **parts}))
+
+    for room in short:
+        add(f"PQ{2 * room}x4", "PQ 4-bit", codec=fb.PQ(2 * room, bits=4))
+    for room in [] if quick else short:
+        add(f"{rotated}+PQ{2 * room}x4", f"{rotated} + PQ 4-bit", transform=rotation, codec=fb.PQ(2 * room, bits=4))
+    for room in whole:
+        add(f"{rotated}+PQ{room}x8", f"{rotated} + PQ 8-bit", transform=rotation, codec=fb.PQ(room, bits=8))
+    add("SQ4", "Scalar", codec=fb.Scalar(4, levels="lloyd-max"))
+    add("SQ8", "Scalar", codec=fb.Scalar(8))
+    add("f16", "Float", codec=fb.Float(16))
+    if not quick:
+        add("f32", "Float", codec=fb.Float(32))
+    for room in short[-1:] if quick else short[1 : 1 + _RERANKED]:
+        codec = fb.PQ(2 * room, bits=4)
+        add(f"PQ{2 * room}x4 → SQ8", "PQ 4-bit", codec=codec, rerank=fb.Scalar(8))
+        add(f"PQ{2 * room}x4 → f16 on disk", "PQ 4-bit", codec=codec, rerank=fb.Float(16, on_disk=True))
+    return configs

