@@ -14,6 +14,7 @@ from ..transforms import MAX_DENSE_DIM
 
 Rerank = Literal["none", "ram", "disk"]
 ID_BYTES = 4  # an inverted list keeps each vector's number beside its code
+FACTOR_BYTES = 4  # and, where codes are of differences, l2 needs a factor
 LEAST_ROWS_FOR_LISTS = 10_000  # below, an exhaustive scan is fast enough and loses nothing
 _RERANKED = 3  # budgets whose shortest codes are shown with a rerank
 
@@ -46,10 +47,8 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
     """The configurations, family by family. `quick` keeps what a demo has time for."""
     budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
     partition = fb.IVF() if n >= LEAST_ROWS_FOR_LISTS else None
-    taken = (
-        (ID_BYTES + (4 if metric == "l2" else 0)) if partition else 0
-    )  # beside the code: number, factor of differences
-    rooms = [budget - taken for budget in budgets if budget > taken]
+    beside = ID_BYTES + (FACTOR_BYTES if metric == "l2" else 0) if partition else 0
+    rooms = [budget - beside for budget in budgets if budget > beside]
     rotation = fb.OPQ() if dim <= MAX_DENSE_DIM else fb.RandomRotation()
     rotated = "OPQ" if isinstance(rotation, fb.OPQ) else "rotated"
     whole = sorted({min(room, dim) for room in rooms})  # bytes of 8-bit codes: one a dimension at most
@@ -70,8 +69,10 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
     add("f16", "Float", codec=fb.Float(16))
     if not quick:
         add("f32", "Float", codec=fb.Float(32))
+    before, turn = ("", None) if quick else (f"{rotated}+", rotation)
     for room in short[-1:] if quick else short[1 : 1 + _RERANKED]:
-        codec = fb.PQ(2 * room, bits=4)
-        add(f"PQ{2 * room}x4 → SQ8", "PQ 4-bit", codec=codec, rerank=fb.Scalar(8))
-        add(f"PQ{2 * room}x4 → f16 on disk", "PQ 4-bit", codec=codec, rerank=fb.Float(16, on_disk=True))
+        scan: dict[str, Any] = {"transform": turn, "codec": fb.PQ(2 * room, bits=4)}
+        label, family = f"{before}PQ{2 * room}x4", "PQ 4-bit" if quick else f"{rotated} + PQ 4-bit"
+        add(f"{label} → SQ8", family, **scan, rerank=fb.Scalar(8))
+        add(f"{label} → f16 on disk", family, **scan, rerank=fb.Float(16, on_disk=True))
     return configs
