@@ -1,13 +1,11 @@
 """Opening, looking into and checking index files. The file's format is the core's; here is only the description in it.
 
 The description (section "meta") is JSON of the parts' names and settings. It explains an index; what search does
-follows
-from the params and arrays alone. A file without a usable description is refused as corrupt.
+follows from the params and arrays alone. A file without a usable description is refused as corrupt.
 """
 
 from __future__ import annotations
 
-import builtins
 import os
 from dataclasses import asdict
 from typing import Any
@@ -35,7 +33,7 @@ def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = Fals
 
     >>> index = fb.open("wiki.fb")
     """
-    name = _readable(path)
+    name = os.fspath(path)
     for value, argument in ((mmap, "mmap"), (verify, "verify")):
         if not isinstance(value, bool):
             raise TypeError(f"{argument}: expected True or False, got {value!r}")
@@ -46,12 +44,12 @@ def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = Fals
 
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a file says of itself (version, params, sections with their sizes and checksums), without loading it."""
-    return _core.inspect(_readable(path))
+    return _core.inspect(os.fspath(path))
 
 
 def verify(path: str | os.PathLike[str]) -> None:
     """Checks every checksum and everything that open checks; raises CorruptIndexError at the first thing wrong."""
-    name = _readable(path)
+    name = os.fspath(path)
     _core.verify(name)
     open(name, mmap=True, verify=True)
 
@@ -87,10 +85,3 @@ def _part(fields: dict[str, Any] | None) -> Any:
         return None
     settings = dict(fields)
     return _PARTS[settings.pop("kind")](**settings)
-
-
-def _readable(path: str | os.PathLike[str]) -> str:
-    """path as the core takes it; missing, unreadable and not a file are OSErrors that name it."""
-    name = os.fspath(path)
-    with builtins.open(name, "rb"):
-        return name

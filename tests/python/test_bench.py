@@ -95,10 +95,10 @@ def test_ladder_of_wide_vectors_needs_no_dense_rotation():
     )
 
 
-def test_default_budgets_stop_where_float_is_near():
+def test_default_budgets_stop_where_one_byte_a_dimension_takes_over():
     from fewbits.bench.ladder import default_budgets
 
-    assert default_budgets(100) == [8, 16, 32, 64, 128]
+    assert default_budgets(100) == [8, 16, 32, 64]
     assert default_budgets(2) == [8]
 
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 MARKERS = {"none": "o", "ram": "s", "disk": "^"}
 _FAMILY_ORDER = (
     ("PQ 4-bit",),
-    ("OPQ + PQ 4-bit", "rotated + PQ 4-bit"),
-    ("OPQ + PQ 8-bit", "rotated + PQ 8-bit"),
+    ("OPQ+PQ 4-bit", "rotated+PQ 4-bit"),
+    ("PQ 8-bit", "OPQ+PQ 8-bit", "rotated+PQ 8-bit"),
     ("Scalar",),
     ("Float",),
 )

@@ -33,8 +33,8 @@ class Config:
 
 
 def default_budgets(dim: int) -> list[int]:
-    """Powers of two from 8 bytes to half of what float32 needs."""
-    return [2**i for i in range(3, 16) if 2**i <= max(8, 2 * dim)]
+    """Powers of two from 8 bytes to one a dimension, where `Scalar(8)` takes over."""
+    return [2**i for i in range(3, 16) if 2**i <= max(8, dim)]
 
 
 def _kind(rerank: Any) -> Rerank:
@@ -44,13 +44,13 @@ def _kind(rerank: Any) -> Rerank:
 
 
 def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, *, quick: bool = False) -> list[Config]:
-    """The configurations, family by family. `quick` keeps what a demo has time for."""
+    """The configurations, family by family. `quick` leaves out what takes longest: rotations and f32."""
     budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
     partition = fb.IVF() if n >= LEAST_ROWS_FOR_LISTS else None
     beside = ID_BYTES + (FACTOR_BYTES if metric == "l2" else 0) if partition else 0
     rooms = [budget - beside for budget in budgets if budget > beside]
-    rotation = fb.OPQ() if dim <= MAX_DENSE_DIM else fb.RandomRotation()
-    rotated = "OPQ" if isinstance(rotation, fb.OPQ) else "rotated"
+    rotation = None if quick else fb.OPQ() if dim <= MAX_DENSE_DIM else fb.RandomRotation()
+    rotated = {type(None): "", fb.OPQ: "OPQ+", fb.RandomRotation: "rotated+"}[type(rotation)]
     whole = sorted({min(room, dim) for room in rooms})  # bytes of 8-bit codes: one a dimension at most
     short = sorted({min(room, dim // 2) for room in rooms} - {0})
     configs: list[Config] = []
@@ -58,21 +58,19 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
     def add(label: str, family: str, **parts: Any) -> None:
         configs.append(Config(label, family, _kind(parts.get("rerank")), {"partition": partition, **parts}))
 
-    for room in short:
-        add(f"PQ{2 * room}x4", "PQ 4-bit", codec=fb.PQ(2 * room, bits=4))
-    for room in [] if quick else short:
-        add(f"{rotated}+PQ{2 * room}x4", f"{rotated} + PQ 4-bit", transform=rotation, codec=fb.PQ(2 * room, bits=4))
+    for turn, name in dict.fromkeys([(None, ""), (rotation, rotated)]):
+        for room in short:
+            add(f"{name}PQ{2 * room}x4", f"{name}PQ 4-bit", transform=turn, codec=fb.PQ(2 * room, bits=4))
     for room in whole:
-        add(f"{rotated}+PQ{room}x8", f"{rotated} + PQ 8-bit", transform=rotation, codec=fb.PQ(room, bits=8))
+        add(f"{rotated}PQ{room}x8", f"{rotated}PQ 8-bit", transform=rotation, codec=fb.PQ(room, bits=8))
     add("SQ4", "Scalar", codec=fb.Scalar(4, levels="lloyd-max"))
     add("SQ8", "Scalar", codec=fb.Scalar(8))
     add("f16", "Float", codec=fb.Float(16))
     if not quick:
         add("f32", "Float", codec=fb.Float(32))
-    before, turn = ("", None) if quick else (f"{rotated}+", rotation)
     for room in short[-1:] if quick else short[1 : 1 + _RERANKED]:
-        scan: dict[str, Any] = {"transform": turn, "codec": fb.PQ(2 * room, bits=4)}
-        label, family = f"{before}PQ{2 * room}x4", "PQ 4-bit" if quick else f"{rotated} + PQ 4-bit"
+        scan: dict[str, Any] = {"transform": rotation, "codec": fb.PQ(2 * room, bits=4)}
+        label, family = f"{rotated}PQ{2 * room}x4", f"{rotated}PQ 4-bit"
         add(f"{label} → SQ8", family, **scan, rerank=fb.Scalar(8))
         add(f"{label} → f16 on disk", family, **scan, rerank=fb.Float(16, on_disk=True))
     return configs
