@@ -16,7 +16,7 @@ Rerank = Literal["none", "ram", "disk"]
 ID_BYTES = 4  # an inverted list keeps each vector's number beside its code
 FACTOR_BYTES = 4  # and, where codes are of differences, l2 needs a factor
 LEAST_ROWS_FOR_LISTS = 10_000  # below, an exhaustive scan is fast enough and loses nothing
-_RERANKED = 3  # budgets whose shortest codes are shown with a rerank
+_RERANKED = 2  # budgets whose shortest codes are shown with a rerank
 
 
 @dataclass(frozen=True)
