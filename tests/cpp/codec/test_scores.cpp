@@ -77,7 +77,7 @@ TEST("codec: listed rows score as in the whole") {
         std::vector<std::uint8_t> prepared(coded.codec.row_query_bytes());
         coded.codec.prepare_rows(query.data(), prepared.data());
         std::vector<std::uint32_t> rows;
-        for (std::uint32_t i = 0; i < 300; ++i) rows.push_back(i * 7 % n);
+        for (std::uint32_t i = 0; i < 300; ++i) rows.push_back(static_cast<std::uint32_t>(i * 7 % n));
         std::vector<float> scores(rows.size());
         coded.codec.score_rows(prepared.data(), coded.row_codes(), rows.data(), rows.size(), scores.data());
         for (std::size_t i = 0; i < rows.size(); ++i) CHECK_EQ(scores[i], all[rows[i]]);
