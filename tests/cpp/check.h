@@ -78,8 +78,8 @@ inline int main(int argc, char** argv) {
     } while (false)
 #define CHECK_EQ(a, b)                                                                                             \
     do {                                                                                                           \
-        const auto check_a = (a);                                                                                 \
-        const auto check_b = (b);                                                                                 \
+        const auto check_a = (a);                                                                                  \
+        const auto check_b = (b);                                                                                  \
         if (!(check_a == check_b)) check::report(__FILE__, __LINE__, check::show(#a " == " #b, check_a, check_b)); \
     } while (false)
 #define REQUIRE(condition)                                 \
