@@ -79,6 +79,21 @@ py::array_t<float> reconstruct(const Engine& engine, const IdArray& ids) {
     return to_numpy(std::move(out), {ids.size(), static_cast<py::ssize_t>(engine.model().dim)});
 }
 
+py::tuple codes(const Engine& engine) {
+    const auto snapshot = engine.snapshot();
+    const std::size_t n = snapshot->n(), row_bytes = snapshot->model->codec->layout().row_bytes();
+    std::vector<std::int64_t> ids(n);
+    std::vector<std::uint32_t> lists(n);
+    std::vector<std::uint8_t> rows(checked_mul(n, row_bytes));
+    {
+        const py::gil_scoped_release unlocked;
+        snapshot->codes(ids.data(), lists.data(), rows.data());
+    }
+    const auto count = static_cast<py::ssize_t>(n);
+    return py::make_tuple(to_numpy(std::move(ids), {count}), to_numpy(std::move(lists), {count}),
+                          to_numpy(std::move(rows), {count, static_cast<py::ssize_t>(row_bytes)}));
+}
+
 py::dict stats(const Engine& engine) {
     const ByteCounts bytes = engine.bytes();
     const auto snapshot = engine.snapshot();
@@ -176,6 +191,13 @@ void register_engine(py::module_& m) {
              "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())
+        .def(
+            "with_scoring",
+            [](const Engine& engine, const py::dict& params, const py::dict& arrays) {
+                return engine.with_scoring(parts_from(params, arrays));
+            },
+            "params"_a, "arrays"_a)
+        .def("codes", &codes)
         .def("stats", &stats);
 
     m.def("exact_search", &search_exactly, "x"_a.noconvert(), "queries"_a.noconvert(), "k"_a, "metric"_a, py::kw_only(),

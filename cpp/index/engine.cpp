@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "io/advise.h"
 #include "io/file.h"
@@ -46,6 +47,10 @@ Engine::Engine(Parts parts) {
     for (const auto& [name, value] : parts.params)
         if (is_default(name)) set_default(name, value);
     model_ = Model::make(model_parts(parts));
+    replace({});
+}
+
+Engine::Engine(std::shared_ptr<const Model> model) : model_(std::move(model)) {
     replace({});
 }
 
@@ -136,6 +141,19 @@ void Engine::set_default(const std::string& name, std::uint64_t value) {
     check_default(name, value);
     const std::lock_guard lock(mutex_);
     defaults_[name] = value;
+}
+
+std::unique_ptr<Engine> Engine::with_scoring(const Parts& trained) const {
+    auto engine = std::make_unique<Engine>(model_->with_scoring(trained));
+    engine->meta_ = meta_;
+    std::vector<std::shared_ptr<const Segment>> segments;
+    {
+        const std::lock_guard lock(mutex_);
+        engine->defaults_ = defaults_;
+        segments = snapshot_->segments;
+    }
+    engine->replace(std::move(segments));
+    return engine;
 }
 
 void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {

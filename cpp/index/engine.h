@@ -23,6 +23,7 @@ struct ByteCounts {
 class Engine {
 public:
     explicit Engine(Parts parts);
+    explicit Engine(std::shared_ptr<const Model> model);
     static std::unique_ptr<Engine> open(const std::string& path, bool mapped, bool verify_all);
 
     const Model& model() const { return *model_; }
@@ -35,6 +36,9 @@ public:
     const std::string& meta() const { return meta_; }
     std::map<std::string, std::uint64_t> params() const;             // of the model, and the defaults
     void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", "default.rerank"
+
+    // Another engine over the same segments, which scores as `trained` says (see Model). This one stays as it is.
+    std::unique_ptr<Engine> with_scoring(const Parts& trained) const;
 
     // out: ids.size() x dim, decoded from the finest codes stored. An unknown id is an error that names it.
     void reconstruct(std::span<const std::int64_t> ids, float* out) const;

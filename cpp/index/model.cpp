@@ -8,23 +8,58 @@ namespace {
 
 constexpr std::uint64_t max_dim = 65535;
 
+bool is_scoring(const std::string& name) {
+    return name == "codec.scoring" || name.starts_with("query.");
+}
+
+// Normalised rows leave ip and l2 to the parts; cosine is the former.
+Metric inner(Metric metric) {
+    return metric == Metric::l2 ? Metric::l2 : Metric::ip;
+}
+
+template <class Values>
+void replace_scoring(Values& values, const Values& trained) {
+    std::erase_if(values, [](const auto& item) { return is_scoring(item.first); });
+    for (const auto& [name, value] : trained) {
+        if (!is_scoring(name)) fail("scoring: got '" + name + "', expected 'codec.scoring' or 'query.*'");
+        values[name] = value;
+    }
+}
+
 }  // namespace
 
 std::shared_ptr<const Model> Model::make(Parts parts) {
     auto model = std::make_shared<Model>();
     model->dim = static_cast<std::uint32_t>(parts.param("dim", 1, max_dim));
     model->metric = static_cast<Metric>(parts.param("metric", 0, 2));
-    // Normalised rows leave ip and l2 to the parts; cosine is the former.
-    const Metric inner = model->metric == Metric::l2 ? Metric::l2 : Metric::ip;
+    const Metric parts_metric = inner(model->metric);
+    model->query_map = make_query_map(parts, model->dim);
     model->transform = make_transform(parts, model->dim);
-    model->partition = std::make_shared<Partition>(parts, model->transform->out_dim(), inner);
+    model->partition = std::make_shared<Partition>(parts, model->transform->out_dim(), parts_metric);
     model->residual = parts.param_or("partition.residual", 0) != 0;
     if (model->residual && model->partition->flat())
         throw Error(ErrorKind::corrupt, "partition.residual: got 1 without a partition, expected 0");
-    model->codec = make_codec(parts, "codec", model->transform->out_dim(), inner, model->residual);
-    if (parts.param_or("rerank.kind", 0) != 0) model->rerank = make_codec(parts, "rerank", model->dim, inner, false);
+    model->codec = make_codec(parts, "codec", model->transform->out_dim(), parts_metric, model->residual);
+    if (parts.param_or("rerank.kind", 0) != 0)
+        model->rerank = make_codec(parts, "rerank", model->dim, parts_metric, false);
     model->rerank_on_disk = parts.param_or("rerank.on_disk", 0) != 0;
     model->parts = std::move(parts);
+    return model;
+}
+
+std::shared_ptr<const Model> Model::with_scoring(const Parts& trained) const {
+    constexpr std::uint64_t product_quantizer = 3;
+    auto model = std::make_shared<Model>(*this);
+    replace_scoring(model->parts.params, trained.params);
+    replace_scoring(model->parts.arrays, trained.arrays);
+    if (trained.has("codec.scoring")) {
+        if (parts.param("codec.kind") != product_quantizer)
+            fail("codec.scoring: this index's codec has no codebook, expected a product quantizer");
+        if (codec->layout().has_b)
+            fail("codec.scoring: the norms stored with residual codes under metric l2 follow from the codebook");
+    }
+    model->query_map = make_query_map(model->parts, dim);
+    model->codec = make_codec(model->parts, "codec", transform->out_dim(), inner(metric), residual);
     return model;
 }
 

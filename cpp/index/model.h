@@ -9,6 +9,7 @@
 #include "core/metric.h"
 #include "io/sections.h"
 #include "partition/partition.h"
+#include "transform/query_map.h"
 #include "transform/transform.h"
 
 namespace fewbits {
@@ -19,6 +20,7 @@ struct Model {
     Metric metric;
     bool residual;  // codes are of x - centroid
     bool rerank_on_disk;
+    std::shared_ptr<const QueryMap> query_map;  // or null
     std::shared_ptr<const Transform> transform;
     std::shared_ptr<const Partition> partition;
     std::shared_ptr<const Codec> codec;   // in transformed space
@@ -26,6 +28,10 @@ struct Model {
 
     // The only constructor: parts come from training or from a file, and are validated all the same.
     static std::shared_ptr<const Model> make(Parts parts);
+
+    // The same model with another scoring codebook ("codec.scoring") and query map ("query.*"), or without where they
+    // are not given: what decides scores and not codes, so that codes keep their meaning. Cheap: all else is shared.
+    std::shared_ptr<const Model> with_scoring(const Parts& trained) const;
 };
 
 // Rows divided by their norms (a zero row stays zero); cosine is ip of these.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "core/parallel.h"
 #include "core/topk.h"
@@ -82,6 +83,11 @@ void GroupSearch::prepare() {
     const std::size_t nq = queries_.rows;
     normalized_.assign(queries_.data, queries_.data + queries_.size());
     if (model_.metric == Metric::cosine) normalize_rows(queries_, normalized_.data());
+    if (model_.query_map) {
+        std::vector<float> mapped(normalized_.size());
+        model_.query_map->apply(input(), mapped.data());
+        normalized_ = std::move(mapped);
+    }
     const std::uint32_t d = model_.transform->out_dim();
     transformed_.resize(nq * d);
     model_.transform->apply(input(), transformed_.data());
@@ -230,6 +236,16 @@ std::int64_t Snapshot::row_of(std::int64_t wanted) const {
     for (std::size_t s = 0; s < segments.size(); ++s)
         if (const std::int64_t row = segments[s]->row_of(wanted); row >= 0) return first_rows[s] + row;
     return -1;
+}
+
+void Snapshot::codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const {
+    const std::size_t row_bytes = model->codec->layout().row_bytes();
+    for (const auto& segment : segments)
+        for (std::uint32_t row = 0; row < segment->n(); ++row, rows += row_bytes) {
+            *ids++ = segment->id(row);
+            *lists++ = segment->list_of(row);
+            segment->code(*model, row, rows);
+        }
 }
 
 void write_results(std::span<const Hit> hits, std::size_t k, Metric metric, std::int64_t* ids, float* scores,

@@ -23,6 +23,8 @@ struct Snapshot {
     std::size_t segment_of(std::uint32_t row) const;
     std::int64_t id(std::uint32_t row) const;
     std::int64_t row_of(std::int64_t id) const;  // or -1
+    // Of every vector, in row order: id, list, and code in row form (row_bytes each).
+    void codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const;
 };
 
 struct SearchParams {

@@ -4,33 +4,19 @@
 #include <cmath>
 #include <vector>
 
-#include "core/blocks.h"
 #include "core/random.h"
-#include "kernels/kernels.h"
+#include "transform/linear.h"
 
 namespace fewbits {
 namespace {
 
 class Dense final : public Transform {
 public:
-    Dense(const Array& matrix, MatrixView rows) : owner_(matrix.owner), rows_(rows), blocks_(pack_floats(rows)) {}
+    Dense(const Array& matrix, MatrixView rows) : owner_(matrix.owner), rows_(rows), map_(rows) {}
 
-    std::uint32_t in_dim() const override { return static_cast<std::uint32_t>(rows_.cols); }
-    std::uint32_t out_dim() const override { return static_cast<std::uint32_t>(rows_.rows); }
-
-    void apply(MatrixView x, float* y) const override {
-        constexpr std::size_t batch = 1u << 20;
-        for (std::size_t first = 0; first < x.rows; first += batch) {
-            kernels::Tile tile{};
-            tile.points = x.row(first);
-            tile.stride = x.cols;
-            tile.n = static_cast<std::uint32_t>(std::min(batch, x.rows - first));
-            tile.dim = in_dim();
-            tile.blocks = blocks_.data();
-            tile.k = out_dim();
-            kernels::active().tile_dot(tile, y + first * rows_.rows, rows_.rows);
-        }
-    }
+    std::uint32_t in_dim() const override { return map_.in_dim(); }
+    std::uint32_t out_dim() const override { return map_.out_dim(); }
+    void apply(MatrixView x, float* y) const override { map_.apply(x, y); }
 
     // Rows of the matrix, weighted: the transpose needs no second copy.
     void invert(MatrixView y, float* x) const override {
@@ -48,7 +34,7 @@ public:
 private:
     std::shared_ptr<const void> owner_;
     MatrixView rows_;
-    std::vector<float> blocks_;
+    Linear map_;
 };
 
 // M M' v = v for a random v of signs holds for orthonormal rows, and for other rows with probability at most 1/2 each

@@ -108,6 +108,37 @@ def test_independent_reader_decodes_rerank_and_own_ids(tmp_path: Path, rerank: s
     np.testing.assert_allclose(index.reconstruct(ids), x, rtol=1e-5, atol=1e-5)
 
 
+def mapped(params: dict[str, int], arrays: dict[str, Any], q: F32) -> F32:
+    """docs/format.md, `query.kind`."""
+    dim = params["dim"]
+    if params["query.kind"] == 1:
+        return q @ arrays["query.matrix"].reshape(dim, dim).T
+    down, up = arrays["query.down"].reshape(-1, dim), arrays["query.up"].reshape(dim, -1)
+    return q + (q @ down.T) @ up.T
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_independent_reader_scores_with_query_map_and_scoring_codebook(tmp_path: Path, kind: int) -> None:
+    random = np.random.default_rng(kind)
+
+    def noise(*shape: int) -> F32:
+        return random.normal(size=shape).astype(np.float32)
+
+    index = built(CODECS["pq8"], "ip", 7)
+    book = index._engine.arrays()["codec.codebook"]
+    params = {"query.kind": kind} | ({"query.rank": 4} if kind == 2 else {})
+    maps = {"query.matrix": noise(DIM, DIM)} if kind == 1 else {"query.down": noise(4, DIM), "query.up": noise(DIM, 4)}
+    index._engine = index._engine.with_scoring(params, maps | {"codec.scoring": book + noise(*book.shape) / 4})
+    index.save(tmp_path / "a.fb")
+    ids, x = reconstructed(tmp_path / "a.fb", "codec")
+    params, arrays = format_reader.read(tmp_path / "a.fb")
+    assert "codec.scoring" in arrays
+    q = vectors(5, DIM, 1)
+    found = fb.open(tmp_path / "a.fb").search(q, k=10, nprobe=7)
+    scores = mapped(params, arrays, q) @ x[np.argsort(ids)].T
+    np.testing.assert_allclose(found.scores, np.take_along_axis(scores, found.ids, axis=1), rtol=0.05, atol=2)
+
+
 def test_inspect_agrees_with_the_independent_reader(small: Path) -> None:
     params, arrays = format_reader.read(small)
     info = fb.inspect(small)

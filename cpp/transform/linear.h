@@ -1,0 +1,23 @@
+// y = M x for many x, by the float tiles: every value is one chain of its own, so that a vector alone and in a batch
+// gives the same bits.
+#pragma once
+
+#include <vector>
+
+#include "core/matrix.h"
+
+namespace fewbits {
+
+class Linear {
+public:
+    explicit Linear(MatrixView rows);
+    std::uint32_t in_dim() const { return in_; }
+    std::uint32_t out_dim() const { return out_; }
+    void apply(MatrixView x, float* y) const;  // y: x.rows x out_dim
+
+private:
+    std::uint32_t in_, out_;
+    std::vector<float> blocks_;
+};
+
+}  // namespace fewbits
