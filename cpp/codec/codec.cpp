@@ -3,6 +3,7 @@
 #include "codec/common.h"
 #include "codec/float.h"
 #include "codec/pq.h"
+#include "codec/rabitq.h"
 #include "codec/scalar.h"
 #include "codec/staged.h"
 
@@ -16,16 +17,18 @@ std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& p
                                         bool residual) {
     require(dim >= 1 && dim <= 65535, "codec: the dimension must be in 1..65535");
     require(metric != Metric::cosine, "codec: the metric must be l2 or ip (cosine is ip of normalised rows)");
-    enum Kind : std::uint64_t { floats = 1, scalar = 2, pq = 3 };
-    switch (parts.param(prefix + ".kind", floats, pq)) {
+    enum Kind : std::uint64_t { floats = 1, scalar = 2, pq = 3, rabitq = 4 };
+    switch (parts.param(prefix + ".kind", floats, rabitq)) {
         case floats:
             return std::make_shared<codec::FloatCodec>(parts, prefix, dim, metric, residual);
         case scalar:
             if (codec::is_staged(parts, prefix))
                 return std::make_shared<codec::StagedCodec>(parts, prefix, dim, metric, residual);
             return std::make_shared<codec::ScalarCodec>(parts, prefix, dim, metric, residual);
-        default:
+        case pq:
             return std::make_shared<codec::PqCodec>(parts, prefix, dim, metric, residual);
+        default:
+            return std::make_shared<codec::RabitqCodec>(parts, prefix, dim, metric, residual);
     }
 }
 

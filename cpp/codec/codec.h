@@ -2,7 +2,7 @@
 // comes from the arrays it was made from, which is also how it is stored (io/sections.h), so there is one constructor.
 //
 // x^ = origin + decode(code): `origin` is the centroid of the vector's list when the index codes residuals, else zero.
-// Similarities (larger is better): ip <q, x^>; l2 -|q - x^|^2.
+// Similarities (larger is better): ip <q, x^>; l2 -|q - x^|^2. (RaBitQ estimates <q, x> and -|q - x|^2 without bias.)
 #pragma once
 
 #include <cstddef>

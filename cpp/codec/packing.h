@@ -33,24 +33,24 @@ constexpr std::size_t plane_bytes(std::size_t dim) {
     return (dim + 7) / 8;
 }
 
-// The four bit planes of 4-bit codes, high first, each plane_bytes(dim): bit j % 8 of byte j / 8 belongs to dimension
-// j.
-inline void pack_planes(const std::uint8_t* codes, std::size_t dim, std::uint8_t* row) {
+// The bit planes of codes of `bits` bits, high first, each plane_bytes(dim): bit j % 8 of byte j / 8 belongs to
+// dimension j.
+inline void pack_planes(const std::uint8_t* codes, std::size_t dim, std::uint32_t bits, std::uint8_t* row) {
     const std::size_t plane = plane_bytes(dim);
     for (std::size_t at = 0; at < plane; ++at) {
-        std::uint8_t bytes[4] = {};
+        std::uint8_t bytes[8] = {};
         for (std::size_t j = 8 * at; j < dim && j < 8 * at + 8; ++j)
-            for (std::uint32_t p = 0; p < 4; ++p)
-                bytes[p] = static_cast<std::uint8_t>(bytes[p] | (codes[j] >> (3 - p) & 1) << (j % 8));
-        for (std::size_t p = 0; p < 4; ++p) row[p * plane + at] = bytes[p];
+            for (std::uint32_t p = 0; p < bits; ++p)
+                bytes[p] = static_cast<std::uint8_t>(bytes[p] | (codes[j] >> (bits - 1 - p) & 1) << (j % 8));
+        for (std::size_t p = 0; p < bits; ++p) row[p * plane + at] = bytes[p];
     }
 }
 
-inline void unpack_planes(const std::uint8_t* row, std::size_t dim, std::uint8_t* codes) {
+inline void unpack_planes(const std::uint8_t* row, std::size_t dim, std::uint32_t bits, std::uint8_t* codes) {
     const std::size_t plane = plane_bytes(dim);
     for (std::size_t j = 0; j < dim; ++j) {
         std::uint8_t code = 0;
-        for (std::size_t p = 0; p < 4; ++p)
+        for (std::size_t p = 0; p < bits; ++p)
             code = static_cast<std::uint8_t>(code << 1 | (row[p * plane + j / 8] >> (j % 8) & 1));
         codes[j] = code;
     }

@@ -1,10 +1,10 @@
 #include "codec/scalar.h"
 
-#include <algorithm>
 #include <array>
 #include <limits>
 
 #include "codec/common.h"
+#include "codec/integer_rows.h"
 #include "codec/packing.h"
 
 namespace fewbits::codec {
@@ -31,12 +31,6 @@ std::vector<std::uint8_t> checked_levels(const Parts& parts, const std::string& 
 
 std::vector<float> copied(std::span<const float> values) {
     return {values.begin(), values.end()};
-}
-
-// The largest query value in rows: 12 bits, or fewer where the sum would leave int32.
-int row_limit(std::uint32_t dim, std::uint32_t bits) {
-    const std::int64_t level = bits == 4 ? 127 : 255;
-    return static_cast<int>(std::min<std::int64_t>(2047, std::numeric_limits<std::int32_t>::max() / (level * dim)));
 }
 
 }  // namespace
@@ -66,7 +60,9 @@ ScalarCodec::ScalarCodec(const Parts& parts, const std::string& prefix, std::uin
     }
     if (bits_ == 4) {
         levels_ = checked_levels(parts, prefix + ".levels");
-        model_ = model_levels(levels_);
+        std::vector<float> values;
+        for (const std::uint8_t level : levels_) values.push_back(static_cast<float>(level) - center());
+        model_ = model_levels(values);
     }
 }
 
@@ -183,19 +179,14 @@ QueryTerms ScalarCodec::prepare(const float* query, std::uint8_t* table) const {
     return {scale, -center() * static_cast<float>(sum) * scale, constant};
 }
 
-// The terms, then the query as int16, up to a multiple of 4 bytes: one after the other they stay aligned.
 std::size_t ScalarCodec::row_query_bytes() const {
-    return sizeof(QueryTerms) + (std::size_t{dim_} + 1) / 2 * 2 * sizeof(std::int16_t);
+    return integer_query_bytes(dim_);
 }
 
 void ScalarCodec::prepare_rows(const float* query, std::uint8_t* row_query) const {
     std::vector<float> weights(dim_);
-    QueryTerms& terms = *reinterpret_cast<QueryTerms*>(row_query);
-    auto* integers = reinterpret_cast<std::int16_t*>(row_query + sizeof(QueryTerms));
-    terms.constant = weigh(query, weights.data());
-    std::int64_t sum;
-    terms.scale = quantize_query(weights.data(), dim_, row_limit(dim_, bits_), integers, sum);
-    terms.offset = -center() * static_cast<float>(sum) * terms.scale;
+    const float constant = weigh(query, weights.data());
+    prepare_integer_query(weights.data(), dim_, bits_ == 4 ? 127 : 255, center(), constant, row_query);
 }
 
 void ScalarCodec::sum_rows(const std::int16_t* query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
@@ -207,20 +198,10 @@ void ScalarCodec::sum_rows(const std::int16_t* query, const RowCodes& codes, con
 
 void ScalarCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
                              std::size_t n, float* scores) const {
-    const QueryTerms& terms = *reinterpret_cast<const QueryTerms*>(row_query);
-    const auto* query = reinterpret_cast<const std::int16_t*>(row_query + sizeof(QueryTerms));
-    std::uint32_t numbers[rows_at_once];
-    std::int32_t sums[rows_at_once];
-    for (std::size_t first = 0; first < n; first += rows_at_once) {
-        const std::size_t count = std::min(rows_at_once, n - first);
-        for (std::size_t i = 0; i < count; ++i)
-            numbers[i] = rows ? rows[first + i] : static_cast<std::uint32_t>(first + i);
-        sum_rows(query, codes, numbers, count, sums);
-        for (std::size_t i = 0; i < count; ++i) {
-            const float* b = l2_ ? codes.b + numbers[i] : nullptr;
-            scores[first + i] = score_of(sums[i], terms, codes.a[numbers[i]], b, terms.constant);
-        }
-    }
+    score_integer_rows(row_query, codes, rows, n, scores,
+                       [&](const std::uint32_t* numbers, std::size_t count, std::int32_t* sums) {
+                           sum_rows(query_integers(row_query), codes, numbers, count, sums);
+                       });
 }
 
 }  // namespace fewbits::codec

@@ -49,7 +49,7 @@ protected:
 private:
     struct Scratch;
 
-    float center() const { return bits_ == 4 ? 63.5f : 127.5f; }
+    float center() const { return bits_ == 4 ? outermost_level : 127.5f; }
     float value(std::uint8_t code) const { return model_ ? model_->values[code] : static_cast<float>(code) - 127.5f; }
     // x^ relative to the mean: without it l2 keeps its precision far from the origin. Only where there is no residual.
     bool centred() const { return l2_ && !residual_; }

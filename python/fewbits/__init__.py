@@ -15,6 +15,7 @@ from ._core import __version__, available_isas, isa
 if TYPE_CHECKING:
     from .auto import build
     from .codecs import PQ, Float, Scalar
+    from .codecs_rotated import RaBitQ
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .files import inspect, open, verify
     from .index import Index, SearchResult
@@ -34,6 +35,7 @@ __all__ = [
     "Identity",
     "Index",
     "NotTrainedError",
+    "RaBitQ",
     "RandomRotation",
     "Scalar",
     "SearchResult",
@@ -52,6 +54,7 @@ __all__ = [
 _MODULES = {
     "auto": ("build",),
     "codecs": ("PQ", "Float", "Scalar"),
+    "codecs_rotated": ("RaBitQ",),
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "files": ("inspect", "open", "verify"),
     "index": ("Index", "SearchResult"),

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _core
+from .codecs_rotated import RaBitQ
 from .inputs import F32, real_number, whole_number
-from .parts import Fitted, Fitting, boolean, f32_array, one_of
+from .parts import FACTOR_BYTES, Fitted, Fitting, boolean, f32_array, one_of
 
-_FACTOR_BYTES = 4
 _NUDGE = 1e-12
 _PQ_ITERATIONS = 16
 # eta - 1 is 3 at 100 dimensions (Guo et al.: 3.1 for T = 0.2), falls with the root of the dimension, and below two bits
@@ -69,7 +69,7 @@ class Scalar:
             raise ValueError("Scalar: levels='lloyd-max' and staged=True are for bits=4, got bits=8")
 
     def bytes_per_vector(self, dim: int, metric: str, residual: bool = False) -> int:
-        factors = _FACTOR_BYTES * (2 if metric == "l2" else 1)
+        factors = FACTOR_BYTES * (2 if metric == "l2" else 1)
         return (dim * self.bits + 7) // 8 + factors
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
@@ -106,7 +106,7 @@ class PQ:
             real_number(self.score_aware, "PQ: score_aware", 1)
 
     def bytes_per_vector(self, dim: int, metric: str, residual: bool = False) -> int:
-        return (self.m * self.bits + 7) // 8 + (_FACTOR_BYTES if metric == "l2" and residual else 0)
+        return (self.m * self.bits + 7) // 8 + (FACTOR_BYTES if metric == "l2" and residual else 0)
 
     def eta(self, dim: int, metric: str) -> float:
         """The weight of error along the vector over error across it; 1 is plain PQ."""
@@ -138,7 +138,8 @@ class PQ:
         return f"PQ, {self.m} codes of {self.bits} bits"
 
 
-Codec = Float | Scalar | PQ
+Codec = Float | Scalar | PQ | RaBitQ
+CODECS = (Float, Scalar, PQ, RaBitQ)
 
 
 def fit_scalar(x: F32, bits: int, levels: str, staged: bool) -> Fitted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .codecs import PQ, Codec, Float
+from .codecs_rotated import ROTATED
 from .partitions import IVF
 from .transforms import OPQ, Identity, RandomRotation, Transform
 
@@ -37,16 +38,27 @@ class Description:
                 raise ValueError(f"{name}: PQ has at most one code a dimension ({dim}), got m={codec.m}")
             if isinstance(codec, PQ) and codec.score_aware and self.metric == "l2":
                 raise ValueError(f"{name}: score_aware={codec.score_aware!r} is for 'ip' and 'cosine', got metric 'l2'")
-        if isinstance(self.codec, PQ) and self.codec.residual and self.partition is None:
-            raise ValueError("codec: PQ(residual=True) codes differences from IVF centroids, got partition=None")
-        if self.rerank is not None and isinstance(self.rerank, PQ) and self.rerank.residual:
-            raise ValueError("rerank: its codes are of the vectors themselves, got PQ(residual=True)")
+        if getattr(self.codec, "residual", None) and self.partition is None:
+            raise ValueError(
+                f"codec: residual=True codes differences from IVF centroids, got partition=None and {self.codec}"
+            )
+        if getattr(self.rerank, "residual", None):
+            raise ValueError(f"rerank: its codes are of the vectors themselves, got {self.rerank}")
+        if isinstance(self.rerank, ROTATED):
+            raise ValueError(
+                f"rerank: its codes are of vectors as they come, not rotated; Scalar serves it, got {self.rerank}"
+            )
         if getattr(self.rerank, "staged", False):
             raise ValueError("rerank: staged is for codes that are scanned, got Scalar(staged=True)")
 
     @property
     def residual(self) -> bool:
-        return isinstance(self.codec, PQ) and self.partition is not None and self.codec.residual is not False
+        return self.partition is not None and getattr(self.codec, "residual", False) is not False
+
+    @property
+    def rotates(self) -> bool:
+        """Whether the codec wants a space that is rotated at random."""
+        return isinstance(self.codec, ROTATED)
 
     @property
     def needs_training(self) -> bool:

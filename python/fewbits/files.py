@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from . import _core
-from .codecs import PQ, Float, Scalar
+from .codecs import CODECS
 from .description import Description
 from .errors import CorruptIndexError
 from .index import Index
@@ -19,7 +19,7 @@ from .partitions import IVF
 from .parts import METRIC_CODES
 from .transforms import OPQ, PCA, Identity, RandomRotation
 
-_PARTS = {kind.__name__: kind for kind in (Identity, RandomRotation, PCA, OPQ, IVF, Float, Scalar, PQ)}
+_PARTS = {kind.__name__: kind for kind in (Identity, RandomRotation, PCA, OPQ, IVF, *CODECS)}
 _FIELDS = ("transform", "partition", "codec", "rerank")
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core, report
-from .codecs import PQ, Codec, Float, Scalar
+from .codecs import CODECS, Codec, Float
+from .codecs_rotated import ROTATED
 from .description import Description
 from .errors import NotTrainedError
 from .inputs import (
@@ -57,14 +58,19 @@ class SearchResult(NamedTuple):
         return np.asarray((self.ids >= 0).sum(axis=-1), dtype=np.int64)
 
 
+def _default_transform(codec: Codec | None) -> Transform:
+    return RandomRotation() if isinstance(codec, ROTATED) else Identity()
+
+
 class Index:
     """A compact nearest-neighbour index over float vectors.
 
     dim: of the vectors, 1..65,535. metric: "l2" (scores are squared distances, smaller first), "ip" or "cosine"
-    (similarities, larger first; cosine normalises vectors and queries by itself). transform: Identity (None),
-    RandomRotation, PCA or OPQ. partition: IVF, or None to scan everything. codec: Float, Scalar or PQ. rerank: a codec
-    for a finer copy of every vector, scored for the best candidates only; with on_disk=True it stays in a file. seed:
-    of everything random; the same seed and vectors give the same index for any number of threads.
+    (similarities, larger first; cosine normalises vectors and queries by itself). transform: Identity, RandomRotation,
+    PCA or OPQ (None: RandomRotation for RaBitQ, which relies on it, else Identity). partition: IVF, or None to scan
+    everything. codec: Float, Scalar, PQ or RaBitQ. rerank: a codec for a finer copy of every vector, scored for the
+    best candidates only; with on_disk=True it stays in a file. seed: of everything random; the same seed and vectors
+    give the same index for any number of threads.
 
     >>> index = fb.Index(384, metric="cosine", transform=fb.OPQ(), partition=fb.IVF(), codec=fb.PQ(96, bits=4),
     ...                  rerank=fb.Scalar(8))
@@ -87,12 +93,12 @@ class Index:
     ) -> None:
         _expect(transform, "transform", (Identity, RandomRotation, PCA, OPQ))
         _expect(partition, "partition", (IVF,))
-        _expect(codec, "codec", (Float, Scalar, PQ))
-        _expect(rerank, "rerank", (Float, Scalar, PQ))
+        _expect(codec, "codec", CODECS)
+        _expect(rerank, "rerank", CODECS)
         self._description = Description(
             dim=whole_number(dim, "dim", 1, MAX_DIM),
             metric=metric_name(metric),
-            transform=Identity() if transform is None else transform,
+            transform=_default_transform(codec) if transform is None else transform,
             partition=partition,
             codec=Float() if codec is None else codec,
             rerank=rerank,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._core import _Params as Params
     from .inputs import F32
 
+FACTOR_BYTES = 4  # of a number that is stored with a code
 METRIC_CODES = {"l2": 0, "ip": 1, "cosine": 2}
 
 
@@ -27,11 +28,13 @@ def nothing(fraction: float) -> None:
 
 @dataclass(frozen=True)
 class Fitting:
-    """The circumstances of a fit. metric is "l2" or "ip": rows are normalised before, under cosine."""
+    """The circumstances of a fit. metric is "l2" or "ip": rows are normalised before, under cosine. residual: what the
+    codec sees are differences from the centroids of lists."""
 
     metric: str
     seed: int = 0
     threads: int = 0
+    residual: bool = False
     progress: Callable[[float], None] = nothing
 
     def reporting(self, progress: Callable[[float], None]) -> Fitting:

@@ -6,6 +6,8 @@ The order: normalise (cosine), transform, lists, residuals, OPQ's rotation on wh
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from . import _core
 from .codecs import PQ
 from .description import CODEC_SAMPLE, Description
@@ -14,7 +16,7 @@ from .opq import rotation
 from .partitions import default_nprobe, evenly, stored
 from .parts import METRIC_CODES, Fitting, Model, f32_array
 from .progress import Progress
-from .transforms import OPQ, Identity, Transform, dense
+from .transforms import OPQ, PCA, Identity, Transform, dense, random_rotation
 
 
 def train(description: Description, sample: F32, expected: int, threads: int, progress: Progress) -> Model:
@@ -25,12 +27,16 @@ def train(description: Description, sample: F32, expected: int, threads: int, pr
     model.params["rerank.kind"] = model.params["partition.kind"] = 0
     x = _core.normalize_rows(sample) if metric == "cosine" else sample
     model.put("transform", description.transform.fit(x, fitting))
+    if isinstance(description.transform, PCA) and description.rotates:
+        turn = random_rotation(description.transform.dim, description.seed)
+        model.put("transform", dense(turn @ model.arrays["transform.matrix"]))
     y = x if _keeps_the_space(description.transform) else apply_transform(model, x, threads)
     if description.partition is not None:
         y = _fit_lists(description, model, y, expected, fitting.reporting(progress.stage("lists (k-means)")), progress)
     elif isinstance(description.transform, OPQ):
         y = _rotate(description, model, _some(y), None, fitting, progress)[0]
-    model.put("codec", description.codec.fit(_some(y), fitting.reporting(progress.stage("codec"))))
+    coding = replace(fitting.reporting(progress.stage("codec")), residual=description.residual)
+    model.put("codec", description.codec.fit(_some(y), coding))
     if description.rerank is not None:
         part = description.rerank.fit(_some(x), fitting.reporting(progress.stage("rerank codec")))
         model.put("rerank", part)

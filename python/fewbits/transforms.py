@@ -125,6 +125,12 @@ def dense(matrix: np.ndarray) -> Fitted:
     return Fitted({"kind": 1, "out_dim": matrix.shape[0]}, {"matrix": f32_array(matrix)})
 
 
+def random_rotation(dim: int, seed: int) -> np.ndarray:
+    """An orthogonal matrix, uniformly random."""
+    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))
+    return np.asarray(q * np.sign(np.diag(r)))
+
+
 def principal_directions(x: F32) -> tuple[np.ndarray, np.ndarray]:
     """Orthonormal directions (rows) of falling second moment, and the moments, in float64; signs fixed."""
     moments = second_moments(x)

@@ -181,7 +181,17 @@ def test_words_and_numbers() -> None:
 
 @pytest.mark.parametrize(
     "codec",
-    [fb.Float(), fb.Float(16), fb.Scalar(8), fb.Scalar(4), fb.PQ(7), fb.PQ(7, bits=4), fb.PQ(7, residual=False)],
+    [
+        fb.Float(),
+        fb.Float(16),
+        fb.Scalar(8),
+        fb.Scalar(4),
+        fb.PQ(7),
+        fb.PQ(7, bits=4),
+        fb.PQ(7, residual=False),
+        fb.RaBitQ(1),
+        fb.RaBitQ(3),
+    ],
 )
 @pytest.mark.parametrize("lists", [False, True])
 def test_bytes_are_as_foretold(metric: str, codec: fb.PQ, lists: bool) -> None:

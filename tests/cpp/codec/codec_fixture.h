@@ -69,6 +69,13 @@ inline Parts pq_parts(std::uint32_t bits, std::uint32_t m, std::uint32_t dim, bo
     return parts;
 }
 
+inline Parts rabitq_parts(std::uint32_t bits, std::uint32_t dim) {
+    Parts parts;
+    parts.params = {{"codec.kind", 4}, {"codec.bits", bits}};
+    set_array(parts, "codec.mean", normal(dim, 71));
+    return parts;
+}
+
 struct Case {
     std::string name;
     Parts parts;
@@ -89,6 +96,8 @@ inline std::vector<Case> cases() {
                 all.push_back({name + " scoring", pq_parts(bits, m, dim, true), dim, 1e-5f});
             }
         }
+        for (const std::uint32_t bits : {1u, 2u, 5u, 8u})
+            all.push_back({"rabitq " + std::to_string(bits) + tail, rabitq_parts(bits, dim), dim, 1e-5f});
         all.push_back({"staged" + tail, scalar_parts(4, dim, true), dim, 0});
     }
     return all;

@@ -52,7 +52,7 @@ TEST("scalar: a step of zero codes a constant dimension") {
 }
 
 TEST("levels: the model of uniform levels is the known optimum for a normal distribution") {
-    const codec::LevelModel model = codec::model_levels(uniform_levels());
+    const codec::LevelModel model = codec::model_levels(codec::uniform_values(4));
     CHECK(std::fabs(8.467f / model.deviation - 0.335f) < 0.01f);  // the best uniform step at 16 levels
     // E l^2 / E |l| of the levels, and the root of its square less E l^2 (numbers of an independent computation).
     CHECK(std::fabs(model.half / model.deviation - 1.231f) < 0.004f);

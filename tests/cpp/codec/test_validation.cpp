@@ -35,7 +35,7 @@ auto array(const char* name, std::vector<T> values) {
 
 TEST("codec: damaged params and arrays are refused by name") {
     for (const Parts& parts : {float_parts(32), scalar_parts(4, 8), pq_parts(4, 4, 8)}) {
-        refused(parts, param("codec.kind", 4), "codec.kind");
+        refused(parts, param("codec.kind", 5), "codec.kind");
         refused(parts, param("codec.kind", 0), "codec.kind");
         refused(parts, without("codec.kind"), "codec.kind");
         refused(parts, param("codec.bits", 5), "codec.bits");
@@ -65,6 +65,12 @@ TEST("codec: damaged params and arrays are refused by name") {
     levels[3] += 1;
     refused(scalar, array("codec.levels", levels), "symmetry");
     refused(scalar_parts(8, 8), param("codec.staged", 1), "codec.staged");
+
+    const Parts rabitq = rabitq_parts(2, 8);
+    refused(rabitq, param("codec.bits", 0), "codec.bits");
+    refused(rabitq, param("codec.bits", 9), "codec.bits");
+    refused(rabitq, without("codec.mean"), "codec.mean");
+    refused(rabitq, array("codec.mean", std::vector<float>(8, NAN)), "codec.mean");
 
     const Parts pq = pq_parts(4, 4, 8);
     refused(pq, param("codec.m", 0), "codec.m");

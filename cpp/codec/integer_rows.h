@@ -1,0 +1,56 @@
+// Exact scores of listed rows by a 12-bit query: what rerank stores and the second stage of staged codes share. A
+// prepared query is its terms, then the query as int16 up to a multiple of 4 bytes: one after the other they stay
+// aligned.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+#include "codec/common.h"
+
+namespace fewbits::codec {
+
+inline std::size_t integer_query_bytes(std::size_t dim) {
+    return sizeof(QueryTerms) + (dim + 1) / 2 * 2 * sizeof(std::int16_t);
+}
+
+inline const QueryTerms& query_terms(const std::uint8_t* row_query) {
+    return *reinterpret_cast<const QueryTerms*>(row_query);
+}
+inline const std::int16_t* query_integers(const std::uint8_t* row_query) {
+    return reinterpret_cast<const std::int16_t*>(row_query + sizeof(QueryTerms));
+}
+
+// weights times (level - center), plus the constant. largest_level bounds the query where sums would leave int32.
+inline void prepare_integer_query(const float* weights, std::size_t dim, int largest_level, float center,
+                                  float constant, std::uint8_t* row_query) {
+    const auto most = static_cast<int>(std::min<std::size_t>(
+        2047, std::numeric_limits<std::int32_t>::max() / (static_cast<std::size_t>(largest_level) * dim)));
+    QueryTerms& terms = *reinterpret_cast<QueryTerms*>(row_query);
+    auto* integers = reinterpret_cast<std::int16_t*>(row_query + sizeof(QueryTerms));
+    std::int64_t sum;
+    terms.constant = constant;
+    terms.scale = quantize_query(weights, dim, most, integers, sum);
+    terms.offset = -center * static_cast<float>(sum) * terms.scale;
+}
+
+// scores[i] of row rows[i]; sums_of(numbers, count, sums) gives sums of query times level of at most rows_at_once rows.
+template <class Sums>
+void score_integer_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
+                        float* scores, const Sums& sums_of) {
+    const QueryTerms& terms = query_terms(row_query);
+    std::uint32_t numbers[rows_at_once];
+    std::int32_t sums[rows_at_once];
+    for (std::size_t first = 0; first < n; first += rows_at_once) {
+        const std::size_t count = std::min(rows_at_once, n - first);
+        for (std::size_t i = 0; i < count; ++i)
+            numbers[i] = rows ? rows[first + i] : static_cast<std::uint32_t>(first + i);
+        sums_of(numbers, count, sums);
+        for (std::size_t i = 0; i < count; ++i) {
+            const float* b = codes.b ? codes.b + numbers[i] : nullptr;
+            scores[first + i] = score_of(sums[i], terms, codes.a[numbers[i]], b, terms.constant);
+        }
+    }
+}
+
+}  // namespace fewbits::codec
