@@ -4,6 +4,7 @@
 #include "bindings/arrays.h"
 #include "index/engine.h"
 #include "index/exact.h"
+#include "index/search.h"
 #include "io/file.h"
 
 namespace fewbits::bindings {
@@ -62,6 +63,22 @@ py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::si
     return results.to_tuple(view.rows, k);
 }
 
+OnConflict conflict_from(const std::string& name) {
+    if (name != "error" && name != "replace") fail("on_conflict: got '" + name + "', expected 'error' or 'replace'");
+    return name == "error" ? OnConflict::error : OnConflict::replace;
+}
+
+std::size_t remove_ids(Engine& engine, const IdArray& ids) {
+    const py::gil_scoped_release unlocked;
+    return engine.remove({ids.data(), static_cast<std::size_t>(ids.size())});
+}
+
+std::unique_ptr<Engine> join(const std::vector<const Engine*>& engines, const std::string& on_conflict) {
+    const OnConflict meaning = conflict_from(on_conflict);
+    const py::gil_scoped_release unlocked;
+    return Engine::join(engines, meaning);
+}
+
 py::array_t<bool> contains(const Engine& engine, const IdArray& ids) {
     py::array_t<bool> found(ids.size());
     const auto snapshot = engine.snapshot();
@@ -99,7 +116,8 @@ py::dict stats(const Engine& engine) {
     const auto snapshot = engine.snapshot();
     py::dict out;
     out["n"] = snapshot->n();
-    out["segments"] = snapshot->segments.size();
+    out["removed"] = snapshot->rows() - snapshot->n();
+    out["segments"] = snapshot->live;
     out["lists"] = engine.model().partition->nlist();
     out["per_vector"] = bytes.per_vector;
     out["fixed"] = bytes.fixed;
@@ -173,7 +191,17 @@ void register_engine(py::module_& m) {
                 return engine.builder(expected, directory.value_or(""));
             },
             "expected"_a = 0, py::kw_only(), "directory"_a = py::none())
-        .def("publish", &Engine::publish, "builder"_a, py::call_guard<py::gil_scoped_release>())
+        .def(
+            "publish",
+            [](Engine& engine, SegmentBuilder& builder, const std::string& on_conflict, unsigned threads) {
+                const OnConflict meaning = conflict_from(on_conflict);
+                const py::gil_scoped_release unlocked;
+                engine.publish(builder, meaning, threads);
+            },
+            "builder"_a, py::kw_only(), "on_conflict"_a = "error", "threads"_a = 0)
+        .def("remove", &remove_ids, "ids"_a.noconvert())
+        .def("compact", &Engine::compact, py::kw_only(), "threads"_a = 0, py::call_guard<py::gil_scoped_release>())
+        .def_static("join", &join, "engines"_a, py::kw_only(), "on_conflict"_a = "error")
         .def(
             "save",
             [](const Engine& engine, const std::string& path, const py::bytes& meta) {

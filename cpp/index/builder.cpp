@@ -13,12 +13,6 @@ namespace {
 constexpr std::size_t task_rows = 512;  // rows encoded by one thread at a time: their floats stay in cache
 
 template <class T>
-Array array_from(std::vector<T>&& values) {
-    auto kept = std::make_shared<std::vector<T>>(std::move(values));
-    return {dtype_of<T>::value, std::as_bytes(std::span<const T>(*kept)), kept};
-}
-
-template <class T>
 T* or_null(Growing& column, std::size_t first) {
     return column.row_bytes() == 0 ? nullptr : reinterpret_cast<T*>(column.row(first));
 }
@@ -188,9 +182,9 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id) {
         if (reordered) ids_.permute(order);
         keep("ids", ids_.take(DType::i64, n_ * sizeof(std::int64_t)));
     } else if (reordered) {
-        keep("ids", array_from(std::move(order)));
+        keep("ids", owned_array(std::move(order)));
     }
-    keep("lists", array_from(std::move(lists)));
+    keep("lists", owned_array(std::move(lists)));
     return std::make_shared<Segment>(*model_, parts, "segment");
 }
 

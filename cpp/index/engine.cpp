@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "index/merge.h"
 #include "io/advise.h"
 #include "io/file.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t max_segments = 1u << 20;
 constexpr std::uint64_t max_default = 0xffffffff;
+constexpr std::int64_t max_next_id = std::int64_t{1} << 62;
 
 std::string segment_name(std::size_t i) {
     return "seg" + std::to_string(i);
@@ -21,7 +23,7 @@ bool is_default(const std::string& name) {
     return name.starts_with("default.");
 }
 bool is_segment(const std::string& name) {
-    return name.starts_with("seg");
+    return name.starts_with("seg") || name == "next_id";
 }
 
 // Splits what a file holds: the model's own parts stay, defaults and segments are taken by others.
@@ -41,17 +43,85 @@ void check_default(const std::string& name, std::uint64_t value) {
         fail(name + ": got " + std::to_string(value) + ", expected at most " + std::to_string(max_default));
 }
 
-}  // namespace
-
-Engine::Engine(Parts parts) {
-    for (const auto& [name, value] : parts.params)
-        if (is_default(name)) set_default(name, value);
-    model_ = Model::make(model_parts(parts));
-    replace({});
+// Rows that a segment's file says are removed, as a bitmap of those alive; empty for none.
+void append_alive(const Parts& parts, const std::string& segment, std::uint32_t n, Bitmap& alive) {
+    const std::string name = segment + ".removed";
+    alive.append(n, true);
+    if (!parts.has(name)) return;
+    const auto bytes = parts.array<std::uint8_t>(name, (std::size_t{n} + 7) / 8);
+    const std::size_t first = alive.size() - n;
+    for (std::size_t row = 0; row < 8 * bytes.size(); ++row) {
+        if ((bytes[row / 8] >> (row % 8) & 1) == 0) continue;
+        if (row >= n) throw Error(ErrorKind::corrupt, "array '" + name + "': a bit is set past the last row");
+        alive.clear(first + row);
+    }
 }
 
-Engine::Engine(std::shared_ptr<const Model> model) : model_(std::move(model)) {
-    replace({});
+std::vector<std::uint8_t> removed_bits(const Snapshot& snapshot, std::size_t s) {
+    const std::uint32_t first = snapshot.first_rows[s], n = snapshot.segments[s]->n();
+    std::vector<std::uint8_t> bytes((std::size_t{n} + 7) / 8);
+    for (std::uint32_t row = 0; row < n; ++row)
+        if (!snapshot.is_alive(first + row)) bytes[row / 8] |= static_cast<std::uint8_t>(1u << (row % 8));
+    return bytes;
+}
+
+// The snapshot with `alive` for its rows and one more segment. Bitmaps may be empty: all are alive.
+std::shared_ptr<const Snapshot> appended(const Snapshot& current, std::shared_ptr<const Segment> added,
+                                         const Bitmap& added_alive, Bitmap alive) {
+    if (alive.size() > 0 || added_alive.size() > 0) {
+        if (alive.size() == 0) alive = current.alive_rows();
+        if (added_alive.size() > 0)
+            alive.append(added_alive, 0, added->n());
+        else
+            alive.append(added->n(), true);
+    }
+    auto segments = current.segments;
+    segments.push_back(std::move(added));
+    return Snapshot::make(current.model, std::move(segments), std::move(alive), current.next_id);
+}
+
+// The same, once ids that are there already were refused, or their old rows removed.
+std::shared_ptr<const Snapshot> with_segment(const Snapshot& current, std::shared_ptr<const Segment> added,
+                                             const Bitmap& added_alive, OnConflict on_conflict) {
+    Bitmap alive = current.alive;
+    const bool all_new = !added->custom_ids() && added->first_id() >= current.next_id;
+    for (std::uint32_t row = 0; row < added->n() && !all_new; ++row) {
+        if (added_alive.size() > 0 && !added_alive.test(row)) continue;
+        const std::int64_t known = current.row_of(added->id(row));
+        if (known < 0) continue;
+        if (on_conflict == OnConflict::error)
+            fail("ids: " + std::to_string(added->id(row)) + " is in the index already");
+        if (alive.size() == 0) alive = current.alive_rows();
+        alive.clear(static_cast<std::size_t>(known));
+    }
+    return appended(current, std::move(added), added_alive, std::move(alive));
+}
+
+// Segments from `first` on become one.
+std::shared_ptr<const Snapshot> with_merged(const Snapshot& current, std::size_t first, unsigned threads) {
+    const auto tail = current.part(first, current.segments.size());
+    const auto kept = current.part(0, first);
+    return appended(*kept, merge(*tail, std::filesystem::temp_directory_path().string(), threads), Bitmap(),
+                    kept->alive);
+}
+
+bool same_parts(const Parts& x, const Parts& y) {
+    return x.params == y.params
+           && std::equal(x.arrays.begin(), x.arrays.end(), y.arrays.begin(), y.arrays.end(),
+                         [](const auto& a, const auto& b) {
+                             return a.first == b.first && a.second.dtype == b.second.dtype
+                                    && std::ranges::equal(a.second.bytes, b.second.bytes);
+                         });
+}
+
+}  // namespace
+
+Engine::Engine(std::shared_ptr<const Model> model)
+    : model_(std::move(model)), snapshot_(Snapshot::make(model_, {}, Bitmap(), 0)) {}
+
+Engine::Engine(const Parts& parts) : Engine(Model::make(model_parts(parts))) {
+    for (const auto& [name, value] : parts.params)
+        if (is_default(name)) set_default(name, value);
 }
 
 std::unique_ptr<Engine> Engine::open(const std::string& path, bool mapped, bool verify_all) {
@@ -60,11 +130,15 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, bool mapped, bool 
     if (const auto meta = parts.arrays.find("meta"); meta != parts.arrays.end())
         engine->meta_.assign(reinterpret_cast<const char*>(meta->second.bytes.data()), meta->second.bytes.size());
     std::vector<std::shared_ptr<const Segment>> segments;
+    Bitmap alive;
     for (std::size_t i = 0; i < parts.param("segments", 0, max_segments); ++i) {
         segments.push_back(std::make_shared<Segment>(*engine->model_, parts, segment_name(i)));
+        append_alive(parts, segment_name(i), segments.back()->n(), alive);
         if (mapped && engine->model_->rerank_on_disk) io::advise_random(segments.back()->rerank_bytes());
     }
-    engine->replace(std::move(segments));
+    const std::uint64_t next_id = parts.params.contains("next_id") ? parts.param("next_id", 0, max_next_id) : 0;
+    engine->replace(
+        Snapshot::make(engine->model_, std::move(segments), std::move(alive), static_cast<std::int64_t>(next_id)));
     return engine;
 }
 
@@ -73,17 +147,7 @@ std::shared_ptr<const Snapshot> Engine::snapshot() const {
     return snapshot_;
 }
 
-void Engine::replace(std::vector<std::shared_ptr<const Segment>> segments) {
-    auto next = std::make_shared<Snapshot>();
-    next->model = model_;
-    next->first_rows.push_back(0);
-    std::uint64_t n = 0;
-    for (const auto& segment : segments) {
-        n += segment->n();
-        if (n > 0xfffffffe) fail("an index holds at most 2^32 - 2 vectors");
-        next->first_rows.push_back(static_cast<std::uint32_t>(n));
-    }
-    next->segments = std::move(segments);
+void Engine::replace(std::shared_ptr<const Snapshot> next) {
     const std::lock_guard lock(mutex_);
     snapshot_ = std::move(next);
 }
@@ -93,32 +157,71 @@ std::unique_ptr<SegmentBuilder> Engine::builder(std::size_t expected, const std:
         model_, expected, directory.empty() ? std::filesystem::temp_directory_path().string() : directory);
 }
 
-void Engine::publish(SegmentBuilder& builder) {
+void Engine::publish(SegmentBuilder& builder, OnConflict on_conflict, unsigned threads) {
     const std::lock_guard one(publishing_);
     const auto current = snapshot();
-    std::int64_t next_id = 0;
-    for (const auto& segment : current->segments) next_id = std::max(next_id, segment->next_id());
     if (builder.size() == 0) return;
-    const auto added = builder.finish(next_id);
+    if (!builder.custom_ids() && current->next_id > max_next_id - std::int64_t{0xffffffff})
+        fail("ids: no numbers are left above the largest");
+    const auto added = builder.finish(current->next_id);
     if (const std::int64_t twice = added->duplicate_id(); twice >= 0)
         fail("ids: " + std::to_string(twice) + " is given twice");
-    for (std::uint32_t row = 0; row < added->n() && !current->segments.empty(); ++row)
-        if (current->row_of(added->id(row)) >= 0)
-            fail("ids: " + std::to_string(added->id(row)) + " is in the index already");
-    auto segments = current->segments;
-    segments.push_back(added);
-    replace(std::move(segments));
+    auto next = with_segment(*current, added, Bitmap(), on_conflict);
+    if (const std::size_t first = first_to_merge(*next); first + 1 < next->segments.size())
+        next = with_merged(*next, first, threads);
+    replace(std::move(next));
+}
+
+std::size_t Engine::remove(std::span<const std::int64_t> ids) {
+    const std::lock_guard one(publishing_);
+    const auto current = snapshot();
+    Bitmap alive = current->alive_rows();
+    std::size_t removed = 0;
+    for (const std::int64_t id : ids) {
+        const std::int64_t row = current->row_of(id);
+        if (row < 0 || !alive.test(static_cast<std::size_t>(row))) continue;
+        alive.clear(static_cast<std::size_t>(row));
+        ++removed;
+    }
+    if (removed > 0) replace(Snapshot::make(model_, current->segments, std::move(alive), current->next_id));
+    return removed;
+}
+
+void Engine::compact(unsigned threads) {
+    const std::lock_guard one(publishing_);
+    const auto current = snapshot();
+    const bool whole = current->segments.size() <= 1 && current->alive.size() == 0;
+    if (!whole) replace(with_merged(*current, 0, threads));
+}
+
+std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnConflict on_conflict) {
+    require(!engines.empty(), "merge: expected at least one index");
+    auto joined = std::make_unique<Engine>(engines.front()->model_);
+    joined->defaults_ = engines.front()->defaults();
+    auto next = engines.front()->snapshot();
+    for (std::size_t e = 1; e < engines.size(); ++e) {
+        if (!same_parts(joined->model_->parts, engines[e]->model_->parts))
+            fail("merge: index " + std::to_string(e) + " has another training than the first");
+        const auto more = engines[e]->snapshot();
+        for (std::size_t s = 0; s < more->segments.size(); ++s)
+            next = with_segment(*next, more->segments[s], more->part(s, s + 1)->alive, on_conflict);
+    }
+    joined->replace(std::move(next));
+    return joined;
 }
 
 Parts Engine::as_parts(const Snapshot& snapshot) const {
     Parts parts = model_->parts;
     for (const auto& [name, value] : params()) parts.params[name] = value;
     parts.params["segments"] = snapshot.segments.size();
+    parts.params["next_id"] = static_cast<std::uint64_t>(snapshot.next_id);
     for (std::size_t i = 0; i < snapshot.segments.size(); ++i) {
         for (const auto& [name, value] : snapshot.segments[i]->parts().params)
             parts.params[segment_name(i) + "." + name] = value;
         for (const auto& [name, array] : snapshot.segments[i]->parts().arrays)
             parts.arrays[segment_name(i) + "." + name] = array;
+        if (snapshot.live[i] < snapshot.segments[i]->n())
+            parts.arrays[segment_name(i) + ".removed"] = owned_array(removed_bits(snapshot, i));
     }
     return parts;
 }
@@ -131,10 +234,14 @@ void Engine::save(const std::string& path, const std::string& meta) const {
 }
 
 std::map<std::string, std::uint64_t> Engine::params() const {
-    auto all = model_->parts.params;
-    const std::lock_guard lock(mutex_);
-    all.insert(defaults_.begin(), defaults_.end());
+    auto all = defaults();
+    all.insert(model_->parts.params.begin(), model_->parts.params.end());
     return all;
+}
+
+std::map<std::string, std::uint64_t> Engine::defaults() const {
+    const std::lock_guard lock(mutex_);
+    return defaults_;
 }
 
 void Engine::set_default(const std::string& name, std::uint64_t value) {
@@ -146,13 +253,9 @@ void Engine::set_default(const std::string& name, std::uint64_t value) {
 std::unique_ptr<Engine> Engine::with_scoring(const Parts& trained) const {
     auto engine = std::make_unique<Engine>(model_->with_scoring(trained));
     engine->meta_ = meta_;
-    std::vector<std::shared_ptr<const Segment>> segments;
-    {
-        const std::lock_guard lock(mutex_);
-        engine->defaults_ = defaults_;
-        segments = snapshot_->segments;
-    }
-    engine->replace(std::move(segments));
+    engine->defaults_ = defaults();
+    const auto current = snapshot();
+    engine->replace(Snapshot::make(engine->model_, current->segments, current->alive, current->next_id));
     return engine;
 }
 
@@ -190,13 +293,17 @@ void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
 ByteCounts Engine::bytes() const {
     ByteCounts counts;
     for (const auto& [name, array] : model_->parts.arrays) counts.fixed[name] += array.bytes.size();
-    for (const auto& segment : snapshot()->segments)
-        for (const auto& [name, array] : segment->parts().arrays) {
+    const auto current = snapshot();
+    for (std::size_t s = 0; s < current->segments.size(); ++s) {
+        if (current->live[s] < current->segments[s]->n())
+            counts.per_vector["removed"] += (std::uint64_t{current->segments[s]->n()} + 7) / 8;
+        for (const auto& [name, array] : current->segments[s]->parts().arrays) {
             auto& column = name == "lists"                              ? counts.fixed
                            : name == "rerank" && model_->rerank_on_disk ? counts.on_disk
                                                                         : counts.per_vector;
             column[name] += array.bytes.size();
         }
+    }
     return counts;
 }
 

@@ -6,12 +6,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "index/builder.h"
 #include "index/model.h"
-#include "index/search.h"
+#include "index/snapshot.h"
 
 namespace fewbits {
 
@@ -20,17 +21,28 @@ struct ByteCounts {
     std::map<std::string, std::uint64_t> per_vector, fixed, on_disk;
 };
 
+// What becomes of an id that the index has already.
+enum class OnConflict { error, replace };
+
 class Engine {
 public:
-    explicit Engine(Parts parts);
-    explicit Engine(std::shared_ptr<const Model> model);
+    explicit Engine(const Parts& parts);
+    explicit Engine(std::shared_ptr<const Model> model);  // empty
     static std::unique_ptr<Engine> open(const std::string& path, bool mapped, bool verify_all);
 
     const Model& model() const { return *model_; }
     std::shared_ptr<const Snapshot> snapshot() const;
     std::unique_ptr<SegmentBuilder> builder(std::size_t expected, const std::string& directory) const;
-    // All or nothing: a duplicate id leaves the index as it was.
-    void publish(SegmentBuilder& builder);
+    // All or nothing: an error leaves the index as it was. Small segments are merged as they pile up.
+    void publish(SegmentBuilder& builder, OnConflict on_conflict = OnConflict::error, unsigned threads = 0);
+    // At once for every search that starts from now on; the codes stay until their segment is merged. Unknown ids are
+    // passed over; returns how many were there.
+    std::size_t remove(std::span<const std::int64_t> ids);
+    // All segments become one, without the removed vectors.
+    void compact(unsigned threads = 0);
+    // An engine of the segments of all, which it shares with them. Their models must be the same, byte for byte. Where
+    // two have an id, the later one's vector stays, or it is an error.
+    static std::unique_ptr<Engine> join(std::span<const Engine* const> engines, OnConflict on_conflict);
 
     void save(const std::string& path, const std::string& meta) const;
     const std::string& meta() const { return meta_; }
@@ -45,8 +57,9 @@ public:
     ByteCounts bytes() const;
 
 private:
+    std::map<std::string, std::uint64_t> defaults() const;
     Parts as_parts(const Snapshot& snapshot) const;
-    void replace(std::vector<std::shared_ptr<const Segment>> segments);
+    void replace(std::shared_ptr<const Snapshot> next);
 
     std::shared_ptr<const Model> model_;
     std::string meta_;

@@ -113,7 +113,7 @@ void GroupSearch::probe() {
 }
 
 std::size_t GroupSearch::near_probes() const {
-    const std::size_t list_size = std::max<std::size_t>(1, snapshot_.n() / model_.partition->nlist());
+    const std::size_t list_size = std::max<std::size_t>(1, snapshot_.rows() / model_.partition->nlist());
     return std::min(nprobe_, std::max<std::size_t>(1, (2 * capacity_ + list_size - 1) / list_size));
 }
 
@@ -148,6 +148,7 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> p
             chunk.first_row = snapshot_.first_rows[s] + row + begin;
             chunk.a = segment.a() ? segment.a() + row + begin : nullptr;
             chunk.b = segment.b() ? segment.b() + row + begin : nullptr;
+            chunk.allow = snapshot_.alive.size() > 0 ? snapshot_.alive.data() : nullptr;
             chunk.levels = model_.codec->levels();
             scan_chunk(chunk, segment.rest(layout.rest_bytes, row + begin), pairs);
         }
@@ -222,32 +223,6 @@ void GroupSearch::rerank() {
 
 }  // namespace
 
-std::size_t Snapshot::segment_of(std::uint32_t row) const {
-    return static_cast<std::size_t>(std::upper_bound(first_rows.begin(), first_rows.end(), row) - first_rows.begin()
-                                    - 1);
-}
-
-std::int64_t Snapshot::id(std::uint32_t row) const {
-    const std::size_t s = segment_of(row);
-    return segments[s]->id(row - first_rows[s]);
-}
-
-std::int64_t Snapshot::row_of(std::int64_t wanted) const {
-    for (std::size_t s = 0; s < segments.size(); ++s)
-        if (const std::int64_t row = segments[s]->row_of(wanted); row >= 0) return first_rows[s] + row;
-    return -1;
-}
-
-void Snapshot::codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const {
-    const std::size_t row_bytes = model->codec->layout().row_bytes();
-    for (const auto& segment : segments)
-        for (std::uint32_t row = 0; row < segment->n(); ++row, rows += row_bytes) {
-            *ids++ = segment->id(row);
-            *lists++ = segment->list_of(row);
-            segment->code(*model, row, rows);
-        }
-}
-
 void write_results(std::span<const Hit> hits, std::size_t k, Metric metric, std::int64_t* ids, float* scores,
                    const std::function<std::int64_t(std::uint32_t)>& id) {
     const bool distance = metric == Metric::l2;
@@ -263,8 +238,8 @@ namespace {
 unsigned useful_threads(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
     const Model& model = *snapshot.model;
     const double share = std::min(1.0, double{1.0} * params.nprobe / model.partition->nlist());
-    const double bytes =
-        static_cast<double>(n_queries) * snapshot.n() * share * static_cast<double>(model.codec->layout().row_bytes());
+    const double bytes = static_cast<double>(n_queries) * snapshot.rows() * share
+                         * static_cast<double>(model.codec->layout().row_bytes());
     return static_cast<unsigned>(
         std::clamp(bytes / worker_bytes, 1.0, static_cast<double>(resolve_threads(params.threads))));
 }

@@ -4,28 +4,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <span>
-#include <vector>
 
 #include "core/topk.h"
-#include "index/model.h"
-#include "index/segment.h"
+#include "index/snapshot.h"
 
 namespace fewbits {
-
-struct Snapshot {
-    std::shared_ptr<const Model> model;
-    std::vector<std::shared_ptr<const Segment>> segments;
-    std::vector<std::uint32_t> first_rows;  // of each segment, in rows of the whole; one more at the end
-
-    std::uint32_t n() const { return first_rows.empty() ? 0 : first_rows.back(); }
-    std::size_t segment_of(std::uint32_t row) const;
-    std::int64_t id(std::uint32_t row) const;
-    std::int64_t row_of(std::int64_t id) const;  // or -1
-    // Of every vector, in row order: id, list, and code in row form (row_bytes each).
-    void codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const;
-};
 
 struct SearchParams {
     std::size_t k = 10;

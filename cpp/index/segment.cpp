@@ -31,6 +31,7 @@ void check_lists(std::span<const std::uint64_t> lists, std::uint64_t n) {
 
 Segment::Segment(const Model& model, const Parts& parts, const std::string& prefix) try
     : parts_(without_prefix(parts, prefix)) {
+    parts_.arrays.erase("removed");  // changes, so it is the snapshot's
     n_ = static_cast<std::uint32_t>(parts_.param("n", 0, max_rows));
     first_id_ = static_cast<std::int64_t>(parts_.param("first_id", 0, max_first_id));
     const std::uint32_t nlist = model.partition->nlist();
@@ -47,14 +48,14 @@ Segment::Segment(const Model& model, const Parts& parts, const std::string& pref
     a_ = parts_.array<float>("a", layout.has_a ? n_ : 0);
     b_ = parts_.array<float>("b", layout.has_b ? n_ : 0);
 
-    next_id_ = first_id_ + n_;
     const auto ids = parts_.arrays.find("ids");
-    if (ids != parts_.arrays.end() && ids->second.dtype == DType::i64) {
+    if (ids != parts_.arrays.end() && ids->second.dtype == DType::i64)
         custom_ids_ = parts_.array<std::int64_t>("ids", n_);
-        next_id_ = static_cast<std::int64_t>(parts_.param("next_id", 0, max_first_id));
-    } else if (ids != parts_.arrays.end()) {
+    else if (ids != parts_.arrays.end())
         positions_ = parts_.array<std::uint32_t>("ids", n_);
-    }
+    next_id_ = first_id_ + n_;
+    if (parts_.params.contains("next_id") || custom_ids())
+        next_id_ = static_cast<std::int64_t>(parts_.param("next_id", 0, max_first_id + max_rows));
 
     if (model.rerank) {
         const CodeLayout finer = model.rerank->layout();
@@ -83,8 +84,8 @@ const std::vector<std::uint32_t>& Segment::rows_by_id() const {
 }
 
 std::int64_t Segment::row_of(std::int64_t wanted) const {
-    if (custom_ids_.empty() && (wanted < first_id_ || wanted >= first_id_ + n_)) return -1;
-    if (custom_ids_.empty() && positions_.empty()) return wanted - first_id_;
+    if (wanted < 0 || wanted >= next_id_ || (!custom_ids() && wanted < first_id_)) return -1;
+    if (!custom_ids() && positions_.empty()) return wanted - first_id_ < n_ ? wanted - first_id_ : -1;
     const auto& rows = rows_by_id();
     const auto found = std::lower_bound(rows.begin(), rows.end(), wanted,
                                         [this](std::uint32_t row, std::int64_t value) { return id(row) < value; });
@@ -92,16 +93,14 @@ std::int64_t Segment::row_of(std::int64_t wanted) const {
 }
 
 std::int64_t Segment::duplicate_id() const {
-    if (custom_ids_.empty()) return -1;
+    if (!custom_ids()) return -1;
     const auto& rows = rows_by_id();
     const auto twice = std::adjacent_find(rows.begin(), rows.end(),
                                           [this](std::uint32_t x, std::uint32_t y) { return id(x) == id(y); });
     return twice == rows.end() ? -1 : id(*twice);
 }
 
-void Segment::code(const Model& model, std::uint32_t row, std::uint8_t* out) const {
-    const CodeLayout layout = model.codec->layout();
-    const std::uint32_t list = list_of(row);
+void Segment::code_in_list(const CodeLayout& layout, std::uint32_t list, std::uint32_t row, std::uint8_t* out) const {
     const BlockPlace place =
         place_in_list(list_codes(list), layout.element_bits, layout.elements, list_size(list), row - first_row(list));
     unpack_row(place.block, layout.element_bits, layout.elements, place.vectors, place.v, out);

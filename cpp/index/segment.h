@@ -16,7 +16,7 @@ namespace fewbits {
 class Segment {
 public:
     // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".ids", ".rerank", ".rerank_a", ".rerank_b" and params
-    // "<prefix>.n", ".first_id" (docs/format.md); every length is checked against the model.
+    // "<prefix>.n", ".first_id", ".next_id" (docs/format.md); every length is checked against the model.
     Segment(const Model& model, const Parts& parts, const std::string& prefix);
 
     std::uint32_t n() const { return n_; }
@@ -32,6 +32,7 @@ public:
     RowCodes rest(std::uint32_t rest_bytes, std::uint32_t row) const {
         return {rest_.data() + std::size_t{row} * rest_bytes, rest_bytes, nullptr, nullptr};
     }
+    const std::uint8_t* rest_rows() const { return rest_.data(); }
     const RowCodes& rerank() const { return rerank_; }
     std::span<const std::byte> rerank_bytes() const { return std::as_bytes(rerank_rows_); }
 
@@ -39,6 +40,8 @@ public:
         if (!custom_ids_.empty()) return custom_ids_[row];
         return first_id_ + (positions_.empty() ? row : positions_[row]);
     }
+    bool custom_ids() const { return !custom_ids_.empty(); }  // else they count from first_id
+    std::int64_t first_id() const { return first_id_; }
     std::int64_t next_id() const { return next_id_; }  // above every id
     // The row that carries the id, or -1.
     std::int64_t row_of(std::int64_t id) const;
@@ -46,7 +49,10 @@ public:
     std::int64_t duplicate_id() const;
 
     // A row's code in row form, as the codec encoded it.
-    void code(const Model& model, std::uint32_t row, std::uint8_t* out) const;
+    void code(const Model& model, std::uint32_t row, std::uint8_t* out) const {
+        code_in_list(model.codec->layout(), list_of(row), row, out);
+    }
+    void code_in_list(const CodeLayout& layout, std::uint32_t list, std::uint32_t row, std::uint8_t* out) const;
 
     const Parts& parts() const { return parts_; }  // without prefix, for saving
 

@@ -35,7 +35,7 @@ Parts read_file(const std::string& path, bool mapped, Verify verify);
 FileInfo inspect_file(const std::string& path);  // header, table and params only
 void verify_file(const std::string& path);  // checksum of every byte; throws Error(corrupt) naming section and offset
 
-// Arrays named "seg*" are bulk unless their name ends in ".lists".
+// Arrays named "seg*" are bulk unless their name ends in ".lists" or ".removed".
 void write_file(const std::string& path, const Parts& parts);
 
 }  // namespace fewbits

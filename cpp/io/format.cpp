@@ -55,7 +55,7 @@ SectionInfo check_entry(const Entry& entry, std::size_t index) {
 }  // namespace
 
 bool is_bulk(const std::string& name) {
-    return name.starts_with("seg") && !name.ends_with(".lists");
+    return name.starts_with("seg") && !name.ends_with(".lists") && !name.ends_with(".removed");
 }
 
 bool is_name(const std::string& name) {

@@ -14,7 +14,7 @@
 namespace fewbits::io {
 
 inline constexpr std::uint16_t major_version = 1;
-inline constexpr std::uint16_t minor_version = 0;
+inline constexpr std::uint16_t minor_version = 1;
 inline constexpr std::size_t alignment = 64;
 inline constexpr std::size_t most_records = std::size_t{1} << 20;  // of sections, and of params
 inline constexpr std::size_t longest_name = 31;

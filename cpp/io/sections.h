@@ -8,6 +8,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 
@@ -50,6 +52,12 @@ struct Array {
     std::span<const std::byte> bytes;   // 64-byte aligned when mapped; at least aligned for the dtype
     std::shared_ptr<const void> owner;  // keeps the bytes alive
 };
+
+template <class T>
+Array owned_array(std::vector<T>&& values) {
+    auto kept = std::make_shared<std::vector<T>>(std::move(values));
+    return {dtype_of<T>::value, std::as_bytes(std::span<const T>(*kept)), kept};
+}
 
 // Sorted by name, so that files are byte-identical whatever the order of insertion. Names: [a-z0-9_.], at most 31
 // bytes.

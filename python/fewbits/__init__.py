@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .files import inspect, open, verify
     from .index import Index, SearchResult
     from .measures import evaluate, exact_search, recall
+    from .merging import merge
     from .partitions import IVF
     from .transforms import OPQ, PCA, Identity, RandomRotation
 
@@ -46,6 +47,7 @@ __all__ = [
     "exact_search",
     "inspect",
     "isa",
+    "merge",
     "open",
     "recall",
     "verify",
@@ -59,6 +61,7 @@ _MODULES = {
     "files": ("inspect", "open", "verify"),
     "index": ("Index", "SearchResult"),
     "measures": ("evaluate", "exact_search", "recall"),
+    "merging": ("merge",),
     "partitions": ("IVF",),
     "transforms": ("OPQ", "PCA", "Identity", "RandomRotation"),
 }

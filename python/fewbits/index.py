@@ -25,6 +25,7 @@ from .inputs import (
     Rows,
     all_rows,
     check_unique,
+    conflict_rule,
     is_blocks,
     metric_name,
     queries,
@@ -77,7 +78,8 @@ class Index:
     >>> index.build(x)
     >>> ids, scores = index.search(queries, k=10)
 
-    Searching is safe from many threads, also while vectors are added.
+    Searching is safe from many threads, also while vectors are added, removed or compacted: a search sees the index
+    before a change or after it.
     """
 
     def __init__(
@@ -165,7 +167,8 @@ class Index:
         return report.explain(self._description, self._engine, self._why)
 
     def stats(self) -> dict[str, Any]:
-        """Counts and bytes: `bytes_per_vector` (codes, factors, ids, padding), `bytes_fixed` (codebooks, maps,
+        """Counts and bytes: `n`, `segments` with the `segment_sizes`, `removed` vectors that still take bytes and their
+        share `removed_share`; `bytes_per_vector` (codes, factors, ids, padding), `bytes_fixed` (codebooks, maps,
         centroids, lists) and `bytes_on_disk_per_vector` (a rerank store with on_disk=True); under `bytes` the same part
         by part, summed."""
         return report.stats(self._trained("stats"))
@@ -196,20 +199,52 @@ class Index:
         return self
 
     def add(
-        self, x: Any, ids: ArrayLike | None = None, *, progress: ProgressArgument = None, threads: int | None = None
+        self,
+        x: Any,
+        ids: ArrayLike | None = None,
+        *,
+        on_conflict: str = "error",
+        progress: ProgressArgument = None,
+        threads: int | None = None,
     ) -> Index:
         """Adds vectors: all of them or, if anything is wrong with x or ids, none.
 
         x: (n, dim) as float16, float32, float64, bfloat16, int8 or uint8, of any strides: array, memmap, list of lists,
         CPU tensor; or an iterable of such blocks. ids: n unique whole numbers >= 0 (None: positions, counted on after
-        the largest id there). Memory needed beside the codes is one block of 16 MiB.
+        the largest id ever given). on_conflict: what to do about an id that the index has: "error" (ValueError), or
+        "replace" its vector. Memory needed beside the codes is one block of 16 MiB; small additions are merged as they
+        pile up.
         """
         count = thread_count(threads)
+        if conflict_rule(on_conflict) == "replace" and ids is None:
+            raise ValueError("on_conflict: 'replace' needs ids; vectors without get new ones")
         with self._change:
             engine = self._trained("add")
             n = None if is_blocks(x) else len(Rows(x, self.dim))
             with Progress(progress) as shown:
-                self._append(engine, all_rows(x, self.dim), n, ids, count, shown)
+                self._append(engine, all_rows(x, self.dim), n, ids, count, shown, on_conflict)
+        return self
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Removes the vectors of these ids, at once and for good; returns how many there were (unknown ids are none).
+
+        Their bytes stay until their segment is merged or `compact` is called; `stats()["removed_share"]` says how many.
+
+        >>> index.remove([7, 42])
+        2
+        """
+        engine = self._trained("remove")
+        with self._change:
+            return engine.remove(vector_ids(ids))
+
+    def compact(self, *, threads: int | None = None) -> Index:
+        """Rewrites all segments as one without what was removed, from the stored codes; ids stay.
+
+        Needs memory for a second copy of the codes meanwhile. Searches go on, in the state before.
+        """
+        count = thread_count(threads)
+        with self._change:
+            self._trained("compact").compact(threads=count)
         return self
 
     def build(
@@ -323,11 +358,13 @@ class Index:
         ids: ArrayLike | None,
         threads: int,
         progress: Progress,
+        on_conflict: str = "error",
     ) -> None:
         own = None if ids is None else vector_ids(ids, n)
         if own is not None:
             check_unique(own)
-            self._check_new(engine, own)
+            if on_conflict == "error":
+                self._check_new(engine, own)
         builder = engine.builder(n or 0)
         hook = progress.stage("adding")
         for rows in source:
@@ -340,7 +377,7 @@ class Index:
         if own is not None and len(own) != len(builder):
             raise ValueError(f"ids: expected one a vector ({len(builder)}), got {len(own)}")
         if len(builder):
-            engine.publish(builder)
+            engine.publish(builder, on_conflict=on_conflict, threads=threads)
 
     def _check_new(self, engine: _core.Engine, ids: I64) -> None:
         known = engine.contains(ids) if len(engine) else np.zeros(len(ids), np.bool_)

@@ -195,6 +195,12 @@ def vector_ids(ids: object, expected: int | None = None) -> I64:
     return out
 
 
+def conflict_rule(on_conflict: object) -> str:
+    if on_conflict not in ("error", "replace"):
+        raise ValueError(f"on_conflict: expected 'error' or 'replace', got {on_conflict!r}")
+    return str(on_conflict)
+
+
 def check_unique(ids: I64) -> None:
     ordered = np.sort(ids)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]

@@ -19,7 +19,10 @@ def stats(engine: _core.Engine) -> dict[str, Any]:
     totals = {column: sum(parts.values()) for column, parts in columns.items()}
     return {
         "n": n,
-        "segments": counts["segments"],
+        "segments": len(counts["segments"]),
+        "segment_sizes": counts["segments"],
+        "removed": counts["removed"],
+        "removed_share": counts["removed"] / (n + counts["removed"]) if n else 0.0,
         "lists": counts["lists"],
         "bytes": columns | {"total": sum(totals.values())},
         "bytes_per_vector": totals["per_vector"] / n if n else 0.0,
@@ -40,6 +43,8 @@ def explain(description: Description, engine: _core.Engine | None, why: Sequence
         f"  per vector {numbers['bytes_per_vector']:.1f} bytes{_breakdown(columns['per_vector'], len(engine))}"
     )
     lines.append(f"  fixed      {numbers['bytes_fixed']:,} bytes{_breakdown(columns['fixed'], 1)}")
+    if numbers["removed"]:
+        lines.append(f"  removed    {numbers['removed']:,} vectors still take bytes, until compact()")
     if columns["on_disk"]:
         lines.append(f"  on disk    {numbers['bytes_on_disk_per_vector']:.1f} bytes per vector")
     if why:

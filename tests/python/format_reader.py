@@ -55,3 +55,11 @@ def codes(arrays, segment, bits, elements):
             at += elements * size
     assert at == len(data)
     return np.concatenate(found)
+
+
+def alive(arrays, segment, n):
+    """Which of a segment's n rows are not removed."""
+    bits = arrays.get(f"{segment}.removed", np.zeros(-(-n // 8), np.uint8))
+    flags = np.unpackbits(bits, bitorder="little")
+    assert not flags[n:].any()
+    return flags[:n] == 0

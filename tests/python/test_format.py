@@ -83,8 +83,9 @@ def reconstructed(path: Path, tier: str) -> tuple[NDArray[np.int64], F32]:
         if tier == "codec" and params.get("partition.residual"):
             sizes = np.diff(arrays[f"{segment}.lists"].astype(np.int64))
             x = x + np.repeat(arrays["partition.centroids"].reshape(-1, dim).astype(np.float32), sizes, axis=0)
-        ids.append(segment_ids(params, arrays, segment))
-        vectors_.append(x)
+        alive = format_reader.alive(arrays, segment, n)
+        ids.append(segment_ids(params, arrays, segment)[alive])
+        vectors_.append(x[alive])
     return np.concatenate(ids), np.concatenate(vectors_)
 
 
@@ -139,10 +140,26 @@ def test_independent_reader_scores_with_query_map_and_scoring_codebook(tmp_path:
     np.testing.assert_allclose(found.scores, np.take_along_axis(scores, found.ids, axis=1), rtol=0.05, atol=2)
 
 
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("codec", ["scalar4", "pq4"])
+def test_independent_reader_sees_removals(tmp_path: Path, codec: str, compact: bool) -> None:
+    index = built(CODECS[codec], "l2", 7)
+    index.remove(np.arange(3, N, 3))
+    if compact:
+        index.compact()
+    index.save(tmp_path / "a.fb")
+    params, arrays = format_reader.read(tmp_path / "a.fb")
+    assert params["next_id"] == N
+    assert any(name.endswith(".removed") for name in arrays) == (not compact)
+    ids, x = reconstructed(tmp_path / "a.fb", "codec")
+    assert sorted(ids.tolist()) == [i for i in range(N) if i % 3 or i == 0]
+    np.testing.assert_allclose(index.reconstruct(ids), x, rtol=1e-5, atol=1e-5)
+
+
 def test_inspect_agrees_with_the_independent_reader(small: Path) -> None:
     params, arrays = format_reader.read(small)
     info = fb.inspect(small)
-    assert info["version"] == (1, 0)
+    assert info["version"] == (1, 1)
     assert info["bytes"] == small.stat().st_size
     assert info["params"] == params
     assert {s["name"] for s in info["sections"]} == set(arrays) | {"params"}
@@ -208,7 +225,7 @@ def test_version_error_names_both(small: Path, tmp_path: Path) -> None:
     data = bytearray(small.read_bytes())
     data[8] = 9
     (tmp_path / "a.fb").write_bytes(data)
-    with pytest.raises(fb.FormatVersionError, match=r"version 9\.0.*version 1"):
+    with pytest.raises(fb.FormatVersionError, match=r"version 9\.1.*version 1"):
         fb.open(tmp_path / "a.fb")
 
 

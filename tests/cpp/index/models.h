@@ -9,6 +9,7 @@
 #include "codec/pq_train.h"
 #include "core/random.h"
 #include "index/engine.h"
+#include "index/search.h"
 #include "partition/kmeans.h"
 
 namespace fewbits::test {

@@ -63,7 +63,7 @@ TEST("file: inspect") {
     const Bytes bytes = slurp(folder.file("a"));
     const FileInfo info = inspect_file(folder.file("a"));
     CHECK_EQ(info.major, 1u);
-    CHECK_EQ(info.minor, 0u);
+    CHECK_EQ(info.minor, 1u);
     CHECK_EQ(info.bytes, bytes.size());
     CHECK(info.params == small_parts().params);
     CHECK_EQ(info.sections.size(), small_parts().arrays.size() + 1);

@@ -77,10 +77,12 @@ TEST("hostile: every integer of header and table at its extremes, checksums righ
                 const Outcome all = read_outcome(folder.file("a"), Verify::all);
                 CHECK(all == Outcome::ok || refused(all));
                 CHECK(read_outcome(folder.file("a"), Verify::trusted, false) == all);
-                // Another name, dtype of the same width, bulk flag, or length within the padding is another valid file.
+                // Another minor version, name, dtype of the same width, bulk flag, or length within the padding is
+                // another valid file.
                 const std::size_t field = at % sizeof(io::Entry);
-                const bool free = at >= sizeof(io::Header)
-                                  && (field < offsetof(io::Entry, offset) || field == offsetof(io::Entry, bytes));
+                const bool free = at == offsetof(io::Header, major)
+                                  || (at >= sizeof(io::Header)
+                                      && (field < offsetof(io::Entry, offset) || field == offsetof(io::Entry, bytes)));
                 CHECK(bad == good || all != Outcome::ok || free);
             }
         }

@@ -1,0 +1,74 @@
+// One bit a row: which rows are alive, which a filter allows. Laid out as scans read it (kernels.h: bit i is bit i % 8
+// of byte i / 8, and 8 readable bytes follow the last one); bits past the end are always zero.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace fewbits {
+
+static_assert(std::endian::native == std::endian::little);
+
+class Bitmap {
+public:
+    explicit Bitmap(std::size_t n = 0, bool value = false) { append(n, value); }
+
+    std::size_t size() const noexcept { return n_; }
+    bool test(std::size_t i) const noexcept { return (words_[i / 64] >> (i % 64) & 1) != 0; }
+    void set(std::size_t i) noexcept { words_[i / 64] |= std::uint64_t{1} << (i % 64); }
+    void clear(std::size_t i) noexcept { words_[i / 64] &= ~(std::uint64_t{1} << (i % 64)); }
+    const std::uint8_t* data() const noexcept { return reinterpret_cast<const std::uint8_t*>(words_.data()); }
+
+    void append(std::size_t n, bool value) {
+        extend(n);
+        for (std::size_t i = n_ - n; value && i < n_;) i += put(i, ~std::uint64_t{0}, n_ - i);
+    }
+    // Bits begin..end of another bitmap.
+    void append(const Bitmap& from, std::size_t begin, std::size_t end) {
+        const std::size_t first = n_;
+        extend(end - begin);
+        for (std::size_t i = first; i < n_;) i += put(i, from.word(begin + (i - first)), n_ - i);
+    }
+    // How many of the bits begin..end are set.
+    std::size_t count(std::size_t begin, std::size_t end) const noexcept {
+        std::size_t sum = 0;
+        for (std::size_t i = begin; i < end; i += 64)
+            sum += static_cast<std::size_t>(std::popcount(word(i) & low_bits(end - i)));
+        return sum;
+    }
+    // Calls body(i) for each set bit i of begin..end, ascending.
+    template <class Body>
+    void for_each(std::size_t begin, std::size_t end, Body body) const {
+        for (std::size_t i = begin; i < end; i += 64)
+            for (std::uint64_t left = word(i) & low_bits(end - i); left != 0; left &= left - 1)
+                body(i + static_cast<std::size_t>(std::countr_zero(left)));
+    }
+
+private:
+    static std::uint64_t low_bits(std::size_t n) noexcept {
+        return n >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+    }
+    // The 64 bits from bit i on.
+    std::uint64_t word(std::size_t i) const noexcept {
+        const std::size_t at = i / 64, shift = i % 64;
+        return shift == 0 ? words_[at] : words_[at] >> shift | words_[at + 1] << (64 - shift);
+    }
+    // Sets the zero bits from i to the low ones of `bits`, up to the end of i's word; returns how many.
+    std::size_t put(std::size_t i, std::uint64_t bits, std::size_t most) noexcept {
+        const std::size_t n = std::min(most, 64 - i % 64);
+        words_[i / 64] |= (bits & low_bits(n)) << (i % 64);
+        return n;
+    }
+    void extend(std::size_t n) {
+        words_.resize((n_ + n + 63) / 64 + 1);
+        n_ += n;
+    }
+
+    std::vector<std::uint64_t> words_;  // one more than the bits need
+    std::size_t n_ = 0;
+};
+
+}  // namespace fewbits

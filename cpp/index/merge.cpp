@@ -1,0 +1,200 @@
+#include "index/merge.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+#include "core/blocks.h"
+#include "core/parallel.h"
+#include "index/growing.h"
+#include "io/spill.h"
+
+namespace fewbits {
+namespace {
+
+constexpr std::size_t task_rows = 8192;      // rows copied by one thread at a time
+constexpr std::uint64_t least_full = 65536;  // a segment of fewer rows is merged, however few lists there are
+constexpr std::uint64_t full_list = 2 * kernels::block_size;
+
+class Merge {
+public:
+    Merge(const Snapshot& sources, unsigned threads) : sources_(sources), model_(*sources.model), threads_(threads) {
+        order_rows();
+    }
+
+    Parts parts(const std::string& directory);
+
+private:
+    using Column = std::function<const std::uint8_t*(const Segment&)>;
+
+    void order_rows();
+    void keep(const char* name, Array array);
+    void keep_codes();
+    void keep_column(const char* name, DType dtype, std::size_t row_bytes, const Column& column);
+    void keep_on_disk(const std::string& directory, std::size_t row_bytes);
+    void keep_ids();
+
+    template <class Body>  // body(i, segment, row in it) for output rows begin..end
+    void for_rows(std::size_t begin, std::size_t end, Body body) const {
+        std::size_t s = 0;
+        for (std::size_t i = begin; i < end; ++i) {
+            const std::uint32_t row = order_[i];
+            if (row < sources_.first_rows[s] || row >= sources_.first_rows[s + 1]) s = sources_.segment_of(row);
+            body(i, *sources_.segments[s], row - sources_.first_rows[s]);
+        }
+    }
+
+    const Snapshot& sources_;
+    const Model& model_;
+    unsigned threads_;
+    std::vector<std::uint32_t> order_;  // rows of the sources as they are to be
+    std::vector<std::uint64_t> lists_;
+    Parts parts_;
+};
+
+// By list, in a list by segment: within a list the order of arrival, as a build has it.
+void Merge::order_rows() {
+    const std::uint32_t nlist = model_.partition->nlist();
+    order_.reserve(sources_.n());
+    lists_.reserve(std::size_t{nlist} + 1);
+    lists_.push_back(0);
+    for (std::uint32_t list = 0; list < nlist; ++list) {
+        for (std::size_t s = 0; s < sources_.segments.size(); ++s) {
+            const std::uint32_t first = sources_.first_rows[s] + sources_.segments[s]->first_row(list);
+            for (std::uint32_t row = first; row < first + sources_.segments[s]->list_size(list); ++row)
+                if (sources_.is_alive(row)) order_.push_back(row);
+        }
+        lists_.push_back(order_.size());
+    }
+}
+
+void Merge::keep(const char* name, Array array) {
+    if (!array.bytes.empty()) parts_.arrays[std::string("segment.") + name] = std::move(array);
+}
+
+void Merge::keep_codes() {
+    const CodeLayout layout = model_.codec->layout();
+    const std::size_t row_bytes = layout.block_part_bytes();
+    std::vector<std::size_t> offsets(lists_.size());
+    for (std::size_t list = 0; list + 1 < lists_.size(); ++list)
+        offsets[list + 1] = checked_add(offsets[list], kernels::blocks_bytes(layout.element_bits, layout.elements,
+                                                                             lists_[list + 1] - lists_[list]));
+    Growing codes(1);
+    codes.reserve(offsets.back());
+    parallel_for(lists_.size() - 1, threads_, [&](std::size_t list, unsigned) {
+        std::vector<std::uint8_t> rows(kernels::block_size * row_bytes);
+        std::uint8_t* out = codes.data() + offsets[list];
+        for (std::uint64_t first = lists_[list]; first < lists_[list + 1]; first += kernels::block_size) {
+            const auto n =
+                static_cast<std::uint32_t>(std::min<std::uint64_t>(kernels::block_size, lists_[list + 1] - first));
+            for_rows(first, first + n, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
+                segment.code_in_list(layout, static_cast<std::uint32_t>(list), row,
+                                     rows.data() + (i - first) * row_bytes);
+            });
+            pack_block(rows.data(), row_bytes, layout.element_bits, layout.elements, n, out);
+            out += kernels::blocks_bytes(layout.element_bits, layout.elements, n);
+        }
+    });
+    keep("codes", codes.take(DType::u8, offsets.back()));
+}
+
+void Merge::keep_column(const char* name, DType dtype, std::size_t row_bytes, const Column& column) {
+    if (row_bytes == 0) return;
+    Growing rows(row_bytes);
+    rows.reserve(order_.size());
+    parallel_for((order_.size() + task_rows - 1) / task_rows, threads_, [&](std::size_t task, unsigned) {
+        const std::size_t begin = task * task_rows, end = std::min(order_.size(), begin + task_rows);
+        for_rows(begin, end, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
+            std::memcpy(rows.row(i), column(segment) + row * row_bytes, row_bytes);
+        });
+    });
+    keep(name, rows.take(dtype, order_.size() * row_bytes));
+}
+
+void Merge::keep_on_disk(const std::string& directory, std::size_t row_bytes) {
+    io::Spill spill(directory, row_bytes);
+    std::vector<std::uint8_t> rows(task_rows * row_bytes);
+    for (std::size_t begin = 0; begin < order_.size(); begin += task_rows) {
+        const std::size_t end = std::min(order_.size(), begin + task_rows);
+        for_rows(begin, end, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
+            std::memcpy(rows.data() + (i - begin) * row_bytes, segment.rerank().base + row * row_bytes, row_bytes);
+        });
+        spill.append({rows.data(), (end - begin) * row_bytes});
+    }
+    keep("rerank", spill.map());
+}
+
+// Ids stay numbers from a first one where all sources have such, and they fit 4 bytes.
+void Merge::keep_ids() {
+    const auto& segments = sources_.segments;
+    const auto low = std::min_element(segments.begin(), segments.end(),
+                                      [](const auto& x, const auto& y) { return x->first_id() < y->first_id(); });
+    const std::int64_t first_id = (*low)->first_id();
+    const bool numbered = std::all_of(segments.begin(), segments.end(), [&](const auto& segment) {
+        return !segment->custom_ids() && segment->next_id() - first_id <= 0xffffffff;
+    });
+    std::vector<std::int64_t> ids(numbered ? 0 : order_.size());
+    std::vector<std::uint32_t> positions(numbered ? order_.size() : 0);
+    bool implied = numbered;
+    std::int64_t next_id = 0;
+    for (const auto& segment : segments) next_id = std::max(next_id, segment->next_id());
+    for_rows(0, order_.size(), [&](std::size_t i, const Segment& segment, std::uint32_t row) {
+        const std::int64_t id = segment.id(row);
+        if (!numbered) {
+            ids[i] = id;
+            return;
+        }
+        positions[i] = static_cast<std::uint32_t>(id - first_id);
+        implied = implied && positions[i] == i;
+    });
+    parts_.params["segment.first_id"] = numbered ? static_cast<std::uint64_t>(first_id) : 0;
+    parts_.params["segment.next_id"] = static_cast<std::uint64_t>(next_id);
+    if (!numbered)
+        keep("ids", owned_array(std::move(ids)));
+    else if (!implied)
+        keep("ids", owned_array(std::move(positions)));
+}
+
+Parts Merge::parts(const std::string& directory) {
+    const CodeLayout layout = model_.codec->layout();
+    parts_.params["segment.n"] = order_.size();
+    keep_codes();
+    keep_column("rest", DType::u8, layout.rest_bytes, [](const Segment& segment) { return segment.rest_rows(); });
+    const auto floats = [](const float* values) { return reinterpret_cast<const std::uint8_t*>(values); };
+    keep_column("a", DType::f32, layout.has_a ? 4 : 0, [&](const Segment& segment) { return floats(segment.a()); });
+    keep_column("b", DType::f32, layout.has_b ? 4 : 0, [&](const Segment& segment) { return floats(segment.b()); });
+    if (model_.rerank) {
+        const CodeLayout finer = model_.rerank->layout();
+        if (model_.rerank_on_disk)
+            keep_on_disk(directory, finer.row_bytes());
+        else
+            keep_column("rerank", DType::u8, finer.row_bytes(),
+                        [](const Segment& segment) { return segment.rerank().base; });
+        keep_column("rerank_a", DType::f32, finer.has_a ? 4 : 0,
+                    [&](const Segment& segment) { return floats(segment.rerank().a); });
+        keep_column("rerank_b", DType::f32, finer.has_b ? 4 : 0,
+                    [&](const Segment& segment) { return floats(segment.rerank().b); });
+    }
+    keep_ids();
+    keep("lists", owned_array(std::move(lists_)));
+    return std::move(parts_);
+}
+
+}  // namespace
+
+std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads) {
+    return std::make_shared<Segment>(*sources.model, Merge(sources, threads).parts(directory), "segment");
+}
+
+std::size_t first_to_merge(const Snapshot& snapshot) {
+    const std::uint64_t full = std::max(least_full, full_list * snapshot.model->partition->nlist());
+    std::size_t first = snapshot.segments.size();
+    for (std::uint64_t behind = 0; first > 0; --first) {
+        const std::uint64_t live = snapshot.live[first - 1];
+        if (live >= full || (first < snapshot.segments.size() && live > behind)) break;
+        behind += live;
+    }
+    return first;
+}
+
+}  // namespace fewbits

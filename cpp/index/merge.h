@@ -1,0 +1,20 @@
+// Segments made of other segments' rows, from their stored codes: nothing is ever encoded again, and ids stay.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "index/snapshot.h"
+
+namespace fewbits {
+
+// All rows alive as one segment. directory: where an on-disk rerank tier goes.
+std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads);
+
+// Where the run of last segments begins that is due to be one: a segment is merged once those behind it hold as many
+// rows as it does, so that adding n vectors in any steps copies each about log2(n) times and leaves about log2(n)
+// segments. Segments of full blocks in most lists cost a scan nothing more and are left alone.
+std::size_t first_to_merge(const Snapshot& snapshot);
+
+}  // namespace fewbits

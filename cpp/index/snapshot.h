@@ -1,0 +1,41 @@
+// The state of an index at one moment: segments, and which of their rows are alive. A snapshot never changes; adding,
+// removing and merging make another one. Rows of the whole are the segments' rows, one segment after the other.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/bitmap.h"
+#include "index/model.h"
+#include "index/segment.h"
+
+namespace fewbits {
+
+struct Snapshot {
+    std::shared_ptr<const Model> model;
+    std::vector<std::shared_ptr<const Segment>> segments;
+    std::vector<std::uint32_t> first_rows;  // of each segment; one more at the end
+    std::vector<std::uint32_t> live;        // of each segment the rows that are alive
+    Bitmap alive;                           // of all rows; empty while none is removed
+    std::int64_t next_id = 0;               // above every id that was ever given, also to vectors since removed
+
+    // alive: of all rows, or empty. Segments without a row alive are left out.
+    static std::shared_ptr<const Snapshot> make(std::shared_ptr<const Model> model,
+                                                std::vector<std::shared_ptr<const Segment>> segments, Bitmap alive,
+                                                std::int64_t next_id);
+
+    std::uint32_t rows() const { return first_rows.back(); }
+    std::uint32_t n() const;  // rows alive
+    bool is_alive(std::uint32_t row) const { return alive.size() == 0 || alive.test(row); }
+    Bitmap alive_rows() const { return alive.size() == 0 ? Bitmap(rows(), true) : alive; }
+    std::size_t segment_of(std::uint32_t row) const;
+    std::int64_t id(std::uint32_t row) const;
+    std::int64_t row_of(std::int64_t id) const;  // alive, or -1
+    // Of every vector alive, in row order: id, list, and code in row form (row_bytes each).
+    void codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const;
+    // Segments begin..end alone, with the same rows alive.
+    std::shared_ptr<const Snapshot> part(std::size_t begin, std::size_t end) const;
+};
+
+}  // namespace fewbits

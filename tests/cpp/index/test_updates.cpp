@@ -1,0 +1,236 @@
+// Removing, replacing, merging and joining: after any of it an index holds what an index built of the same vectors
+// holds, code by code, and every error leaves it as it was.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <numeric>
+
+#include "check.h"
+#include "core/bitmap.h"
+#include "index/merge.h"
+#include "index/models.h"
+
+using namespace fewbits;
+using namespace fewbits::test;
+
+namespace {
+
+constexpr std::uint32_t d = 9;
+constexpr std::size_t n = 640;
+
+MatrixView x() {
+    static const std::vector<float> floats = random_floats(n * d, 3);
+    return {floats.data(), n, d};
+}
+MatrixView q() {
+    static const std::vector<float> floats = random_floats(11 * d, 4);
+    return {floats.data(), 11, d};
+}
+
+const std::vector<Choice>& choices() {
+    static const std::vector<Choice> all = {
+        {Metric::l2, 7, "pq4", true, "scalar8"},       {Metric::ip, 7, "pq8", true, ""},
+        {Metric::cosine, 0, "staged", false, ""},      {Metric::l2, 5, "staged", false, "float32"},
+        {Metric::l2, 3, "scalar4", false, "pq8"},      {Metric::ip, 0, "float16", false, ""},
+        {Metric::l2, 7, "pq4", true, "scalar8", true},
+    };
+    return all;
+}
+
+std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
+    std::vector<std::int64_t> ids(static_cast<std::size_t>(end - begin));
+    std::iota(ids.begin(), ids.end(), begin);
+    return ids;
+}
+
+// Results as sets: rows, and with them the order of equal scores, depend on the history.
+std::vector<std::multimap<float, std::int64_t>> by_score(const Engine& engine) {
+    const std::size_t k = n + 5;
+    const Found found = find(engine, q(), {.k = k, .nprobe = 100, .rerank = engine.model().rerank ? k : 0});
+    std::vector<std::multimap<float, std::int64_t>> all(q().rows);
+    for (std::size_t i = 0; i < found.ids.size(); ++i)
+        if (found.ids[i] >= 0) all[i / k].emplace(found.scores[i], found.ids[i]);
+    for (auto& hits : all) {  // of equal scores the smaller id first
+        std::vector<std::pair<float, std::int64_t>> pairs(hits.begin(), hits.end());
+        std::sort(pairs.begin(), pairs.end());
+        hits = {pairs.begin(), pairs.end()};
+    }
+    return all;
+}
+
+std::vector<float> reconstructed(const Engine& engine, const std::vector<std::int64_t>& ids) {
+    std::vector<float> out(ids.size() * d);
+    engine.reconstruct(ids, out.data());
+    return out;
+}
+
+}  // namespace
+
+TEST("bitmap: append, count and for_each at every alignment, against plain bools") {
+    for (const std::size_t offset : {0u, 1u, 7u, 63u, 64u, 65u, 200u}) {
+        Bitmap from(offset, true);
+        std::vector<bool> plain(offset, true);
+        for (std::size_t i = 0; i < 300; ++i) {
+            from.append(1, i % 3 == 0);
+            plain.push_back(i % 3 == 0);
+        }
+        Bitmap to(offset / 2, false);
+        to.append(from, offset, from.size());
+        CHECK_EQ(to.size(), offset / 2 + 300);
+        for (std::size_t i = 0; i < 300; ++i) CHECK(to.test(offset / 2 + i) == plain[offset + i]);
+        for (std::size_t begin = 0; begin < from.size(); begin += 37)
+            for (std::size_t end = begin; end <= from.size(); end += 41) {
+                std::size_t seen = 0;
+                from.for_each(begin, end, [&](std::size_t i) { seen += plain[i]; });
+                const auto first = plain.begin() + static_cast<std::ptrdiff_t>(begin);
+                const auto last = plain.begin() + static_cast<std::ptrdiff_t>(end);
+                CHECK_EQ(from.count(begin, end), static_cast<std::size_t>(std::count(first, last, true)));
+                CHECK_EQ(seen, from.count(begin, end));
+            }
+    }
+}
+
+TEST("updates: removed vectors are gone at once, and after compact nothing tells that they were there") {
+    for (const Choice& choice : choices()) {
+        Engine engine(make_parts(choice, x())), fresh(make_parts(choice, x()));
+        add(engine, x().block(0, 300));
+        add(engine, x().block(300, n - 300));
+        CHECK_EQ(engine.remove(range(100, 400)), 300u);
+        CHECK_EQ(engine.remove(range(350, 450)), 50u);
+        CHECK_EQ(engine.remove(std::vector<std::int64_t>{-1, 100, 5000}), 0u);
+        CHECK_EQ(engine.snapshot()->n(), n - 350);
+        add(fresh, x().block(0, 100));
+        const auto late = range(450, n);
+        add(fresh, x().block(450, n - 450), late.data());
+        const auto expected = by_score(fresh);
+        CHECK(by_score(engine) == expected);
+        const auto before = reconstructed(engine, late);
+        engine.compact(2);
+        CHECK(by_score(engine) == expected);
+        CHECK(reconstructed(engine, late) == before);
+        CHECK_EQ(engine.snapshot()->segments.size(), 1u);
+        CHECK_EQ(engine.snapshot()->rows(), n - 350);
+        CHECK_THROWS(reconstructed(engine, {100}), "100 is not in the index");
+    }
+}
+
+TEST("updates: compact of segments is the segment that one build makes, byte for byte") {
+    for (const Choice& choice : choices()) {
+        Engine parts(make_parts(choice, x())), one(make_parts(choice, x()));
+        for (std::size_t first = 0; first < n; first += 64) add(parts, x().block(first, 64));
+        parts.compact(3);
+        add(one, x());
+        const Parts &a = parts.snapshot()->segments[0]->parts(), &b = one.snapshot()->segments[0]->parts();
+        CHECK_EQ(a.arrays.size(), b.arrays.size());
+        for (const auto& [name, array] : a.arrays) CHECK(std::ranges::equal(array.bytes, b.arrays.at(name).bytes));
+    }
+}
+
+TEST("updates: many small adds leave few segments, and their ids") {
+    for (const Choice& choice : choices()) {
+        if (choice.on_disk) continue;
+        Engine engine(make_parts(choice, x())), one(make_parts(choice, x()));
+        for (std::size_t i = 0; i < 300; ++i) {
+            add(engine, x().block(i, 1));
+            CHECK(engine.snapshot()->segments.size() <= 10);
+        }
+        add(one, x().block(0, 300));
+        CHECK(by_score(engine) == by_score(one));
+        CHECK(reconstructed(engine, range(0, 300)) == reconstructed(one, range(0, 300)));
+        CHECK_EQ(engine.snapshot()->next_id, 300);
+        for (const auto& segment : engine.snapshot()->segments) CHECK(!segment->custom_ids());
+    }
+}
+
+TEST("updates: ids are never given twice, though the largest is removed") {
+    Engine engine(make_parts(choices()[0], x()));
+    add(engine, x().block(0, 10));
+    CHECK_EQ(engine.remove(range(5, 10)), 5u);
+    engine.compact();
+    add(engine, x().block(0, 1));
+    CHECK_EQ(engine.snapshot()->row_of(10) >= 0, true);
+    CHECK_EQ(engine.remove(range(0, 11)), 6u);
+    CHECK_EQ(engine.snapshot()->segments.size(), 0u);
+    engine.compact();
+    add(engine, x().block(0, 1));
+    CHECK(engine.snapshot()->row_of(11) >= 0);
+}
+
+TEST("updates: replace takes the old vector's place, error leaves everything") {
+    for (const Choice& choice : choices()) {
+        Engine engine(make_parts(choice, x())), fresh(make_parts(choice, x()));
+        add(engine, x().block(0, 200));
+        const auto ids = range(150, 250);
+        CHECK_THROWS(add(engine, x().block(300, 100), ids.data()), "is in the index already");
+        CHECK_EQ(engine.snapshot()->n(), 200u);
+        const auto builder = engine.builder(0, "");
+        builder->append(x().block(300, 100), ids.data(), 1);
+        engine.publish(*builder, OnConflict::replace);
+        CHECK_EQ(engine.snapshot()->n(), 250u);
+        add(fresh, x().block(0, 150));
+        add(fresh, x().block(300, 100));
+        CHECK(by_score(engine) == by_score(fresh));
+        CHECK_EQ(engine.snapshot()->next_id, 250);
+    }
+}
+
+TEST("updates: removals are saved, and opened again") {
+    const std::string path = (std::filesystem::temp_directory_path() / "fewbits_test_updates.fb").string();
+    for (const Choice& choice : choices()) {
+        Engine engine(make_parts(choice, x()));
+        add(engine, x().block(0, 301));
+        add(engine, x().block(301, n - 301));
+        engine.remove(range(290, 310));
+        engine.remove(range(n - 3, n));
+        engine.save(path, "{}");
+        for (const bool mapped : {true, false}) {
+            const auto opened = Engine::open(path, mapped, true);
+            CHECK(by_score(*opened) == by_score(engine));
+            CHECK_EQ(opened->snapshot()->next_id, static_cast<std::int64_t>(n));
+            CHECK_EQ(opened->remove(range(280, 320)), 20u);
+            opened->compact();
+            CHECK_EQ(opened->snapshot()->n(), n - 43);
+            CHECK_EQ(opened->snapshot()->rows(), n - 43);
+        }
+    }
+    std::filesystem::remove(path);
+}
+
+TEST("updates: engines of the same training join, others are refused") {
+    for (const Choice& choice : choices()) {
+        const Parts parts = make_parts(choice, x());
+        Engine one(parts), other(parts), both(parts);
+        one.set_default("default.nprobe", 3);
+        const auto late = range(300, n);
+        add(one, x().block(0, 300));
+        add(other, x().block(300, n - 300), late.data());
+        add(both, x());
+        one.remove(range(10, 20));
+        other.remove(range(400, 500));
+        both.remove(range(10, 20));
+        both.remove(range(400, 500));
+        const std::vector<const Engine*> engines{&one, &other};
+        const auto joined = Engine::join(engines, OnConflict::error);
+        CHECK(by_score(*joined) == by_score(both));
+        CHECK_EQ(joined->params().at("default.nprobe"), 3u);
+        joined->compact();
+        CHECK(by_score(*joined) == by_score(both));
+        const std::vector<const Engine*> twice{&one, &other, &one};
+        CHECK_THROWS(Engine::join(twice, OnConflict::error), "is in the index already");
+        CHECK(by_score(*Engine::join(twice, OnConflict::replace)) == by_score(both));
+    }
+    Engine one(make_parts(choices()[0], x())), other(make_parts(choices()[1], x()));
+    const std::vector<const Engine*> engines{&one, &other};
+    CHECK_THROWS(Engine::join(engines, OnConflict::error), "index 1 has another training");
+}
+
+TEST("updates: a snapshot that is held stays as it was") {
+    Engine engine(make_parts(choices()[0], x()));
+    add(engine, x().block(0, 100));
+    const auto held = engine.snapshot();
+    engine.remove(range(0, 50));
+    engine.compact();
+    add(engine, x().block(100, 100));
+    CHECK_EQ(held->n(), 100u);
+    for (std::int64_t id = 0; id < 100; ++id) CHECK(held->row_of(id) >= 0);
+}

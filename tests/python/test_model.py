@@ -1,0 +1,132 @@
+"""A hypothesis state machine: any sequence of changes, files and searches, against a dict of vectors and numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+import fewbits as fb
+from conftest import vectors
+from test_updates import CODECS, DIM, full, trained
+
+POOL = vectors(500, DIM, seed=3)
+QUERIES = vectors(6, DIM, seed=5)
+ids_lists = st.lists(st.integers(0, 60), min_size=1, max_size=12, unique=True)
+
+
+class Model(RuleBasedStateMachine):
+    """What the index holds is `held`: id -> number of a vector of POOL."""
+
+    name = ""
+
+    @initialize(metric=st.sampled_from(["l2", "ip", "cosine"]))
+    def start(self, metric: str) -> None:
+        self.metric = metric
+        self.index = self.empty()
+        self.held: dict[int, int] = {}
+        self.next_id = 0
+        self.folder = TemporaryDirectory()
+
+    def teardown(self) -> None:
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
+
+    def empty(self) -> fb.Index:
+        return trained(self.name, self.metric)
+
+    def note(self, ids: Any, first: int) -> None:
+        self.held |= {int(i): first + row for row, i in enumerate(ids)}
+        self.next_id = max([self.next_id, *(int(i) + 1 for i in ids)])
+
+    @rule(n=st.integers(1, 40), first=st.integers(0, 460))
+    def add(self, n: int, first: int) -> None:
+        self.index.add(POOL[first : first + n])
+        self.note(range(self.next_id, self.next_id + n), first)
+
+    @rule(ids=ids_lists, first=st.integers(0, 480))
+    def add_with_ids(self, ids: list[int], first: int) -> None:
+        if any(i in self.held for i in ids):
+            with pytest.raises(ValueError, match="not in the index"):
+                self.index.add(POOL[first : first + len(ids)], ids=ids)
+            return
+        self.index.add(POOL[first : first + len(ids)], ids=ids)
+        self.note(ids, first)
+
+    @rule(ids=ids_lists, first=st.integers(0, 480))
+    def replace(self, ids: list[int], first: int) -> None:
+        self.index.add(POOL[first : first + len(ids)], ids=ids, on_conflict="replace")
+        self.note(ids, first)
+
+    @rule(ids=ids_lists)
+    def remove(self, ids: list[int]) -> None:
+        assert self.index.remove(ids) == len(set(ids) & set(self.held))
+        for i in ids:
+            self.held.pop(i, None)
+
+    @rule()
+    def compact(self) -> None:
+        self.index.compact()
+        assert self.index.stats()["removed"] == 0
+        assert self.index.stats()["segments"] <= 1
+
+    @rule(mmap=st.booleans())
+    def save_and_open(self, mmap: bool) -> None:
+        path = Path(self.folder.name) / "index.fb"
+        self.index.save(path)
+        self.index = fb.open(path, mmap=mmap, verify=True)
+
+    @rule(first=st.integers(0, 460), n=st.integers(1, 30))
+    def merge(self, first: int, n: int) -> None:
+        other = self.empty()
+        ids = range(self.next_id, self.next_id + n)
+        other.add(POOL[first : first + n], ids=list(ids))
+        self.index = fb.merge([self.index, other])
+        self.note(ids, first)
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def search(self) -> None:
+        fresh = self.empty().add(POOL[list(self.held.values())], ids=list(self.held))
+        one, other = full(self.index, QUERIES, 8), full(fresh, QUERIES, 8)
+        np.testing.assert_array_equal(one.scores, other.scores)
+        found = set(one.ids[one.ids >= 0].tolist())
+        assert found <= set(self.held)
+        assert one.counts.tolist() == [min(8, len(self.held))] * len(QUERIES)
+        np.testing.assert_array_equal(self.index.reconstruct(sorted(found)), fresh.reconstruct(sorted(found)))
+
+    @invariant()
+    def size(self) -> None:
+        if hasattr(self, "held"):
+            assert len(self.index) == len(self.held)
+            probe = range(0, 62, 7)
+            assert [i in self.index for i in probe] == [i in self.held for i in probe]
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_any_sequence_of_changes(name: str) -> None:
+    machine = type("Machine", (Model,), {"name": name})
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(
+            max_examples=8,
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,139 @@
+"""Adding, replacing, removing, merging: the index is at every moment what a fresh one of the same vectors would be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fewbits as fb
+from conftest import F32, vectors
+
+DIM = 12
+CODECS: dict[str, dict[str, Any]] = {
+    "float32": {"codec": fb.Float()},
+    "ivf-pq4-scalar8": {"partition": fb.IVF(5), "codec": fb.PQ(6, bits=4), "rerank": fb.Scalar(8)},
+    "ivf-pq8-opq": {"partition": fb.IVF(4), "codec": fb.PQ(4), "transform": fb.OPQ(iterations=2)},
+    "staged": {"codec": fb.Scalar(4, staged=True)},
+    "disk": {"partition": fb.IVF(3), "codec": fb.Scalar(4), "rerank": fb.Float(16, on_disk=True)},
+}
+
+
+def trained(name: str, metric: str = "l2") -> fb.Index:
+    return fb.Index(DIM, metric=metric, **CODECS[name]).train(vectors(400, DIM))
+
+
+def full(index: fb.Index, q: F32, k: int = 10) -> fb.SearchResult:
+    everything: dict[str, Any] = {}
+    if index.partition is not None:
+        everything["nprobe"] = 10_000
+    if index.rerank is not None:
+        everything["rerank"] = 10_000
+    return index.search(q, k, **everything)
+
+
+def assert_same(index: fb.Index, other: fb.Index, k: int = 10) -> None:
+    q = vectors(9, DIM, seed=5)
+    one, two = full(index, q, k), full(other, q, k)
+    np.testing.assert_array_equal(one.scores, two.scores)
+    for ids, others, scores in zip(one.ids, two.ids, one.scores, strict=True):
+        for score in np.unique(scores[:-1][scores[:-1] != scores[-1]]):  # of equal scores any may be the last
+            assert set(ids[scores == score].tolist()) == set(others[scores == score].tolist())
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_any_history_searches_like_a_fresh_build(name: str, metric: str) -> None:
+    x = vectors(400, DIM, seed=3)
+    index, fresh = trained(name, metric), trained(name, metric)
+    index.add(x[:150]).add(x[150:200])
+    assert index.remove(np.arange(20, 60)) == 40
+    index.add(x[:30], ids=np.arange(180, 210), on_conflict="replace")
+    assert len(index) == 170
+    keep = np.r_[0:20, 60:180]
+    fresh.add(np.concatenate([x[keep], x[:30]]), ids=np.r_[keep, 180:210])
+    assert_same(index, fresh)
+    assert_same(index.compact(), fresh)
+    assert index.stats()["removed"] == 0
+
+
+def test_every_small_add_is_searchable_and_segments_stay_few() -> None:
+    x = vectors(600, DIM, seed=3)
+    index = trained("ivf-pq4-scalar8")
+    for i in range(len(x)):
+        index.add(x[i : i + 1])
+    assert index.stats()["segments"] <= 11
+    assert sum(index.stats()["segment_sizes"]) == 600
+    assert_same(index, trained("ivf-pq4-scalar8").add(x))
+    assert all(i in index for i in range(600))
+
+
+def test_errors_leave_the_index_as_it_was() -> None:
+    x = vectors(50, DIM, seed=3)
+    index = trained("ivf-pq4-scalar8").add(x[:40])
+    before = trained("ivf-pq4-scalar8").add(x[:40])
+    with pytest.raises(ValueError, match=r"not in the index, got 39 in row 1"):
+        index.add(x[:2], ids=[100, 39])
+    with pytest.raises(ValueError, match=r"unique ids, got 7 in rows 0 and 1"):
+        index.add(x[:2], ids=[7, 7], on_conflict="replace")
+    with pytest.raises(ValueError, match=r"on_conflict: expected 'error' or 'replace', got 'skip'"):
+        index.add(x[:2], ids=[100, 101], on_conflict="skip")
+    with pytest.raises(ValueError, match="'replace' needs ids"):
+        index.add(x[:2], on_conflict="replace")
+    with pytest.raises(TypeError, match="ids: expected whole numbers"):
+        index.remove([1.5])
+    with pytest.raises(ValueError, match="finite"):
+        index.add(np.full((1, DIM), np.nan), ids=[3], on_conflict="replace")
+    assert_same(index, before)
+    assert index.remove([]) == 0
+    assert index.remove([40, 41]) == 0
+    assert len(index) == 40
+
+
+def test_removed_ids_are_gone_everywhere(tmp_path: Path) -> None:
+    index = trained("ivf-pq8-opq").add(vectors(100, DIM, seed=3))
+    assert index.remove([5, 5, 6, 1000]) == 2
+    index.save(tmp_path / "a.fb")
+    for one in (index, fb.open(tmp_path / "a.fb", verify=True)):
+        assert len(one) == 98
+        assert 5 not in one
+        assert 7 in one
+        with pytest.raises(ValueError, match="5 is not in the index"):
+            one.reconstruct([7, 5])
+        assert not np.isin(full(one, vectors(20, DIM), 98).ids, [5, 6, -1]).any()
+        assert one.stats()["removed"] == 2
+        assert one.stats()["removed_share"] == 0.02
+        assert "2 vectors still take bytes" in one.explain()
+        one.add(vectors(1, DIM, seed=9), ids=[5])  # free again
+        assert 5 in one
+        one.add(vectors(1, DIM, seed=9))
+        assert 100 in one
+        assert one.remove(range(101)) == 100
+        assert len(one) == 0
+        assert (full(one, vectors(2, DIM)).ids == -1).all()
+        assert one.add(vectors(1, DIM)).search(vectors(1, DIM), 1).ids.tolist() == [[101]]
+
+
+def test_merge() -> None:
+    x = vectors(300, DIM, seed=3)
+    monday, tuesday = trained("ivf-pq4-scalar8"), trained("ivf-pq4-scalar8")
+    monday.add(x[:100]).remove([3])
+    tuesday.add(x[100:], ids=np.arange(100, 300))
+    whole = fb.merge([monday, tuesday])
+    fresh = trained("ivf-pq4-scalar8").add(x)
+    fresh.remove([3])
+    assert_same(whole, fresh)
+    assert_same(whole.compact(), fresh)
+    whole.remove(range(300))
+    assert len(monday) == 99
+    assert len(tuesday) == 200
+    with pytest.raises(ValueError, match="is in the index already"):
+        fb.merge([monday, tuesday, monday])
+    assert_same(fb.merge([monday, tuesday, monday], on_conflict="replace"), fresh)
+    with pytest.raises(ValueError, match="index 1 has another training"):
+        fb.merge([monday, trained("float32")])
+    with pytest.raises(TypeError, match=r"sequence of fewbits\.Index"):
+        fb.merge([])
+    with pytest.raises(fb.NotTrainedError):
+        fb.merge([monday, fb.Index(DIM, metric="l2", codec=fb.PQ(4))])
