@@ -4,6 +4,7 @@
 #include "codec/float.h"
 #include "codec/pq.h"
 #include "codec/rabitq.h"
+#include "codec/recurrent_binary.h"
 #include "codec/scalar.h"
 #include "codec/staged.h"
 
@@ -17,8 +18,8 @@ std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& p
                                         bool residual) {
     require(dim >= 1 && dim <= 65535, "codec: the dimension must be in 1..65535");
     require(metric != Metric::cosine, "codec: the metric must be l2 or ip (cosine is ip of normalised rows)");
-    enum Kind : std::uint64_t { floats = 1, scalar = 2, pq = 3, rabitq = 4 };
-    switch (parts.param(prefix + ".kind", floats, rabitq)) {
+    enum Kind : std::uint64_t { floats = 1, scalar = 2, pq = 3, rabitq = 4, recurrent_binary = 5 };
+    switch (parts.param(prefix + ".kind", floats, recurrent_binary)) {
         case floats:
             return std::make_shared<codec::FloatCodec>(parts, prefix, dim, metric, residual);
         case scalar:
@@ -27,8 +28,10 @@ std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& p
             return std::make_shared<codec::ScalarCodec>(parts, prefix, dim, metric, residual);
         case pq:
             return std::make_shared<codec::PqCodec>(parts, prefix, dim, metric, residual);
-        default:
+        case rabitq:
             return std::make_shared<codec::RabitqCodec>(parts, prefix, dim, metric, residual);
+        default:
+            return std::make_shared<codec::RecurrentBinaryCodec>(parts, prefix, dim, metric, residual);
     }
 }
 

@@ -53,4 +53,17 @@ void score_integer_rows(const std::uint8_t* row_query, const RowCodes& codes, co
     }
 }
 
+// The same of codes whose level is the code; unpack(row, out) gives the dim codes of a row, a byte each.
+template <class Unpack>
+void score_unpacked_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
+                         std::uint32_t dim, float* scores, const Unpack& unpack) {
+    std::vector<std::uint8_t> unpacked(rows_at_once * dim);
+    score_integer_rows(
+        row_query, codes, rows, n, scores, [&](const std::uint32_t* numbers, std::size_t count, std::int32_t* sums) {
+            for (std::size_t i = 0; i < count; ++i) unpack(codes.base + numbers[i] * codes.stride, &unpacked[i * dim]);
+            kernels::active().rows_dot8({unpacked.data(), dim, nullptr, static_cast<std::uint32_t>(count), dim, nullptr,
+                                         query_integers(row_query), sums});
+        });
+}
+
 }  // namespace fewbits::codec

@@ -163,14 +163,8 @@ void RabitqCodec::prepare_rows(const float* query, std::uint8_t* row_query) cons
 
 void RabitqCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
                              std::size_t n, float* scores) const {
-    std::vector<std::uint8_t> unpacked(rows_at_once * dim_);
-    score_integer_rows(
-        row_query, codes, rows, n, scores, [&](const std::uint32_t* numbers, std::size_t count, std::int32_t* sums) {
-            for (std::size_t i = 0; i < count; ++i)
-                unpack_planes(codes.base + numbers[i] * codes.stride, dim_, bits_, &unpacked[i * dim_]);
-            kernels::active().rows_dot8({unpacked.data(), dim_, nullptr, static_cast<std::uint32_t>(count), dim_,
-                                         nullptr, query_integers(row_query), sums});
-        });
+    score_unpacked_rows(row_query, codes, rows, n, dim_, scores,
+                        [&](const std::uint8_t* row, std::uint8_t* out) { unpack_planes(row, dim_, bits_, out); });
 }
 
 void RabitqCodec::refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,

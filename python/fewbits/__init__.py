@@ -15,7 +15,7 @@ from ._core import __version__, available_isas, isa
 if TYPE_CHECKING:
     from .auto import build
     from .codecs import PQ, Float, Scalar
-    from .codecs_rotated import RaBitQ
+    from .codecs_rotated import RaBitQ, RecurrentBinary
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .files import inspect, open, verify
     from .index import Index, SearchResult
@@ -38,6 +38,7 @@ __all__ = [
     "NotTrainedError",
     "RaBitQ",
     "RandomRotation",
+    "RecurrentBinary",
     "Scalar",
     "SearchResult",
     "__version__",
@@ -56,7 +57,7 @@ __all__ = [
 _MODULES = {
     "auto": ("build",),
     "codecs": ("PQ", "Float", "Scalar"),
-    "codecs_rotated": ("RaBitQ",),
+    "codecs_rotated": ("RaBitQ", "RecurrentBinary"),
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "files": ("inspect", "open", "verify"),
     "index": ("Index", "SearchResult"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _core
-from .codecs_rotated import RaBitQ
+from .codecs_rotated import RaBitQ, RecurrentBinary
 from .inputs import F32, real_number, whole_number
 from .parts import FACTOR_BYTES, Fitted, Fitting, boolean, f32_array, one_of
 
@@ -138,8 +138,8 @@ class PQ:
         return f"PQ, {self.m} codes of {self.bits} bits"
 
 
-Codec = Float | Scalar | PQ | RaBitQ
-CODECS = (Float, Scalar, PQ, RaBitQ)
+Codec = Float | Scalar | PQ | RaBitQ | RecurrentBinary
+CODECS = (Float, Scalar, PQ, RaBitQ, RecurrentBinary)
 
 
 def fit_scalar(x: F32, bits: int, levels: str, staged: bool) -> Fitted:

@@ -5,7 +5,8 @@ A rotation spreads a vector evenly over the dimensions, so that one grid suits a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ class RaBitQ:
     bits: int = 4
     residual: bool | None = None
     on_disk: ClassVar[bool] = False  # it is no rerank store: those are of vectors that are not rotated
+    rotates: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         whole_number(self.bits, "RaBitQ: bits", 1, 8)
@@ -46,4 +48,58 @@ class RaBitQ:
         return f"RaBitQ, {self.bits} {'bit' if self.bits == 1 else 'bits'} a dimension"
 
 
-ROTATED = (RaBitQ,)
+@dataclass(frozen=True)
+class RecurrentBinary:
+    """Signs of every dimension, then signs of what those leave, each of half the weight: 1 to 4 bits, for cosine.
+
+    symmetric: queries become codes too, and scores are cosines of codes, from exact integer sums; else a query stays
+    as it is and only vectors are codes, which finds more in the same time. Untrained, it codes a space that is rotated
+    at random (after PCA, if that is the transform). `fb.train.recurrent_binary` returns one whose maps are trained;
+    dim, of its codes, is set there.
+    (Gan et al., "Binary Embedding-based Retrieval at Tencent", 2023.)
+
+    >>> index = fb.Index(384, metric="cosine", codec=fb.RecurrentBinary(2))
+    """
+
+    bits: int = 2
+    symmetric: bool = False
+    dim: int | None = None
+    maps: Mapping[str, F32] | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
+    on_disk: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        whole_number(self.bits, "RecurrentBinary: bits", 1, 4)
+        boolean(self.symmetric, "RecurrentBinary: symmetric")
+        if self.dim is not None:
+            whole_number(self.dim, "RecurrentBinary: dim", 1, 65_535)
+
+    @property
+    def rotates(self) -> bool:
+        return self.dim is None
+
+    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False) -> int:
+        m = dim if self.dim is None else self.dim
+        widths = (1, 2) if self.bits == 3 else (self.bits,)
+        half_bytes = sum(-(-m * width // 4) for width in widths)
+        return (half_bytes + 1) // 2 + FACTOR_BYTES
+
+    def fit(self, x: F32, fitting: Fitting) -> Fitted:
+        params = {"kind": 5, "bits": self.bits, "symmetric": int(self.symmetric)}
+        if self.dim is None:
+            return Fitted(params | {"m": x.shape[1]}, {})
+        if self.maps is None:
+            raise ValueError(
+                f"codec: the maps of {self} are where fb.train.recurrent_binary returned it (an opened index has them "
+                "in its file only); for untrained codes of fewer dimensions use PCA(dim) and leave dim out"
+            )
+        if self.maps["base"].shape[-1] != x.shape[1]:
+            raise ValueError(
+                f"codec: its maps were trained on {self.maps['base'].shape[-1]} dimensions, got {x.shape[1]}"
+            )
+        hidden = self.maps["base_bias"].shape[-1] if "base_bias" in self.maps else 0
+        return Fitted(params | {"m": self.dim, "hidden": hidden}, dict(self.maps))
+
+    def describe(self) -> str:
+        codes = "" if self.dim is None else f" of {self.dim} trained dimensions"
+        bits = f"{self.bits} {'bit' if self.bits == 1 else 'bits'} a dimension"
+        return f"recurrent binary codes{codes}, {bits}{', symmetric' if self.symmetric else ''}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .codecs import PQ, Codec, Float
-from .codecs_rotated import ROTATED
+from .codecs_rotated import RaBitQ, RecurrentBinary
 from .partitions import IVF
 from .transforms import OPQ, Identity, RandomRotation, Transform
 
@@ -44,10 +44,15 @@ class Description:
             )
         if getattr(self.rerank, "residual", None):
             raise ValueError(f"rerank: its codes are of the vectors themselves, got {self.rerank}")
-        if isinstance(self.rerank, ROTATED):
+        if isinstance(self.rerank, RaBitQ | RecurrentBinary):
             raise ValueError(
                 f"rerank: its codes are of vectors as they come, not rotated; Scalar serves it, got {self.rerank}"
             )
+        if isinstance(self.codec, RecurrentBinary):
+            if self.metric != "cosine":
+                raise ValueError(f"codec: RecurrentBinary scores cosines, got metric {self.metric!r}")
+            if not self.rotates and not isinstance(self.transform, Identity):
+                raise ValueError(f"transform: trained RecurrentBinary has maps of its own, got {self.transform}")
         if getattr(self.rerank, "staged", False):
             raise ValueError("rerank: staged is for codes that are scanned, got Scalar(staged=True)")
 
@@ -58,11 +63,11 @@ class Description:
     @property
     def rotates(self) -> bool:
         """Whether the codec wants a space that is rotated at random."""
-        return isinstance(self.codec, ROTATED)
+        return getattr(self.codec, "rotates", False)
 
     @property
     def needs_training(self) -> bool:
-        parts_that_do_not = (Identity, RandomRotation, Float, type(None))
+        parts_that_do_not = (Identity, RandomRotation, Float, RecurrentBinary, type(None))
         return not all(
             isinstance(part, parts_that_do_not) for part in (self.transform, self.partition, self.codec, self.rerank)
         )

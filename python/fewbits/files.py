@@ -7,7 +7,7 @@ follows from the params and arrays alone. A file without a usable description is
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from . import _core
@@ -60,7 +60,7 @@ def encode_meta(description: Description, why: tuple[str, ...]) -> bytes:
     parts = {}
     for name in _FIELDS:
         part = getattr(description, name)
-        parts[name] = None if part is None else {"kind": type(part).__name__} | asdict(part)
+        parts[name] = None if part is None else {"kind": type(part).__name__} | _settings(part)
     return json.dumps({"parts": parts, "seed": description.seed, "why": why}, sort_keys=True).encode()
 
 
@@ -80,8 +80,13 @@ def _decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[st
         ) from None
 
 
-def _part(fields: dict[str, Any] | None) -> Any:
-    if fields is None:
+def _settings(part: Any) -> dict[str, Any]:
+    """Its fields, but those that are arrays of the file."""
+    return {field.name: getattr(part, field.name) for field in fields(part) if field.metadata.get("stored", True)}
+
+
+def _part(stored: dict[str, Any] | None) -> Any:
+    if stored is None:
         return None
-    settings = dict(fields)
+    settings = dict(stored)
     return _PARTS[settings.pop("kind")](**settings)

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core, report
 from .codecs import CODECS, Codec, Float
-from .codecs_rotated import ROTATED
 from .description import Description
 from .errors import NotTrainedError
 from .inputs import (
@@ -60,7 +59,7 @@ class SearchResult(NamedTuple):
 
 
 def _default_transform(codec: Codec | None) -> Transform:
-    return RandomRotation() if isinstance(codec, ROTATED) else Identity()
+    return RandomRotation() if getattr(codec, "rotates", False) else Identity()
 
 
 class Index:
@@ -68,10 +67,10 @@ class Index:
 
     dim: of the vectors, 1..65,535. metric: "l2" (scores are squared distances, smaller first), "ip" or "cosine"
     (similarities, larger first; cosine normalises vectors and queries by itself). transform: Identity, RandomRotation,
-    PCA or OPQ (None: RandomRotation for RaBitQ, which relies on it, else Identity). partition: IVF, or None to scan
-    everything. codec: Float, Scalar, PQ or RaBitQ. rerank: a codec for a finer copy of every vector, scored for the
-    best candidates only; with on_disk=True it stays in a file. seed: of everything random; the same seed and vectors
-    give the same index for any number of threads.
+    PCA or OPQ (None: RandomRotation for RaBitQ and RecurrentBinary, which rely on it, else Identity). partition: IVF,
+    or None to scan everything. codec: Float, Scalar, PQ, RaBitQ or RecurrentBinary. rerank: a codec for a finer copy
+    of every vector, scored for the best candidates only; with on_disk=True it stays in a file. seed: of everything
+    random; the same seed and vectors give the same index for any number of threads.
 
     >>> index = fb.Index(384, metric="cosine", transform=fb.OPQ(), partition=fb.IVF(), codec=fb.PQ(96, bits=4),
     ...                  rerank=fb.Scalar(8))

@@ -29,6 +29,7 @@ def indexes():
         fb.Index(DIM, metric="ip", transform=fb.RandomRotation(), codec=fb.Scalar(4, staged=True)),
     )
     yield "cosine-ivf-rabitq3", fb.Index(DIM, metric="cosine", partition=lists, codec=fb.RaBitQ(3))
+    yield "cosine-binary3-symmetric", fb.Index(DIM, metric="cosine", codec=fb.RecurrentBinary(3, symmetric=True))
     disk = fb.Float(16, on_disk=True)
     yield "l2-pca-float32-disk", fb.Index(DIM, metric="l2", transform=fb.PCA(8), codec=fb.Float(32), rerank=disk)
 

@@ -35,7 +35,7 @@ auto array(const char* name, std::vector<T> values) {
 
 TEST("codec: damaged params and arrays are refused by name") {
     for (const Parts& parts : {float_parts(32), scalar_parts(4, 8), pq_parts(4, 4, 8)}) {
-        refused(parts, param("codec.kind", 5), "codec.kind");
+        refused(parts, param("codec.kind", 6), "codec.kind");
         refused(parts, param("codec.kind", 0), "codec.kind");
         refused(parts, without("codec.kind"), "codec.kind");
         refused(parts, param("codec.bits", 5), "codec.bits");
