@@ -53,6 +53,7 @@ std::vector<float> pq_train(MatrixView x, std::uint32_t m, std::uint32_t bits, s
         ++done;
         if (progress && worker == 0) progress(static_cast<double>(done) / m);
     });
+    if (progress) progress(1);  // the calling thread may have had no task
     return codebook;
 }
 
