@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import __version__, available_isas, isa
 
 if TYPE_CHECKING:
+    from . import train
     from .auto import build
     from .codecs import PQ, Float, Scalar
     from .codecs_rotated import RaBitQ, RecurrentBinary
@@ -51,6 +52,7 @@ __all__ = [
     "merge",
     "open",
     "recall",
+    "train",
     "verify",
 ]
 
@@ -70,6 +72,8 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 
 def __getattr__(name: str) -> Any:
+    if name == "train":
+        return import_module(".train", __name__)
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'fewbits' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)

@@ -5,6 +5,7 @@ Exact search runs block by block, so x may be a memmap of any size.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -106,14 +107,15 @@ def evaluate(
     largest = max(judged)
     if largest >= len(ids):
         raise ValueError(f"qrels: expected query numbers below {len(ids)}, got {largest}")
-    sums = np.array([_measures(ids[query], relevant, k) for query, relevant in judged.items() if relevant])
+    sums = np.array([query_measures(ids[query], relevant, k) for query, relevant in judged.items() if relevant])
     if not len(sums):
         raise ValueError("qrels: expected at least one relevant document, got none")
     ndcg, mrr, found = (float(value) for value in sums.mean(axis=0))
     return {"ndcg": ndcg, "mrr": mrr, "recall": found}
 
 
-def _measures(ids: NDArray[np.integer[Any]], relevant: dict[int, int], k: int) -> tuple[float, float, float]:
+def query_measures(ids: NDArray[np.integer[Any]], relevant: Mapping[int, float], k: int) -> tuple[float, float, float]:
+    """nDCG, MRR and recall of one query's results against its documents of grade above 0."""
     gains = np.array([2.0 ** relevant.get(int(document), 0) - 1 for document in ids])
     discounts = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.sort(2.0 ** np.array(list(relevant.values())) - 1)[::-1][:k]

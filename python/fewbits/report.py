@@ -64,9 +64,34 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
         parts.append(("partition", f"IVF of {params['partition.nlist']:,} lists; {reads}"))
     residual = ", of differences from the list's centroid" if description.residual else ""
     parts.append(("codec", description.codec.describe() + residual))
+    scoring = _scoring(engine)
+    if scoring:
+        parts.append(("scores", scoring))
     if description.rerank is not None:
         parts.append(("rerank", description.rerank.describe() + (", on disk" if description.rerank.on_disk else "")))
     return parts
+
+
+_QUERY_MAPS = {1: "a full map of queries", 2: "a low-rank map of queries"}
+
+
+def _scoring(engine: _core.Engine | None) -> str:
+    """What training for ranking has moved."""
+    if engine is None:
+        return ""
+    trained = ["a codebook of their own (vectors are encoded as before)"] if _has_scoring_codebook(engine) else []
+    kind = engine.params.get("query.kind", 0)
+    trained += [_QUERY_MAPS[kind]] if kind else []
+    if not trained:
+        return ""
+    reranked = "; rerank scores with mapped queries too" if kind and engine.params["rerank.kind"] else ""
+    if _has_scoring_codebook(engine) and engine.params["rerank.kind"]:
+        reranked += "; rerank's own codes are as they were"
+    return f"trained for ranking: {' and '.join(trained)}{reranked}"
+
+
+def _has_scoring_codebook(engine: _core.Engine) -> bool:
+    return "codec.scoring" in engine.stats()["fixed"]
 
 
 def _breakdown(parts: Mapping[str, int], n: int) -> str:

@@ -1,0 +1,142 @@
+"""Queries and what is relevant to them, checked, and parted into training and validation.
+
+Validation is honest by document: no positive of a validation query is a positive in training, and training drops what
+nearly repeats a validation query.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..inputs import F32, I64
+from .kernels import F64
+
+_NEAR_DUPLICATE = 0.9  # cosine of two queries
+_MOST_VALIDATION = 1000
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Query b and its positives: rows[starts[b] : starts[b + 1]] with grades above 0."""
+
+    queries: F32
+    rows: I64
+    grades: F64
+    starts: I64
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def take(self, which: I64) -> Examples:
+        sizes = self.starts[which + 1] - self.starts[which]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        entries = np.repeat(self.starts[which] - starts[:-1], sizes) + np.arange(starts[-1])
+        return Examples(self.queries[which], self.rows[entries], self.grades[entries], starts)
+
+
+def unjudged(queries: F32) -> Examples:
+    return Examples(queries, np.zeros(0, np.int64), np.zeros(0), np.zeros(len(queries) + 1, np.int64))
+
+
+def judged(queries: F32, positives: Any, ids: I64) -> tuple[Examples, F32]:
+    """Queries with their positives, and the queries that have none.
+
+    positives: (n, 2 or 3) whole numbers (query, id[, grade >= 0]), or for every query a list of ids. ids: of the
+    index's rows.
+    """
+    table = _table(positives, len(queries))
+    if len(table) and int(table[:, 0].max()) >= len(queries):
+        raise ValueError(f"positives: expected query numbers below {len(queries)}, got {int(table[:, 0].max())}")
+    if len(table) and int(table.min()) < 0:
+        raise ValueError(f"positives: expected numbers >= 0, got {int(table.min())}")
+    table = table[table[:, 2] > 0]
+    if not len(table):
+        raise ValueError("positives: expected at least one of grade above 0, got none")
+    _, last = np.unique(table[::-1, :2], axis=0, return_index=True)  # of a pair given twice, the later
+    table = table[np.sort(len(table) - 1 - last)]
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    rows = RowOf(ids)(table[:, 1])
+    if (rows < 0).any():
+        raise ValueError(f"positives: id {int(table[np.argmax(rows < 0), 1])} is not in the index")
+    starts = np.searchsorted(table[:, 0], np.arange(len(queries) + 1))
+    examples = Examples(queries, rows, table[:, 2].astype(np.float64), starts)
+    has_some = np.diff(starts) > 0
+    return examples.take(np.flatnonzero(has_some)), queries[~has_some]
+
+
+class RowOf:
+    """From ids to rows of the index; -1 for an id that it has not."""
+
+    def __init__(self, ids: I64) -> None:
+        self.order = np.argsort(ids, kind="stable")
+        self.sorted = ids[self.order]
+
+    def __call__(self, wanted: I64) -> I64:
+        at = np.minimum(np.searchsorted(self.sorted, wanted), len(self.sorted) - 1)
+        return np.where(self.sorted[at] == wanted, self.order[at], -1).astype(np.int64)
+
+
+def split(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
+    """Training and validation examples; about `share` of the queries, and at most 1,000, validate."""
+    groups = _groups(examples)
+    order = np.random.default_rng(seed).permutation(int(groups.max()) + 1 if len(groups) else 0)
+    sizes = np.bincount(groups, minlength=len(order))[order]
+    wanted = min(round(share * len(examples)), _MOST_VALIDATION)
+    chosen = order[: int(np.searchsorted(np.cumsum(sizes), wanted, side="right"))]
+    held = np.isin(groups, chosen)
+    train, validation = (examples.take(np.flatnonzero(mask)) for mask in (~held, held))
+    return train.take(np.flatnonzero(~near(train.queries, validation.queries))), validation
+
+
+def near(queries: F32, others: F32) -> NDArray[np.bool_]:
+    """Whether each query nearly repeats one of the others."""
+    if not len(queries) or not len(others):
+        return np.zeros(len(queries), np.bool_)
+    return _core.exact_search(others, queries, 1, "cosine")[1][:, 0] > _NEAR_DUPLICATE
+
+
+def _groups(examples: Examples) -> I64:
+    """Queries with a positive in common, directly or by way of others, have the same number; numbers are 0, 1, ..."""
+    parent = list(range(len(examples)))
+
+    def root(query: int) -> int:
+        while parent[query] != query:
+            parent[query] = parent[parent[query]]
+            query = parent[query]
+        return query
+
+    first: dict[int, int] = {}
+    owners = np.repeat(np.arange(len(examples)), np.diff(examples.starts))
+    for query, row in zip(owners.tolist(), examples.rows.tolist(), strict=True):
+        a, b = root(first.setdefault(row, query)), root(query)
+        parent[max(a, b)] = min(a, b)
+    roots = np.array([root(query) for query in range(len(examples))], np.int64)
+    return np.unique(roots, return_inverse=True)[1].astype(np.int64)
+
+
+def _table(positives: Any, queries: int) -> I64:
+    if isinstance(positives, list | tuple) and len(positives) == queries and not _is_table(positives):
+        pairs = [(query, row, 1) for query, rows in enumerate(positives) for row in np.atleast_1d(rows).tolist()]
+        table = np.array(pairs).reshape(-1, 3)
+    else:
+        table = np.asarray(positives)
+    if table.ndim != 2 or table.shape[1] not in (2, 3):
+        raise ValueError(
+            f"positives: expected rows (query, id) or (query, id, grade), or a list of ids for each of {queries} "
+            f"queries, got shape {table.shape}"
+        )
+    if table.dtype.kind not in "iu" and table.size:
+        raise TypeError(f"positives: expected whole numbers, got dtype {table.dtype}")
+    if table.shape[1] == 2:
+        table = np.concatenate([table, np.ones((len(table), 1), np.int64)], axis=1)
+    return np.ascontiguousarray(table, np.int64)
+
+
+def _is_table(positives: Any) -> bool:
+    """Whether a list is of (query, id[, grade]) tuples rather than of lists of ids."""
+    return all(isinstance(row, tuple) and len(row) in (2, 3) for row in positives)

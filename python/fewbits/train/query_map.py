@@ -1,0 +1,112 @@
+"""Linear maps of queries that training moves, starting at the identity: full, a low-rank residual, or none.
+
+Each knows its parameters, the gradients of them, and how it is stored; `rates` make one learning rate mean about the
+same relative change of a query for all of them, whatever the dimension.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from .. import _core
+from ..inputs import F32
+from ..parts import Fitted, f32_array
+
+
+class QueryMap(Protocol):
+    parameters: list[F32]
+    rates: list[float]
+
+    def apply(self, q: F32) -> F32: ...
+    def gradients(self, q: F32, of_mapped: F32) -> list[F32]: ...
+    def stored(self) -> Fitted: ...
+
+
+class NoMap:
+    """q' = q."""
+
+    def __init__(self) -> None:
+        self.parameters: list[F32] = []
+        self.rates: list[float] = []
+
+    def apply(self, q: F32) -> F32:
+        return q
+
+    def gradients(self, q: F32, of_mapped: F32) -> list[F32]:
+        return []
+
+    def stored(self) -> Fitted:
+        return Fitted({"kind": 0}, {})
+
+
+class FullMap:
+    """q' = M q."""
+
+    def __init__(self, matrix: F32) -> None:
+        self.parameters = [f32_array(matrix)]
+        self.rates = [1 / np.sqrt(len(matrix))]
+
+    def apply(self, q: F32) -> F32:
+        mapped: F32 = q @ self.parameters[0].T
+        return mapped
+
+    def gradients(self, q: F32, of_mapped: F32) -> list[F32]:
+        return [of_mapped.T @ q]
+
+    def stored(self) -> Fitted:
+        return Fitted({"kind": 1}, {"matrix": self.parameters[0].copy()})
+
+
+class LowRankMap:
+    """q' = q + up (down q). (Adapted dense retrieval: arXiv 2310.05380.)"""
+
+    def __init__(self, down: F32, up: F32) -> None:
+        self.parameters = [f32_array(down), f32_array(up)]
+        rank, dim = down.shape
+        self.rates = [1 / np.sqrt(dim), 1 / np.sqrt(rank)]
+
+    def apply(self, q: F32) -> F32:
+        down, up = self.parameters
+        mapped: F32 = q + (q @ down.T) @ up.T
+        return mapped
+
+    def gradients(self, q: F32, of_mapped: F32) -> list[F32]:
+        down, up = self.parameters
+        return [(of_mapped @ up).T @ q, of_mapped.T @ (q @ down.T)]
+
+    def stored(self) -> Fitted:
+        down, up = self.parameters
+        return Fitted({"kind": 2, "rank": len(down)}, {"down": down.copy(), "up": up.copy()})
+
+
+def starting_map(engine: _core.Engine, kind: str | int | None, seed: int) -> QueryMap:
+    """The index's own map, or if it has none the identity; kind: "full", the rank of a low-rank residual, or None."""
+    dim = engine.params["dim"]
+    own = map_of(engine)
+    if not isinstance(own, NoMap):
+        has = "full" if isinstance(own, FullMap) else len(own.parameters[0])
+        if has != kind:
+            raise ValueError(f"query_map: this index has one already, of kind {has!r}, to be trained on; got {kind!r}")
+        return own
+    if kind is None:
+        return NoMap()
+    if kind == "full":
+        return FullMap(np.eye(dim, dtype=np.float32))
+    assert isinstance(kind, int)
+    down = np.random.default_rng(seed).normal(size=(kind, dim)) / np.sqrt(dim)
+    return LowRankMap(f32_array(down), np.zeros((dim, kind), np.float32))
+
+
+def map_of(engine: _core.Engine) -> NoMap | FullMap | LowRankMap:
+    """The map that an index has."""
+    params, arrays = engine.params, engine.arrays()
+    dim = params["dim"]
+    kind = params.get("query.kind", 0)
+    if kind == 1:
+        return FullMap(arrays["query.matrix"].reshape(dim, dim))
+    if kind == 2:
+        rank = params["query.rank"]
+        return LowRankMap(arrays["query.down"].reshape(rank, dim), arrays["query.up"].reshape(dim, rank))
+    return NoMap()

@@ -1,0 +1,55 @@
+"""What a trainer hands back: what was measured on validation, and which state was kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """values: the validation mean before the stage and after each of its epochs; losses: the mean loss of each."""
+
+    name: str
+    measure: str
+    values: tuple[float, ...]
+    losses: tuple[float, ...]
+    kept: bool
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """The outcome of a trainer of `fewbits.train`.
+
+    measure: of `before` and `after`, means over the validation queries, which training did not see; after >= before,
+    and equal if nothing that was tried was better: then the index is as it was. interrupted: by Ctrl-C, which keeps
+    the best state until then.
+    """
+
+    measure: str
+    before: float
+    after: float
+    queries: int
+    validation_queries: int
+    stages: tuple[StageReport, ...]
+    seconds: float
+
+    @property
+    def interrupted(self) -> bool:
+        return any(stage.interrupted for stage in self.stages)
+
+    @property
+    def changed(self) -> bool:
+        return any(stage.kept for stage in self.stages)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.measure} on {self.validation_queries:,} held-out queries: {self.before:.4f} -> {self.after:.4f} "
+            f"({self.queries:,} training queries, {self.seconds:.0f} s{', interrupted' if self.interrupted else ''})"
+        ]
+        for stage in self.stages:
+            values = " ".join(f"{value:.4f}" for value in stage.values)
+            lines.append(f"  {stage.name}: {stage.measure} {values}{'' if stage.kept else '  (not kept)'}")
+        if not self.changed:
+            lines.append("  nothing was better than the start: the index is unchanged")
+        return "\n".join(lines)

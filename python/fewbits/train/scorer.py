@@ -1,0 +1,150 @@
+"""Scores of listed vectors as an index has them, and the gradients of whatever loss they go into.
+
+    CodeScorer      <z, origin + sum over s of book[s, code_s]>,   z = T q,   origin: the centroid of the row's list
+    VectorScorer    <q, x^> (less |x^|^2 / 2 under l2, which orders as the distance does), x^: the decoded vector
+
+T, the codes and the decoded vectors are constants of the index; the book is trained. A query's products with all
+codewords are its tables; `gather` sums their entries by code, and the way back is its mirror image, `scatter`:
+dL/dtables[s, k] = sum of g over the listed rows of code k.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..inputs import F32, I64
+from ..parts import Fitted, f32_array
+from .kernels import F64, gather, scatter
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Rows to score: of query b, rows[starts[b] : starts[b + 1]]."""
+
+    rows: I64
+    starts: I64
+
+    @property
+    def query(self) -> I64:
+        """The number of the query that each entry belongs to."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+
+class Scorer(Protocol):
+    ids: I64
+    """Of every row."""
+    parameters: list[F32]
+    rates: list[float]
+
+    def scores(self, q: F32, lists: Lists) -> F64: ...
+    def gradients(self, q: F32, lists: Lists, of_scores: F64) -> tuple[list[F32], F32]:
+        """Of the parameters, and of the queries."""
+
+    def stored(self) -> Fitted:
+        """Arrays of the codec."""
+
+
+class CodeScorer:
+    def __init__(self, engine: _core.Engine) -> None:
+        params, arrays = engine.params, engine.arrays()
+        self.m, bits = params["codec.m"], params["codec.bits"]
+        dim, self.out_dim = params["dim"], params["transform.out_dim"]
+        self.transform: F32 | None = None  # (dim, out_dim): z = q @ transform
+        if params["transform.kind"]:
+            self.transform = _core.apply_transform(params, arrays, np.eye(dim, dtype=np.float32))
+        self.ids, self.lists, packed = engine.codes()
+        self.codes = unpacked(packed, self.m, bits)
+        self.centroids = np.zeros((0, self.out_dim), np.float32)
+        if params.get("partition.residual", 0):
+            self.centroids = f32_array(arrays["partition.centroids"]).reshape(-1, self.out_dim)
+        self.slots = subspaces(self.m, self.out_dim)
+        book = arrays.get("codec.scoring", arrays["codec.codebook"])
+        book = book.reshape(self.m, 1 << bits, -1).copy()
+        self.parameters: list[F32] = [book]
+        self.rates = [float(np.sqrt(np.mean(np.square(book)))) or 1.0]
+
+    @property
+    def book(self) -> F32:
+        return self.parameters[0]
+
+    def scores(self, q: F32, lists: Lists) -> F64:
+        z, _, tables = self._tables(q)
+        scores = np.empty(len(lists.rows))
+        gather(tables, self.codes, lists.rows, lists.starts, z, self.centroids, self.lists, scores)
+        return scores
+
+    def gradients(self, q: F32, lists: Lists, of_scores: F64) -> tuple[list[F32], F32]:
+        _, parts, tables = self._tables(q)
+        of_tables, of_z = np.zeros(tables.shape), np.zeros((len(q), self.out_dim))
+        scatter(of_scores, self.codes, lists.rows, lists.starts, self.centroids, self.lists, of_tables, of_z)
+        narrow = of_tables.astype(np.float32)
+        of_book = np.matmul(narrow.transpose(0, 2, 1), parts)
+        of_parts = np.matmul(narrow, self.book)
+        inside = self.slots < self.out_dim
+        of_z[:, self.slots[inside]] += of_parts.transpose(1, 0, 2)[:, inside]
+        of_q = of_z if self.transform is None else of_z @ self.transform.T
+        return [of_book], f32_array(of_q)
+
+    def stored(self) -> Fitted:
+        return Fitted({}, {"scoring": self.book.copy()})
+
+    def _tables(self, q: F32) -> tuple[F32, F32, F32]:
+        """z (queries, out_dim), z by subspace (m, queries, width), and the tables (m, queries, k)."""
+        z = q if self.transform is None else q @ self.transform
+        behind = np.concatenate([z, np.zeros((len(z), 1), np.float32)], axis=1)
+        parts = np.ascontiguousarray(behind[:, self.slots].transpose(1, 0, 2))
+        tables: F32 = np.matmul(parts, self.book.transpose(0, 2, 1))
+        return z, parts, tables
+
+
+class VectorScorer:
+    def __init__(self, engine: _core.Engine, l2: bool) -> None:
+        self.ids, _, _ = engine.codes()
+        self.vectors = engine.reconstruct(self.ids)
+        self.bias = -0.5 * np.einsum("ij,ij->i", self.vectors, self.vectors) if l2 else np.zeros(len(self.ids))
+        self.parameters: list[F32] = []
+        self.rates: list[float] = []
+
+    def scores(self, q: F32, lists: Lists) -> F64:
+        scores: F64 = products(q, self.vectors, lists) + self.bias[lists.rows]
+        return scores
+
+    def gradients(self, q: F32, lists: Lists, of_scores: F64) -> tuple[list[F32], F32]:
+        weights = of_scores.astype(np.float32)
+        parts = [
+            weights[a:b] @ self.vectors[lists.rows[a:b]]
+            for a, b in zip(lists.starts[:-1], lists.starts[1:], strict=True)
+        ]
+        return [], np.stack(parts)
+
+    def stored(self) -> Fitted:
+        return Fitted({}, {})
+
+
+def products(q: F32, vectors: NDArray[np.generic], lists: Lists) -> F64:
+    """<q, vectors[row]> of every entry; vectors: of any float dtype, read row by row."""
+    out = np.empty(len(lists.rows))
+    for b, (first, last) in enumerate(zip(lists.starts[:-1], lists.starts[1:], strict=True)):
+        out[first:last] = f32_array(vectors[lists.rows[first:last]]) @ q[b]
+    return out
+
+
+def subspaces(m: int, dim: int) -> I64:
+    """(m, width): which dimension each place of a padded codeword is; `dim` for padding."""
+    width = -(-dim // m)
+    begins = np.arange(m + 1) * dim // m
+    slots = begins[:-1, None] + np.arange(width)
+    return np.where(slots < begins[1:, None], slots, dim)
+
+
+def unpacked(rows: NDArray[np.uint8], m: int, bits: int) -> NDArray[np.uint8]:
+    """Codes a byte each, (n, m), of rows packed low half first."""
+    if bits == 8:
+        return rows
+    halves = np.stack([rows & 15, rows >> 4], axis=2).reshape(len(rows), -1)
+    return np.ascontiguousarray(halves[:, :m])

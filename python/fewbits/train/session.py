@@ -1,0 +1,171 @@
+"""One call of a trainer over an index: its data checked and parted, its stages run, its outcome published.
+
+Nothing of the index changes until the end, when the best scoring is published in one step.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..errors import NotTrainedError
+from ..index import Index
+from ..inputs import F32, Rows
+from ..inputs import queries as as_queries
+from ..progress import Progress, ProgressArgument
+from .descent import Descent
+from .examples import Examples, judged, near, split, unjudged
+from .pseudo import pseudo_queries
+from .query_map import QueryMap
+from .report import StageReport, TrainingReport
+from .scorer import Scorer
+from .stages import Distillation, Ranking, run
+from .validation import Measure, clearly_better, ndcg, overlap
+
+_PSEUDO_QUERIES = 6000  # an epoch, less the given ones
+_LEAST_PSEUDO_QUERIES = 2000
+_VALIDATION_QUERIES = 300  # topped up to by pseudo-queries, where distillation is measured
+_OVERLAP, _NDCG = "overlap@10 with float", "nDCG@10"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of a trainer, checked."""
+
+    loss: str
+    distillation: float
+    epochs: int
+    batch_size: int
+    negatives: int
+    pseudo_queries: int | None
+    rate: float
+    validation: float
+    seed: int
+    threads: int
+
+
+class Session:
+    def __init__(self, index: Index, queries: Any, positives: Any, x: Any, settings: Settings) -> None:
+        if not len(index):
+            raise NotTrainedError("train: expected an index that holds its vectors, got an empty one")
+        if positives is not None and queries is None:
+            raise ValueError("positives: expected queries with them, got queries=None")
+        if not settings.validation < 1:
+            raise ValueError(f"validation: expected a share below 1, got {settings.validation:g}")
+        assert index._engine is not None
+        self.index, self.settings, self.engine = index, settings, index._engine
+        self.cosine = index.metric == "cosine"
+        self.ids = self.engine.codes()[0]
+        self.vectors = self._vectors(x)
+        given = np.zeros((0, index.dim), np.float32)
+        if queries is not None:
+            given = as_queries(queries, index.dim, nonzero=self.cosine)[0]
+            given = _core.normalize_rows(given) if self.cosine else given
+        self.labels: Examples | None = None
+        others = given
+        if positives is not None:
+            self.labels, others = judged(given, positives, self.ids)
+        if self.labels is None and self.vectors is None:
+            raise ValueError(
+                "train: without positives the float ranking is distilled: expected x=, the float vectors, or an index "
+                "with a rerank store"
+            )
+        self.train, self.held = split(
+            unjudged(given) if self.labels is None else self.labels, settings.validation, settings.seed
+        )
+        self.pool = self.train.queries  # what distillation may see
+        if self.labels is not None:
+            self.pool = np.concatenate([self.pool, others[~near(others, self.held.queries)]])
+            if not len(self.held):
+                raise ValueError(
+                    f"positives: {len(self.labels)} judged queries leave none to validate on, with "
+                    f"validation={settings.validation:g}; expected more of them, or a larger share"
+                )
+
+    def _vectors(self, x: Any) -> F32 | None:
+        """What the float ranking is made of, by row."""
+        if x is None:
+            return self.engine.reconstruct(self.ids) if self.engine.params["rerank.kind"] else None
+        rows = Rows(x, self.index.dim)
+        if int(self.ids.max()) >= len(rows):
+            raise ValueError(
+                f"x: expected the vectors whose row numbers are the ids; got {len(rows)} rows and id {self.ids.max()}"
+            )
+        picked = Rows(rows.array[self.ids], self.index.dim)
+        vectors = np.concatenate(list(picked.blocks(nonzero=self.cosine)))
+        return _core.normalize_rows(vectors) if self.cosine else vectors
+
+    def start(self, scorer: Scorer, query_map: QueryMap) -> None:
+        settings = self.settings
+        self.descent = Descent(self.engine, scorer, query_map, settings.rate, settings.negatives, settings.threads)
+
+    def run(self, progress: ProgressArgument) -> TrainingReport:
+        started = time.monotonic()
+        descent, settings = self.descent, self.settings
+        random = np.random.default_rng(settings.seed)
+        distillation = None if self.vectors is None else self._distillation(self.vectors, random)
+        overlaps = None if self.vectors is None else self._overlap(self.vectors, random)
+        whole = overlaps if self.labels is None else ndcg(self.held)
+        assert whole is not None
+        beginning, before = descent.state(), whole(descent)
+        stages: list[StageReport] = []
+        with Progress(progress) as shown:
+            if distillation is not None and overlaps is not None:
+                stages.append(self._stage("distillation", _OVERLAP, distillation, overlaps, shown))
+            if self.labels is not None and not any(stage.interrupted for stage in stages):
+                beside = distillation if settings.distillation > 0 else None
+                ranking = Ranking(
+                    descent, self.train, settings.loss, settings.batch_size, beside, settings.distillation, random
+                )
+                stages.append(self._stage(f"labels ({settings.loss})", _NDCG, ranking, whole, shown))
+        after = whole(descent)
+        if np.mean(after) < np.mean(before):
+            descent.restore(beginning)
+            after, stages = before, [replace(stage, kept=False) for stage in stages]
+        if any(stage.kept for stage in stages):
+            self._publish()
+        return TrainingReport(
+            measure=_OVERLAP if self.labels is None else _NDCG,
+            before=float(np.mean(before)),
+            after=float(np.mean(after)),
+            queries=len(self.pool),
+            validation_queries=len(after),
+            stages=tuple(stages),
+            seconds=time.monotonic() - started,
+        )
+
+    def _distillation(self, vectors: F32, random: np.random.Generator) -> Distillation:
+        made = self.settings.pseudo_queries
+        if made is None:
+            made = max(_PSEUDO_QUERIES - len(self.pool), _LEAST_PSEUDO_QUERIES)
+        if not made + len(self.pool):
+            raise ValueError("pseudo_queries: expected at least 1 where no queries are given to train on, got 0")
+        return Distillation(self.descent, vectors, self.pool, made, self.settings.batch_size, self.cosine, random)
+
+    def _overlap(self, vectors: F32, random: np.random.Generator) -> Measure:
+        """On the queries held out; where they are few, also on pseudo-queries that no epoch repeats."""
+        missing = max(0, _VALIDATION_QUERIES - len(self.held))
+        made = pseudo_queries(vectors, self.held.queries, missing, self.cosine, random)
+        return overlap(np.concatenate([self.held.queries, made]), vectors, self.settings.threads)
+
+    def _stage(
+        self, name: str, measure_name: str, source: Distillation | Ranking, measure: Measure, shown: Progress
+    ) -> StageReport:
+        """Runs it from where the descent is; a state that is not clearly better is not kept."""
+        began = self.descent.state()
+        stage = run(self.descent, source, self.settings.epochs, measure, shown.stage(name))
+        kept = clearly_better(stage.best, stage.start)
+        if not kept:
+            self.descent.restore(began)
+        return StageReport(name, measure_name, tuple(stage.values), tuple(stage.losses), kept, stage.interrupted)
+
+    def _publish(self) -> None:
+        model = self.descent.scoring()
+        with self.index._change:
+            engine = self.index._engine
+            assert engine is not None
+            self.index._engine = engine.with_scoring(model.params, model.arrays)

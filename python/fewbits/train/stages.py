@@ -1,0 +1,163 @@
+"""The stages of training: epochs of steps, the best state on validation kept, an end where nothing more is gained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from ..inputs import F32, I64
+from .descent import Descent, Term
+from .examples import Examples
+from .kernels import F64
+from .losses import Loss, distillation, ranking_loss, spread_of
+from .pseudo import pseudo_queries
+from .scorer import Lists, products
+from .validation import Measure
+
+_WARM_UP = 20
+_LAST_RATE = 0.1
+_PATIENCE = 3
+
+
+@dataclass
+class Stage:
+    """Validation query by query at the start and at best; its mean before and after each epoch; the mean losses."""
+
+    start: F64
+    best: F64
+    values: list[float]
+    losses: list[float] = field(default_factory=list)
+    interrupted: bool = False
+
+
+class Source(Protocol):
+    steps: int
+    """Of an epoch."""
+
+    def epoch(self) -> Iterator[list[Term]]: ...
+
+
+def run(descent: Descent, source: Source, epochs: int, measure: Measure, progress: Callable[[float], None]) -> Stage:
+    """Ends with the best state of validation in place, which may be the one it began with; Ctrl-C ends it early."""
+    descent.restart()
+    best, values = descent.state(), measure(descent)
+    stage = Stage(values, values, [float(np.mean(values))])
+    try:
+        for epoch in range(epochs):
+            stage.losses.append(_epoch(descent, source, epoch, epochs, progress))
+            values = measure(descent)
+            if np.mean(values) > np.mean(stage.best):
+                best, stage.best = descent.state(), values
+            stage.values.append(float(np.mean(values)))
+            if epoch - int(np.argmax(stage.values)) + 1 >= _PATIENCE:
+                break
+    except KeyboardInterrupt:
+        stage.interrupted = True
+    descent.restore(best)
+    return stage
+
+
+def _epoch(descent: Descent, source: Source, epoch: int, epochs: int, progress: Callable[[float], None]) -> float:
+    """Its mean loss. The learning rate rises over the first steps of all and then falls to a tenth."""
+    losses: list[float] = []
+    for terms in source.epoch():
+        step = epoch * source.steps + len(losses)
+        part = step / (epochs * source.steps)
+        losses.append(descent.step(terms, min(1.0, (step + 1) / _WARM_UP) * (1 - (1 - _LAST_RATE) * part)))
+        progress(part)
+    return float(np.mean(losses))
+
+
+def in_batches(n: int, size: int, random: np.random.Generator) -> list[I64]:
+    order = random.permutation(n)
+    return [order[first : first + size] for first in range(0, n, size)]
+
+
+class Distillation:
+    """Terms that pull the compressed ranking towards the float one, on given queries and on pseudo-queries."""
+
+    def __init__(
+        self,
+        descent: Descent,
+        vectors: F32,
+        queries: F32,
+        n: int,
+        batch: int,
+        cosine: bool,
+        random: np.random.Generator,
+    ) -> None:
+        self.descent, self.vectors, self.queries, self.n, self.batch = descent, vectors, queries, n, batch
+        self.cosine, self.random = cosine, random
+        self.steps = -(-(len(queries) + n) // batch)
+        self.loss: Loss | None = None
+
+    def examples(self) -> F32:
+        made = pseudo_queries(self.vectors, self.queries, self.n, self.cosine, self.random)
+        return np.concatenate([self.queries, made])
+
+    def term(self, queries: F32, weight: float = 1.0) -> Term:
+        lists = self.descent.mined(queries)
+        teacher = products(queries, self.vectors, lists)
+        if self.loss is None:
+            self.loss = distillation(spread_of(teacher, lists.starts))
+        return Term(queries, lists, teacher, self.loss, weight)
+
+    def epoch(self) -> Iterator[list[Term]]:
+        queries = self.examples()
+        for batch in in_batches(len(queries), self.batch, self.random):
+            yield [self.term(queries[batch])]
+
+
+class Ranking:
+    """Terms of labelled queries: the positives against what the index finds now, and distillation beside them."""
+
+    def __init__(
+        self,
+        descent: Descent,
+        examples: Examples,
+        loss: str,
+        batch: int,
+        beside: Distillation | None,
+        weight: float,
+        random: np.random.Generator,
+    ) -> None:
+        self.descent, self.examples, self.name, self.batch = descent, examples, loss, batch
+        self.beside, self.weight, self.random = beside, weight, random
+        self.steps = -(-len(examples) // batch)
+        self.loss: Loss | None = None
+
+    def term(self, batch: Examples) -> Term:
+        lists, grades = with_positives(self.descent.mined(batch.queries), batch)
+        if self.loss is None:
+            scores = self.descent.scorer.scores(self.descent.query_map.apply(batch.queries), lists)
+            self.loss = ranking_loss(self.name, spread_of(scores, lists.starts))
+        return Term(batch.queries, lists, grades, self.loss)
+
+    def epoch(self) -> Iterator[list[Term]]:
+        pool = self.beside.examples() if self.beside else None
+        for batch in in_batches(len(self.examples), self.batch, self.random):
+            terms = [self.term(self.examples.take(batch))]
+            if self.beside and pool is not None:
+                drawn = pool[self.random.integers(len(pool), size=self.batch)]
+                terms.append(self.beside.term(drawn, self.weight))
+            yield terms
+
+
+def with_positives(mined: Lists, examples: Examples) -> tuple[Lists, F64]:
+    """Positives that were not mined come last, in positions behind all that were; and the grade of every entry."""
+    rows, grades, starts = [], [], [0]
+    for b in range(len(examples)):
+        found = mined.rows[mined.starts[b] : mined.starts[b + 1]]
+        own = slice(examples.starts[b], examples.starts[b + 1])
+        positives, given = examples.rows[own], examples.grades[own]
+        listed = np.concatenate([found, positives[~np.isin(positives, found)]])
+        order = np.argsort(positives)
+        at = np.minimum(np.searchsorted(positives[order], listed), len(positives) - 1)
+        hit = positives[order][at] == listed
+        rows.append(listed)
+        grades.append(np.where(hit, given[order][at], 0.0))
+        starts.append(starts[-1] + len(listed))
+    return Lists(np.concatenate(rows), np.array(starts)), np.concatenate(grades)

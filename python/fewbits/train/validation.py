@@ -1,0 +1,50 @@
+"""What decides which state is kept: search results on queries that training does not see, query by query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import _core
+from ..inputs import F32
+from ..measures import query_measures
+from .descent import Descent
+from .examples import Examples
+from .kernels import F64
+
+Measure = Callable[[Descent], F64]
+_K = 10
+
+
+def ndcg(examples: Examples) -> Measure:
+    """nDCG@10 of each query against its positives."""
+    judgements = [
+        {int(row): grade for row, grade in zip(examples.rows[a:b], examples.grades[a:b], strict=True)}
+        for a, b in zip(examples.starts[:-1], examples.starts[1:], strict=True)
+    ]
+
+    def measure(descent: Descent) -> F64:
+        rows = descent.row_of(descent.search(examples.queries, _K))
+        return np.array([query_measures(*pair, _K)[0] for pair in zip(rows, judgements, strict=True)])
+
+    return measure
+
+
+def overlap(queries: F32, vectors: F32, threads: int) -> Measure:
+    """The share of each query's ten best rows of `vectors` (by inner product) that is found."""
+    k = min(_K, len(vectors))
+    truth = _core.exact_search(vectors, queries, k, "ip", threads=threads)[0]
+
+    def measure(descent: Descent) -> F64:
+        rows = descent.row_of(descent.search(queries, k))
+        return np.array([len(np.intersect1d(*pair)) / k for pair in zip(rows, truth, strict=True)])
+
+    return measure
+
+
+def clearly_better(new: F64, old: F64) -> bool:
+    """By more than the standard error of the paired difference."""
+    difference = new - old
+    error = float(np.std(difference)) / np.sqrt(max(len(difference), 1))
+    return bool(float(np.mean(difference)) > error)
