@@ -340,11 +340,36 @@ TEST("tiles: every set returns the specification's dots and best") {
             compare_tile(dim, 1 + k % 9, k, ++seed, false);
             compare_tile(dim, 1 + k % 9, k, ++seed, true);
         }
-        compare_tile(dim, 23, 256, ++seed, false);
+        for (const std::uint32_t k : {72u, 256u}) {
+            compare_tile(dim, 23, k, ++seed, false);
+            compare_tile(dim, 23, k, ++seed, true);
+        }
     }
     compare_tile(384, 130, 70, ++seed, false);  // more points than a group of the blocking holds
     compare_tile(1024, 41, 70, ++seed, false);
     compare_tile(1, 9000, 33, ++seed, false);
+}
+
+TEST("tile_best: the first of many equals, also where lanes are kept apart") {
+    for (std::uint32_t dim = 1; dim <= 9; ++dim) {
+        std::vector<float> points(std::size_t{7} * dim), vectors(std::size_t{256} * dim);
+        for (std::size_t i = 0; i < points.size(); ++i)
+            points[i] = static_cast<float>(fewbits::random_below(dim, i, 3)) - 1.0f;
+        for (std::size_t i = 0; i < vectors.size(); ++i)
+            vectors[i] = static_cast<float>(fewbits::random_below(dim + 1, i, 3)) - 1.0f;
+        const std::vector<float> blocks = cases::to_blocks(vectors, 256, dim);
+        const Tile tile{points.data(), dim, 7, dim, blocks.data(), 256, nullptr};
+        std::uint32_t expected[7], best[7];
+        float expected_score[7], score[7];
+        cases::scalar().tile_best(tile, expected, expected_score);
+        for (const Kernels* set : cases::fast_sets()) {
+            set->tile_best(tile, best, score);
+            for (std::size_t i = 0; i < 7; ++i) {
+                CHECK_EQ(best[i], expected[i]);
+                CHECK(same_bits(score[i], expected_score[i]));
+            }
+        }
+    }
 }
 
 TEST("tile_best: the first of equals, never a NaN, 0 when all are NaN") {
