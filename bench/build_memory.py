@@ -18,7 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+import fewbits as fb
+from fewbits.description import CODEC_SAMPLE
+from fewbits.inputs import BLOCK_FLOATS
+
 BLOCK_ROWS = 65_536
+MIB = 1 / 2**20
 
 
 def anonymous_bytes() -> int:
@@ -39,30 +44,30 @@ class Peak(threading.Thread):
             time.sleep(0.01)
 
 
-def measure(path: str) -> None:
-    import fewbits as fb
+def make(dim: int) -> fb.Index:
+    return fb.Index(dim, metric="ip", partition=fb.IVF(), codec=fb.PQ(dim // 4, bits=4), rerank=fb.Scalar(8))
 
+
+def measure(path: str) -> None:
     x = np.load(path, mmap_mode="r")
-    index = fb.Index(
-        x.shape[1], metric="ip", partition=fb.IVF(), codec=fb.PQ(x.shape[1] // 4, bits=4), rerank=fb.Scalar(8)
-    )
-    index.build(x[:1000], progress=False)  # loads what every process loads
-    index = fb.Index(
-        x.shape[1], metric="ip", partition=fb.IVF(), codec=fb.PQ(x.shape[1] // 4, bits=4), rerank=fb.Scalar(8)
-    )
+    n, dim = x.shape
+    make(dim).build(x[:1000], progress=False)  # loads what every process loads
+    index = make(dim)
     before = anonymous_bytes()
     peak = Peak()
     peak.start()
     index.build(x, progress=False)
     peak.running = False
     peak.join()
-    stats = index.stats()
-    mb = 1 / 2**20
-    print(f"vectors      {x.nbytes * mb:9.0f} MiB (mapped: {x.shape[0]:,} x {x.shape[1]} float32)")
-    print(f"index        {stats['bytes']['total'] * mb:9.0f} MiB (codes, factors, ids, rerank)")
-    print(f"peak         {(peak.bytes - before) * mb:9.0f} MiB of anonymous memory during the build")
-    beyond = peak.bytes - before - stats["bytes"]["total"]
-    print(f"beyond codes {beyond * mb:9.0f} MiB: training sample, one block, order of rows")
+    held = index.stats()["bytes"]["total"]
+    sample = (min(n, index._description.sample_size(n)) + min(n, CODEC_SAMPLE)) * dim * 4
+    block = 4 * BLOCK_FLOATS
+    print(f"vectors  {x.nbytes * MIB:9.0f} MiB (mapped: {n:,} x {dim} float32)")
+    print(f"index    {held * MIB:9.0f} MiB (codes, factors, ids, rerank)")
+    print(f"sample   {sample * MIB:9.0f} MiB (training: for the lists, and a part of it for codecs)")
+    print(f"block    {block * MIB:9.0f} MiB")
+    print(f"sum      {(held + sample + block) * MIB:9.0f} MiB promised")
+    print(f"peak     {(peak.bytes - before) * MIB:9.0f} MiB of anonymous memory during the build")
 
 
 def main() -> None:

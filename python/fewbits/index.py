@@ -22,6 +22,7 @@ from .inputs import (
     F32,
     I64,
     Rows,
+    Sample,
     all_rows,
     check_unique,
     conflict_rule,
@@ -109,7 +110,7 @@ class Index:
         self._why: tuple[str, ...] = ()
         self._change = threading.Lock()
         if not self._description.needs_training:
-            self._fit(np.zeros((0, self.dim), np.float32), 0, None, False)
+            self._fit(Sample(np.zeros((0, self.dim), np.float32)), 0, None, False)
 
     @classmethod
     def _of(cls, description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
@@ -342,7 +343,7 @@ class Index:
         if len(self):
             raise ValueError(f"{action}: expected an empty index, got one of {len(self)} vectors; make a new Index")
 
-    def _fit(self, sample: F32, expected: int, threads: int | None, progress: ProgressArgument) -> None:
+    def _fit(self, sample: Sample, expected: int, threads: int | None, progress: ProgressArgument) -> None:
         if self._description.needs_training and not len(sample):
             raise ValueError(f"training: expected at least 1 vector of dimension {self.dim}, got none")
         with Progress(progress) as shown:

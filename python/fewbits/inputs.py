@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
@@ -141,7 +141,33 @@ def all_rows(x: object, dim: int, name: str = "x") -> Iterator[Rows]:
         yield rows
 
 
-def split_sample(x: object, dim: int, size: int, seed: int, *, nonzero: bool) -> tuple[F32, Iterator[Rows], int | None]:
+class Sample:
+    """Training vectors that belong to whoever takes them: to change in place, and to let go of as early as can be."""
+
+    def __init__(self, rows: F32) -> None:
+        self._rows: F32 | None = rows
+        self._n = len(rows)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def take(self) -> F32:
+        """The rows, once."""
+        rows, self._rows = self._rows, None
+        assert rows is not None
+        return rows
+
+
+def in_place(x: F32, change: Callable[[F32], F32]) -> None:
+    """x becomes change(x), block by block: for changes that take each row by itself."""
+    step = block_rows(x.shape[1])
+    for begin in range(0, len(x), step):
+        x[begin : begin + step] = change(x[begin : begin + step])
+
+
+def split_sample(
+    x: object, dim: int, size: int, seed: int, *, nonzero: bool
+) -> tuple[Sample, Iterator[Rows], int | None]:
     """A training sample of x, all of x for adding, and the number of rows if it is known.
 
     An array is sampled at random. Of an iterable, which may be readable only once, the first `size` rows are the
@@ -149,7 +175,7 @@ def split_sample(x: object, dim: int, size: int, seed: int, *, nonzero: bool) ->
     """
     if not is_blocks(x):
         rows = Rows(x, dim)
-        return rows.sample(size, seed, nonzero=nonzero), iter([rows]), len(rows)
+        return Sample(rows.sample(size, seed, nonzero=nonzero)), iter([rows]), len(rows)
     source = all_rows(x, dim)
     head: list[F32] = []
     held = 0
@@ -160,10 +186,11 @@ def split_sample(x: object, dim: int, size: int, seed: int, *, nonzero: bool) ->
         if held >= size:
             break
     first = np.concatenate(head) if head else np.empty((0, dim), np.float32)
+    sample = Sample(first[:size].copy())
     rest = next(source, None)
     if rest is None:
-        return first[:size], iter([Rows(first, dim)]), held
-    return first[:size], chain([Rows(first, dim), rest], source), None
+        return sample, iter([Rows(first, dim)]), held
+    return sample, chain([Rows(first, dim), rest], source), None
 
 
 def queries(q: object, dim: int, *, nonzero: bool) -> tuple[F32, bool]:

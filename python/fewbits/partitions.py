@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _core
 from .inputs import F32, whole_number
@@ -14,6 +15,7 @@ from .parts import Fitted, Fitting, f32_array
 MAX_NLIST = 1 << 24
 _MEMBERS_A_LIST = 100  # fewer, and centroids and short blocks cost more bytes than they save time
 _SAMPLE_A_LIST = 256
+_BLOCK_ROWS = 4096
 _ROUNDING = 0.01  # of the residuals' size: below it, float16 centroids cost nothing
 
 
@@ -49,7 +51,7 @@ class IVF:
     def fit(self, x: F32, nlist: int, fitting: Fitting) -> F32:
         """nlist centroids (means of their members) of the transformed sample."""
         return _core.kmeans(
-            x[evenly(len(x), self.sample_size(nlist * _MEMBERS_A_LIST))],
+            x[evenly(len(x), self.sample or _SAMPLE_A_LIST * nlist)],
             nlist,
             spherical=fitting.metric == "ip",
             iterations=self.iterations,
@@ -67,14 +69,30 @@ def default_nprobe(nlist: int) -> int:
     return min(nlist, max(8, round(4 * math.sqrt(nlist))))
 
 
-def stored(centroids: F32, residuals: F32, nlist: int, residual: bool) -> Fitted:
-    """Centroids as float16 where rounding them is small beside the residuals (which then absorb it), else float32."""
+def rms_distance(x: F32, centroids: F32, lists: NDArray[np.uint32]) -> float:
+    """The root mean square of the differences between rows and the centroids of their lists, number by number."""
+    total = 0.0
+    for begin in range(0, len(x), _BLOCK_ROWS):
+        rows = slice(begin, begin + _BLOCK_ROWS)
+        total += float(np.sum(np.square(x[rows] - centroids[lists[rows]], dtype=np.float64)))
+    return math.sqrt(total / max(x.size, 1))
+
+
+def shift(x: F32, by: F32, lists: NDArray[np.uint32]) -> None:
+    """Adds by[lists[i]] to row i, in place."""
+    for begin in range(0, len(x), _BLOCK_ROWS):
+        rows = slice(begin, begin + _BLOCK_ROWS)
+        x[rows] += by[lists[rows]]
+
+
+def stored(centroids: F32, spread: float, residual: bool) -> Fitted:
+    """Centroids as float16 where rounding them is small beside the spread of their lists (residuals then absorb it),
+    else float32."""
     with np.errstate(over="ignore"):
         half = centroids.astype(np.float16)
     error = np.sqrt(np.mean(np.square(half.astype(np.float32) - centroids, dtype=np.float64)))
-    size = np.sqrt(np.mean(np.square(residuals, dtype=np.float64)))
-    fine = bool(np.isfinite(half).all()) and error <= _ROUNDING * size
-    params = {"kind": 1, "nlist": nlist, "residual": int(residual)}
+    fine = bool(np.isfinite(half).all()) and error <= _ROUNDING * spread
+    params = {"kind": 1, "nlist": len(centroids), "residual": int(residual)}
     return Fitted(params, {"centroids": np.ascontiguousarray(half) if fine else f32_array(centroids)})
 
 

@@ -11,36 +11,44 @@ from dataclasses import replace
 from . import _core
 from .codecs import PQ
 from .description import CODEC_SAMPLE, Description
-from .inputs import F32
+from .inputs import F32, Sample, in_place
 from .opq import rotation
-from .partitions import default_nprobe, evenly, stored
+from .partitions import default_nprobe, evenly, rms_distance, shift, stored
 from .parts import METRIC_CODES, Fitting, Model, f32_array
 from .progress import Progress
 from .transforms import OPQ, PCA, Identity, Transform, dense, random_rotation
 
 
-def train(description: Description, sample: F32, expected: int, threads: int, progress: Progress) -> Model:
-    """The model of `description` fitted to the sample; expected: how many vectors it will hold."""
+def train(description: Description, sample: Sample, expected: int, threads: int, progress: Progress) -> Model:
+    """The model of `description` fitted to the sample, which is used up; expected: how many vectors it will hold."""
     dim, metric = description.dim, description.metric
     fitting = Fitting("l2" if metric == "l2" else "ip", description.seed, threads)
     model = Model({"dim": dim, "metric": METRIC_CODES[metric], "default.nprobe": 0, "default.rerank": 0})
     model.params["rerank.kind"] = model.params["partition.kind"] = 0
-    x = _core.normalize_rows(sample) if metric == "cosine" else sample
+    x = sample.take()
+    if metric == "cosine":
+        in_place(x, _core.normalize_rows)
     model.put("transform", description.transform.fit(x, fitting))
     if isinstance(description.transform, PCA) and description.rotates:
         turn = random_rotation(description.transform.dim, description.seed)
         model.put("transform", dense(turn @ model.arrays["transform.matrix"]))
-    y = x if _keeps_the_space(description.transform) else apply_transform(model, x, threads)
-    if description.partition is not None:
-        y = _fit_lists(description, model, y, expected, fitting.reporting(progress.stage("lists (k-means)")), progress)
-    elif isinstance(description.transform, OPQ):
-        y = _rotate(description, model, _some(y), None, fitting, progress)[0]
-    coding = replace(fitting.reporting(progress.stage("codec")), residual=description.residual)
-    model.put("codec", description.codec.fit(_some(y), coding))
     if description.rerank is not None:
         part = description.rerank.fit(_some(x), fitting.reporting(progress.stage("rerank codec")))
         model.put("rerank", part)
         model.params["rerank.on_disk"] = int(description.rerank.on_disk)
+    y = x if _keeps_the_space(description.transform) else apply_transform(model, x, threads)
+    del x  # the large sample is for the lists alone: from here on a part of it is all there is
+    centroids = None
+    if description.partition is not None:
+        nlist = description.partition.lists(expected)
+        centroids = description.partition.fit(y, nlist, fitting.reporting(progress.stage("lists (k-means)")))
+    y = _some(y)
+    if centroids is not None:
+        y = _put_lists(description, model, y, centroids, fitting, progress)
+    elif isinstance(description.transform, OPQ):
+        y = _rotate(description, model, y, fitting, progress)[0]
+    coding = replace(fitting.reporting(progress.stage("codec")), residual=description.residual)
+    model.put("codec", description.codec.fit(y, coding))
     return model
 
 
@@ -53,29 +61,28 @@ def _keeps_the_space(transform: Transform) -> bool:
     return isinstance(transform, Identity) or (isinstance(transform, OPQ) and transform.dim is None)
 
 
-def _fit_lists(
-    description: Description, model: Model, y: F32, expected: int, fitting: Fitting, progress: Progress
+def _put_lists(
+    description: Description, model: Model, y: F32, centroids: F32, fitting: Fitting, progress: Progress
 ) -> F32:
-    """Puts the partition (and OPQ's rotation, which turns the centroids too) and returns what the codec codes."""
-    assert description.partition is not None
-    nlist = description.partition.lists(expected)
-    centroids = description.partition.fit(y, nlist, fitting)
-    y = _some(y)
+    """Puts the partition (and OPQ's rotation, which turns the centroids too) and returns what the codec codes, in y's
+    place."""
     lists = _core.assign(y, centroids, spherical=fitting.metric == "ip", threads=fitting.threads)
-    residuals = y - centroids[lists]
+    spread = rms_distance(y, centroids, lists)
+    if description.residual:
+        shift(y, -centroids, lists)
     if isinstance(description.transform, OPQ):
-        coded = residuals if description.residual else y
-        coded, turn = _rotate(description, model, coded, centroids, fitting, progress)
+        y, turn = _rotate(description, model, y, fitting, progress)
         centroids = f32_array(centroids @ turn.T)
-        y = f32_array(y @ turn.T)
-    part = stored(centroids, residuals, nlist, description.residual)
+    part = stored(centroids, spread, description.residual)
     model.put("partition", part)
-    model.params["default.nprobe"] = default_nprobe(nlist)
-    return f32_array(y - part.arrays["centroids"][lists]) if description.residual else y
+    model.params["default.nprobe"] = default_nprobe(len(centroids))
+    if description.residual:  # of what is stored, which may be rounded
+        shift(y, centroids - part.arrays["centroids"], lists)
+    return y
 
 
 def _rotate(
-    description: Description, model: Model, coded: F32, centroids: F32 | None, fitting: Fitting, progress: Progress
+    description: Description, model: Model, coded: F32, fitting: Fitting, progress: Progress
 ) -> tuple[F32, F32]:
     """Fits OPQ's rotation to `coded`, turns the transform by it, and returns `coded` turned, and the rotation."""
     assert isinstance(description.transform, OPQ)
@@ -87,4 +94,4 @@ def _rotate(
 
 
 def _some(x: F32) -> F32:
-    return f32_array(x[evenly(len(x), CODEC_SAMPLE)])
+    return x if len(x) <= CODEC_SAMPLE else f32_array(x[evenly(len(x), CODEC_SAMPLE)])
