@@ -29,7 +29,7 @@ def main() -> None:
     for metric in ("ip", "l2"):
         truth = data.neighbors
         if metric == "l2":
-            truth = fb.exact_search(data.base, data.queries, 10, metric).ids
+            truth = fb.exact_search(data.base, data.queries, 10, metric=metric).ids
         scored = data._replace(neighbors=np.asarray(truth))
         start = time.process_time()
         index = fb.Index(dim, metric=metric, partition=fb.IVF(arguments.nlist), codec=fb.Float(32))

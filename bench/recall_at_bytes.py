@@ -62,7 +62,6 @@ def factories(dim: int, size: int, nlist: int) -> list[str]:
     names = [f"OPQ{size}_{padded(size)},IVF{nlist},PQ{size}"]
     if 2 * size <= dim:
         names.append(f"Pad{padded(2 * size)},IVF{nlist},PQ{2 * size}x4fs")
-        names.append(f"OPQ{2 * size}_{padded(2 * size)},IVF{nlist},PQ{2 * size}x4fs")
     return names
 
 

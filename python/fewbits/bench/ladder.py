@@ -44,7 +44,7 @@ def _kind(rerank: Any) -> Rerank:
 
 
 def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, *, quick: bool = False) -> list[Config]:
-    """The configurations, family by family. `quick` leaves out what takes longest: rotations and f32."""
+    """The configurations, family by family. `quick` leaves out what takes longest: rotations, f32, short codes."""
     budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
     partition = fb.IVF() if n >= LEAST_ROWS_FOR_LISTS else None
     beside = ID_BYTES + (FACTOR_BYTES if metric == "l2" else 0) if partition else 0
@@ -61,7 +61,7 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
     for turn, name in dict.fromkeys([(None, ""), (rotation, rotated)]):
         for room in short:
             add(f"{name}PQ{2 * room}x4", f"{name}PQ 4-bit", transform=turn, codec=fb.PQ(2 * room, bits=4))
-    for room in whole:
+    for room in whole[-1:] if quick else whole:
         add(f"{rotated}PQ{room}x8", f"{rotated}PQ 8-bit", transform=rotation, codec=fb.PQ(room, bits=8))
     add("SQ4", "Scalar", codec=fb.Scalar(4, levels="lloyd-max"))
     add("SQ8", "Scalar", codec=fb.Scalar(8))
@@ -71,6 +71,7 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
     for room in short[-1:] if quick else short[1 : 1 + _RERANKED]:
         scan: dict[str, Any] = {"transform": rotation, "codec": fb.PQ(2 * room, bits=4)}
         label, family = f"{rotated}PQ{2 * room}x4", f"{rotated}PQ 4-bit"
-        add(f"{label} → SQ8", family, **scan, rerank=fb.Scalar(8))
+        if not quick:
+            add(f"{label} → SQ8", family, **scan, rerank=fb.Scalar(8))
         add(f"{label} → f16 on disk", family, **scan, rerank=fb.Float(16, on_disk=True))
     return configs
