@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import fewbits as fb
 
+from ..description import CODEC_SAMPLE
 from ..transforms import MAX_DENSE_DIM
 
 Rerank = Literal["none", "ram", "disk"]
@@ -44,9 +45,10 @@ def _kind(rerank: Any) -> Rerank:
 
 
 def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, *, quick: bool = False) -> list[Config]:
-    """The configurations, family by family. `quick` leaves out what takes longest: rotations, f32, short codes."""
+    """The configurations, family by family. `quick` leaves out what takes longest: rotations, f32, short 8-bit codes,
+    and most of the lists' training sample."""
     budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
-    partition = fb.IVF() if n >= LEAST_ROWS_FOR_LISTS else None
+    partition = fb.IVF(sample=CODEC_SAMPLE if quick else None) if n >= LEAST_ROWS_FOR_LISTS else None
     beside = ID_BYTES + (FACTOR_BYTES if metric == "l2" else 0) if partition else 0
     rooms = [budget - beside for budget in budgets if budget > beside]
     rotation = None if quick else fb.OPQ() if dim <= MAX_DENSE_DIM else fb.RandomRotation()
