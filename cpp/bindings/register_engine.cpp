@@ -1,5 +1,6 @@
 // The engine, its builder, exact search and the file tools as python/fewbits/_core.pyi lists them.
 #include <cmath>
+#include <limits>
 
 #include "bindings/arrays.h"
 #include "index/engine.h"
@@ -38,7 +39,7 @@ void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<Id
 }
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
-                        std::size_t rerank, unsigned threads) {
+                        std::size_t rerank, const Filter* filter, float least, unsigned threads) {
     const MatrixView view = matrix_view(queries);
     if (view.cols != engine.model().dim)
         fail("queries: got " + std::to_string(view.cols) + " dimensions, expected "
@@ -46,7 +47,10 @@ py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::si
     Results results(view.rows, k);
     {
         const py::gil_scoped_release unlocked;
-        search(*engine.snapshot(), view, {k, nprobe, rerank, threads}, results.ids.data(), results.scores.data());
+        const auto snapshot = engine.snapshot();
+        const auto allowed = filter ? filter->rows(snapshot, threads) : nullptr;
+        const SearchParams params{k, nprobe, rerank, threads, least, allowed.get()};
+        search(*snapshot, view, params, results.ids.data(), results.scores.data());
     }
     return results.to_tuple(view.rows, k);
 }
@@ -178,6 +182,24 @@ void register_engine(py::module_& m) {
         .def("append", &append, "x"_a.noconvert(), "ids"_a.noconvert() = py::none(), py::kw_only(), "threads"_a = 0)
         .def("__len__", &SegmentBuilder::size);
 
+    py::class_<Filter>(m, "Filter")
+        .def_static(
+            "mask",
+            [](const py::array_t<std::uint8_t, py::array::c_style>& mask) {
+                return Filter::of_mask({mask.data(), static_cast<std::size_t>(mask.size())});
+            },
+            "mask"_a.noconvert())
+        .def_static(
+            "ids",
+            [](const IdArray& ids, bool allow) {
+                return Filter::of_ids({ids.data(), static_cast<std::size_t>(ids.size())}, allow);
+            },
+            "ids"_a.noconvert(), py::kw_only(), "allow"_a)
+        .def_static(
+            "predicate",
+            [](std::uintptr_t address) { return Filter::of_predicate(reinterpret_cast<Filter::Predicate>(address)); },
+            "address"_a);
+
     py::class_<Engine>(m, "Engine")
         .def(py::init([](const py::dict& params, const py::dict& arrays) {
                  return std::make_unique<Engine>(parts_from(params, arrays));
@@ -216,7 +238,7 @@ void register_engine(py::module_& m) {
         .def("set_default", &Engine::set_default, "name"_a, "value"_a)
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
-             "threads"_a = 0)
+             "filter"_a = nullptr, "least"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())
         .def(

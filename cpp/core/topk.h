@@ -22,10 +22,11 @@ struct BetterHit {
 
 class TopHits {
 public:
-    void reset(std::size_t capacity) {
+    // least: hits below it are not wanted (and not offered).
+    void reset(std::size_t capacity, float least = -std::numeric_limits<float>::infinity()) {
         capacity_ = capacity;
         count_ = 0;
-        threshold_ = -std::numeric_limits<float>::infinity();
+        threshold_ = least;
     }
 
     // Room for `room` more hits at tail(); what a scan appended is announced with added().

@@ -18,21 +18,30 @@ constexpr std::uint64_t full_list = 2 * kernels::block_size;
 
 class Merge {
 public:
-    Merge(const Snapshot& sources, unsigned threads) : sources_(sources), model_(*sources.model), threads_(threads) {
-        order_rows();
+    // rows: which to take.
+    Merge(const Snapshot& sources, const Bitmap& rows, unsigned threads)
+        : sources_(sources), model_(*sources.model), threads_(threads) {
+        order_rows(rows);
+        parts_.params["segment.n"] = order_.size();
+        parts_.params["segment.first_id"] = 0;
     }
 
-    Parts parts(const std::string& directory);
+    void keep_codes();
+    void keep_rerank(const std::string& directory);
+    void keep_ids();
+    Parts parts();
+    // All in one list: what they were is returned.
+    std::vector<std::uint32_t> join_lists();
+    std::vector<std::uint32_t> order() { return std::move(order_); }
 
 private:
     using Column = std::function<const std::uint8_t*(const Segment&)>;
 
-    void order_rows();
+    void order_rows(const Bitmap& rows);
     void keep(const char* name, Array array);
-    void keep_codes();
+    void keep_blocks();
     void keep_column(const char* name, DType dtype, std::size_t row_bytes, const Column& column);
     void keep_on_disk(const std::string& directory, std::size_t row_bytes);
-    void keep_ids();
 
     template <class Body>  // body(i, segment, row in it) for output rows begin..end
     void for_rows(std::size_t begin, std::size_t end, Body body) const {
@@ -53,16 +62,15 @@ private:
 };
 
 // By list, in a list by segment: within a list the order of arrival, as a build has it.
-void Merge::order_rows() {
+void Merge::order_rows(const Bitmap& rows) {
     const std::uint32_t nlist = model_.partition->nlist();
-    order_.reserve(sources_.n());
     lists_.reserve(std::size_t{nlist} + 1);
     lists_.push_back(0);
     for (std::uint32_t list = 0; list < nlist; ++list) {
         for (std::size_t s = 0; s < sources_.segments.size(); ++s) {
             const std::uint32_t first = sources_.first_rows[s] + sources_.segments[s]->first_row(list);
-            for (std::uint32_t row = first; row < first + sources_.segments[s]->list_size(list); ++row)
-                if (sources_.is_alive(row)) order_.push_back(row);
+            rows.for_each(first, first + sources_.segments[s]->list_size(list),
+                          [&](std::size_t row) { order_.push_back(static_cast<std::uint32_t>(row)); });
         }
         lists_.push_back(order_.size());
     }
@@ -72,7 +80,7 @@ void Merge::keep(const char* name, Array array) {
     if (!array.bytes.empty()) parts_.arrays[std::string("segment.") + name] = std::move(array);
 }
 
-void Merge::keep_codes() {
+void Merge::keep_blocks() {
     const CodeLayout layout = model_.codec->layout();
     const std::size_t row_bytes = layout.block_part_bytes();
     std::vector<std::size_t> offsets(lists_.size());
@@ -88,8 +96,7 @@ void Merge::keep_codes() {
             const auto n =
                 static_cast<std::uint32_t>(std::min<std::uint64_t>(kernels::block_size, lists_[list + 1] - first));
             for_rows(first, first + n, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
-                segment.code_in_list(layout, static_cast<std::uint32_t>(list), row,
-                                     rows.data() + (i - first) * row_bytes);
+                segment.block_part(layout, row, rows.data() + (i - first) * row_bytes);
             });
             pack_block(rows.data(), row_bytes, layout.element_bits, layout.elements, n, out);
             out += kernels::blocks_bytes(layout.element_bits, layout.elements, n);
@@ -155,27 +162,41 @@ void Merge::keep_ids() {
         keep("ids", owned_array(std::move(positions)));
 }
 
-Parts Merge::parts(const std::string& directory) {
+const std::uint8_t* bytes_of(const float* values) {
+    return reinterpret_cast<const std::uint8_t*>(values);
+}
+
+void Merge::keep_codes() {
     const CodeLayout layout = model_.codec->layout();
-    parts_.params["segment.n"] = order_.size();
-    keep_codes();
+    keep_blocks();
     keep_column("rest", DType::u8, layout.rest_bytes, [](const Segment& segment) { return segment.rest_rows(); });
-    const auto floats = [](const float* values) { return reinterpret_cast<const std::uint8_t*>(values); };
-    keep_column("a", DType::f32, layout.has_a ? 4 : 0, [&](const Segment& segment) { return floats(segment.a()); });
-    keep_column("b", DType::f32, layout.has_b ? 4 : 0, [&](const Segment& segment) { return floats(segment.b()); });
-    if (model_.rerank) {
-        const CodeLayout finer = model_.rerank->layout();
-        if (model_.rerank_on_disk)
-            keep_on_disk(directory, finer.row_bytes());
-        else
-            keep_column("rerank", DType::u8, finer.row_bytes(),
-                        [](const Segment& segment) { return segment.rerank().base; });
-        keep_column("rerank_a", DType::f32, finer.has_a ? 4 : 0,
-                    [&](const Segment& segment) { return floats(segment.rerank().a); });
-        keep_column("rerank_b", DType::f32, finer.has_b ? 4 : 0,
-                    [&](const Segment& segment) { return floats(segment.rerank().b); });
-    }
-    keep_ids();
+    keep_column("a", DType::f32, layout.has_a ? 4 : 0, [](const Segment& segment) { return bytes_of(segment.a()); });
+    keep_column("b", DType::f32, layout.has_b ? 4 : 0, [](const Segment& segment) { return bytes_of(segment.b()); });
+}
+
+void Merge::keep_rerank(const std::string& directory) {
+    const CodeLayout finer = model_.rerank->layout();
+    if (model_.rerank_on_disk)
+        keep_on_disk(directory, finer.row_bytes());
+    else
+        keep_column("rerank", DType::u8, finer.row_bytes(),
+                    [](const Segment& segment) { return segment.rerank().base; });
+    keep_column("rerank_a", DType::f32, finer.has_a ? 4 : 0,
+                [](const Segment& segment) { return bytes_of(segment.rerank().a); });
+    keep_column("rerank_b", DType::f32, finer.has_b ? 4 : 0,
+                [](const Segment& segment) { return bytes_of(segment.rerank().b); });
+}
+
+std::vector<std::uint32_t> Merge::join_lists() {
+    std::vector<std::uint32_t> lists(order_.size());
+    for (std::uint32_t list = 0; list + 1 < lists_.size(); ++list)
+        std::fill(lists.begin() + static_cast<std::ptrdiff_t>(lists_[list]),
+                  lists.begin() + static_cast<std::ptrdiff_t>(lists_[list + 1]), list);
+    lists_ = {0, order_.size()};
+    return lists;
+}
+
+Parts Merge::parts() {
     keep("lists", owned_array(std::move(lists_)));
     return std::move(parts_);
 }
@@ -183,7 +204,26 @@ Parts Merge::parts(const std::string& directory) {
 }  // namespace
 
 std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads) {
-    return std::make_shared<Segment>(*sources.model, Merge(sources, threads).parts(directory), "segment");
+    Merge work(sources, sources.alive_rows(), threads);
+    work.keep_codes();
+    if (sources.model->rerank) work.keep_rerank(directory);
+    work.keep_ids();
+    return std::make_shared<Segment>(*sources.model, work.parts(), "segment");
+}
+
+Packed pack(const Snapshot& sources, const Bitmap& rows) {
+    auto model = std::make_shared<Model>(*sources.model);
+    model->rerank = nullptr;
+    const Parts flat{{{"partition.kind", 0}}, {}};
+    model->partition = std::make_shared<Partition>(flat, model->transform->out_dim(), model->metric);
+    Packed packed;
+    Merge work(sources, rows, 1);
+    packed.lists = work.join_lists();
+    work.keep_codes();
+    auto segment = std::make_shared<Segment>(*model, work.parts(), "segment");
+    packed.snapshot = Snapshot::make(std::move(model), {std::move(segment)}, Bitmap(), 0);
+    packed.rows = work.order();
+    return packed;
 }
 
 std::size_t first_to_merge(const Snapshot& snapshot) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "index/snapshot.h"
 
@@ -11,6 +12,14 @@ namespace fewbits {
 
 // All rows alive as one segment. directory: where an on-disk rerank tier goes.
 std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads);
+
+// Codes and factors of some rows in one list, to scan them and nothing else: without ids and rerank codes, which are
+// the sources'.
+struct Packed {
+    std::shared_ptr<const Snapshot> snapshot;  // its partition is flat
+    std::vector<std::uint32_t> rows, lists;    // in the sources, by row of `snapshot`
+};
+Packed pack(const Snapshot& sources, const Bitmap& rows);
 
 // Where the run of last segments begins that is due to be one: a segment is merged once those behind it hold as many
 // rows as it does, so that adding n vectors in any steps copies each about log2(n) times and leaves about log2(n)

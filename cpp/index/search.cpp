@@ -8,6 +8,7 @@
 
 #include "core/parallel.h"
 #include "core/topk.h"
+#include "index/probe.h"
 #include "io/advise.h"
 
 namespace fewbits {
@@ -21,7 +22,12 @@ constexpr double worker_bytes = 1 << 20;       // codes read per worker that mak
 std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
     const std::size_t wanted =
         snapshot.model->rerank && params.rerank > 0 ? std::max(params.rerank, params.k) : params.k;
-    return std::min<std::size_t>(wanted, snapshot.n());
+    return std::min<std::size_t>(wanted, params.filter ? params.filter->n() : snapshot.n());
+}
+
+const Packed* packed_or_null(const Snapshot& snapshot, const SearchParams& params) {
+    const bool packs = params.filter && scans_packed(snapshot, *params.filter, params.nprobe);
+    return packs ? &params.filter->packed(snapshot) : nullptr;
 }
 
 // What one worker needs for a group of queries, and the steps of the pipeline over it.
@@ -29,11 +35,14 @@ class GroupSearch {
 public:
     GroupSearch(const Snapshot& snapshot, MatrixView queries, const SearchParams& params)
         : snapshot_(snapshot),
+          packed_(packed_or_null(snapshot, params)),
+          scanned_(packed_ ? *packed_->snapshot : snapshot),
           model_(*snapshot.model),
           queries_(queries),
           params_(params),
           capacity_(candidates(snapshot, params)),
-          staged_(model_.codec->layout().rest_bytes > 0) {}
+          staged_(model_.codec->layout().rest_bytes > 0),
+          reranks_(model_.rerank && params.rerank > 0) {}
 
     // Scans the share of (list, chunk) work that falls to `slice` of `slices`.
     void scan(std::size_t slice, std::size_t slices) {
@@ -44,38 +53,42 @@ public:
         // A query's nearest lists come first, so that it has a threshold before the many others are scanned.
         const std::size_t near = near_probes();
         scan_probes(0, near, first_chunk);
-        scan_probes(near, nprobe_, chunk_vectors);
+        scan_probes(near, probes_.width, chunk_vectors);
     }
 
-    TopHits& hits(std::size_t query) { return hits_[query]; }
-    const float* rerank_queries() const { return normalized_.data(); }
+    // The hits, once all slices scanned, as rows of the snapshot and by their final scores.
+    void finish();
 
-    // Replaces the hits of each query by their k best under the rerank codec.
-    void rerank();
+    TopHits& hits(std::size_t query) { return hits_[query]; }
 
 private:
+    void rerank();
     void prepare();
     void probe();
     std::size_t near_probes() const;
     void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
     void scan_list(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step);
     void scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs);
+    bool adds_lists() const { return packed_ && model_.residual; }
+    void add_lists(kernels::ScanQuery& query, std::size_t i) const;
     MatrixView input() const { return {normalized_.data(), queries_.rows, model_.dim}; }
 
     const Snapshot& snapshot_;
+    const Packed* packed_;     // what the filter allows, if that is all that is scanned
+    const Snapshot& scanned_;  // it, or the snapshot
     const Model& model_;
     MatrixView queries_;
     SearchParams params_;
     std::size_t capacity_;
-    bool staged_;
+    bool staged_, reranks_;
     std::size_t slice_ = 0, slices_ = 1, work_ = 0;
-    std::size_t nprobe_ = 1;
     std::vector<float> normalized_;  // queries as the parts see them, in input space
     std::vector<float> transformed_;
     std::vector<std::uint8_t> tables_, row_queries_;
     std::vector<QueryTerms> terms_;
     std::vector<TopHits> hits_;
-    std::vector<Partition::Probe> probes_;  // queries x nprobe
+    Probes probes_;
+    std::vector<float> list_scores_;  // of every list, for packed residual codes: queries x nlist
     std::vector<kernels::ScanQuery> scan_queries_;
 };
 
@@ -99,22 +112,28 @@ void GroupSearch::prepare() {
         const float* query = transformed_.data() + i * d;
         terms_[i] = model_.codec->prepare(query, tables_.data() + i * model_.codec->table_bytes());
         if (staged_) model_.codec->prepare_rows(query, row_queries_.data() + i * model_.codec->row_query_bytes());
-        hits_[i].reset(capacity_);
+        // Codes that are reranked are compared with one another only: their scores are not the final ones.
+        hits_[i].reset(capacity_, reranks_ ? -std::numeric_limits<float>::infinity() : params_.least);
     }
 }
 
 void GroupSearch::probe() {
-    const Partition& partition = *model_.partition;
-    nprobe_ = std::clamp<std::size_t>(params_.nprobe, 1, partition.nlist());
-    probes_.assign(queries_.rows * nprobe_, {0, 0});
-    if (!partition.flat())
-        partition.nearest({transformed_.data(), queries_.rows, model_.transform->out_dim()},
-                          static_cast<std::uint32_t>(nprobe_), probes_.data());
+    const MatrixView queries{transformed_.data(), queries_.rows, model_.transform->out_dim()};
+    const std::uint32_t nprobe = std::clamp(params_.nprobe, 1u, model_.partition->nlist());
+    if (packed_) {
+        probes_ = choose_lists(*scanned_.model, queries, 1);
+        list_scores_.resize(model_.residual ? queries.rows * model_.partition->nlist() : 0);
+        if (model_.residual) model_.partition->scores(queries, list_scores_.data());
+    } else if (params_.filter)
+        probes_ = choose_lists(snapshot_, queries, nprobe, *params_.filter, capacity_);
+    else
+        probes_ = choose_lists(model_, queries, nprobe);
 }
 
 std::size_t GroupSearch::near_probes() const {
-    const std::size_t list_size = std::max<std::size_t>(1, snapshot_.rows() / model_.partition->nlist());
-    return std::min(nprobe_, std::max<std::size_t>(1, (2 * capacity_ + list_size - 1) / list_size));
+    const std::size_t n = params_.filter ? params_.filter->n() : snapshot_.n();
+    const std::size_t list_size = std::max<std::size_t>(1, n / model_.partition->nlist());
+    return std::min(probes_.width, std::max<std::size_t>(1, (2 * capacity_ + list_size - 1) / list_size));
 }
 
 // Probes begin..end of every query, list by list. A pair is the index of a (query, probe) in probes_.
@@ -122,13 +141,15 @@ void GroupSearch::scan_probes(std::size_t begin, std::size_t end, std::uint32_t 
     std::vector<std::uint32_t> pairs;
     pairs.reserve(queries_.rows * (end - begin));
     for (std::size_t i = 0; i < queries_.rows; ++i)
-        for (std::size_t j = begin; j < end; ++j) pairs.push_back(static_cast<std::uint32_t>(i * nprobe_ + j));
+        for (std::size_t j = i * probes_.width + begin; j < i * probes_.width + end; ++j)
+            if (probes_.lists[j].list != Probes::none) pairs.push_back(static_cast<std::uint32_t>(j));
     if (queries_.rows > 1)
-        std::stable_sort(pairs.begin(), pairs.end(),
-                         [&](std::uint32_t x, std::uint32_t y) { return probes_[x].list < probes_[y].list; });
+        std::stable_sort(pairs.begin(), pairs.end(), [&](std::uint32_t x, std::uint32_t y) {
+            return probes_.lists[x].list < probes_.lists[y].list;
+        });
     for (std::size_t first = 0, last; first < pairs.size(); first = last) {
-        const std::uint32_t list = probes_[pairs[first]].list;
-        for (last = first + 1; last < pairs.size() && probes_[pairs[last]].list == list;) ++last;
+        const std::uint32_t list = probes_.lists[pairs[first]].list;
+        for (last = first + 1; last < pairs.size() && probes_.lists[pairs[last]].list == list;) ++last;
         scan_list(list, {pairs.data() + first, last - first}, first_step);
     }
 }
@@ -136,8 +157,9 @@ void GroupSearch::scan_probes(std::size_t begin, std::size_t end, std::uint32_t 
 // Chunks depend on nothing but the list, so that all slices of the work agree on them.
 void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step) {
     const CodeLayout layout = model_.codec->layout();
-    for (std::size_t s = 0; s < snapshot_.segments.size(); ++s) {
-        const Segment& segment = *snapshot_.segments[s];
+    const Bitmap& allow = params_.filter && !packed_ ? params_.filter->allowed() : scanned_.alive;
+    for (std::size_t s = 0; s < scanned_.segments.size(); ++s) {
+        const Segment& segment = *scanned_.segments[s];
         const std::uint32_t n = segment.list_size(list), row = segment.first_row(list);
         for (std::uint32_t begin = 0, step = first_step; begin < n; begin += step, step = chunk_vectors) {
             if (work_++ % slices_ != slice_) continue;
@@ -145,10 +167,10 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> p
             chunk.codes = segment.list_codes(list) + kernels::blocks_bytes(layout.element_bits, layout.elements, begin);
             chunk.n = std::min(step, n - begin);
             chunk.m = layout.elements;
-            chunk.first_row = snapshot_.first_rows[s] + row + begin;
+            chunk.first_row = scanned_.first_rows[s] + row + begin;
             chunk.a = segment.a() ? segment.a() + row + begin : nullptr;
             chunk.b = segment.b() ? segment.b() + row + begin : nullptr;
-            chunk.allow = snapshot_.alive.size() > 0 ? snapshot_.alive.data() : nullptr;
+            chunk.allow = allow.size() > 0 ? allow.data() : nullptr;
             chunk.levels = model_.codec->levels();
             scan_chunk(chunk, segment.rest(layout.rest_bytes, row + begin), pairs);
         }
@@ -158,9 +180,9 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> p
 void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs) {
     scan_queries_.resize(pairs.size());
     for (std::size_t p = 0; p < pairs.size(); ++p) {
-        const std::size_t i = pairs[p] / nprobe_;
+        const std::size_t i = pairs[p] / probes_.width;
         const QueryTerms& terms = terms_[i];
-        const float coarse = model_.residual ? probes_[pairs[p]].coarse : 0.0f;
+        const float coarse = model_.residual ? probes_.lists[pairs[p]].coarse : 0.0f;
         scan_queries_[p] = {tables_.data() + i * model_.codec->table_bytes(),
                             terms.scale,
                             terms.offset,
@@ -168,20 +190,47 @@ void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, s
                             hits_[i].threshold(),
                             hits_[i].tail(chunk.n),
                             0};
+        if (adds_lists()) {
+            scan_queries_[p].constant = 0;
+            scan_queries_[p].threshold = -std::numeric_limits<float>::infinity();
+        }
     }
     kernels::Scan scan = chunk;
     scan.queries = scan_queries_.data();
     scan.n_queries = static_cast<std::uint32_t>(pairs.size());
     model_.codec->scan_kernel()(scan);
     for (std::size_t p = 0; p < pairs.size(); ++p) {
-        const std::size_t i = pairs[p] / nprobe_;
+        const std::size_t i = pairs[p] / probes_.width;
         if (staged_ && scan_queries_[p].count > 0)
             model_.codec->refine(scan, rest, row_queries_.data() + i * model_.codec->row_query_bytes(),
                                  scan_queries_[p], 0);
+        if (adds_lists()) add_lists(scan_queries_[p], i);
         hits_[i].added(scan_queries_[p].count);
     }
 }
 
+// Packed residual codes lie in one list, whatever theirs was: what their scores owe to it is added here.
+void GroupSearch::add_lists(kernels::ScanQuery& query, std::size_t i) const {
+    const float* list_scores = list_scores_.data() + i * model_.partition->nlist();
+    const float threshold = hits_[i].threshold();
+    std::size_t kept = 0;
+    for (std::size_t j = 0; j < query.count; ++j) {
+        Hit hit = query.hits[j];
+        const std::uint32_t list = packed_->lists[hit.row];
+        hit.score += terms_[i].constant + model_.partition->coarse({list, list_scores[list]});
+        if (hit.score >= threshold) query.hits[kept++] = hit;
+    }
+    query.count = kept;
+}
+
+void GroupSearch::finish() {
+    if (packed_)
+        for (TopHits& top : hits_)
+            for (Hit& hit : top.kept()) hit.row = packed_->rows[hit.row];
+    if (reranks_) rerank();
+}
+
+// Replaces the hits of each query by their k best under the rerank codec.
 void GroupSearch::rerank() {
     const Codec& codec = *model_.rerank;
     if (model_.rerank_on_disk) {
@@ -216,8 +265,9 @@ void GroupSearch::rerank() {
                              scores.data() + first);
             for (std::size_t r = first; r < last; ++r) rows[r] += base;
         }
-        hits_[i].reset(std::min<std::size_t>(params_.k, snapshot_.n()));
-        for (std::size_t r = 0; r < rows.size(); ++r) hits_[i].push({rows[r], scores[r]});
+        hits_[i].reset(std::min<std::size_t>(params_.k, snapshot_.n()), params_.least);
+        for (std::size_t r = 0; r < rows.size(); ++r)
+            if (scores[r] >= params_.least) hits_[i].push({rows[r], scores[r]});
     }
 }
 
@@ -257,7 +307,7 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
         return queries.block(g * group, std::min(group, queries.rows - g * group));
     };
     const auto finish = [&](GroupSearch& work, std::size_t g) {
-        if (snapshot.model->rerank && params.rerank > 0) work.rerank();
+        work.finish();
         for (std::size_t i = 0; i < group_of(g).rows; ++i) {
             const std::size_t at = (g * group + i) * params.k;
             write_results(work.hits(i).sorted(), params.k, snapshot.model->metric, ids + at, scores + at,

@@ -100,10 +100,16 @@ std::int64_t Segment::duplicate_id() const {
     return twice == rows.end() ? -1 : id(*twice);
 }
 
-void Segment::code_in_list(const CodeLayout& layout, std::uint32_t list, std::uint32_t row, std::uint8_t* out) const {
+void Segment::block_part(const CodeLayout& layout, std::uint32_t row, std::uint8_t* out) const {
+    const std::uint32_t list = list_of(row);
     const BlockPlace place =
         place_in_list(list_codes(list), layout.element_bits, layout.elements, list_size(list), row - first_row(list));
     unpack_row(place.block, layout.element_bits, layout.elements, place.vectors, place.v, out);
+}
+
+void Segment::code(const Model& model, std::uint32_t row, std::uint8_t* out) const {
+    const CodeLayout layout = model.codec->layout();
+    block_part(layout, row, out);
     std::copy_n(rest_.data() + std::size_t{row} * layout.rest_bytes, layout.rest_bytes,
                 out + layout.block_part_bytes());
 }

@@ -49,10 +49,9 @@ public:
     std::int64_t duplicate_id() const;
 
     // A row's code in row form, as the codec encoded it.
-    void code(const Model& model, std::uint32_t row, std::uint8_t* out) const {
-        code_in_list(model.codec->layout(), list_of(row), row, out);
-    }
-    void code_in_list(const CodeLayout& layout, std::uint32_t list, std::uint32_t row, std::uint8_t* out) const;
+    void code(const Model& model, std::uint32_t row, std::uint8_t* out) const;
+    // The part of it that blocks hold.
+    void block_part(const CodeLayout& layout, std::uint32_t row, std::uint8_t* out) const;
 
     const Parts& parts() const { return parts_; }  // without prefix, for saving
 

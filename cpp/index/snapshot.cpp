@@ -54,14 +54,14 @@ std::int64_t Snapshot::row_of(std::int64_t wanted) const {
 }
 
 void Snapshot::codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const {
-    const CodeLayout layout = model->codec->layout();
+    const std::size_t row_bytes = model->codec->layout().row_bytes();
     for (std::size_t s = 0; s < segments.size(); ++s)
         for (std::uint32_t row = 0; row < segments[s]->n(); ++row) {
             if (!is_alive(first_rows[s] + row)) continue;
             *ids++ = segments[s]->id(row);
-            *lists = segments[s]->list_of(row);
-            segments[s]->code_in_list(layout, *lists++, row, rows);
-            rows += layout.row_bytes();
+            *lists++ = segments[s]->list_of(row);
+            segments[s]->code(*model, row, rows);
+            rows += row_bytes;
         }
 }
 

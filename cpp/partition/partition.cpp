@@ -88,6 +88,10 @@ float Partition::coarse(const Hit& hit) const {
     return spherical_ ? hit.score * term : 2 * (hit.score - term);
 }
 
+void Partition::scores(MatrixView queries, float* scores) const {
+    exact_->scores(queries.data, queries.rows, 0, nlist_, scores);
+}
+
 void Partition::nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const {
     if (nprobe < 1 || nprobe > nlist_) {
         fail("nprobe: got " + std::to_string(nprobe) + ", expected 1.." + std::to_string(nlist_));

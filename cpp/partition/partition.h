@@ -37,10 +37,13 @@ public:
     };
     // The nprobe best lists of each query, best first (ties: smaller list first): probes[i * nprobe + j].
     void nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const;
+    // What `nearest` ranks by, of every list: scores[i * nlist + list], and what such a hit's probe has as `coarse`.
+    // Not for a flat partition.
+    void scores(MatrixView queries, float* scores) const;
+    float coarse(const Hit& hit) const;
 
 private:
     void read_centroids(const Parts& parts);
-    float coarse(const Hit& hit) const;
     const TwoLevelCentroids& two_level(unsigned threads) const;
 
     std::uint32_t dim_;

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .codecs_rotated import RaBitQ, RecurrentBinary
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .files import inspect, open, verify
+    from .filters import Filter
     from .index import Index, SearchResult
     from .measures import evaluate, exact_search, recall
     from .merging import merge
@@ -32,6 +33,7 @@ __all__ = [
     "PQ",
     "CorruptIndexError",
     "FewbitsError",
+    "Filter",
     "Float",
     "FormatVersionError",
     "Identity",
@@ -61,6 +63,7 @@ _MODULES = {
     "codecs": ("PQ", "Float", "Scalar"),
     "codecs_rotated": ("RaBitQ", "RecurrentBinary"),
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
+    "filters": ("Filter",),
     "files": ("inspect", "open", "verify"),
     "index": ("Index", "SearchResult"),
     "measures": ("evaluate", "exact_search", "recall"),

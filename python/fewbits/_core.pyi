@@ -72,6 +72,16 @@ class Builder:
     def append(self, x: _F32, ids: _I64 | None = None, *, threads: int = 0) -> None: ...
     def __len__(self) -> int: ...
 
+class Filter:
+    """Which ids are allowed; remembers the rows of the snapshot it was last asked about."""
+
+    @staticmethod
+    def mask(mask: _U8) -> Filter: ...
+    @staticmethod
+    def ids(ids: _I64, *, allow: bool) -> Filter: ...
+    @staticmethod
+    def predicate(address: int) -> Filter: ...  # of a C function bool(int64), callable from any thread
+
 class Engine:
     """An immutable model and its immutable segments; publish swaps the list of segments as a whole."""
 
@@ -92,7 +102,17 @@ class Engine:
     def arrays(self) -> _Arrays: ...  # the model's arrays (copies)
     def set_default(self, name: str, value: int) -> None: ...  # "default.nprobe", "default.rerank"
     def __len__(self) -> int: ...
-    def search(self, queries: _F32, k: int, *, nprobe: int, rerank: int, threads: int = 0) -> tuple[_I64, _F32]: ...
+    def search(
+        self,
+        queries: _F32,
+        k: int,
+        *,
+        nprobe: int,
+        rerank: int,
+        filter: Filter | None = None,
+        least: float = ...,  # similarity (l2: minus the squared distance) of a result
+        threads: int = 0,
+    ) -> tuple[_I64, _F32]: ...
     def contains(self, ids: _I64) -> NDArray[np.bool_]: ...
     def reconstruct(self, ids: _I64) -> _F32: ...  # from the finest codes stored; ValueError names the first unknown id
     # Another engine over the same segments with this "codec.scoring" and "query.*" (or none, where not given).

@@ -18,6 +18,7 @@ from . import _core, report
 from .codecs import CODECS, Codec, Float
 from .description import Description
 from .errors import NotTrainedError
+from .filters import filter_groups, one_filter
 from .inputs import (
     F32,
     I64,
@@ -27,6 +28,7 @@ from .inputs import (
     check_unique,
     conflict_rule,
     is_blocks,
+    least_similarity,
     metric_name,
     queries,
     split_sample,
@@ -288,6 +290,9 @@ class Index:
         *,
         nprobe: int | None = None,
         rerank: int | None = None,
+        filter: Any = None,
+        min_score: float | None = None,
+        max_distance: float | None = None,
         threads: int | None = None,
     ) -> SearchResult:
         """The k best vectors of each query.
@@ -295,6 +300,12 @@ class Index:
         q: (n, dim) or (dim,), of the dtypes that `add` takes. nprobe: lists to read (None: the index's default; more
         than there are reads all). rerank: how many candidates the rerank store scores (0: none, the scores are those of
         the codec's codes; None: the index's default, or 10·k and at least 100). threads: None for all CPUs.
+
+        filter: which vectors may be returned: a boolean mask by id, an array of ids, a numba cfunc or a prepared
+        `fb.Filter` (see there; prepare one that is used again); or a list of `fb.Filter`, one a query. The less is
+        allowed the more lists are read; where it is little, exactly what is allowed is. nprobe of all lists finds
+        min(k, allowed). min_score ("ip", "cosine") or max_distance ("l2"): results are at least as good; `counts` says
+        how many there are.
 
         Returns SearchResult(ids, scores), bit-identical for any number of threads and for queries in a batch or alone.
         Raises NotTrainedError before `train`; an empty index returns padding. nprobe without a partition and rerank
@@ -309,7 +320,19 @@ class Index:
         lists = self._nprobe(engine, nprobe)
         depth = self._rerank_depth(engine, rerank, k)
         found = min(k, max(len(engine), 1))
-        ids, scores = engine.search(matrix, found, nprobe=lists, rerank=min(depth, 2**31), threads=count)
+        options: dict[str, Any] = {
+            "nprobe": lists,
+            "rerank": min(depth, 2**31),
+            "least": least_similarity(min_score, max_distance, self.metric),
+            "threads": count,
+        }
+        groups = filter_groups(filter, len(matrix))
+        if groups is None:
+            ids, scores = engine.search(matrix, found, filter=one_filter(filter), **options)
+        else:
+            ids, scores = np.empty((len(matrix), found), np.int64), np.empty((len(matrix), found), np.float32)
+            for shared, rows in groups:
+                ids[rows], scores[rows] = engine.search(matrix[rows], found, filter=shared, **options)
         if found < k:
             ids, scores = _padded(ids, scores, k, np.inf if self.metric == "l2" else -np.inf)
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)

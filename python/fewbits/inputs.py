@@ -253,6 +253,20 @@ def _vectors(x: object, name: str) -> NDArray[Any]:
     return array
 
 
+def least_similarity(min_score: object, max_distance: object, metric: str) -> float:
+    """The threshold in the core's terms, where larger is better, rounded so that no result lies beyond it."""
+    name, value = ("max_distance", max_distance) if metric == "l2" else ("min_score", min_score)
+    other, unused = ("min_score", min_score) if metric == "l2" else ("max_distance", max_distance)
+    if unused is not None:
+        raise ValueError(f"{other}: under metric {metric!r} expected {name} instead, got {other}={unused!r}")
+    if value is None:
+        return -math.inf
+    number = real_number(value, name, 0.0 if metric == "l2" else -math.inf)
+    number = -number if metric == "l2" else number
+    least = np.float32(number)
+    return float(np.nextafter(least, np.float32(np.inf))) if float(least) < number else float(least)
+
+
 def real_number(value: object, name: str, low: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
         raise TypeError(f"{name}: expected a number >= {low:g}, got {value!r}")

@@ -156,8 +156,8 @@ def test_search_arguments_that_do_nothing_here_are_refused(base: F32, queries: F
         index.search(queries, nprobe=4)
     with pytest.raises(ValueError, match=r"rerank.*no rerank store"):
         index.search(queries, rerank=4)
-    with pytest.raises(TypeError, match="filter"):
-        index.search(queries, filter=[1])  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="min_score: under metric 'l2' expected max_distance"):
+        index.search(queries, min_score=0.5)
 
 
 def test_cosine_ignores_lengths(base: F32, queries: F32) -> None:

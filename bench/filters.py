@@ -1,0 +1,142 @@
+"""Filtered search: recall and time against unfiltered search, by how much is allowed and where that lies.
+
+    python bench/filters.py [FOLDER] [--n N] [--nprobe P]
+
+FOLDER holds base.npy and queries.npy (without it, clustered data is generated). Masks allow a share of the vectors:
+`independent` at random; `near`, in the clusters nearest to each group of queries that shares a mask; `far`, in those
+farthest from it. Recall@10 is against exact search among the allowed (without a filter, among all), as stored in the
+finest codes; times are CPU times of one thread, the median of ratios of alternating runs, for a batch and for single
+queries, with a prepared `fb.Filter`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fewbits as fb
+
+SHARES = (0.0001, 0.001, 0.01, 0.1, 0.5)
+GROUPS = 5  # of queries, each with a mask of its own
+K = 10
+
+
+def generated(n: int, dim: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    random = np.random.default_rng(seed)
+    centers = random.normal(size=(max(1, n // 500), dim))
+
+    def draw(count: int) -> NDArray[np.float32]:
+        noise = random.normal(size=(count, dim)) * np.linspace(1.2, 0.2, dim)
+        return (centers[random.integers(len(centers), size=count)] + noise).astype(np.float32)
+
+    return draw(n), draw(500)
+
+
+def query_groups(q: NDArray[np.float32]) -> list[NDArray[np.intp]]:
+    """Queries that lie together: those nearest to each of a few of them."""
+    units = q / np.linalg.norm(q, axis=1, keepdims=True)
+    size = len(q) // (2 * GROUPS)
+    return [np.argsort(-(units @ units[center]))[:size] for center in range(GROUPS)]
+
+
+def masks(x: NDArray[np.float32], q: NDArray[np.float32], share: float, seed: int) -> dict[str, NDArray[np.bool_]]:
+    random = np.random.default_rng(seed)
+    wanted = max(K, round(share * len(x)))
+    middle = q.mean(axis=0)
+    distance = ((x - middle) ** 2).sum(axis=1) if len(x) * x.shape[1] < 1 << 28 else -(x @ middle)
+    order = np.argsort(distance, kind="stable")
+    picked = {
+        "independent": random.choice(len(x), wanted, replace=False),
+        "near": order[:wanted],
+        "far": order[len(x) - wanted :],
+    }
+    out = {}
+    for name, rows in picked.items():
+        out[name] = np.zeros(len(x), np.bool_)
+        out[name][rows] = True
+    return out
+
+
+def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
+    return sum(len(np.intersect1d(a, b[b >= 0])) for a, b in zip(found, truth, strict=True)) / int((truth >= 0).sum())
+
+
+def cpu(run: Callable[[], object]) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def ratio(filtered: Callable[[], object], plain: Callable[[], object], rounds: int) -> float:
+    filtered()
+    plain()
+    return float(np.median([cpu(filtered) / cpu(plain) for _ in range(rounds)]))
+
+
+def measure(
+    index: fb.Index,
+    q: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    truth: NDArray[np.int64],
+    options: Any,
+    rounds: int,
+) -> tuple[float, float, float, float]:
+    """Recall with and without the filter, and the ratios of times: the batch, and its queries one by one."""
+    prepared = fb.Filter(mask)
+    exact = index.search(q, K, nprobe=index.stats()["lists"], rerank=1000, filter=prepared).ids
+    batch = ratio(lambda: index.search(q, K, filter=prepared, **options), lambda: index.search(q, K, **options), rounds)
+    single = ratio(
+        lambda: [index.search(one, K, filter=prepared, **options) for one in q[:40]],
+        lambda: [index.search(one, K, **options) for one in q[:40]],
+        rounds,
+    )
+    found = index.search(q, K, filter=prepared, **options).ids
+    return recall(found, exact), recall(index.search(q, K, **options).ids, truth), batch, single
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--n", type=int, default=300_000)
+    parser.add_argument("--dim", type=int, default=64)
+    parser.add_argument("--nprobe", type=int, default=None, help="default: the least with recall 0.95 without a filter")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--metric", default="l2", choices=("l2", "ip", "cosine"))
+    arguments = parser.parse_args()
+    if arguments.folder:
+        x = np.load(arguments.folder / "base.npy", mmap_mode="r")[: arguments.n].astype(np.float32)
+        q = np.load(arguments.folder / "queries.npy", mmap_mode="r")[:1000].astype(np.float32)
+    else:
+        x, q = generated(arguments.n, arguments.dim, 1)
+    parts = {"partition": fb.IVF(), "codec": fb.PQ(x.shape[1] // 2, bits=4), "rerank": fb.Scalar(8)}
+    index = fb.Index(x.shape[1], metric=arguments.metric, **parts).build(x, progress=False)  # type: ignore[arg-type]
+    lists = index.stats()["lists"]
+    depth = 100
+    truth = index.search(q, K, nprobe=lists, rerank=1000).ids
+    nprobe = arguments.nprobe or next(
+        (p for p in (2**i for i in range(12)) if recall(index.search(q, K, nprobe=p, rerank=depth).ids, truth) >= 0.95),
+        lists,
+    )
+    print(f"n={len(x):,} d={x.shape[1]} {arguments.metric}, {lists} lists, nprobe {nprobe}, rerank {depth}, 1 thread")
+    print(f"{'share':>8} {'mask':>12} {'recall':>8} {'without':>8} {'batch':>8} {'single':>8}   (times of unfiltered)")
+    options = {"nprobe": nprobe, "rerank": depth, "threads": 1}
+    for share in SHARES:
+        for kind in ("independent", "near", "far"):
+            rows = [
+                measure(
+                    index, q[group], masks(x, q[group], share, number)[kind], truth[group], options, arguments.rounds
+                )
+                for number, group in enumerate(query_groups(q))
+            ]
+            columns = [float(column) for column in np.mean(rows, axis=0)]
+            print(f"{share:>8.2%} {kind:>12} " + " ".join(f"{value:>8.3f}" for value in columns), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""fb.Filter: which vectors a search may return, by id; and the ways of saying it that `search(filter=...)` takes."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .inputs import vector_ids
+
+
+class Filter:
+    """A prepared filter, to be reused: it remembers which vectors of an index it allows until the index changes.
+
+    allow: one of
+    - a boolean mask by id, (m,) bool: id i is allowed if mask[i]; ids of m or more are not,
+    - the ids that are allowed, (n,) whole numbers,
+    - a compiled predicate, a numba `@cfunc("boolean(int64)")` of the id: called without the GIL from several threads,
+      once for each vector, so it must give the same answer whenever it is asked.
+
+    `Filter.deny(ids)` allows all but these. Raises TypeError for anything else.
+
+    >>> recent = fb.Filter(years >= 2020)
+    >>> ids, scores = index.search(q, k=10, filter=recent)
+    """
+
+    def __init__(self, allow: Any) -> None:
+        self._kept = allow  # a predicate's code lives as long as its object
+        if hasattr(allow, "address") and hasattr(allow, "ctypes"):
+            self._core = _core.Filter.predicate(_address(allow))
+            return
+        array = np.asarray(allow)
+        if array.dtype == np.bool_:
+            if array.ndim != 1:
+                raise ValueError(f"filter: expected a mask of shape (n,), got {array.shape}")
+            self._core = _core.Filter.mask(np.ascontiguousarray(array).view(np.uint8))
+        elif array.dtype.kind in "iu" or not array.size:
+            self._core = _core.Filter.ids(_ids(array), allow=True)
+        else:
+            raise TypeError(f"filter: expected a boolean mask, ids, a fb.Filter or a numba cfunc, got {allow!r}")
+
+    @classmethod
+    def deny(cls, ids: Any) -> Filter:
+        """Allows every vector but those of these ids, (n,) whole numbers."""
+        made = cls.__new__(cls)
+        made._kept, made._core = None, _core.Filter.ids(_ids(np.asarray(ids)), allow=False)
+        return made
+
+
+def one_filter(value: Any) -> _core.Filter | None:
+    """What the core takes for a filter that all queries share."""
+    if value is None:
+        return None
+    return (value if isinstance(value, Filter) else Filter(value))._core
+
+
+def filter_groups(value: Any, n_queries: int) -> list[tuple[_core.Filter, NDArray[np.intp]]] | None:
+    """Of a sequence of filters, one a query: each filter with its queries. None if `value` is not such a sequence."""
+    if not isinstance(value, Sequence) or not value or not all(isinstance(item, Filter) for item in value):
+        return None
+    if len(value) != n_queries:
+        raise ValueError(f"filter: expected one a query ({n_queries}), got {len(value)}")
+    numbers: dict[int, list[int]] = {}
+    for query, item in enumerate(value):
+        numbers.setdefault(id(item), []).append(query)
+    return [(value[rows[0]]._core, np.array(rows)) for rows in numbers.values()]
+
+
+def _ids(array: NDArray[Any]) -> NDArray[np.int64]:
+    try:
+        return vector_ids(array if array.size else np.empty(0, np.int64))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"filter: {error}") from None
+
+
+def _address(predicate: Any) -> int:
+    function = predicate.ctypes
+    if function.restype is not ctypes.c_bool or list(function.argtypes) != [ctypes.c_int64]:
+        raise TypeError(f'filter: expected a numba cfunc of signature "boolean(int64)", got {predicate!r}')
+    return int(predicate.address)

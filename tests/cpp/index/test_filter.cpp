@@ -1,0 +1,125 @@
+// Filters against a scan of all rows: whatever is allowed and however it is reached (packed, or list by list), the
+// scores are the same bits as without a filter.
+#include <algorithm>
+#include <map>
+
+#include "check.h"
+#include "index/models.h"
+
+using namespace fewbits;
+using namespace fewbits::test;
+
+namespace {
+
+constexpr std::uint32_t d = 9;
+constexpr std::size_t n = 5000, n_queries = 7, k = 6;
+
+MatrixView x() {
+    static const std::vector<float> floats = random_floats(n * d, 5);
+    return {floats.data(), n, d};
+}
+MatrixView q() {
+    static const std::vector<float> floats = random_floats(n_queries * d, 6);
+    return {floats.data(), n_queries, d};
+}
+
+bool third(std::int64_t id) {
+    return id % 3 == 0;
+}
+bool few(std::int64_t id) {
+    return id % 97 == 5;
+}
+bool one(std::int64_t id) {
+    return id == 123;
+}
+bool none(std::int64_t) {
+    return false;
+}
+
+std::vector<std::int64_t> ids_where(Filter::Predicate allows) {
+    std::vector<std::int64_t> ids;
+    for (std::int64_t id = 0; id < static_cast<std::int64_t>(n); ++id)
+        if (allows(id)) ids.push_back(id);
+    return ids;
+}
+
+Found filtered(const Engine& engine, const Filter& filter, SearchParams params, MatrixView queries = q()) {
+    const auto snapshot = engine.snapshot();
+    const auto rows = filter.rows(snapshot, params.threads);
+    params.filter = rows.get();
+    Found found{std::vector<std::int64_t>(queries.rows * params.k), std::vector<float>(queries.rows * params.k)};
+    search(*snapshot, queries, params, found.ids.data(), found.scores.data());
+    return found;
+}
+
+}  // namespace
+
+TEST("filter: all lists give the allowed of the unfiltered result, score by score") {
+    const Choice choices[] = {{Metric::l2, 9, "pq4", true, ""},
+                              {Metric::ip, 9, "pq8", true, "scalar8"},
+                              {Metric::cosine, 0, "staged", false, ""},
+                              {Metric::l2, 9, "staged", false, "float32"},
+                              {Metric::l2, 0, "float32", false, ""}};
+    for (const Choice& choice : choices) {
+        Engine engine(make_parts(choice, x()));
+        add(engine, x().block(0, 3000));
+        add(engine, x().block(3000, n - 3000));
+        const std::vector<std::int64_t> removed{123 + 97, 5, 6};
+        engine.remove(removed);
+        const std::size_t rerank = choice.rerank.empty() ? 0 : n;
+        const Found all = find(engine, q(), {.k = n, .nprobe = 100, .rerank = rerank});
+        for (const Filter::Predicate allows : {third, few, one, none}) {
+            const auto filter = Filter::of_predicate(allows);
+            for (const unsigned threads : {1u, 3u}) {
+                const SearchParams params{.k = k, .nprobe = 100, .rerank = rerank, .threads = threads};
+                const Found found = filtered(engine, *filter, params);
+                for (std::size_t i = 0; i < n_queries; ++i) {
+                    std::size_t j = 0;
+                    for (std::size_t r = i * n; r < (i + 1) * n && j < k; ++r)
+                        if (all.ids[r] >= 0 && allows(all.ids[r])) CHECK_EQ(found.scores[i * k + j++], all.scores[r]);
+                    for (std::size_t r = 0; r < k; ++r) {
+                        CHECK((found.ids[i * k + r] >= 0) == (r < j));
+                        CHECK(r >= j || allows(found.ids[i * k + r]));
+                    }
+                }
+                for (std::size_t i = 0; i < n_queries; ++i) {
+                    const Found alone = filtered(engine, *filter, params, q().block(i, 1));
+                    CHECK(std::equal(alone.ids.begin(), alone.ids.end(),
+                                     found.ids.begin() + static_cast<std::ptrdiff_t>(i * k)));
+                }
+            }
+        }
+    }
+}
+
+TEST("filter: mask, ids, all but ids and a predicate say the same") {
+    Engine engine(make_parts({Metric::l2, 9, "pq4", true, "scalar8"}, x()));
+    add(engine, x());
+    for (const Filter::Predicate allows : {third, few, one, none}) {
+        const std::vector<std::int64_t> ids = ids_where(allows);
+        std::vector<std::uint8_t> mask(n);
+        std::vector<std::int64_t> others;
+        for (std::int64_t id = 0; id < static_cast<std::int64_t>(n); ++id) {
+            mask[static_cast<std::size_t>(id)] = allows(id);
+            if (!allows(id)) others.push_back(id);
+        }
+        const SearchParams params{.k = k, .nprobe = 3, .rerank = 40, .threads = 2};
+        const Found found = filtered(engine, *Filter::of_predicate(allows), params);
+        CHECK(found == filtered(engine, *Filter::of_mask(mask), params));
+        CHECK(found == filtered(engine, *Filter::of_ids(ids, true), params));
+        CHECK(found == filtered(engine, *Filter::of_ids(others, false), params));
+    }
+}
+
+TEST("filter: thresholds cut the result where its scores fall below") {
+    for (const char* rerank : {"", "float32"}) {
+        Engine engine(make_parts({Metric::ip, 9, "pq8", true, rerank}, x()));
+        add(engine, x());
+        SearchParams params{.k = 50, .nprobe = 9, .rerank = rerank[0] ? n : 0, .threads = 2};
+        const Found all = find(engine, q(), params);
+        params.least = all.scores[20];
+        const Found found = find(engine, q(), params);
+        for (std::size_t i = 0; i < all.ids.size(); ++i)
+            CHECK_EQ(found.ids[i], all.scores[i] >= params.least ? all.ids[i] : -1);
+    }
+}
