@@ -150,7 +150,7 @@ void tile_dot(const Tile& tile, float* out, std::size_t out_stride) {
     });
 }
 
-void tile_best(const Tile& tile, std::uint32_t* best, float* score) {
+void best_of_blocks(const Tile& tile, std::uint32_t* best, float* score) {
     for (std::uint32_t i = 0; i < tile.n; ++i) {
         best[i] = 0;
         score[i] = -__builtin_inff();
@@ -173,6 +173,92 @@ void tile_best(const Tile& tile, std::uint32_t* best, float* score) {
         best[point] = block.first + winner;
         score[point] = candidates[winner];
     });
+}
+
+// A point's best among the lanes: of equals the one with the least number.
+FEWBITS_INLINE void best_lane(__m512 tops, __m512i numbers, std::uint32_t* best, float* score) {
+    const __m512 most = _mm512_set1_ps(_mm512_reduce_max_ps(tops));
+    const __m512i of_tops =
+        _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), _mm512_cmp_ps_mask(tops, most, _CMP_EQ_OQ), numbers);
+    const __m256i eight = _mm256_min_epu32(_mm512_castsi512_si256(of_tops), _mm512_extracti64x4_epi64(of_tops, 1));
+    const __m128i four = _mm_min_epu32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_min_epu32(four, _mm_shuffle_epi32(four, 0x4e));
+    const __m128i one = _mm_min_epu32(two, _mm_shuffle_epi32(two, 0xb1));
+    const __mmask16 chosen = _mm512_cmpeq_epi32_mask(of_tops, _mm512_broadcastd_epi32(one));
+    float all[16];  // read back, as a maximum of zeros may have either sign
+    _mm512_storeu_ps(all, tops);
+    *best = static_cast<std::uint32_t>(_mm_cvtsi128_si32(one));
+    *score = all[__builtin_ctz(chosen)];
+}
+
+// N points of D dimensions against whole groups of 16 vectors. Each lane keeps the first of its own best and the lanes
+// meet at the end: with so few dimensions a look at every block's best would take most of the time.
+template <unsigned D, unsigned N>
+void best_of_lanes(const Tile& tile, std::size_t first, std::uint32_t* best, float* score) {
+    const float* point[N];
+    __m512 top[N];
+    __m512i where[N];
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < N; ++i) {
+        point[i] = tile.points + (first + i) * tile.stride;
+        top[i] = _mm512_set1_ps(-__builtin_inff());
+        where[i] = _mm512_setzero_si512();
+    }
+    __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (std::uint32_t c = 0; c < tile.k; c += block_size) {
+        const std::uint32_t vectors = lesser(tile.k - c, block_size);
+        for (std::uint32_t g = 0; g < vectors; g += 16) {
+            const float* run = tile.blocks + std::size_t{c} * D + g;
+            const __m512 bias = tile.bias ? _mm512_loadu_ps(tile.bias + c + g) : _mm512_setzero_ps();
+            __m512 x[D];
+#pragma GCC unroll 8
+            for (unsigned j = 0; j < D; ++j) x[j] = _mm512_loadu_ps(run + std::size_t{j} * vectors);
+#pragma GCC unroll 4
+            for (unsigned i = 0; i < N; ++i) {
+                __m512 value = _mm512_setzero_ps();
+#pragma GCC unroll 8
+                for (unsigned j = 0; j < D; ++j) value = _mm512_fmadd_ps(_mm512_set1_ps(point[i][j]), x[j], value);
+                if (tile.bias) value = _mm512_add_ps(value, bias);
+                const __mmask16 better = _mm512_cmp_ps_mask(value, top[i], _CMP_GT_OQ);
+                top[i] = _mm512_mask_mov_ps(top[i], better, value);
+                where[i] = _mm512_mask_mov_epi32(where[i], better, numbers);
+            }
+            numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16));
+        }
+    }
+    for (unsigned i = 0; i < N; ++i) best_lane(top[i], where[i], best + first + i, score + first + i);
+}
+
+template <unsigned D>
+void best_of_narrow(const Tile& tile, std::uint32_t* best, float* score) {
+    std::size_t i = 0;
+    for (; i + 4 <= tile.n; i += 4) best_of_lanes<D, 4>(tile, i, best, score);
+    for (; i < tile.n; ++i) best_of_lanes<D, 1>(tile, i, best, score);
+}
+
+void tile_best(const Tile& tile, std::uint32_t* best, float* score) {
+    constexpr std::uint32_t many = 64;  // vectors, from which the lanes pay for their meeting
+    if (tile.k < many || tile.k % 16 != 0) return best_of_blocks(tile, best, score);
+    switch (tile.dim) {
+        case 1:
+            return best_of_narrow<1>(tile, best, score);
+        case 2:
+            return best_of_narrow<2>(tile, best, score);
+        case 3:
+            return best_of_narrow<3>(tile, best, score);
+        case 4:
+            return best_of_narrow<4>(tile, best, score);
+        case 5:
+            return best_of_narrow<5>(tile, best, score);
+        case 6:
+            return best_of_narrow<6>(tile, best, score);
+        case 7:
+            return best_of_narrow<7>(tile, best, score);
+        case 8:
+            return best_of_narrow<8>(tile, best, score);
+        default:
+            return best_of_blocks(tile, best, score);
+    }
 }
 
 // --- rows ------------------------------------------------------------------------------------------------------------

@@ -340,7 +340,7 @@ TEST("tiles: every set returns the specification's dots and best") {
             compare_tile(dim, 1 + k % 9, k, ++seed, false);
             compare_tile(dim, 1 + k % 9, k, ++seed, true);
         }
-        for (const std::uint32_t k : {72u, 256u}) {
+        for (const std::uint32_t k : {72u, 80u, 256u}) {
             compare_tile(dim, 23, k, ++seed, false);
             compare_tile(dim, 23, k, ++seed, true);
         }
