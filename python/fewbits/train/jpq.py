@@ -48,8 +48,8 @@ def jpq(
     has a rerank store to take their place. They are held in memory while training.
 
     Without labels the ranking of the float vectors is distilled, on `queries` and on pseudo-queries made from the
-    documents. With labels, `loss` is lowered too: "softmax" (cross entropy), "lambda" (pairs weighted by the difference of
-    their reciprocal ranks, as JPQ's paper has it) or "mann_whitney" (all pairs alike), with `distillation` as the
+    documents. With labels, `loss` is lowered too: "softmax" (cross entropy), "lambda" (pairs weighted by the difference
+    of their reciprocal ranks, as JPQ's paper has it) or "mann_whitney" (all pairs alike), with `distillation` as the
     weight of the former beside it (0: labels alone). Negatives are mined from the index as it scores at each step: the
     `negatives` best.
 
