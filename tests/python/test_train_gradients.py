@@ -100,7 +100,7 @@ def some_lists(n: int) -> Lists:
 def test_scores_are_the_index_s(index: fb.Index) -> None:
     assert index._engine is not None
     q, lists = vectors(3, 13, seed=4), some_lists(400)
-    code, vector = CodeScorer(index._engine), VectorScorer(index._engine, l2=False)
+    code, vector = CodeScorer(index._engine), VectorScorer(index._engine, "ip")
     decoded = index.reconstruct(code.ids)
     expected = np.einsum("ij,ij->i", q[lists.query], decoded[lists.rows])
     for scores in (code.scores(q, lists), vector.scores(q, lists), products(q, decoded, lists)):
@@ -160,7 +160,7 @@ def test_vector_scorer_orders_as_l2_does() -> None:
     index = fb.Index(13, metric="l2", codec=fb.Float(32)).build(x, progress=False)
     assert index._engine is not None
     lists = Lists(np.tile(np.arange(200), 2), np.array([0, 200, 400]))
-    scores = VectorScorer(index._engine, l2=True).scores(q, lists).reshape(2, 200)
+    scores = VectorScorer(index._engine, "l2").scores(q, lists).reshape(2, 200)
     np.testing.assert_array_equal(np.argsort(-scores, axis=1)[:, :10], index.search(q, 10).ids)
 
 

@@ -117,7 +117,7 @@ def test_bad_labels_never_leave_the_index_worse_on_validation() -> None:
 def test_negatives_are_mined_from_the_index_as_it_is_at_the_step() -> None:
     engine = build(W, CODECS["pq4"])._engine
     assert engine is not None
-    descent = Descent(engine, CodeScorer(engine), FullMap(np.eye(DIM)), 1.0, 20, 1)
+    descent = Descent(engine, CodeScorer(engine), FullMap(np.eye(DIM)), depth=20, threads=1)
     before = descent.mined(W.queries[:5])
     np.testing.assert_array_equal(descent.mined(W.queries[:5]).rows, before.rows)
     descent.parameters[0][...] *= np.random.default_rng(0).normal(1, 1, descent.parameters[0].shape)

@@ -36,10 +36,19 @@ class Term:
 
 class Descent:
     def __init__(
-        self, engine: _core.Engine, scorer: Scorer, query_map: QueryMap, rate: float, depth: int, threads: int
+        self,
+        engine: _core.Engine,
+        scorer: Scorer,
+        query_map: QueryMap,
+        *,
+        rate: float = 1.0,
+        depth: int,
+        threads: int,
+        reranked: bool = False,
     ) -> None:
         self._engine, self.scorer, self.query_map = engine, scorer, query_map
         self.depth, self.threads = depth, threads
+        self.reranked = reranked and engine.params["rerank.kind"] > 0
         self.row_of = RowOf(scorer.ids)
         self.nprobe = max(1, engine.params.get("default.nprobe", 0))
         self.rates = [rate * _LEARNING_RATE * r for r in scorer.rates]
@@ -73,9 +82,10 @@ class Descent:
         return self._engine.with_scoring(model.params, model.arrays)
 
     def search(self, queries: F32, k: int) -> I64:
-        """Ids (queries, k), padded with -1, as the index finds them now, without rerank."""
+        """Ids (queries, k), padded with -1, as the index finds them now."""
         found = min(k, len(self.scorer.ids))
-        return self.engine().search(queries, found, nprobe=self.nprobe, rerank=0, threads=self.threads)[0]
+        rerank = max(found, self.depth) if self.reranked else 0
+        return self.engine().search(queries, found, nprobe=self.nprobe, rerank=rerank, threads=self.threads)[0]
 
     def mined(self, queries: F32) -> Lists:
         ids = self.search(queries, self.depth)

@@ -10,15 +10,11 @@ from typing import Any
 
 from ..codecs import PQ
 from ..index import Index
-from ..inputs import real_number, thread_count, whole_number
-from ..parts import one_of
 from ..progress import ProgressArgument
-from .compiled import require_numba
-from .losses import RANKING_LOSSES
-from .query_map import starting_map
 from .report import TrainingReport
 from .scorer import CodeScorer
-from .session import Session, Settings
+from .session import Session
+from .settings import checked, map_kind
 
 
 def jpq(
@@ -67,28 +63,14 @@ def jpq(
 
     (Zhan et al., "Jointly Optimizing Query Encoder and Product Quantization to Improve Retrieval Performance", 2021.)
     """
-    require_numba()
-    if not isinstance(index, Index):
-        raise TypeError(f"index: expected a fewbits.Index, got {type(index).__name__}")
+    settings = checked(
+        index, loss, distillation, epochs, batch_size, negatives, pseudo_queries, rate, validation, seed, threads
+    )
+    kind = map_kind(query_map, index.dim)
     if not isinstance(index.codec, PQ):
         raise ValueError(f"jpq: expected an index with a PQ codec, got {index.codec}")
     if index.metric == "l2":
         raise ValueError("jpq: expected metric 'ip' or 'cosine' (trained codebooks score inner products), got 'l2'")
-    one_of(loss, "loss", RANKING_LOSSES)
-    if query_map not in ("full", None):
-        query_map = whole_number(query_map, "query_map: 'full', None or a rank", 1, index.dim)
-    settings = Settings(
-        loss=loss,
-        distillation=real_number(distillation, "distillation", 0),
-        epochs=whole_number(epochs, "epochs", 0),
-        batch_size=whole_number(batch_size, "batch_size", 1),
-        negatives=whole_number(negatives, "negatives", 1),
-        pseudo_queries=None if pseudo_queries is None else whole_number(pseudo_queries, "pseudo_queries", 0),
-        rate=real_number(rate, "rate", 0),
-        validation=real_number(validation, "validation", 0),
-        seed=whole_number(seed, "seed", 0, 2**63 - 1),
-        threads=thread_count(threads),
-    )
     session = Session(index, queries, positives, x, settings)
-    session.start(CodeScorer(session.engine), starting_map(session.engine, query_map, settings.seed))
+    session.start(CodeScorer(session.engine), kind, reranked=False)
     return session.run(progress)

@@ -103,10 +103,10 @@ class CodeScorer:
 
 
 class VectorScorer:
-    def __init__(self, engine: _core.Engine, l2: bool) -> None:
-        self.ids, _, _ = engine.codes()
+    def __init__(self, engine: _core.Engine, metric: str) -> None:
+        self.ids = engine.codes()[0]
         self.vectors = engine.reconstruct(self.ids)
-        self.bias = -0.5 * np.einsum("ij,ij->i", self.vectors, self.vectors) if l2 else np.zeros(len(self.ids))
+        self.bias = norms_bias(self.vectors, metric)
         self.parameters: list[F32] = []
         self.rates: list[float] = []
 
@@ -126,11 +126,22 @@ class VectorScorer:
         return Fitted({}, {})
 
 
-def products(q: F32, vectors: NDArray[np.generic], lists: Lists) -> F64:
-    """<q, vectors[row]> of every entry; vectors: of any float dtype, read row by row."""
+def inner_metric(metric: str) -> str:
+    """That of normalised rows, under cosine."""
+    return "l2" if metric == "l2" else "ip"
+
+
+def norms_bias(vectors: F32, metric: str) -> F32:
+    """What a vector's score has beside its product with the query."""
+    squares: F32 = np.einsum("ij,ij->i", vectors, vectors)
+    return -0.5 * squares if inner_metric(metric) == "l2" else np.zeros_like(squares)
+
+
+def products(q: F32, vectors: F32, lists: Lists) -> F64:
+    """<q, vectors[row]> of every entry."""
     out = np.empty(len(lists.rows))
     for b, (first, last) in enumerate(zip(lists.starts[:-1], lists.starts[1:], strict=True)):
-        out[first:last] = f32_array(vectors[lists.rows[first:last]]) @ q[b]
+        out[first:last] = vectors[lists.rows[first:last]] @ q[b]
     return out
 
 

@@ -6,7 +6,7 @@ Nothing of the index changes until the end, when the best scoring is published i
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,17 @@ import numpy as np
 from .. import _core
 from ..errors import NotTrainedError
 from ..index import Index
-from ..inputs import F32, Rows
 from ..inputs import queries as as_queries
 from ..progress import Progress, ProgressArgument
 from .descent import Descent
 from .examples import Examples, judged, near, split, unjudged
 from .pseudo import pseudo_queries
-from .query_map import QueryMap
+from .query_map import starting_map
 from .report import StageReport, TrainingReport
 from .scorer import Scorer
+from .settings import Settings
 from .stages import Distillation, Ranking, run
+from .teacher import Teacher, teacher_of
 from .validation import Measure, clearly_better, ndcg, overlap
 
 _PSEUDO_QUERIES = 6000  # an epoch, less the given ones
@@ -32,35 +33,17 @@ _VALIDATION_QUERIES = 300  # topped up to by pseudo-queries, where distillation 
 _OVERLAP, _NDCG = "overlap@10 with float", "nDCG@10"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The arguments of a trainer, checked."""
-
-    loss: str
-    distillation: float
-    epochs: int
-    batch_size: int
-    negatives: int
-    pseudo_queries: int | None
-    rate: float
-    validation: float
-    seed: int
-    threads: int
-
-
 class Session:
     def __init__(self, index: Index, queries: Any, positives: Any, x: Any, settings: Settings) -> None:
         if not len(index):
             raise NotTrainedError("train: expected an index that holds its vectors, got an empty one")
         if positives is not None and queries is None:
             raise ValueError("positives: expected queries with them, got queries=None")
-        if not settings.validation < 1:
-            raise ValueError(f"validation: expected a share below 1, got {settings.validation:g}")
         assert index._engine is not None
         self.index, self.settings, self.engine = index, settings, index._engine
         self.cosine = index.metric == "cosine"
         self.ids = self.engine.codes()[0]
-        self.vectors = self._vectors(x)
+        self.teacher = teacher_of(index, self.engine, self.ids, x, settings.threads)
         given = np.zeros((0, index.dim), np.float32)
         if queries is not None:
             given = as_queries(queries, index.dim, nonzero=self.cosine)[0]
@@ -69,7 +52,7 @@ class Session:
         others = given
         if positives is not None:
             self.labels, others = judged(given, positives, self.ids)
-        if self.labels is None and self.vectors is None:
+        if self.labels is None and self.teacher is None:
             raise ValueError(
                 "train: without positives the float ranking is distilled: expected x=, the float vectors, or an index "
                 "with a rerank store"
@@ -86,29 +69,26 @@ class Session:
                     f"validation={settings.validation:g}; expected more of them, or a larger share"
                 )
 
-    def _vectors(self, x: Any) -> F32 | None:
-        """What the float ranking is made of, by row."""
-        if x is None:
-            return self.engine.reconstruct(self.ids) if self.engine.params["rerank.kind"] else None
-        rows = Rows(x, self.index.dim)
-        if int(self.ids.max()) >= len(rows):
-            raise ValueError(
-                f"x: expected the vectors whose row numbers are the ids; got {len(rows)} rows and id {self.ids.max()}"
-            )
-        picked = Rows(rows.array[self.ids], self.index.dim)
-        vectors = np.concatenate(list(picked.blocks(nonzero=self.cosine)))
-        return _core.normalize_rows(vectors) if self.cosine else vectors
-
-    def start(self, scorer: Scorer, query_map: QueryMap) -> None:
+    def start(self, scorer: Scorer, kind: str | int | None, *, reranked: bool) -> None:
+        """kind: of the query map. reranked: whether training and validation look at results after rerank."""
         settings = self.settings
-        self.descent = Descent(self.engine, scorer, query_map, settings.rate, settings.negatives, settings.threads)
+        query_map = starting_map(self.engine, kind, settings.seed)
+        self.descent = Descent(
+            self.engine,
+            scorer,
+            query_map,
+            rate=settings.rate,
+            depth=settings.negatives,
+            threads=settings.threads,
+            reranked=reranked,
+        )
 
     def run(self, progress: ProgressArgument) -> TrainingReport:
         started = time.monotonic()
         descent, settings = self.descent, self.settings
         random = np.random.default_rng(settings.seed)
-        distillation = None if self.vectors is None else self._distillation(self.vectors, random)
-        overlaps = None if self.vectors is None else self._overlap(self.vectors, random)
+        distillation = None if self.teacher is None else self._distillation(self.teacher, random)
+        overlaps = None if self.teacher is None else self._overlap(self.teacher, random)
         whole = overlaps if self.labels is None else ndcg(self.held)
         assert whole is not None
         beginning, before = descent.state(), whole(descent)
@@ -138,19 +118,19 @@ class Session:
             seconds=time.monotonic() - started,
         )
 
-    def _distillation(self, vectors: F32, random: np.random.Generator) -> Distillation:
+    def _distillation(self, teacher: Teacher, random: np.random.Generator) -> Distillation:
         made = self.settings.pseudo_queries
         if made is None:
             made = max(_PSEUDO_QUERIES - len(self.pool), _LEAST_PSEUDO_QUERIES)
         if not made + len(self.pool):
             raise ValueError("pseudo_queries: expected at least 1 where no queries are given to train on, got 0")
-        return Distillation(self.descent, vectors, self.pool, made, self.settings.batch_size, self.cosine, random)
+        return Distillation(self.descent, teacher, self.pool, made, self.settings.batch_size, self.cosine, random)
 
-    def _overlap(self, vectors: F32, random: np.random.Generator) -> Measure:
+    def _overlap(self, teacher: Teacher, random: np.random.Generator) -> Measure:
         """On the queries held out; where they are few, also on pseudo-queries that no epoch repeats."""
         missing = max(0, _VALIDATION_QUERIES - len(self.held))
-        made = pseudo_queries(vectors, self.held.queries, missing, self.cosine, random)
-        return overlap(np.concatenate([self.held.queries, made]), vectors, self.settings.threads)
+        made = pseudo_queries(teacher, self.held.queries, missing, self.cosine, random)
+        return overlap(np.concatenate([self.held.queries, made]), teacher)
 
     def _stage(
         self, name: str, measure_name: str, source: Distillation | Ranking, measure: Measure, shown: Progress

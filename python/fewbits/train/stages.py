@@ -14,7 +14,8 @@ from .examples import Examples
 from .kernels import F64
 from .losses import Loss, distillation, ranking_loss, spread_of
 from .pseudo import pseudo_queries
-from .scorer import Lists, products
+from .scorer import Lists
+from .teacher import Teacher
 from .validation import Measure
 
 _WARM_UP = 20
@@ -82,28 +83,28 @@ class Distillation:
     def __init__(
         self,
         descent: Descent,
-        vectors: F32,
+        teacher: Teacher,
         queries: F32,
         n: int,
         batch: int,
         cosine: bool,
         random: np.random.Generator,
     ) -> None:
-        self.descent, self.vectors, self.queries, self.n, self.batch = descent, vectors, queries, n, batch
+        self.descent, self.teacher, self.queries, self.n, self.batch = descent, teacher, queries, n, batch
         self.cosine, self.random = cosine, random
         self.steps = -(-(len(queries) + n) // batch)
         self.loss: Loss | None = None
 
     def examples(self) -> F32:
-        made = pseudo_queries(self.vectors, self.queries, self.n, self.cosine, self.random)
+        made = pseudo_queries(self.teacher, self.queries, self.n, self.cosine, self.random)
         return np.concatenate([self.queries, made])
 
     def term(self, queries: F32, weight: float = 1.0) -> Term:
         lists = self.descent.mined(queries)
-        teacher = products(queries, self.vectors, lists)
+        wanted = self.teacher.scores(queries, lists)
         if self.loss is None:
-            self.loss = distillation(spread_of(teacher, lists.starts))
-        return Term(queries, lists, teacher, self.loss, weight)
+            self.loss = distillation(spread_of(wanted, lists.starts))
+        return Term(queries, lists, wanted, self.loss, weight)
 
     def epoch(self) -> Iterator[list[Term]]:
         queries = self.examples()

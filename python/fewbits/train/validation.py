@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import _core
 from ..inputs import F32
 from ..measures import query_measures
 from .descent import Descent
 from .examples import Examples
 from .kernels import F64
+from .teacher import Teacher
 
 Measure = Callable[[Descent], F64]
 _K = 10
@@ -31,10 +31,10 @@ def ndcg(examples: Examples) -> Measure:
     return measure
 
 
-def overlap(queries: F32, vectors: F32, threads: int) -> Measure:
-    """The share of each query's ten best rows of `vectors` (by inner product) that is found."""
-    k = min(_K, len(vectors))
-    truth = _core.exact_search(vectors, queries, k, "ip", threads=threads)[0]
+def overlap(queries: F32, teacher: Teacher) -> Measure:
+    """The share of each query's ten best rows by the teacher that is found."""
+    truth = teacher.top(queries, _K)
+    k = truth.shape[1]
 
     def measure(descent: Descent) -> F64:
         rows = descent.row_of(descent.search(queries, k))

@@ -1,0 +1,47 @@
+"""The float vectors of an index, row by row, and the ranking that distillation aims at.
+
+Queries and vectors are normalised under cosine, so there are two metrics: "ip" and "l2". Under l2 a score is
+<q, x> - |x|^2 / 2, which orders as the distance does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..index import Index
+from ..inputs import F32, I64, Rows
+from .kernels import F64
+from .scorer import Lists, inner_metric, norms_bias, products
+
+
+class Teacher:
+    def __init__(self, vectors: F32, metric: str, threads: int) -> None:
+        self.vectors, self.metric, self.threads = vectors, metric, threads
+        self.bias = norms_bias(vectors, metric)
+
+    def scores(self, q: F32, lists: Lists) -> F64:
+        scores: F64 = products(q, self.vectors, lists) + self.bias[lists.rows]
+        return scores
+
+    def top(self, q: F32, k: int) -> I64:
+        """The k best rows of each query."""
+        return _core.exact_search(self.vectors, q, min(k, len(self.vectors)), self.metric, threads=self.threads)[0]
+
+
+def teacher_of(index: Index, engine: _core.Engine, ids: I64, x: Any, threads: int) -> Teacher | None:
+    """x: the vectors whose row numbers are the ids; or None: the index has them in its rerank store or float codes."""
+    metric = inner_metric(index.metric)
+    if x is None:
+        kept = engine.params["rerank.kind"] or engine.params["codec.kind"] == 1
+        return Teacher(engine.reconstruct(ids), metric, threads) if kept else None
+    rows = Rows(x, index.dim)
+    if int(ids.max()) >= len(rows):
+        raise ValueError(
+            f"x: expected the vectors whose row numbers are the ids; got {len(rows)} rows and id {ids.max()}"
+        )
+    cosine = index.metric == "cosine"
+    vectors = np.concatenate(list(Rows(rows.array[ids], index.dim).blocks(nonzero=cosine)))
+    return Teacher(_core.normalize_rows(vectors) if cosine else vectors, metric, threads)
