@@ -1,10 +1,11 @@
-"""Trainers that make an index rank better at the same bytes: `fb.train.jpq` and `fb.train.adapter`.
+"""Trainers that rank better at the same bytes: `fb.train.jpq`, `fb.train.adapter`, `fb.train.recurrent_binary`.
 
 numba is loaded when a trainer runs, not on import.
 """
 
 from .adapter import adapter
 from .jpq import jpq
+from .recurrent_binary import recurrent_binary
 from .report import StageReport, TrainingReport
 
-__all__ = ["StageReport", "TrainingReport", "adapter", "jpq"]
+__all__ = ["StageReport", "TrainingReport", "adapter", "jpq", "recurrent_binary"]
