@@ -2,8 +2,8 @@
 
 python bench/binary.py DATA_FOLDER... [--only scan,quality,lists] [--steps 300] [--bits 1,2]
 
-One thread; CPU seconds of alternated runs, medians. Bytes are those of codes and the factors kept with them, without ids.
-Peers (faiss, turbovec, rabitqlib) are measured where they are installed. All vectors are taken as unit vectors.
+One thread; CPU seconds of alternated runs, medians. Bytes are those of codes and the factors kept with them, without
+ids. Peers (faiss, turbovec, rabitqlib) are measured where they are installed. All vectors are taken as unit vectors.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def cpu_seconds(runs: dict[str, Callable[[], object]], repeats: int = 5) -> dict
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-# --- scan ---------------------------------------------------------------------------------------------------------------
+# --- scan ----------------------------------------------------------------------------------------------------------
 
 
 def scan() -> None:
@@ -108,7 +108,7 @@ def scan() -> None:
         print(f"  {name:40} {SCANNED * SCAN_QUERIES / seconds / 1e6:8.0f} M codes/s", flush=True)
 
 
-# --- quality ------------------------------------------------------------------------------------------------------------
+# --- quality -------------------------------------------------------------------------------------------------------
 
 
 def ours(data: Data, codec: Any, **parts: Any) -> tuple[float, Search]:
@@ -195,7 +195,7 @@ def ndcg(data: Data, ids: NDArray[np.int64], clean: bool) -> float:
     return float(fb.evaluate(ids, None, qrels, k=10)["ndcg"])
 
 
-# --- lists --------------------------------------------------------------------------------------------------------------
+# --- lists ---------------------------------------------------------------------------------------------------------
 
 
 def theirs(data: Data, bits: int, centroids: Any, lists: Any) -> Any:
@@ -222,10 +222,10 @@ def lists(data: Data, widths: list[int]) -> None:
         peer = theirs(data, bits, centroids, assigned) if installed("rabitqlib") else None
         for nprobe in NPROBES:
             runs: dict[str, Callable[[], Any]] = {
-                "fewbits": lambda p=nprobe: index.search(data.queries, 10, nprobe=p, threads=1).ids
+                "fewbits": lambda p=nprobe, index=index: index.search(data.queries, 10, nprobe=p, threads=1).ids
             }
             if peer is not None:
-                runs["rabitqlib"] = lambda p=nprobe: ids_of(peer.search(data.queries, 10, p))
+                runs["rabitqlib"] = lambda p=nprobe, peer=peer: ids_of(peer.search(data.queries, 10, p))
             seconds = cpu_seconds(runs, 3)
             line = f"{bits:4} {nprobe:6}"
             for name, run in runs.items():

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .codecs import PQ, Codec, Float, Scalar
+from .codecs_rotated import RaBitQ
 from .index import MAX_DIM, Index
 from .inputs import Rows, metric_name, real_number
 from .partitions import IVF
@@ -17,6 +18,7 @@ from .transforms import MAX_DENSE_DIM, OPQ, RandomRotation, Transform
 _LEAST_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
 _LEAST_BUDGET_FOR_LISTS = 12
 _LEAST_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewords a group
+_LEAST_BITS_FOR_RABITQ = {"l2": 2, "ip": 3, "cosine": 3}  # instead of untrained 4-bit PQ (docs/binary-embeddings.md)
 _NUMBER_BYTES = 4  # which vector an entry of a list is
 _OWN_ID_BYTES = 8  # instead of it
 
@@ -111,6 +113,11 @@ def _compressed(n: int, dim: int, metric: str, room: int, partition: IVF | None,
         m = max(1, min(room, dim))
         why.append(f"{m} bytes of 8-bit PQ codes: the best ranking for the bytes")
         return Choice(_rotation(n, dim), partition, PQ(m, bits=8), None, why)
+    bits = next((b for b in range(8, 0, -1) if RaBitQ(b).bytes_per_vector(dim, metric) <= room), 0)
+    if bits >= _LEAST_BITS_FOR_RABITQ[metric]:
+        rabitq = RaBitQ(bits)
+        why.append(f"{rabitq.describe()}: {n:,} vectors do not pay for codebooks, and it needs none")
+        return Choice(RandomRotation(), partition, rabitq, None, why)
     m = max(1, min(2 * room, dim))
     why.append(f"4-bit PQ codes: {n:,} vectors do not pay for the codebooks of 8-bit ones")
     return Choice(RandomRotation(), partition, PQ(m, bits=4), None, why)

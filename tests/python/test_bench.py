@@ -89,6 +89,12 @@ def test_pq_fills_the_budgets_exactly(n, dim, metric):
     assert {"PQ20x4", "OPQ+PQ20x8"} <= set(capped)
 
 
+def test_ladder_has_the_codecs_of_a_few_bits_a_dimension():
+    families = {metric: {c.family for c in bench.ladder(3000, 64, metric, [16])} for metric in ("l2", "cosine")}
+    assert "RaBitQ" in families["l2"]
+    assert families["cosine"] - families["l2"] == {"Recurrent binary"}
+
+
 def test_ladder_of_wide_vectors_needs_no_dense_rotation():
     assert not any(
         isinstance(config.parts.get("transform"), fb.OPQ) for config in bench.ladder(50_000, 4096, "ip", [64])

@@ -230,6 +230,10 @@ def test_choices() -> None:
     assert choose(1_000, 384, "cosine", 2000).codec == fb.Float(32)
     assert choose(1_000, 384, "cosine", 800).codec == fb.Float(16)
     assert choose(1_000, 384, "cosine", 64).partition is None
+    assert choose(1_000, 384, "cosine", 64).codec == fb.PQ(128, bits=4)
+    assert choose(1_000, 384, "cosine", 160).codec == fb.RaBitQ(3)
+    assert choose(1_000, 384, "l2", 110).codec == fb.RaBitQ(2)
+    assert choose(10_000, 384, "cosine", 160).codec == fb.PQ(156)
     assert choose(1_000_000, 384, "cosine", 64) == (
         fb.OPQ(),
         fb.IVF(),

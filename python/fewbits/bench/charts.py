@@ -29,6 +29,8 @@ _FAMILY_ORDER = (
     ("PQ 8-bit", "OPQ+PQ 8-bit", "rotated+PQ 8-bit"),
     ("Scalar",),
     ("Float",),
+    ("RaBitQ",),
+    ("Recurrent binary",),
 )
 RERANK_NAMES = {"none": "codes only", "ram": "+ rerank in memory", "disk": "+ rerank on disk"}
 LIGHT = {
@@ -42,6 +44,8 @@ LIGHT = {
     "series-2": "#c2410c",
     "series-3": "#8b3fc4",
     "series-4": "#5b6673",
+    "series-5": "#a16207",
+    "series-6": "#be2a74",
 }
 DARK = {
     "ink": "#e8ebef",
@@ -54,6 +58,8 @@ DARK = {
     "series-2": "#ff9257",
     "series-3": "#c48cff",
     "series-4": "#a5b0bd",
+    "series-5": "#e0b341",
+    "series-6": "#f27db5",
 }
 _PLACEHOLDERS = {name: f"#0102{i:02x}" for i, name in enumerate(LIGHT, 16)}
 _PLACES = ((-8, 5, "right"), (8, -6, "left"), (0, 11, "center"), (8, 6, "left"), (0, -11, "center"), (-8, -7, "right"))

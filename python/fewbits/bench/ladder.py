@@ -17,6 +17,7 @@ Rerank = Literal["none", "ram", "disk"]
 ID_BYTES = 4  # an inverted list keeps each vector's number beside its code
 FACTOR_BYTES = 4  # and, where codes are of differences, l2 needs a factor
 LEAST_ROWS_FOR_LISTS = 10_000  # below, an exhaustive scan is fast enough and loses nothing
+_BITS_A_DIMENSION = (1, 2, 4)  # of the codecs that have no m to fill a budget with
 _RERANKED = 2  # budgets whose shortest codes are shown with a rerank
 
 
@@ -67,6 +68,10 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
         add(f"{rotated}PQ{room}x8", f"{rotated}PQ 8-bit", transform=rotation, codec=fb.PQ(room, bits=8))
     add("SQ4", "Scalar", codec=fb.Scalar(4, levels="lloyd-max"))
     add("SQ8", "Scalar", codec=fb.Scalar(8))
+    for bits in _BITS_A_DIMENSION:
+        add(f"RaBitQ{bits}", "RaBitQ", codec=fb.RaBitQ(bits))
+        if metric == "cosine":
+            add(f"binary{bits}", "Recurrent binary", codec=fb.RecurrentBinary(bits))
     add("f16", "Float", codec=fb.Float(16))
     if not quick:
         add("f32", "Float", codec=fb.Float(32))
