@@ -60,7 +60,12 @@ def one_filter(value: Any) -> _core.Filter | None:
 
 def filter_groups(value: Any, n_queries: int) -> list[tuple[_core.Filter, NDArray[np.intp]]] | None:
     """Of a sequence of filters, one a query: each filter with its queries. None if `value` is not such a sequence."""
-    if not isinstance(value, Sequence) or not value or not all(isinstance(item, Filter) for item in value):
+    if (
+        value is None
+        or not isinstance(value, Sequence)
+        or not value
+        or not all(isinstance(item, Filter) for item in value)
+    ):
         return None
     if len(value) != n_queries:
         raise ValueError(f"filter: expected one a query ({n_queries}), got {len(value)}")

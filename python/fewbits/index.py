@@ -36,7 +36,7 @@ from .inputs import (
     vector_ids,
     whole_number,
 )
-from .partitions import IVF
+from .partitions import IVF, MAX_NLIST
 from .progress import Progress, ProgressArgument
 from .training import train
 from .transforms import OPQ, PCA, Identity, RandomRotation, Transform
@@ -413,7 +413,7 @@ class Index:
             return max(1, engine.params.get("default.nprobe", 0))
         if self.partition is None:
             raise ValueError(f"nprobe: this index has no partition, so every vector is read; got nprobe={nprobe!r}")
-        return min(whole_number(nprobe, "nprobe", 1), engine.params["partition.nlist"])
+        return min(whole_number(nprobe, "nprobe", 1), MAX_NLIST)
 
     def _rerank_depth(self, engine: _core.Engine, rerank: int | None, k: int) -> int:
         if self.rerank is None:

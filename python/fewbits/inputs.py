@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,9 @@ I64 = NDArray[np.int64]
 BLOCK_FLOATS = 1 << 22  # 16 MiB of float32 a block
 MAX_ID = (1 << 62) - 1
 METRICS = ("l2", "ip", "cosine")
+_VECTOR_CHARS = "efdbB"  # numpy's own of these, told apart in no time
 _VECTOR_DTYPES = ("float16", "float32", "float64", "bfloat16", "int8", "uint8")
 _SHOWN_ROWS = 5
-
-
-@runtime_checkable
-class _Array(Protocol):
-    def __array__(self) -> NDArray[Any]: ...
 
 
 def metric_name(metric: object) -> str:
@@ -60,7 +56,7 @@ def thread_count(threads: object) -> int:
 
 def is_blocks(x: object) -> bool:
     """Whether x is an iterable of blocks rather than one array (or one list of rows)."""
-    if isinstance(x, _Array) or hasattr(x, "__dlpack__") or not isinstance(x, Iterable):
+    if hasattr(x, "__array__") or hasattr(x, "__dlpack__") or not isinstance(x, Iterable):
         return False
     if isinstance(x, list | tuple):
         return bool(x) and all(getattr(block, "ndim", 0) == 2 for block in x)
@@ -84,7 +80,7 @@ class Rows:
         """float32 blocks in order, each checked: finite, and with nonzero=True no zero rows."""
         step = block_rows(self.array.shape[1])
         for begin in range(0, len(self), step):
-            yield self._checked(self.array[begin : begin + step], nonzero, begin)
+            yield self._floats(self.array[begin : begin + step], nonzero, begin)
 
     def sample(self, size: int, seed: int, *, nonzero: bool) -> F32:
         """Up to `size` rows drawn by the seed without repetition, in ascending order (memmaps are read forward)."""
@@ -97,12 +93,25 @@ class Rows:
         step = block_rows(self.array.shape[1])
         for begin in range(0, len(picked), step):
             rows = picked[begin : begin + step]
-            out[begin : begin + step] = self._checked(self.array[rows], nonzero, rows)
+            out[begin : begin + step] = self._floats(self.array[rows], nonzero, rows)
         return out
 
-    def _checked(self, block: NDArray[Any], nonzero: bool, rows: int | NDArray[np.int64]) -> F32:
-        with np.errstate(over="ignore", invalid="ignore"):  # out of float32's range becomes inf, reported below
+    def all(self, *, nonzero: bool) -> F32:
+        """All rows in one matrix; x itself where it is float32 already."""
+        return self._floats(self.array, nonzero, 0)
+
+    def _floats(self, block: NDArray[Any], nonzero: bool, rows: int | NDArray[np.int64]) -> F32:
+        if block.dtype.char == "f":
             floats = np.ascontiguousarray(block, dtype=np.float32)
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):  # out of float32's range becomes inf, reported below
+                floats = np.ascontiguousarray(block, dtype=np.float32)
+        if _core.first_bad_row(floats, nonzero=nonzero) >= 0:
+            self._explain(block, floats, nonzero, rows)
+        return floats
+
+    def _explain(self, block: NDArray[Any], floats: F32, nonzero: bool, rows: int | NDArray[np.int64]) -> None:
+        """Raises what is wrong with a block."""
         if _core.first_bad_row(floats) >= 0:
             wrong: NDArray[np.bool_] = np.logical_not(np.isfinite(floats).all(axis=1))
             finite = block.dtype.itemsize > 4 and bool(np.isfinite(block[wrong]).all())
@@ -110,12 +119,11 @@ class Rows:
             raise ValueError(
                 f"{self.name}: expected finite float32 values, got values {what} in {self._rows(wrong, rows)}"
             )
-        if nonzero and _core.first_bad_row(floats, nonzero=True) >= 0:
+        if nonzero:
             wrong = np.array([_core.first_bad_row(row[None], nonzero=True) >= 0 for row in floats])
             raise ValueError(
                 f"{self.name}: a zero vector has no direction under metric 'cosine': {self._rows(wrong, rows)}"
             )
-        return floats
 
     def _rows(self, wrong: NDArray[np.bool_], rows: int | NDArray[np.int64]) -> str:
         numbers = np.flatnonzero(wrong)
@@ -198,10 +206,8 @@ def queries(q: object, dim: int, *, nonzero: bool) -> tuple[F32, bool]:
     array = _vectors(q, "queries")
     if array.ndim not in (1, 2) or array.shape[-1] != dim:
         raise ValueError(f"queries: expected shape ({dim},) or (n, {dim}), got {array.shape}")
-    rows = Rows(np.atleast_2d(array), dim, "queries")
-    if not len(rows):
-        return np.empty((0, dim), np.float32), False
-    return rows.sample(len(rows), 0, nonzero=nonzero), array.ndim == 1
+    single = array.ndim == 1
+    return Rows(array[None] if single else array, dim, "queries").all(nonzero=nonzero), single
 
 
 def vector_ids(ids: object, expected: int | None = None) -> I64:
@@ -242,12 +248,13 @@ def _vectors(x: object, name: str) -> NDArray[Any]:
         raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
     from_list = isinstance(x, list | tuple)
     try:
-        array = np.asarray(x) if isinstance(x, _Array) or not hasattr(x, "__dlpack__") else np.from_dlpack(x)
+        by_dlpack = not hasattr(x, "__array__") and hasattr(x, "__dlpack__")
+        array = np.from_dlpack(x) if by_dlpack else np.asarray(x)  # type: ignore[arg-type]
     except Exception as error:
         raise TypeError(f"{name}: expected an array of vectors, got {type(x).__name__} ({error})") from None
     if from_list and array.dtype.kind in "iu":
         array = array.astype(np.float64)
-    if array.dtype.name not in _VECTOR_DTYPES:
+    if array.dtype.char not in _VECTOR_CHARS and array.dtype.name not in _VECTOR_DTYPES:
         kind = f"a {type(x).__name__}" if array.dtype == object else f"dtype {array.dtype}"
         raise TypeError(f"{name}: expected vectors as {', '.join(_VECTOR_DTYPES)}, got {kind} of shape {array.shape}")
     return array
