@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .merging import merge
     from .partitions import IVF
     from .transforms import OPQ, PCA, Identity, RandomRotation
+    from .tuning import Tuned, tune
 
 __all__ = [
     "IVF",
@@ -44,6 +45,7 @@ __all__ = [
     "RecurrentBinary",
     "Scalar",
     "SearchResult",
+    "Tuned",
     "__version__",
     "available_isas",
     "build",
@@ -55,6 +57,7 @@ __all__ = [
     "open",
     "recall",
     "train",
+    "tune",
     "verify",
 ]
 
@@ -69,6 +72,7 @@ _MODULES = {
     "measures": ("evaluate", "exact_search", "recall"),
     "merging": ("merge",),
     "partitions": ("IVF",),
+    "tuning": ("Tuned", "tune"),
     "transforms": ("OPQ", "PCA", "Identity", "RandomRotation"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +12,11 @@ from .codecs import PQ, Codec, Float, Scalar
 from .codecs_rotated import RaBitQ
 from .index import MAX_DIM, Index
 from .inputs import Rows, metric_name, real_number
+from .measures import exact_search
 from .partitions import IVF
 from .progress import ProgressArgument
 from .transforms import MAX_DENSE_DIM, OPQ, RandomRotation, Transform
+from .tuning import Unreachable, read_all, share, tune_to, without
 
 _LEAST_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
 _LEAST_BUDGET_FOR_LISTS = 12
@@ -21,6 +24,8 @@ _LEAST_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewo
 _LEAST_BITS_FOR_RABITQ = {"l2": 2, "ip": 3, "cosine": 3}  # instead of untrained 4-bit PQ (docs/binary-embeddings.md)
 _NUMBER_BYTES = 4  # which vector an entry of a list is
 _OWN_ID_BYTES = 8  # instead of it
+_TUNING_QUERIES = 1000
+_TUNED_K = 10
 
 
 class Choice(NamedTuple):
@@ -36,6 +41,7 @@ def build(
     *,
     metric: str,
     bytes_per_vector: float = 64,
+    recall: float | None = None,
     ids: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressArgument = None,
@@ -45,12 +51,15 @@ def build(
 
     x: (n, dim) as in `Index.add`, but an array (its n decides what is chosen). `index.explain()` tells what was chosen
     and why, `index.stats()` what it weighs. Own ids take 8 bytes of the budget, default ones 4 (none in a small index).
+    recall: sets nprobe and rerank so that searches find this share of the true 10 nearest (see `fb.tune`), measured
+    with vectors of x as queries; where the bytes do not allow it all is read, a UserWarning and `explain()` say so.
 
     >>> index = fb.build(x, metric="cosine", bytes_per_vector=64)
     >>> ids, scores = index.search(q, k=10)
     """
     metric_name(metric)
     budget = real_number(bytes_per_vector, "bytes_per_vector", 1)
+    target = None if recall is None else share(recall)
     rows = Rows(x, _dim(x))
     n, dim = rows.array.shape
     if not n:
@@ -66,8 +75,29 @@ def build(
         seed=seed,
     )
     index.build(rows.array, ids, progress=progress, threads=threads)
-    index._why = tuple(choice.why)
+    why = choice.why if target is None else [*choice.why, _tuned(index, rows, ids, target, threads)]
+    index._why = tuple(why)
     return index
+
+
+def _tuned(index: Index, rows: Rows, ids: ArrayLike | None, target: float, threads: int | None) -> str:
+    """Tunes with vectors of the index itself as queries, each of which does not count as its own neighbour."""
+    n = len(rows)
+    picked = np.sort(np.random.default_rng(index._description.seed).choice(n, min(n, _TUNING_QUERIES), replace=False))
+    queries = np.asarray(rows.array[picked], np.float32)
+    near = exact_search(rows.array, queries, _TUNED_K + 1, metric=index.metric, threads=threads).ids
+    truth = without(near, picked, _TUNED_K)
+    own = picked if ids is None else np.asarray(ids, np.int64)[picked]
+    if ids is not None:
+        truth = np.where(truth < 0, -1, np.asarray(ids, np.int64)[truth])
+    try:
+        found = tune_to(index, queries, truth, _TUNED_K, target, threads, own)
+    except Unreachable as error:
+        warnings.warn(f"fb.build: {error}", UserWarning, stacklevel=3)
+        read_all(index, _TUNED_K)
+        return f"all is read by default: {error}"
+    settings = [f"{name}={value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
+    return f"recall {target:g} asked for: {' and '.join(settings) or 'a full scan'} reach {found.recall:.3f}"
 
 
 def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False) -> Choice:

@@ -1,4 +1,4 @@
-"""The command line: demo, build, search, info, verify, bench.
+"""The command line: demo, build, search, tune, info, verify, bench.
 
 Wrong usage exits with 2, failure with 1 and one line on stderr that says what is wrong; never a traceback. Results go
 to stdout, progress to stderr (bars only on a terminal).
@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_build(commands)
     _add_search(commands)
+    _add_tune(commands)
     _add_info(commands)
     _add_verify(commands)
     _add_bench(commands)
@@ -99,6 +100,7 @@ def _add_build(commands: Any) -> None:
     command.add_argument(
         "--bytes-per-vector", type=float, default=64, metavar="B", help="budget of memory (default: 64)"
     )
+    command.add_argument("--recall", type=float, metavar="R", help="set nprobe and rerank for this recall@10")
     command.add_argument("--ids", type=Path, metavar="IDS.npy", help="int64 ids (default: row numbers)")
     command.add_argument("--seed", type=int, default=0)
     _add_running(command)
@@ -113,6 +115,23 @@ def _add_search(commands: Any) -> None:
     command.add_argument("--rerank", type=_natural, help="candidates to rerank, 0 for none (default: the index's)")
     command.add_argument(
         "-o", "--output", type=Path, metavar="OUT.npz", help="write arrays ids and scores instead of a table"
+    )
+    _add_running(command, progress=False)
+
+
+def _add_tune(commands: Any) -> None:
+    command = _command(
+        commands, "tune", _tune, "find the cheapest nprobe and rerank of an index for a recall, and save them in it"
+    )
+    command.add_argument("index", type=Path, metavar="INDEX")
+    command.add_argument("queries", type=Path, metavar="Q.npy", help="held-out queries, some hundreds or more")
+    command.add_argument("--recall", type=float, default=0.95, metavar="R", help="of the k nearest (%(default)s)")
+    command.add_argument("-k", type=_positive, default=10, help="results per query (%(default)s)")
+    command.add_argument(
+        "--vectors",
+        type=Path,
+        metavar="X.npy",
+        help="the vectors, row numbers as ids (default: the codes, read in full)",
     )
     _add_running(command, progress=False)
 
@@ -199,6 +218,7 @@ def _build(arguments: argparse.Namespace) -> int:
         x,
         metric=arguments.metric,
         bytes_per_vector=arguments.bytes_per_vector,
+        recall=arguments.recall,
         ids=ids,
         seed=arguments.seed,
         threads=arguments.threads,
@@ -225,6 +245,20 @@ def _search(arguments: argparse.Namespace) -> int:
         for rank, (item, score) in enumerate(zip(row_ids.tolist(), row_scores.tolist(), strict=True), 1):
             if item >= 0:
                 print(f"{query:>8} {rank:>5} {item:>12} {score:>12.6g}")
+    return 0
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    index = fb.open(arguments.index)
+    x = load_array(arguments.vectors) if arguments.vectors else None
+    found = fb.tune(
+        index, load_array(arguments.queries), arguments.k, recall=arguments.recall, x=x, threads=arguments.threads
+    )
+    index.save(arguments.index)
+    settings = [f"{name} {value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
+    print(f"{arguments.index}: {', '.join(settings) or 'nothing to set'} by default")
+    print(f"recall@{arguments.k} {found.recall:.4f} (at least {found.recall_low:.4f} at 95 %)")
+    print(f"{found.queries_per_second:,.0f} queries a second on one thread")
     return 0
 
 

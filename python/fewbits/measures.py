@@ -69,7 +69,7 @@ def recall(
     if x is not None:
         return _recall_of_scores(index, found, queries, k, x, threads)
     if truth is None:
-        return _recall_of_ids(found.ids, _in_full(index, queries, k, threads).ids)
+        return _recall_of_ids(found.ids, in_full(index, queries, k, threads).ids)
     ids = np.atleast_2d(np.asarray(truth))
     if ids.dtype.kind not in "iu" or ids.ndim != 2 or len(ids) != len(found.ids) or ids.shape[1] < k:
         raise ValueError(
@@ -170,7 +170,8 @@ def _recall_of_scores(index: Index, found: SearchResult, queries: Any, k: int, x
     return hits / exact.size
 
 
-def _in_full(index: Index, queries: Any, k: int, threads: int | None) -> SearchResult:
+def in_full(index: Index, queries: Any, k: int, threads: int | None) -> SearchResult:
+    """What the index's finest codes give when all is read."""
     lists = None if index.partition is None else 2**31
     depth = None if index.rerank is None else max(len(index), k)
     return index.search(np.atleast_2d(queries), k, nprobe=lists, rerank=depth, threads=threads)
