@@ -35,7 +35,7 @@ void Clusters::mean(std::size_t c, float* out) const {
     for (std::size_t j = 0; j < x_.cols; ++j) out[j] = static_cast<float>(sum[j] / count);
 }
 
-void Clusters::update(float* centroids, std::uint64_t seed, unsigned threads) {
+std::size_t Clusters::update(float* centroids, std::uint64_t seed, unsigned threads) {
     constexpr std::size_t clusters_per_task = 8;
     collect_members();
     parallel_for((k_ + clusters_per_task - 1) / clusters_per_task, threads, [&](std::size_t task, unsigned) {
@@ -43,10 +43,10 @@ void Clusters::update(float* centroids, std::uint64_t seed, unsigned threads) {
         for (std::size_t c = first; c < end; ++c)
             if (!members(c).empty()) mean(c, centroids + c * x_.cols);
     });
-    fill_empty(centroids, seed);
+    return fill_empty(centroids, seed);
 }
 
-void Clusters::fill_empty(float* centroids, std::uint64_t seed) const {
+std::size_t Clusters::fill_empty(float* centroids, std::uint64_t seed) const {
     // Less than a half, so that both parts keep members; small, so that they are about equal in high dimension, where
     // members are nearly at right angles to each other.
     constexpr double step = 1.0 / 32;
@@ -58,6 +58,7 @@ void Clusters::fill_empty(float* centroids, std::uint64_t seed) const {
         if (size == 0) empty.push_back(c);
         if (size > 1) largest.emplace(static_cast<double>(size), k_ - c);
     }
+    std::size_t refilled = 0;
     for (const std::size_t c : empty) {
         float* out = centroids + c * d;
         for (bool split = false; !split && !largest.empty();) {
@@ -75,8 +76,10 @@ void Clusters::fill_empty(float* centroids, std::uint64_t seed) const {
                 }
             }
             if (split) largest.emplace(size / 2, rank);
+            refilled += split;
         }
     }
+    return refilled;
 }
 
 }  // namespace fewbits

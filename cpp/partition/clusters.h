@@ -37,8 +37,9 @@ public:
     std::size_t assign(const Centroids& centroids, std::size_t seen, unsigned threads, const Progress& progress = {});
 
     // Each centroid becomes the mean of its members. A cluster without members gets part of the largest: a point a
-    // little off its mean, towards one of its members; where all points are the same, a copy.
-    void update(float* centroids, std::uint64_t seed, unsigned threads);
+    // little off its mean, towards one of its members; where all points are the same, a copy. Returns how many it
+    // refilled.
+    std::size_t update(float* centroids, std::uint64_t seed, unsigned threads);
 
     // Row numbers, in the order's order; as of the last collect_members(), which update() calls.
     void collect_members();
@@ -48,7 +49,7 @@ public:
 
 private:
     void mean(std::size_t c, float* out) const;
-    void fill_empty(float* centroids, std::uint64_t seed) const;
+    std::size_t fill_empty(float* centroids, std::uint64_t seed) const;
 
     MatrixView x_;
     std::span<const std::uint32_t> order_;

@@ -16,6 +16,8 @@ namespace fewbits {
 namespace {
 
 constexpr std::size_t least_points_per_centroid = 32;
+constexpr std::uint32_t most_extra_iterations =
+    5;  // to see the clusters that the last iterations refilled gain members
 
 // How many points iteration t of T sees: a quarter, then half, then for the last 40 % of the iterations all of them.
 std::size_t points_seen(std::uint32_t t, std::uint32_t iterations, std::size_t n, std::size_t k) {
@@ -56,15 +58,23 @@ std::vector<float> kmeans(MatrixView x, const KMeansOptions& options, const Prog
     for (std::uint32_t t = 0; t < options.iterations; ++t) work += static_cast<double>(seen_at(t));
 
     Clusters clusters(x, order, k);
-    for (std::uint32_t t = 0; t < options.iterations; ++t) {
-        const std::size_t seen = seen_at(t);
+    std::size_t refilled = 0;
+    const auto wanted = [&](std::uint32_t t) {
+        return t < options.iterations || (refilled > 0 && t < options.iterations + most_extra_iterations);
+    };
+    for (std::uint32_t t = 0; wanted(t); ++t) {
+        const std::size_t seen = seen_at(std::min(t, options.iterations - 1));
+        const auto so_far = [&](double fraction) {
+            return std::min(1.0, (done + fraction * static_cast<double>(seen)) / work);
+        };
         Progress within;
-        if (progress) within = [&](double fraction) { progress((done + fraction * static_cast<double>(seen)) / work); };
+        if (progress) within = [&](double fraction) { progress(so_far(fraction)); };
         const ExactCentroids search({centroids.data(), k, d}, options.spherical);
         const std::size_t moved = clusters.assign(search, seen, options.threads, within);
-        if (moved > 0) clusters.update(centroids.data(), random_bits(options.seed, x.rows + t), options.threads);
+        if (moved > 0)
+            refilled = clusters.update(centroids.data(), random_bits(options.seed, x.rows + t), options.threads);
         done += static_cast<double>(seen);
-        if (moved <= seen / 1000 && seen == x.rows) break;
+        if (moved <= seen / 1000 && seen == x.rows && refilled == 0) break;
     }
     return centroids;
 }
