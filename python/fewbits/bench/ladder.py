@@ -47,7 +47,7 @@ def _kind(rerank: Any) -> Rerank:
 
 def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, *, quick: bool = False) -> list[Config]:
     """The configurations, family by family. `quick` leaves out what takes longest: rotations, f32, short 8-bit codes,
-    and most of the lists' training sample."""
+    codes of a few bits a dimension, and most of the lists' training sample."""
     budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
     partition = fb.IVF(sample=CODEC_SAMPLE if quick else None) if n >= LEAST_ROWS_FOR_LISTS else None
     beside = ID_BYTES + (FACTOR_BYTES if metric == "l2" else 0) if partition else 0
@@ -68,7 +68,7 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
         add(f"{rotated}PQ{room}x8", f"{rotated}PQ 8-bit", transform=rotation, codec=fb.PQ(room, bits=8))
     add("SQ4", "Scalar", codec=fb.Scalar(4, levels="lloyd-max"))
     add("SQ8", "Scalar", codec=fb.Scalar(8))
-    for bits in _BITS_A_DIMENSION:
+    for bits in () if quick else _BITS_A_DIMENSION:
         add(f"RaBitQ{bits}", "RaBitQ", codec=fb.RaBitQ(bits))
         if metric == "cosine":
             add(f"binary{bits}", "Recurrent binary", codec=fb.RecurrentBinary(bits))
