@@ -232,6 +232,26 @@ void register_engine(py::module_& m) {
                 engine.save(path, text);
             },
             "path"_a, "meta"_a)
+        .def(
+            "to_bytes",
+            [](const Engine& engine, const py::bytes& meta) {
+                const std::string text = meta;
+                std::vector<std::byte> file;
+                {
+                    const py::gil_scoped_release unlocked;
+                    file = engine.to_bytes(text);
+                }
+                return py::bytes(reinterpret_cast<const char*>(file.data()), file.size());
+            },
+            "meta"_a)
+        .def_static(
+            "from_bytes",
+            [](const py::bytes& file) {
+                const std::string_view view = file;
+                const py::gil_scoped_release unlocked;
+                return Engine::from_bytes(std::as_bytes(std::span(view)));
+            },
+            "file"_a)
         .def_property_readonly("meta", [](const Engine& engine) { return py::bytes(engine.meta()); })
         .def_property_readonly("params", &Engine::params)
         .def("arrays", [](const Engine& engine) { return arrays_to(engine.model().parts); })

@@ -125,7 +125,14 @@ Engine::Engine(const Parts& parts) : Engine(Model::make(model_parts(parts))) {
 }
 
 std::unique_ptr<Engine> Engine::open(const std::string& path, bool mapped, bool verify_all) {
-    const Parts parts = read_file(path, mapped, verify_all ? Verify::all : Verify::trusted);
+    return of_parts(read_file(path, mapped, verify_all ? Verify::all : Verify::trusted), mapped);
+}
+
+std::unique_ptr<Engine> Engine::from_bytes(std::span<const std::byte> file) {
+    return of_parts(read_bytes(file), false);
+}
+
+std::unique_ptr<Engine> Engine::of_parts(const Parts& parts, bool mapped) {
     auto engine = std::make_unique<Engine>(parts);
     if (const auto meta = parts.arrays.find("meta"); meta != parts.arrays.end())
         engine->meta_.assign(reinterpret_cast<const char*>(meta->second.bytes.data()), meta->second.bytes.size());
@@ -210,27 +217,31 @@ std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnC
     return joined;
 }
 
-Parts Engine::as_parts(const Snapshot& snapshot) const {
+// What a file holds. meta: kept by the caller as long as the result.
+Parts Engine::as_parts(const std::string& meta) const {
+    const auto current = snapshot();
     Parts parts = model_->parts;
+    parts.arrays["meta"] = {DType::u8, std::as_bytes(std::span(meta.data(), meta.size())), nullptr};
     for (const auto& [name, value] : params()) parts.params[name] = value;
-    parts.params["segments"] = snapshot.segments.size();
-    parts.params["next_id"] = static_cast<std::uint64_t>(snapshot.next_id);
-    for (std::size_t i = 0; i < snapshot.segments.size(); ++i) {
-        for (const auto& [name, value] : snapshot.segments[i]->parts().params)
+    parts.params["segments"] = current->segments.size();
+    parts.params["next_id"] = static_cast<std::uint64_t>(current->next_id);
+    for (std::size_t i = 0; i < current->segments.size(); ++i) {
+        for (const auto& [name, value] : current->segments[i]->parts().params)
             parts.params[segment_name(i) + "." + name] = value;
-        for (const auto& [name, array] : snapshot.segments[i]->parts().arrays)
+        for (const auto& [name, array] : current->segments[i]->parts().arrays)
             parts.arrays[segment_name(i) + "." + name] = array;
-        if (snapshot.live[i] < snapshot.segments[i]->n())
-            parts.arrays[segment_name(i) + ".removed"] = owned_array(removed_bits(snapshot, i));
+        if (current->live[i] < current->segments[i]->n())
+            parts.arrays[segment_name(i) + ".removed"] = owned_array(removed_bits(*current, i));
     }
     return parts;
 }
 
 void Engine::save(const std::string& path, const std::string& meta) const {
-    const auto current = snapshot();
-    Parts parts = as_parts(*current);
-    parts.arrays["meta"] = {DType::u8, std::as_bytes(std::span(meta.data(), meta.size())), nullptr};
-    write_file(path, parts);
+    write_file(path, as_parts(meta));
+}
+
+std::vector<std::byte> Engine::to_bytes(const std::string& meta) const {
+    return write_bytes(as_parts(meta));
 }
 
 std::map<std::string, std::uint64_t> Engine::params() const {

@@ -29,6 +29,7 @@ public:
     explicit Engine(const Parts& parts);
     explicit Engine(std::shared_ptr<const Model> model);  // empty
     static std::unique_ptr<Engine> open(const std::string& path, bool mapped, bool verify_all);
+    static std::unique_ptr<Engine> from_bytes(std::span<const std::byte> file);  // what to_bytes gave; checked in full
 
     const Model& model() const { return *model_; }
     std::shared_ptr<const Snapshot> snapshot() const;
@@ -45,6 +46,7 @@ public:
     static std::unique_ptr<Engine> join(std::span<const Engine* const> engines, OnConflict on_conflict);
 
     void save(const std::string& path, const std::string& meta) const;
+    std::vector<std::byte> to_bytes(const std::string& meta) const;  // what save writes
     const std::string& meta() const { return meta_; }
     std::map<std::string, std::uint64_t> params() const;             // of the model, and the defaults
     void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", "default.rerank"
@@ -58,7 +60,8 @@ public:
 
 private:
     std::map<std::string, std::uint64_t> defaults() const;
-    Parts as_parts(const Snapshot& snapshot) const;
+    static std::unique_ptr<Engine> of_parts(const Parts& parts, bool mapped);
+    Parts as_parts(const std::string& meta) const;
     void replace(std::shared_ptr<const Snapshot> next);
 
     std::shared_ptr<const Model> model_;

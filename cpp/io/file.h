@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,10 +33,12 @@ struct FileInfo {
 
 // mapped: the arrays point into a read-only shared mapping, else into memory read in full.
 Parts read_file(const std::string& path, bool mapped, Verify verify);
-FileInfo inspect_file(const std::string& path);  // header, table and params only
+Parts read_bytes(std::span<const std::byte> file);  // a whole file in memory, which is copied; all checksums compared
+FileInfo inspect_file(const std::string& path);     // header, table and params only
 void verify_file(const std::string& path);  // checksum of every byte; throws Error(corrupt) naming section and offset
 
 // Arrays named "seg*" are bulk unless their name ends in ".lists" or ".removed".
 void write_file(const std::string& path, const Parts& parts);
+std::vector<std::byte> write_bytes(const Parts& parts);  // what write_file writes
 
 }  // namespace fewbits

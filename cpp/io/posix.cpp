@@ -111,13 +111,28 @@ std::shared_ptr<const void> map_file(int fd, std::size_t bytes) {
     return own_mapping(start, bytes);
 }
 
-std::shared_ptr<const void> load_file(int fd, std::size_t bytes) {
+namespace {
+
+// Read-only memory of `bytes` (> 0) that `fill` wrote.
+template <class Fill>
+std::shared_ptr<const void> filled(std::size_t bytes, Fill fill) {
     void* start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (start == MAP_FAILED) fail_errno("cannot get " + std::to_string(bytes) + " bytes of memory");
     std::shared_ptr<const void> memory = own_mapping(start, bytes);
-    read_all(fd, {static_cast<std::byte*>(start), bytes}, 0);
+    fill(std::span(static_cast<std::byte*>(start), bytes));
     ::mprotect(start, bytes, PROT_READ);
     return memory;
+}
+
+}  // namespace
+
+std::shared_ptr<const void> load_file(int fd, std::size_t bytes) {
+    return filled(bytes, [&](std::span<std::byte> memory) { read_all(fd, memory, 0); });
+}
+
+std::shared_ptr<const void> copy_bytes(std::span<const std::byte> bytes) {
+    return filled(bytes.size(),
+                  [&](std::span<std::byte> memory) { std::copy(bytes.begin(), bytes.end(), memory.begin()); });
 }
 
 }  // namespace fewbits::io

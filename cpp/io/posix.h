@@ -55,8 +55,10 @@ void read_all(int fd, std::span<std::byte> buffer, std::uint64_t offset);
 void sync_file(int fd);
 void sync_folder(int fd);
 
-// A read-only shared mapping of a file's first `bytes` (> 0), and the same bytes as a copy in memory, page aligned.
+// A read-only shared mapping of a file's first `bytes` (> 0); the same bytes as a copy in memory, page aligned; and
+// such a copy of bytes in memory.
 std::shared_ptr<const void> map_file(int fd, std::size_t bytes);
 std::shared_ptr<const void> load_file(int fd, std::size_t bytes);
+std::shared_ptr<const void> copy_bytes(std::span<const std::byte> bytes);
 
 }  // namespace fewbits::io

@@ -32,8 +32,13 @@ public:
         bytes_ = static_cast<std::uint64_t>(status.st_size);
     }
 
+    explicit Source(std::span<const std::byte> file)
+        : bytes_(file.size()), memory_(file.empty() ? nullptr : copy_bytes(file)) {}
+
     std::uint64_t bytes() const { return bytes_; }
-    void load() { memory_ = load_file(file_.get(), bytes_); }
+    void load() {
+        if (!memory_) memory_ = load_file(file_.get(), bytes_);
+    }
     std::shared_ptr<const void> share() const { return memory_ ? memory_ : map_file(file_.get(), bytes_); }
 
     void read(std::uint64_t offset, std::span<std::byte> buffer) const {
@@ -155,6 +160,11 @@ auto with_file(const std::string& path, Work work) {
 
 Parts read_file(const std::string& path, bool mapped, Verify verify) {
     return with_file(path, [&](Source& source) { return read_parts(source, mapped, verify); });
+}
+
+Parts read_bytes(std::span<const std::byte> file) {
+    Source source(file);
+    return read_parts(source, false, Verify::all);
 }
 
 FileInfo inspect_file(const std::string& path) {

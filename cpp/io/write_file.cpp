@@ -1,5 +1,6 @@
 // Writing is atomic: whoever opens the path, during the write or after a power loss, finds the whole old file or the
 // whole new one. Arrays go to the file from where they are; header and table follow last, when the checksums are known.
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
@@ -36,12 +37,14 @@ std::vector<SectionInfo> lay_out(const std::map<std::string, Array>& arrays) {
     return sections;
 }
 
-std::uint32_t write_array(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
+// Calls write(bytes, offset) for pieces of the array.
+template <class Write>
+std::uint32_t write_array(std::span<const std::byte> bytes, std::uint64_t offset, Write write) {
     std::uint32_t checksum = 0;
     while (!bytes.empty()) {
         const std::span<const std::byte> chunk = bytes.first(std::min(chunk_bytes, bytes.size()));
         checksum = crc32(chunk, checksum);
-        write_all(fd, chunk, offset);
+        write(chunk, offset);
         bytes = bytes.subspan(chunk.size());
         offset += chunk.size();
         test_point("chunk");
@@ -49,18 +52,18 @@ std::uint32_t write_array(int fd, std::span<const std::byte> bytes, std::uint64_
     return checksum;
 }
 
-void write_sections(int fd, const std::map<std::string, Array>& arrays) {
+// Calls begin(length of the file), then write(bytes, offset) for all that is not zero padding.
+template <class Begin, class Write>
+void write_sections(const std::map<std::string, Array>& arrays, Begin begin, Write write) {
     std::vector<SectionInfo> sections = lay_out(arrays);
     const std::uint64_t file_bytes = sections.back().offset + sections.back().bytes;
-    // Paddings are what is never written: zero.
-    if (::ftruncate(fd, static_cast<off_t>(file_bytes)) != 0)
-        fail_errno("cannot make a file of " + std::to_string(file_bytes) + " bytes");
+    begin(file_bytes);
     auto section = sections.begin();
     for (const auto& [name, array] : arrays) {
-        section->checksum = write_array(fd, array.bytes, section->offset);
+        section->checksum = write_array(array.bytes, section->offset, write);
         ++section;
     }
-    write_all(fd, make_head(sections, file_bytes), 0);
+    write(make_head(sections, file_bytes), 0);
 }
 
 // The permissions of the file that is about to be replaced, if there is one. Only a regular file may be.
@@ -84,7 +87,13 @@ void write_atomically(const std::string& path, const std::map<std::string, Array
     const std::optional<mode_t> mode = permissions(folder.get(), name);
     Temporary file(folder.get(), name);
     test_point("created");
-    write_sections(file.get(), arrays);
+    write_sections(
+        arrays,
+        [&](std::uint64_t bytes) {
+            if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0)
+                fail_errno("cannot make a file of " + std::to_string(bytes) + " bytes");
+        },
+        [&](std::span<const std::byte> bytes, std::uint64_t offset) { write_all(file.get(), bytes, offset); });
     if (mode && ::fchmod(file.get(), *mode) != 0) fail_errno("cannot set permissions");
     test_point("written");
     sync_file(file.get());
@@ -94,16 +103,32 @@ void write_atomically(const std::string& path, const std::map<std::string, Array
     sync_folder(folder.get());
 }
 
+// The arrays and, as one more, the params.
+std::map<std::string, Array> all_arrays(const Parts& parts) {
+    std::vector<Param> params = make_params(parts.params);
+    if (params.size() > most_records) fail("at most 2^20 params fit a file, got " + std::to_string(params.size()));
+    if (parts.has(params_name)) fail("'params' cannot be the name of an array");
+    auto kept = std::make_shared<const std::vector<Param>>(std::move(params));
+    std::map<std::string, Array> arrays = parts.arrays;
+    arrays[params_name] = {DType::u8, std::as_bytes(std::span(*kept)), kept};
+    return arrays;
+}
+
 }  // namespace
+
+std::vector<std::byte> write_bytes(const Parts& parts) {
+    std::vector<std::byte> file;
+    write_sections(
+        all_arrays(parts), [&](std::uint64_t bytes) { file.resize(bytes); },
+        [&](std::span<const std::byte> bytes, std::uint64_t offset) {
+            std::copy(bytes.begin(), bytes.end(), file.begin() + static_cast<std::ptrdiff_t>(offset));
+        });
+    return file;
+}
 
 void write_file(const std::string& path, const Parts& parts) {
     try {
-        const std::vector<Param> params = make_params(parts.params);
-        if (params.size() > most_records) fail("at most 2^20 params fit a file, got " + std::to_string(params.size()));
-        if (parts.has(params_name)) fail("'params' cannot be the name of an array");
-        std::map<std::string, Array> arrays = parts.arrays;
-        arrays[params_name] = {DType::u8, std::as_bytes(std::span(params)), nullptr};
-        write_atomically(path, arrays);
+        write_atomically(path, all_arrays(parts));
     } catch (const Error& error) {
         throw Error(error.kind(), path + ": " + error.what(), error.error_number());
     }

@@ -37,7 +37,11 @@ def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = Fals
     for value, argument in ((mmap, "mmap"), (verify, "verify")):
         if not isinstance(value, bool):
             raise TypeError(f"{argument}: expected True or False, got {value!r}")
-    engine = _core.Engine.open(name, mapped=mmap, verify_all=verify)
+    return described(name, _core.Engine.open(name, mapped=mmap, verify_all=verify))
+
+
+def described(name: str, engine: _core.Engine) -> Index:
+    """The index of an engine that was read from what is called `name`."""
     description, why = _decode_meta(name, engine)
     return Index._of(description, engine, why)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -351,6 +352,29 @@ class Index:
 
         self._trained("save").save(os.fspath(path), encode_meta(self._description, self._why))
 
+    def to_bytes(self) -> bytes:
+        """The file that `save` would write, as bytes."""
+        from .files import encode_meta
+
+        return self._trained("to_bytes").to_bytes(encode_meta(self._description, self._why))
+
+    @staticmethod
+    def from_bytes(file: bytes) -> Index:
+        """An index from what `to_bytes` gave, or the contents of a file; every byte is checked.
+
+        Raises CorruptIndexError (what is wrong, and where) or FormatVersionError.
+        """
+        from .files import described
+
+        if not isinstance(file, bytes):
+            raise TypeError(f"file: expected bytes, got {type(file).__name__}")
+        return described("bytes", _core.Engine.from_bytes(file))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.is_trained:
+            return Index.from_bytes, (self.to_bytes(),)
+        return _untrained, (self._description,)
+
     # --- inside ---
 
     @property
@@ -427,6 +451,11 @@ class Index:
         if 0 < depth < k:
             raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
         return depth
+
+
+def _untrained(description: Description) -> Index:
+    parts = {field.name: getattr(description, field.name) for field in fields(description)}
+    return Index(**parts)
 
 
 def _padded(ids: I64, scores: F32, k: int, worst: float) -> tuple[I64, F32]:

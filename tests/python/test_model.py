@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -108,6 +109,26 @@ class Model(RuleBasedStateMachine):
         assert one.counts.tolist() == [min(8, len(self.held))] * len(QUERIES)
         np.testing.assert_array_equal(self.index.reconstruct(sorted(found)), fresh.reconstruct(sorted(found)))
 
+    @precondition(lambda self: self.held)
+    @rule(step=st.integers(2, 30), deny=st.booleans())
+    def filtered_search(self, step: int, deny: bool) -> None:
+        named = list(range(0, self.next_id, step))
+        allowed = {i for i in self.held if (i % step == 0) != deny}
+        chosen = fb.Filter.deny(named) if deny else named
+        options: dict[str, Any] = {} if self.index.partition is None else {"nprobe": 100}
+        options |= {} if self.index.rerank is None else {"rerank": 1000}
+        found = self.index.search(QUERIES, 8, filter=chosen, **options)
+        assert set(found.ids[found.ids >= 0].tolist()) <= allowed
+        assert found.counts.tolist() == [min(8, len(allowed))] * len(QUERIES)
+        if allowed:
+            fresh = self.empty().add(POOL[[self.held[i] for i in sorted(allowed)]], ids=sorted(allowed))
+            np.testing.assert_array_equal(found.scores, full(fresh, QUERIES, 8).scores)
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def tune(self) -> None:
+        fb.tune(self.index, QUERIES, 5, recall=0.0)
+
     @invariant()
     def size(self) -> None:
         if hasattr(self, "held"):
@@ -122,7 +143,7 @@ def test_any_sequence_of_changes(name: str) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
         settings=settings(
-            max_examples=8,
+            max_examples=60 if os.environ.get("FEWBITS_LONG") else 8,
             stateful_step_count=25,
             deadline=None,
             derandomize=True,

@@ -17,6 +17,8 @@ CODECS: dict[str, dict[str, Any]] = {
     "ivf-pq4-scalar8": {"partition": fb.IVF(5), "codec": fb.PQ(6, bits=4), "rerank": fb.Scalar(8)},
     "ivf-pq8-opq": {"partition": fb.IVF(4), "codec": fb.PQ(4), "transform": fb.OPQ(iterations=2)},
     "staged": {"codec": fb.Scalar(4, staged=True)},
+    "ivf-staged": {"partition": fb.IVF(4), "codec": fb.Scalar(4, staged=True)},
+    "ivf-rabitq": {"partition": fb.IVF(4), "codec": fb.RaBitQ(bits=3)},
     "disk": {"partition": fb.IVF(3), "codec": fb.Scalar(4), "rerank": fb.Float(16, on_disk=True)},
 }
 
