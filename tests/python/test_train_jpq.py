@@ -152,7 +152,7 @@ def test_an_error_leaves_the_index_as_it_was() -> None:
 
 def test_a_trained_index_can_be_trained_on() -> None:
     index = build(W, CODECS["pq4"])
-    first = train(index, epochs=1, query_map=4)
+    first = train(index, epochs=4, query_map=4, rate=2)
     assert first.changed
     assert train(index, epochs=1, query_map=4).before == pytest.approx(first.after)
     with pytest.raises(ValueError, match="query_map: this index has one already, of kind 4"):

@@ -44,7 +44,7 @@ def overlap(queries: F32, teacher: Teacher) -> Measure:
 
 
 def clearly_better(new: F64, old: F64) -> bool:
-    """By more than the standard error of the paired difference."""
+    """By more than twice the standard error of the paired difference: few queries must gain more to convince."""
     difference = new - old
     error = float(np.std(difference)) / np.sqrt(max(len(difference), 1))
-    return bool(float(np.mean(difference)) > error)
+    return bool(float(np.mean(difference)) > 2 * error)
