@@ -42,5 +42,6 @@ void register_errors(py::module_& m);
 void register_training(py::module_& m);
 void register_codecs(py::module_& m);
 void register_engine(py::module_& m);
+void register_multivector(py::module_& m);
 
 }  // namespace fewbits::bindings

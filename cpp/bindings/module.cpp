@@ -16,5 +16,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     });
     bindings::register_training(m);
     bindings::register_codecs(m);
+    bindings::register_multivector(m);
     bindings::register_engine(m);
 }

@@ -7,6 +7,7 @@
 #include "index/exact.h"
 #include "index/search.h"
 #include "io/file.h"
+#include "multivector/token_store.h"
 
 namespace fewbits::bindings {
 namespace {
@@ -226,12 +227,16 @@ void register_engine(py::module_& m) {
         .def_static("join", &join, "engines"_a, py::kw_only(), "on_conflict"_a = "error")
         .def(
             "save",
-            [](const Engine& engine, const std::string& path, const py::bytes& meta) {
+            [](const Engine& engine, const std::string& path, const py::bytes& meta, const TokenStore* tokens,
+               const std::map<std::string, std::uint64_t>& params) {
                 const std::string text = meta;
                 const py::gil_scoped_release unlocked;
-                engine.save(path, text);
+                Parts more = tokens == nullptr ? Parts{} : tokens->parts();
+                for (const auto& [name, value] : params) more.params[name] = value;
+                engine.save(path, text, more);
             },
-            "path"_a, "meta"_a)
+            "path"_a, "meta"_a, py::kw_only(), "tokens"_a = nullptr,
+            "params"_a = std::map<std::string, std::uint64_t>{})
         .def(
             "to_bytes",
             [](const Engine& engine, const py::bytes& meta) {

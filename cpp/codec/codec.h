@@ -60,6 +60,10 @@ public:
 
     // Scan: the kernel, and its tables for one query.
     virtual void (*scan_kernel() const)(const kernels::Scan&) = 0;
+    // The kernel that finds the largest of the same scores, or null if there is none.
+    virtual void (*max_kernel() const)(const kernels::Scan&) { return nullptr; }
+    // As prepare, for that kernel: coarser where it is then faster.
+    virtual QueryTerms prepare_max(const float* query, std::uint8_t* table) const { return prepare(query, table); }
     virtual const std::uint8_t* levels() const { return nullptr; }
     virtual std::size_t table_bytes() const = 0;
     virtual QueryTerms prepare(const float* query, std::uint8_t* table) const = 0;

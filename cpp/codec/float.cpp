@@ -60,6 +60,11 @@ void (*FloatCodec::scan_kernel() const)(const kernels::Scan&) {
     return half() ? k.dot_f16 : k.dot_f32;
 }
 
+void (*FloatCodec::max_kernel() const)(const kernels::Scan&) {
+    if (differences_) return nullptr;
+    return half() ? kernels::active().max_dot_f16 : kernels::active().max_dot_f32;
+}
+
 QueryTerms FloatCodec::write_query(const float* query, float* out) const {
     const float factor = norms_ ? 2.0f : 1.0f;
     for (std::size_t j = 0; j < dim_; ++j) out[j] = factor * query[j];

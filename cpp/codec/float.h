@@ -15,6 +15,7 @@ public:
     void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
+    void (*max_kernel() const)(const kernels::Scan&) override;
     std::size_t table_bytes() const override { return std::size_t{dim_} * sizeof(float); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
 

@@ -171,11 +171,23 @@ void (*ScalarCodec::scan_kernel() const)(const kernels::Scan&) {
     return bits_ == 4 ? kernels::active().dot4 : kernels::active().dot8;
 }
 
+void (*ScalarCodec::max_kernel() const)(const kernels::Scan&) {
+    return bits_ == 4 ? kernels::active().max_dot4 : kernels::active().max_dot8;
+}
+
 QueryTerms ScalarCodec::prepare(const float* query, std::uint8_t* table) const {
+    return prepare_within(127, query, table);
+}
+
+QueryTerms ScalarCodec::prepare_max(const float* query, std::uint8_t* table) const {
+    return prepare_within(bits_ == 4 ? 127 : 64, query, table);
+}
+
+QueryTerms ScalarCodec::prepare_within(int limit, const float* query, std::uint8_t* table) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
     std::int64_t sum;
-    const float scale = quantize_query(weights.data(), dim_, 127, reinterpret_cast<std::int8_t*>(table), sum);
+    const float scale = quantize_query(weights.data(), dim_, limit, reinterpret_cast<std::int8_t*>(table), sum);
     return {scale, -center() * static_cast<float>(sum) * scale, constant};
 }
 

@@ -22,6 +22,8 @@ public:
     void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
+    void (*max_kernel() const)(const kernels::Scan&) override;
+    QueryTerms prepare_max(const float* query, std::uint8_t* table) const override;
     const std::uint8_t* levels() const override { return levels_.empty() ? nullptr : levels_.data(); }
     std::size_t table_bytes() const override { return dim_; }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
@@ -49,6 +51,7 @@ protected:
 private:
     struct Scratch;
 
+    QueryTerms prepare_within(int limit, const float* query, std::uint8_t* table) const;
     float center() const { return bits_ == 4 ? outermost_level : 127.5f; }
     float value(std::uint8_t code) const { return model_ ? model_->values[code] : static_cast<float>(code) - 127.5f; }
     // x^ relative to the mean: without it l2 keeps its precision far from the origin. Only where there is no residual.

@@ -15,6 +15,7 @@ public:
 
     CodeLayout layout() const override;
     void (*scan_kernel() const)(const kernels::Scan&) override;
+    void (*max_kernel() const)(const kernels::Scan&) override { return nullptr; }
     const std::uint8_t* levels() const override { return nullptr; }  // tables know them
     std::size_t table_bytes() const override { return planes_.table_bytes(); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;

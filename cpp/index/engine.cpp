@@ -22,8 +22,9 @@ std::string segment_name(std::size_t i) {
 bool is_default(const std::string& name) {
     return name.starts_with("default.");
 }
+// Segments, and what else is not the model's: the token store of cpp/multivector.
 bool is_segment(const std::string& name) {
-    return name.starts_with("seg") || name == "next_id";
+    return name.starts_with("seg") || name.starts_with("tokens") || name == "next_id";
 }
 
 // Splits what a file holds: the model's own parts stay, defaults and segments are taken by others.
@@ -236,8 +237,11 @@ Parts Engine::as_parts(const std::string& meta) const {
     return parts;
 }
 
-void Engine::save(const std::string& path, const std::string& meta) const {
-    write_file(path, as_parts(meta));
+void Engine::save(const std::string& path, const std::string& meta, const Parts& more) const {
+    Parts parts = as_parts(meta);
+    parts.params.insert(more.params.begin(), more.params.end());
+    parts.arrays.insert(more.arrays.begin(), more.arrays.end());
+    write_file(path, parts);
 }
 
 std::vector<std::byte> Engine::to_bytes(const std::string& meta) const {

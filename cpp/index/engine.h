@@ -45,8 +45,9 @@ public:
     // two have an id, the later one's vector stays, or it is an error.
     static std::unique_ptr<Engine> join(std::span<const Engine* const> engines, OnConflict on_conflict);
 
-    void save(const std::string& path, const std::string& meta) const;
-    std::vector<std::byte> to_bytes(const std::string& meta) const;  // what save writes
+    // more: parts of others in the same file (cpp/multivector).
+    void save(const std::string& path, const std::string& meta, const Parts& more = {}) const;
+    std::vector<std::byte> to_bytes(const std::string& meta) const;  // what save writes without more
     const std::string& meta() const { return meta_; }
     std::map<std::string, std::uint64_t> params() const;             // of the model, and the defaults
     void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", "default.rerank"

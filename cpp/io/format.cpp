@@ -55,7 +55,8 @@ SectionInfo check_entry(const Entry& entry, std::size_t index) {
 }  // namespace
 
 bool is_bulk(const std::string& name) {
-    return name.starts_with("seg") && !name.ends_with(".lists") && !name.ends_with(".removed");
+    const bool of_segment = name.starts_with("seg") || (name.starts_with("tokens") && !name.starts_with("tokens."));
+    return of_segment && !name.ends_with(".lists") && !name.ends_with(".removed");
 }
 
 bool is_name(const std::string& name) {

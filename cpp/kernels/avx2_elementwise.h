@@ -139,5 +139,38 @@ void encode_levels(const float* x, std::size_t n, const float* edges, std::uint3
     });
 }
 
+// --- folds ---------------------------------------------------------------------------------------------------------
+
+// Outputs j .. j + lanes - 1 of one row; the last coordinates may not reach all of them.
+__m256 fold_lanes(const Fold& fold, const float* row, std::size_t j, std::size_t lanes) {
+    __m256 sum = _mm256_setzero_ps();
+    for (std::size_t c = j; c < fold.dim; c += fold.out_dim) {
+        const std::size_t left = fold.dim - c;
+        const auto count = static_cast<std::uint32_t>(left < lanes ? left : lanes);
+        if (count == 8) {
+            sum = _mm256_fmadd_ps(_mm256_loadu_ps(fold.signs + c), _mm256_loadu_ps(row + c), sum);
+        } else {
+            const __m256 sign = F32::load_first(bytes_at(fold.signs + c), count);
+            const __m256 more = _mm256_fmadd_ps(sign, F32::load_first(bytes_at(row + c), count), sum);
+            sum = _mm256_blendv_ps(sum, more, _mm256_castsi256_ps(first_lanes(count)));
+        }
+    }
+    return sum;
+}
+
+void fold_signs(const Fold& fold) {
+    for (std::size_t i = 0; i < fold.n; ++i) {
+        const float* row = fold.x + i * fold.dim;
+        float* out = fold.out + i * fold.out_dim;
+        std::size_t j = 0;
+        for (; j + 8 <= fold.out_dim; j += 8) _mm256_storeu_ps(out + j, fold_lanes(fold, row, j, 8));
+        if (j < fold.out_dim) {
+            const std::size_t lanes = fold.out_dim - j;
+            _mm256_maskstore_ps(out + j, first_lanes(static_cast<std::uint32_t>(lanes)),
+                                fold_lanes(fold, row, j, lanes));
+        }
+    }
+}
+
 }  // namespace
 }  // namespace fewbits::kernels

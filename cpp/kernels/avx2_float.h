@@ -151,7 +151,7 @@ void tile_block(const FloatBlock& block, std::uint32_t first, std::uint32_t end,
 
 // --- scans ---------------------------------------------------------------------------------------------------------
 
-template <class Element, class Sum>
+template <class Element, class Sum, auto take = take_block>
 void scan_floats(const Scan& scan) {
     const auto row = [&](std::uint32_t i) { return static_cast<const float*>(scan.queries[i].table); };
     for (std::uint32_t v = 0; v < scan.n; v += block_size) {
@@ -160,7 +160,7 @@ void scan_floats(const Scan& scan) {
         if (!wanted) continue;
         const FloatBlock block{scan.codes + std::size_t{v} * scan.m * Element::bytes, vectors, scan.m};
         tile_block<Element, Sum>(block, 0, scan.n_queries, row, [&](std::uint32_t i, const __m256* acc) {
-            take_block(scan, scan.queries[i], v, vectors, wanted, acc);
+            take(scan, scan.queries[i], v, vectors, wanted, acc);
         });
     }
 }
@@ -176,6 +176,13 @@ void l2_f32(const Scan& scan) {
 }
 void l2_f16(const Scan& scan) {
     scan_floats<F16, NegatedL2>(scan);
+}
+
+void max_dot_f32(const Scan& scan) {
+    scan_floats<F32, Dot, raise_block>(scan);
+}
+void max_dot_f16(const Scan& scan) {
+    scan_floats<F16, Dot, raise_block>(scan);
 }
 
 // --- tiles ---------------------------------------------------------------------------------------------------------
@@ -405,6 +412,32 @@ void rows_l2_f32(const Rows& rows) {
 }
 void rows_l2_f16(const Rows& rows) {
     sum_rows<F16, L2>(rows);
+}
+
+// 8 * G columns from j on of the sum of the listed rows; of the last 8, the first `count`.
+template <int G>
+void sum_columns(const Rows& rows, std::size_t j, std::uint32_t count) {
+    __m256 sums[G];
+    for (int g = 0; g < G; ++g) sums[g] = _mm256_setzero_ps();
+    for (std::size_t i = 0; i < rows.n; ++i) {
+        const std::uint8_t* at = rows.base + (rows.rows ? rows.rows[i] : i) * rows.stride + j * F32::bytes;
+        for (int g = 0; g < G; ++g, at += 32)
+            sums[g] = _mm256_add_ps(sums[g], count >= 8 ? F32::load(at) : F32::load_first(at, count));
+    }
+    float* out = static_cast<float*>(rows.out) + j;
+    for (int g = 0; g < G; ++g) {
+        if (count >= 8)
+            _mm256_storeu_ps(out + 8 * g, sums[g]);
+        else
+            _mm256_maskstore_ps(out, first_lanes(count), sums[g]);
+    }
+}
+
+void rows_sum_f32(const Rows& rows) {
+    std::size_t j = 0;
+    for (; j + 64 <= rows.dim; j += 64) sum_columns<8>(rows, j, 8);
+    for (; j + 8 <= rows.dim; j += 8) sum_columns<1>(rows, j, 8);
+    if (j < rows.dim) sum_columns<1>(rows, j, static_cast<std::uint32_t>(rows.dim - j));
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 // which every query then multiplies by four of its own bytes.
 //
 // No product saturates: |level * query| <= 128 * 127, twice that fits 16 bits. Bytes (dot8) are read as byte - 128, and
-// 128 * sum(query) is added back.
+// 128 * sum(query) is added back; or as they are, if no |query| is above 64 (2 * 255 * 64 < 2^15).
 #pragma once
 
 #include <cstddef>
@@ -54,15 +54,18 @@ struct NibbleLevels {
     __m256i tables[dimensions];
 };
 
+// centred: bytes less 128, for queries of any size; otherwise as they are, for queries of which no pair saturates.
+template <bool centred>
 struct ByteLevels {
     static constexpr std::uint32_t element_bits = 8;
     static constexpr std::uint32_t dimensions = 1;
-    static constexpr bool is_signed = true;
+    static constexpr bool is_signed = centred;
 
     explicit ByteLevels(const std::uint8_t*) noexcept {}
 
     void decode(const std::uint8_t* run, __m256i* rows) const noexcept {
-        rows[0] = _mm256_xor_si256(load256(run), _mm256_set1_epi8(static_cast<char>(0x80)));
+        const __m256i bytes = load256(run);
+        rows[0] = centred ? _mm256_xor_si256(bytes, _mm256_set1_epi8(static_cast<char>(0x80))) : bytes;
     }
 
     static Sums in_order(const __m256i* sums) noexcept {
@@ -157,7 +160,7 @@ void add_dots(__m256i (*sums)[4], const __m256i* quads, const std::int8_t* const
     return static_cast<std::int32_t>(sum * 128);
 }
 
-template <class Levels>
+template <class Levels, auto take>
 void dot_queries(const Scan& scan, const Levels& levels, ScanQuery* queries, std::uint32_t n_queries) noexcept {
     constexpr bool is_signed = Levels::is_signed;
     constexpr std::uint32_t runs_per_segment = segment_dimensions / Levels::dimensions;
@@ -187,15 +190,28 @@ void dot_queries(const Scan& scan, const Levels& levels, ScanQuery* queries, std
                 add_dots<1, is_signed>(sums + q, quads, tables, dimensions);
             }
         }
-        for (std::uint32_t q = 0; q < n_queries; ++q) take_sums(scan, queries[q], block, Levels::in_order(sums[q]));
+        for (std::uint32_t q = 0; q < n_queries; ++q) take(scan, queries[q], block, Levels::in_order(sums[q]));
     });
 }
 
-template <class Levels>
+template <class Levels, auto take = take_sums>
 void packed_dot(const Scan& scan) noexcept {
     const Levels levels(scan.levels);
     for (std::uint32_t q = 0; q < scan.n_queries; q += queries_per_decode)
-        dot_queries(scan, levels, scan.queries + q, least(queries_per_decode, scan.n_queries - q));
+        dot_queries<Levels, take>(scan, levels, scan.queries + q, least(queries_per_decode, scan.n_queries - q));
+}
+
+// Whether two products with bytes up to 255 always fit 16 bits: then nothing is to be centred, and a third is saved.
+[[maybe_unused]] bool queries_are_small(const Scan& scan) noexcept {
+    std::uint8_t largest = 0;  // of query + 64, which is in 0..128 for small ones
+    for (std::uint32_t q = 0; q < scan.n_queries; ++q) {
+        const auto* query = static_cast<const std::uint8_t*>(scan.queries[q].table);
+        for (std::uint32_t j = 0; j < scan.m; ++j) {
+            const auto shifted = static_cast<std::uint8_t>(query[j] + 64);
+            largest = shifted > largest ? shifted : largest;
+        }
+    }
+    return largest <= 128;
 }
 
 void dot1(const Scan& scan) noexcept {
@@ -208,7 +224,16 @@ void dot4(const Scan& scan) noexcept {
     packed_dot<NibbleLevels<4>>(scan);
 }
 void dot8(const Scan& scan) noexcept {
-    packed_dot<ByteLevels>(scan);
+    packed_dot<ByteLevels<true>>(scan);
+}
+void max_dot4(const Scan& scan) noexcept {
+    packed_dot<NibbleLevels<4>, raise_sums>(scan);
+}
+void max_dot8(const Scan& scan) noexcept {
+    if (queries_are_small(scan))
+        packed_dot<ByteLevels<false>, raise_sums>(scan);
+    else
+        packed_dot<ByteLevels<true>, raise_sums>(scan);
 }
 
 }  // namespace

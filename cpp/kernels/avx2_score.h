@@ -25,23 +25,31 @@ namespace {
     return static_cast<std::uint32_t>(bits >> (row % 8)) & all;
 }
 
+// Scores of vectors first .. first + 7 of the block that starts at vector v. Only factors of the block's own vectors
+// are read; lanes past them hold anything.
+template <bool whole>
+[[maybe_unused, gnu::always_inline]] inline __m256 scores_of(const Scan& scan, const ScanQuery& query, std::uint32_t v,
+                                                             std::uint32_t first, std::uint32_t vectors, __m256 acc) {
+    const auto factors = [&](const float* all) {
+        const float* at = all + v + first;
+        return whole ? _mm256_loadu_ps(at) : _mm256_maskload_ps(at, first_lanes(vectors - first));
+    };
+    __m256 score = _mm256_add_ps(_mm256_mul_ps(acc, _mm256_set1_ps(query.scale)), _mm256_set1_ps(query.offset));
+    if (scan.a) score = _mm256_mul_ps(score, factors(scan.a));
+    if (scan.b) score = _mm256_add_ps(score, factors(scan.b));
+    return _mm256_add_ps(score, _mm256_set1_ps(query.constant));
+}
+
 // Scores of the block of `vectors` that starts at vector v; `wanted` is allowed_bits() of it. Lanes past the block hold
-// anything. Only factors of the block's own vectors are read.
+// anything.
 [[maybe_unused]] void take_block(const Scan& scan, ScanQuery& query, std::uint32_t v, std::uint32_t vectors,
                                  std::uint32_t wanted, const __m256 acc[4]) {
     alignas(32) float scores[block_size];
-    const __m256 scale = _mm256_set1_ps(query.scale);
-    const __m256 offset = _mm256_set1_ps(query.offset);
-    const __m256 constant = _mm256_set1_ps(query.constant);
     const __m256 threshold = _mm256_set1_ps(query.threshold);
     std::uint32_t hit = 0;
     for (std::uint32_t g = 0; g * 8 < vectors; ++g) {
         const std::uint32_t first = g * 8;
-        const __m256i lanes = first_lanes(vectors - first);
-        __m256 score = _mm256_add_ps(_mm256_mul_ps(acc[g], scale), offset);
-        if (scan.a) score = _mm256_mul_ps(score, _mm256_maskload_ps(scan.a + v + first, lanes));
-        if (scan.b) score = _mm256_add_ps(score, _mm256_maskload_ps(scan.b + v + first, lanes));
-        score = _mm256_add_ps(score, constant);
+        const __m256 score = scores_of<false>(scan, query, v, first, vectors, acc[g]);
         _mm256_store_ps(scores + first, score);
         const __m256 qualifies = _mm256_cmp_ps(score, threshold, _CMP_GE_OQ);
         hit |= static_cast<std::uint32_t>(_mm256_movemask_ps(qualifies)) << first;
@@ -50,6 +58,29 @@ namespace {
         const auto i = static_cast<std::uint32_t>(__builtin_ctz(hit));
         query.hits[query.count++] = {scan.first_row + v + i, scores[i]};
     }
+}
+
+// The same scores raise the query's threshold to the best of them.
+[[maybe_unused]] void raise_block(const Scan& scan, ScanQuery& query, std::uint32_t v, std::uint32_t vectors,
+                                  std::uint32_t wanted, const __m256 acc[4]) {
+    const __m256 lowest = _mm256_set1_ps(-__builtin_inff());
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256 top = lowest;  // of max(value, top) the order matters: a NaN leaves top as it is
+    if (wanted == ~0u) {
+        for (std::uint32_t first = 0; first < block_size; first += 8)
+            top = _mm256_max_ps(scores_of<true>(scan, query, v, first, vectors, acc[first / 8]), top);
+    } else {
+        for (std::uint32_t first = 0; first < vectors; first += 8) {
+            const __m256 score = scores_of<false>(scan, query, v, first, vectors, acc[first / 8]);
+            const __m256i bits = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(wanted >> first)), bit);
+            const __m256 taken = _mm256_castsi256_ps(_mm256_cmpeq_epi32(bits, bit));
+            top = _mm256_max_ps(_mm256_blendv_ps(lowest, score, taken), top);
+        }
+    }
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    const float best = _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+    if (best > query.threshold) query.threshold = best;
 }
 
 }  // namespace

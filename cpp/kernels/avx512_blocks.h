@@ -49,20 +49,23 @@ FEWBITS_INLINE void in_passes(const Scan& scan, ScanQuery* queries, std::uint32_
 
 // --- from accumulators to hits ---------------------------------------------------------------------------------------
 
-// The specified float formula for the vectors of a block in order, 16 and 16.
+// The specified float formula for vectors at .. at + 15 of the list, of which `lanes` exist.
+[[maybe_unused]] FEWBITS_INLINE __m512 scores_of(const Scan& scan, const ScanQuery& query, std::size_t at,
+                                                 __mmask16 lanes, __m512 acc) {
+    __m512 score = _mm512_add_ps(_mm512_mul_ps(acc, _mm512_set1_ps(query.scale)), _mm512_set1_ps(query.offset));
+    if (scan.a) score = _mm512_mul_ps(score, _mm512_maskz_loadu_ps(lanes, scan.a + at));
+    if (scan.b) score = _mm512_add_ps(score, _mm512_maskz_loadu_ps(lanes, scan.b + at));
+    return _mm512_add_ps(score, _mm512_set1_ps(query.constant));
+}
+
+// Hits among the vectors of a block in order, 16 and 16.
 [[maybe_unused]] void take_floats(const Scan& scan, const Block& block, ScanQuery& query, __m512 low, __m512 high) {
     const std::uint32_t vectors[2] = {block.vectors, past_16(block.vectors)};
     const __m512 acc[2] = {low, high};
     float scores[block_size];
     std::uint32_t hits = 0;
     for (std::uint32_t half = 0; half < 2; ++half) {
-        const __mmask16 lanes = first_16(vectors[half]);
-        const std::size_t at = block.first + 16 * half;
-        __m512 score = _mm512_mul_ps(acc[half], _mm512_set1_ps(query.scale));
-        score = _mm512_add_ps(score, _mm512_set1_ps(query.offset));
-        if (scan.a) score = _mm512_mul_ps(score, _mm512_maskz_loadu_ps(lanes, scan.a + at));
-        if (scan.b) score = _mm512_add_ps(score, _mm512_maskz_loadu_ps(lanes, scan.b + at));
-        score = _mm512_add_ps(score, _mm512_set1_ps(query.constant));
+        const __m512 score = scores_of(scan, query, block.first + 16 * half, first_16(vectors[half]), acc[half]);
         const __mmask16 hit = _mm512_cmp_ps_mask(score, _mm512_set1_ps(query.threshold), _CMP_GE_OQ);
         hits |= static_cast<std::uint32_t>(hit) << (16 * half);
         _mm512_storeu_ps(scores + 16 * half, score);
@@ -71,6 +74,19 @@ FEWBITS_INLINE void in_passes(const Scan& scan, ScanQuery* queries, std::uint32_
         const auto v = static_cast<std::uint32_t>(__builtin_ctz(hits));
         query.hits[query.count++] = {scan.first_row + block.first + v, scores[v]};
     }
+}
+
+// The same scores raise the query's threshold to the best of them.
+[[maybe_unused]] void raise_floats(const Scan& scan, const Block& block, ScanQuery& query, __m512 low, __m512 high) {
+    const __m512 acc[2] = {low, high};
+    __m512 top = _mm512_set1_ps(query.threshold);
+    for (std::uint32_t half = 0; half < 2; ++half) {
+        const auto wanted = static_cast<__mmask16>(block.wanted >> (16 * half));
+        const __m512 score = scores_of(scan, query, block.first + 16 * half, wanted, acc[half]);
+        top = _mm512_mask_mov_ps(top, _mm512_mask_cmp_ps_mask(wanted, score, top, _CMP_GT_OQ), score);
+    }
+    const float best = _mm512_reduce_max_ps(top);
+    if (best > query.threshold) query.threshold = best;
 }
 
 // No accumulator below this can reach the threshold (without factors). The score is increasing in acc, and its four
@@ -88,25 +104,46 @@ FEWBITS_INLINE void in_passes(const Scan& scan, ScanQuery* queries, std::uint32_
 enum class Lanes { halves, even_odd };
 
 template <Lanes lanes>
-FEWBITS_INLINE void take_sums(const Scan& scan, const Block& block, ScanQuery& query, std::int32_t least,
-                              const __m512i (&acc)[2]) {
-    if (!scan.a && !scan.b) {
-        const __m512i limit = _mm512_set1_epi32(least);
-        const __mmask16 first = _mm512_cmpge_epi32_mask(acc[0], limit);
-        const __mmask16 second = _mm512_cmpge_epi32_mask(acc[1], limit);
-        if (!(first | second)) return;
-    }
-    __m512i low = acc[0], high = acc[1];
+FEWBITS_INLINE void in_order(const __m512i (&acc)[2], __m512& low, __m512& high) {
+    __m512i first = acc[0], second = acc[1];
     if constexpr (lanes == Lanes::even_odd) {
         const __m512i order = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-        low = _mm512_permutex2var_epi32(acc[0], order, acc[1]);
-        high = _mm512_permutex2var_epi32(acc[0], _mm512_add_epi32(order, _mm512_set1_epi32(8)), acc[1]);
+        first = _mm512_permutex2var_epi32(acc[0], order, acc[1]);
+        second = _mm512_permutex2var_epi32(acc[0], _mm512_add_epi32(order, _mm512_set1_epi32(8)), acc[1]);
     }
-    take_floats(scan, block, query, _mm512_cvtepi32_ps(low), _mm512_cvtepi32_ps(high));
+    low = _mm512_cvtepi32_ps(first);
+    high = _mm512_cvtepi32_ps(second);
 }
 
+// What becomes of a block's sums: hits, or the best score as the query's threshold.
+struct TakeHits {
+    template <Lanes lanes>
+    FEWBITS_INLINE static void take(const Scan& scan, const Block& block, ScanQuery& query, std::int32_t least,
+                                    const __m512i (&acc)[2]) {
+        if (!scan.a && !scan.b) {
+            const __m512i limit = _mm512_set1_epi32(least);
+            const __mmask16 first = _mm512_cmpge_epi32_mask(acc[0], limit);
+            const __mmask16 second = _mm512_cmpge_epi32_mask(acc[1], limit);
+            if (!(first | second)) return;
+        }
+        __m512 low, high;
+        in_order<lanes>(acc, low, high);
+        take_floats(scan, block, query, low, high);
+    }
+};
+
+struct RaiseThreshold {
+    template <Lanes lanes>
+    FEWBITS_INLINE static void take(const Scan& scan, const Block& block, ScanQuery& query, std::int32_t,
+                                    const __m512i (&acc)[2]) {
+        __m512 low, high;
+        in_order<lanes>(acc, low, high);
+        raise_floats(scan, block, query, low, high);
+    }
+};
+
 // A pass over an integer kernel that accumulates block by block: Kernel(scan).accumulate<N>(block, tables, acc).
-template <class Kernel>
+template <class Kernel, class Take = TakeHits>
 struct IntegerScan {
     static constexpr unsigned most_queries = Kernel::most_queries;
 
@@ -125,7 +162,8 @@ struct IntegerScan {
             for (unsigned i = 0; i < N; ++i) acc[i][0] = acc[i][1] = _mm512_setzero_si512();
             kernel.template accumulate<N>(block, tables, acc);
 #pragma GCC unroll 8
-            for (unsigned i = 0; i < N; ++i) take_sums<Kernel::lanes>(scan, block, queries[i], least[i], acc[i]);
+            for (unsigned i = 0; i < N; ++i)
+                Take::template take<Kernel::lanes>(scan, block, queries[i], least[i], acc[i]);
         });
     }
 };

@@ -154,5 +154,10 @@ void packed_dot(const Scan& scan) {
     in_passes<IntegerScan<PackedDot<Expand>>>(scan, scan.queries, scan.n_queries);
 }
 
+template <class Expand>
+void max_dot(const Scan& scan) {
+    in_passes<IntegerScan<PackedDot<Expand>, RaiseThreshold>>(scan, scan.queries, scan.n_queries);
+}
+
 }  // namespace
 }  // namespace fewbits::kernels

@@ -77,5 +77,22 @@ void encode_levels(const float* x, std::size_t n, const float* edges, std::uint3
     });
 }
 
+void fold_signs(const Fold& fold) {
+    for (std::size_t i = 0; i < fold.n; ++i) {
+        const float* row = fold.x + i * fold.dim;
+        each_16(fold.out_dim, [&](std::size_t j, __mmask16 lanes) {
+            __m512 sum = _mm512_setzero_ps();
+            for (std::size_t c = j; c < fold.dim; c += fold.out_dim) {
+                const std::size_t left = fold.dim - c < 16 ? fold.dim - c : 16;
+                const auto here = static_cast<__mmask16>(lanes & first_16(static_cast<std::uint32_t>(left)));
+                const __m512 sign = _mm512_maskz_loadu_ps(here, fold.signs + c);
+                const __m512 more = _mm512_fmadd_ps(sign, _mm512_maskz_loadu_ps(here, row + c), sum);
+                sum = _mm512_mask_mov_ps(sum, here, more);
+            }
+            _mm512_mask_storeu_ps(fold.out + i * fold.out_dim + j, lanes, sum);
+        });
+    }
+}
+
 }  // namespace
 }  // namespace fewbits::kernels

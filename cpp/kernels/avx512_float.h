@@ -66,7 +66,7 @@ FEWBITS_INLINE void along_runs(const std::uint8_t* codes, std::uint32_t vectors,
     }
 }
 
-template <class Element, class Sum>
+template <class Element, class Sum, auto take>
 struct FloatScan {
     static constexpr unsigned most_queries = 8;
 
@@ -82,14 +82,14 @@ struct FloatScan {
                 along_runs<Element, Sum, false, N>(block.codes, block.vectors, scan.m, values, acc);
             }
 #pragma GCC unroll 8
-            for (unsigned i = 0; i < N; ++i) take_floats(scan, block, queries[i], acc[i][0], acc[i][1]);
+            for (unsigned i = 0; i < N; ++i) take(scan, block, queries[i], acc[i][0], acc[i][1]);
         });
     }
 };
 
-template <class Element, class Sum>
+template <class Element, class Sum, auto take = take_floats>
 void scan_floats(const Scan& scan) {
-    in_passes<FloatScan<Element, Sum>>(scan, scan.queries, scan.n_queries);
+    in_passes<FloatScan<Element, Sum, take>>(scan, scan.queries, scan.n_queries);
 }
 
 // --- tiles -----------------------------------------------------------------------------------------------------------
@@ -304,6 +304,22 @@ void sum_rows(const Rows& rows) {
     std::uint32_t i = 0;
     for (; i + 4 <= rows.n; i += 4) some_rows<Element, Sum, 4>(rows, i);
     for (; i < rows.n; ++i) some_rows<Element, Sum, 1>(rows, i);
+}
+
+void rows_sum_f32(const Rows& rows) {
+    auto* out = static_cast<float*>(rows.out);
+    for (std::size_t j = 0; j < rows.dim; j += 64) {
+        const auto left = static_cast<std::uint32_t>(rows.dim - j < 64 ? rows.dim - j : 64);
+        __m512 sums[4];
+        for (std::uint32_t g = 0; g < 4; ++g) sums[g] = _mm512_setzero_ps();
+        for (std::size_t i = 0; i < rows.n; ++i) {
+            const std::uint8_t* at = rows.base + (rows.rows ? rows.rows[i] : i) * rows.stride + j * F32::bytes;
+            for (std::uint32_t g = 0; 16 * g < left; ++g)
+                sums[g] = _mm512_add_ps(sums[g], F32::load(at + 64 * std::size_t{g}, first_16(left - 16 * g)));
+        }
+        for (std::uint32_t g = 0; 16 * g < left; ++g)
+            _mm512_mask_storeu_ps(out + j + 16 * g, first_16(left - 16 * g), sums[g]);
+    }
 }
 
 }  // namespace

@@ -191,7 +191,7 @@ private:
         for (unsigned i = 0; i < N; ++i) {
             const std::int32_t least = least_acc(queries[i]);
             for (unsigned b = 0; b < count; ++b) {
-                take_sums<Lanes::even_odd>(scan, blocks[b], queries[i], least, acc[i][b]);
+                TakeHits::take<Lanes::even_odd>(scan, blocks[b], queries[i], least, acc[i][b]);
             }
         }
     }

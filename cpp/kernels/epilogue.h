@@ -1,4 +1,4 @@
-// From a sum to a hit: the one rule by which every scan, on every instruction set, scores and selects.
+// From a sum to a hit or a maximum: the one rule by which every scan, on every instruction set, scores and selects.
 //
 // Each operation is rounded to float by itself, so vector code that does the same operations in the same order gives
 // the same bits. Included by each instruction set's translation unit; everything here is internal to it.
@@ -30,6 +30,11 @@ namespace {
 [[maybe_unused]] void offer(const Scan& scan, ScanQuery& query, float sum, std::uint32_t v) noexcept {
     const float score = score_of(scan, query, sum, v);
     if (score >= query.threshold && is_allowed(scan, v)) query.hits[query.count++] = Hit{scan.first_row + v, score};
+}
+
+[[maybe_unused]] void raise(const Scan& scan, ScanQuery& query, float sum, std::uint32_t v) noexcept {
+    const float score = score_of(scan, query, sum, v);
+    if (score > query.threshold && is_allowed(scan, v)) query.threshold = score;
 }
 
 }  // namespace

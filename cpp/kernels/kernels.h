@@ -86,6 +86,16 @@ struct Tile {
     const float* bias;  // k values added to the dots, or null
 };
 
+// Rows of floats folded to out_dim: coordinate c of a row goes to output c mod out_dim, times its sign.
+struct Fold {
+    const float* x;  // n rows of dim
+    std::size_t n;
+    std::size_t dim;
+    const float* signs;  // dim
+    std::size_t out_dim;
+    float* out;  // n rows of out_dim
+};
+
 struct Kernels {
     const char* isa;
 
@@ -107,14 +117,22 @@ struct Kernels {
     void (*l2_f32)(const Scan&);   // acc = -sum (q - x)^2
     void (*l2_f16)(const Scan&);
 
+    // --- maxima: the scores of dot4, ..., but no hits: each query's threshold rises to its best score, if that is
+    // ----- greater (a NaN never is). constant is not -0.
+    void (*max_dot4)(const Scan&);
+    void (*max_dot8)(const Scan&);
+    void (*max_dot_f32)(const Scan&);
+    void (*max_dot_f16)(const Scan&);
+
     // --- rows: float results in one order: 16 lanes (dimension mod 16) of fused sums, then halves: 8, 4, 2, 1 ----
     // As if query and row were padded with zeros to a multiple of 16 dimensions.
     void (*rows_dot_f32)(const Rows&);
     void (*rows_dot_f16)(const Rows&);
     void (*rows_l2_f32)(const Rows&);  // +sum (q - x)^2
     void (*rows_l2_f16)(const Rows&);
-    void (*rows_dot4)(const Rows&);  // exact int32; nibbles low first, 16 levels; |query| <= 2047
-    void (*rows_dot8)(const Rows&);  // exact int32; level = byte; |query| <= 2047
+    void (*rows_sum_f32)(const Rows&);  // out: dim floats, 0 plus one listed row after the other; no query
+    void (*rows_dot4)(const Rows&);     // exact int32; nibbles low first, 16 levels; |query| <= 2047
+    void (*rows_dot8)(const Rows&);     // exact int32; level = byte; |query| <= 2047
     // Integer rows wrap modulo 2^32; no row does while sum |query| * 255 < 2^31, so the caller bounds it in long
     // queries. Bit planes, high first, each (dim + 7) / 8 bytes: dimension j is bit j % 8 of byte j / 8. A row's high
     // plane is row i of `high` (i counts the *listed* rows), its bits - 1 further planes are row rows[i] of base. Level
@@ -128,6 +146,7 @@ struct Kernels {
         float* score);  // largest dot + bias, first on ties
                         // a value replaces (0, -inf) or the best so far only if greater, so a NaN never does
     // --- elementwise ---------------------------------------------------------------------------------------------
+    void (*fold_signs)(const Fold&);            // coordinates ascending, fused: s = 0; s = fma(sign, x, s)
     void (*hadamard)(float* x, std::size_t n);  // in place, n a power of two, not scaled
     void (*f32_to_f16)(const float* x, std::size_t n,
                        std::uint16_t* out);  // to nearest, ties to even; a NaN becomes

@@ -121,14 +121,14 @@ float along_run(const float* query, const std::uint8_t* codes, Place p, std::uin
     return acc;
 }
 
-template <class Element, class Sum>
+template <class Element, class Sum, auto take = offer>
 void scan_floats(const Scan& scan) {
     for (std::uint32_t i = 0; i < scan.n_queries; ++i) {
         ScanQuery& query = scan.queries[i];
         const auto* values = static_cast<const float*>(query.table);
         for (std::uint32_t v = 0; v < scan.n; ++v) {
             const float acc = along_run<Element, Sum>(values, scan.codes, place(v, scan.n, scan.m), scan.m);
-            offer(scan, query, acc, v);
+            take(scan, query, acc, v);
         }
     }
 }
@@ -144,6 +144,13 @@ void l2_f32(const Scan& scan) {
 }
 void l2_f16(const Scan& scan) {
     scan_floats<F16, NegatedL2>(scan);
+}
+
+void max_dot_f32(const Scan& scan) {
+    scan_floats<F32, Dot, raise>(scan);
+}
+void max_dot_f16(const Scan& scan) {
+    scan_floats<F16, Dot, raise>(scan);
 }
 
 // --- rows ----------------------------------------------------------------------------------------------------------
@@ -185,6 +192,17 @@ void rows_l2_f16(const Rows& rows) {
     sum_rows<F16, L2>(rows);
 }
 
+void rows_sum_f32(const Rows& rows) {
+    auto* out = static_cast<float*>(rows.out);
+    for (std::size_t j = 0; j < rows.dim; ++j) {
+        out[j] = 0;
+        for (std::size_t i = 0; i < rows.n; ++i) {
+            const std::size_t row = rows.rows ? rows.rows[i] : i;
+            out[j] = out[j] + F32::load(rows.base + row * rows.stride + j * F32::bytes);
+        }
+    }
+}
+
 // --- tiles ---------------------------------------------------------------------------------------------------------
 
 float tile_value(const Tile& tile, std::size_t point, std::uint32_t c) {
@@ -215,6 +233,17 @@ void tile_best(const Tile& tile, std::uint32_t* best, float* score) {
 }
 
 // --- elementwise ---------------------------------------------------------------------------------------------------
+
+void fold_signs(const Fold& fold) {
+    for (std::size_t i = 0; i < fold.n; ++i) {
+        for (std::size_t j = 0; j < fold.out_dim; ++j) {
+            float sum = 0;
+            for (std::size_t c = j; c < fold.dim; c += fold.out_dim)
+                sum = __builtin_fmaf(fold.signs[c], fold.x[i * fold.dim + c], sum);
+            fold.out[i * fold.out_dim + j] = sum;
+        }
+    }
+}
 
 void hadamard(float* x, std::size_t n) {
     for (std::size_t half = 1; half < n; half *= 2) {

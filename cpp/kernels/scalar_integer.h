@@ -28,15 +28,15 @@ inline std::uint32_t product(std::int32_t a, std::int32_t b) noexcept {
     return static_cast<std::uint32_t>(a * b);
 }
 
-// Score of every vector for every query; term(query table, s, code) is what element s adds to the sum.
-template <class Term>
+// Score of every vector for every query, given to `take`; term(query table, s, code) is what element s adds to the sum.
+template <auto take = offer, class Term>
 void scan_blocks(const Scan& scan, std::uint32_t bits, Term term) noexcept {
     for (std::uint32_t q = 0; q < scan.n_queries; ++q) {
         ScanQuery& query = scan.queries[q];
         for (std::uint32_t v = 0; v < scan.n; ++v) {
             std::uint32_t sum = 0;
             for (std::uint32_t s = 0; s < scan.m; ++s) sum += term(query.table, s, code_at(scan, bits, v, s));
-            offer(scan, query, static_cast<float>(static_cast<std::int32_t>(sum)), v);
+            take(scan, query, static_cast<float>(static_cast<std::int32_t>(sum)), v);
         }
     }
 }
@@ -54,9 +54,9 @@ void scan8(const Scan& scan) noexcept {
 }
 
 // A nibble of 4 / bits dimensions, the earlier in the lower bits.
-template <std::uint32_t bits>
+template <std::uint32_t bits, auto take = offer>
 void dot_nibbles(const Scan& scan) noexcept {
-    scan_blocks(scan, 4, [&scan](const void* table, std::uint32_t s, std::uint32_t code) {
+    scan_blocks<take>(scan, 4, [&scan](const void* table, std::uint32_t s, std::uint32_t code) {
         constexpr std::uint32_t dimensions = 4 / bits;
         const std::int8_t* query = static_cast<const std::int8_t*>(table) + std::size_t{s} * dimensions;
         std::uint32_t sum = 0;
@@ -78,10 +78,21 @@ void dot4(const Scan& scan) noexcept {
     dot_nibbles<4>(scan);
 }
 
-void dot8(const Scan& scan) noexcept {
-    scan_blocks(scan, 8, [](const void* table, std::uint32_t s, std::uint32_t code) {
+template <auto take>
+void dot_bytes(const Scan& scan) noexcept {
+    scan_blocks<take>(scan, 8, [](const void* table, std::uint32_t s, std::uint32_t code) {
         return product(static_cast<const std::int8_t*>(table)[s], static_cast<std::int32_t>(code));
     });
+}
+
+void dot8(const Scan& scan) noexcept {
+    dot_bytes<offer>(scan);
+}
+void max_dot4(const Scan& scan) noexcept {
+    dot_nibbles<4, raise>(scan);
+}
+void max_dot8(const Scan& scan) noexcept {
+    dot_bytes<raise>(scan);
 }
 
 // One integer per listed row; level(i, row, j) is the level of dimension j of the i-th listed row, which starts at row.

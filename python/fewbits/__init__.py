@@ -18,16 +18,19 @@ if TYPE_CHECKING:
     from .codecs import PQ, Float, Scalar
     from .codecs_rotated import RaBitQ, RecurrentBinary
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
+    from .fde import FDE
     from .files import inspect, open, verify
     from .filters import Filter
     from .index import Index, SearchResult
     from .measures import evaluate, exact_search, recall
     from .merging import merge
+    from .multivector import MultiVectorIndex, chamfer
     from .partitions import IVF
     from .transforms import OPQ, PCA, Identity, RandomRotation
     from .tuning import Tuned, tune
 
 __all__ = [
+    "FDE",
     "IVF",
     "OPQ",
     "PCA",
@@ -39,6 +42,7 @@ __all__ = [
     "FormatVersionError",
     "Identity",
     "Index",
+    "MultiVectorIndex",
     "NotTrainedError",
     "RaBitQ",
     "RandomRotation",
@@ -49,6 +53,7 @@ __all__ = [
     "__version__",
     "available_isas",
     "build",
+    "chamfer",
     "evaluate",
     "exact_search",
     "inspect",
@@ -66,11 +71,13 @@ _MODULES = {
     "codecs": ("PQ", "Float", "Scalar"),
     "codecs_rotated": ("RaBitQ", "RecurrentBinary"),
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
-    "filters": ("Filter",),
+    "fde": ("FDE",),
     "files": ("inspect", "open", "verify"),
+    "filters": ("Filter",),
     "index": ("Index", "SearchResult"),
     "measures": ("evaluate", "exact_search", "recall"),
     "merging": ("merge",),
+    "multivector": ("MultiVectorIndex", "chamfer"),
     "partitions": ("IVF",),
     "tuning": ("Tuned", "tune"),
     "transforms": ("OPQ", "PCA", "Identity", "RandomRotation"),

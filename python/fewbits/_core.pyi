@@ -94,8 +94,10 @@ class Engine:
     def compact(self, *, threads: int = 0) -> None: ...
     @staticmethod
     def join(engines: Sequence[Engine], *, on_conflict: str = "error") -> Engine: ...
-    def save(self, path: str, meta: bytes) -> None: ...
-    def to_bytes(self, meta: bytes) -> bytes: ...  # what save writes
+    def save(
+        self, path: str, meta: bytes, *, tokens: TokenStore | None = None, params: _Params = {}
+    ) -> None: ...  # tokens, params: of a multi-vector index, in the same file
+    def to_bytes(self, meta: bytes) -> bytes: ...  # what save writes, without tokens
     @staticmethod
     def from_bytes(file: bytes) -> Engine: ...
     @property
@@ -122,6 +124,55 @@ class Engine:
     def with_scoring(self, params: _Params, arrays: _Arrays) -> Engine: ...
     def codes(self) -> tuple[_I64, _U32, _U8]: ...  # of every vector: id, list, code in row form
     def stats(self) -> dict[str, Any]: ...  # n, removed, segments (sizes), lists; bytes by part in three columns
+
+# --- multi-vector search: sets are tokens (T, d) and offsets (n + 1,) from 0 to T, none empty ---
+class Fde:
+    def __init__(
+        self,
+        dim: int,
+        *,
+        repetitions: int,
+        simhash_bits: int,
+        projection: str,  # "none", "dense", "sketch"
+        projection_dim: int,
+        final_dim: int,  # 0: none
+        fill_empty: bool,
+        seed: int,
+    ) -> None: ...
+    @property
+    def dims(self) -> int: ...
+    def encode_queries(self, tokens: _F32, offsets: _I64, *, threads: int = 0) -> _F32: ...
+    def encode_documents(self, tokens: _F32, offsets: _I64, *, threads: int = 0) -> _F32: ...
+
+def chamfer(
+    queries: _F32, query_offsets: _I64, documents: _F32, document_offsets: _I64, *, threads: int = 0
+) -> _F32: ...  # (queries, documents)
+
+class TokenBuilder:
+    """Collects the coded tokens of documents; nothing of the store changes until TokenStore.publish."""
+
+    def append(self, tokens: _F32, offsets: _I64, ids: _I64, *, threads: int = 0) -> None: ...
+
+class TokenStore:
+    """The coded tokens of documents, by id: a list of immutable segments that is swapped as a whole."""
+
+    def __init__(self, params: _Params, arrays: _Arrays) -> None: ...  # parts "tokens.*": a codec, "dim", "on_disk"
+    @staticmethod
+    def open(path: str, *, mapped: bool = True) -> TokenStore: ...
+    def builder(self, directory: str) -> TokenBuilder: ...  # directory: of the file that codes on disk are spilled to
+    def publish(self, builder: TokenBuilder) -> None: ...
+    def withdraw(self) -> None: ...  # undoes the last publish
+    def keep(self, ids: _I64, directory: str) -> None: ...  # only these (ascending), as one segment
+    def ids(self) -> _I64: ...  # ascending
+    @property
+    def params(self) -> _Params: ...
+    @property
+    def tokens(self) -> int: ...
+    def bytes(self) -> dict[str, int]: ...  # by array, summed over segments
+    def __len__(self) -> int: ...
+    def rerank(
+        self, tokens: _F32, offsets: _I64, candidates: _I64, k: int, *, threads: int = 0
+    ) -> tuple[_I64, _F32]: ...  # the k best of each query's candidate ids (-1: none)
 
 def inspect(path: str) -> dict[str, Any]: ...
 def verify(path: str) -> None: ...

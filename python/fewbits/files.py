@@ -15,6 +15,7 @@ from .codecs import CODECS
 from .description import Description
 from .errors import CorruptIndexError
 from .index import Index
+from .multivector import MultiVectorIndex, is_multivector
 from .partitions import IVF
 from .parts import METRIC_CODES
 from .transforms import OPQ, PCA, Identity, RandomRotation
@@ -34,15 +35,22 @@ def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = Fals
     >>> index = fb.open("wiki.fb")
     """
     name = os.fspath(path)
+    return described(name, open_engine(name, mmap, verify))
+
+
+def open_engine(name: str, mmap: bool, verify: bool) -> _core.Engine:
+    """The engine in a file of either kind of index."""
     for value, argument in ((mmap, "mmap"), (verify, "verify")):
         if not isinstance(value, bool):
             raise TypeError(f"{argument}: expected True or False, got {value!r}")
-    return described(name, _core.Engine.open(name, mapped=mmap, verify_all=verify))
+    return _core.Engine.open(name, mapped=mmap, verify_all=verify)
 
 
 def described(name: str, engine: _core.Engine) -> Index:
     """The index of an engine that was read from what is called `name`."""
-    description, why = _decode_meta(name, engine)
+    if is_multivector(engine):
+        raise ValueError(f"{name}: holds a multi-vector index; open it with fewbits.MultiVectorIndex.open")
+    description, why = decode_meta(name, engine)
     return Index._of(description, engine, why)
 
 
@@ -55,7 +63,11 @@ def verify(path: str | os.PathLike[str]) -> None:
     """Checks every checksum and everything that open checks; raises CorruptIndexError at the first thing wrong."""
     name = os.fspath(path)
     _core.verify(name)
-    open(name, mmap=True, verify=True)
+    engine = open_engine(name, mmap=True, verify=True)
+    if is_multivector(engine):
+        MultiVectorIndex.open(name)
+    else:
+        described(name, engine)
 
 
 def encode_meta(description: Description, why: tuple[str, ...]) -> bytes:
@@ -68,7 +80,7 @@ def encode_meta(description: Description, why: tuple[str, ...]) -> bytes:
     return json.dumps({"parts": parts, "seed": description.seed, "why": why}, sort_keys=True).encode()
 
 
-def _decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str, ...]]:
+def decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str, ...]]:
     import json  # here, for `import fewbits` to be quick
 
     params = engine.params

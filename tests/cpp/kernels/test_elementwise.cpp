@@ -172,4 +172,28 @@ TEST("hadamard: every set rounds as the specification") {
     }
 }
 
+TEST("fold_signs: every set returns the specification's sums of signed coordinates") {
+    for (const std::size_t dim : {1u, 2u, 7u, 8u, 9u, 16u, 31u, 48u, 100u, 128u, 131u}) {
+        for (const std::size_t out_dim : {1u, 2u, 3u, 7u, 8u, 9u, 15u, 16u, 17u, 24u, 33u, 128u}) {
+            if (out_dim > dim) continue;
+            const std::size_t n = 1 + dim % 3;
+            const Guarded<float> x(random_floats(dim, n * dim));
+            auto drawn = random_floats(out_dim, dim);
+            for (float& sign : drawn) sign = sign < 0 ? -1.0f : 1.0f;
+            const Guarded<float> signs(drawn);
+            for (const Kernels* set : cases::all_sets()) {
+                Guarded<float> out(std::vector<float>(n * out_dim, nan_value));
+                set->fold_signs({x.data(), n, dim, signs.data(), out_dim, out.data()});
+                for (std::size_t i = 0; i < n; ++i) {
+                    for (std::size_t j = 0; j < out_dim; ++j) {
+                        float sum = 0;
+                        for (std::size_t c = j; c < dim; c += out_dim) sum += drawn[c] * x[i * dim + c];
+                        CHECK(same_bits(out[i * out_dim + j], sum));
+                    }
+                }
+            }
+        }
+    }
+}
+
 }  // namespace

@@ -207,3 +207,34 @@ TEST("integer scans: a list in parts, appended, is the list") {
         }
     }
 }
+
+TEST("max_dot4, max_dot8: thresholds rise to the best score that dot4, dot8 would give") {
+    const Kind of[] = {{"max_dot4", &Kernels::max_dot4, 4, 1, 1, 16, false},
+                       {"max_dot8", &Kernels::max_dot8, 8, 1, 1, 0, false}};
+    for (const Kind& kind : of) {
+        for (const std::uint32_t n : {0u, 1u, 2u, 7u, 8u, 9u, 31u, 32u, 33u, 63u, 65u, 127u}) {
+            for (const std::uint32_t m : {1u, 3u, 4u, 31u, 128u, 257u}) {
+                List list(kind, n, m, 1 + (n + m) % 5, Fill::random, n * 1000 + m);
+                list.set_factors(n % 3 != 0, n % 2 == 0);
+                if (m % 2) list.set_allow(n % 13);
+                if (n > 4) list.a()[3] = nan_value;
+                std::vector<float> expected;
+                for (std::uint32_t q = 0; q < list.queries.size(); ++q) {
+                    if (q == 1) list.queries[q].threshold = 1e9f;  // nothing reaches it
+                    expected.push_back(list.queries[q].threshold);
+                    for (const Hit& hit : list.expected(q)) expected[q] = std::max(expected[q], hit.score);
+                }
+                const std::vector<ScanQuery> before = list.queries;
+                for (const Kernels* kernels : available()) {
+                    list.queries = before;
+                    list.scan.queries = list.queries.data();
+                    (kernels->*kind.kernel)(list.scan);
+                    for (std::uint32_t q = 0; q < list.queries.size(); ++q) {
+                        CHECK_EQ(list.queries[q].threshold, expected[q]);
+                        CHECK_EQ(list.queries[q].count, 0u);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,427 @@
+"""fb.MultiVectorIndex: documents and queries of many vectors each, ranked by Chamfer similarity (MaxSim).
+
+An `Index` over fixed-dimensional encodings finds candidates, a store of coded tokens ranks them. Both carry the same
+ids and lie in one file. Invariant: the tokens of a document are published before its encoding and dropped after it, so
+that whatever the index finds has its tokens.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _core
+from .codecs import Codec, Float, Scalar
+from .codecs_rotated import RaBitQ
+from .errors import CorruptIndexError, NotTrainedError
+from .fde import FDE
+from .index import Index, SearchResult
+from .inputs import BLOCK_FLOATS, F32, I64, thread_count, vector_ids, whole_number
+from .partitions import IVF
+from .parts import Fitting
+from .progress import ProgressArgument
+from .sets import Sets, SetsInput, read_sets
+from .transforms import Transform
+
+_TOKEN_SAMPLE = 65_536
+_LEAST_RERANK = 100
+_RERANK_A_RESULT = 10
+_FDE_FIELDS = ("dim", "repetitions", "simhash_bits", "seed")
+_PROJECTIONS = (None, "dense", "sketch")
+
+
+def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
+    """Chamfer similarity (MaxSim) of every query with every document, exactly: the sum over the query's tokens of the
+    largest inner product with a token of the document.
+
+    Each side: a list of (t, d) arrays, an (n, t, d) array or (tokens, offsets); no set is empty. Returns (queries,
+    documents) float32; a side given as one (t, d) array has no axis. The same bits for any number of threads.
+
+    >>> fb.chamfer(query, documents)  # (n,)
+    """
+    dim = _token_dim(documents, "documents")
+    left, one_query = read_sets(queries, dim, "queries")
+    right, one_document = read_sets(documents, dim, "documents")
+    scores = _core.chamfer(*left, *right, threads=thread_count(threads))
+    scores = scores[0] if one_query else scores
+    return scores[..., 0] if one_document else scores
+
+
+class MultiVectorIndex:
+    """A compact index of documents that are sets of token vectors, as ColBERT or ColPali make them.
+
+    dim: of the tokens. fde: how a document becomes one vector (None: FDE(dim), 10,240 dimensions). transform,
+    partition, codec: of the index over these, as in `Index` (codec None: RaBitQ(bits=1), which needs no training).
+    tokens: how tokens are kept for the final ranking: Float(16), Float(32), Scalar(8) or Scalar(4), with on_disk=True
+    in a file. seed: of everything random but the encodings, which have their own.
+
+    >>> index = fb.MultiVectorIndex(128, tokens=fb.Scalar(8))
+    >>> index.build(documents)  # list of (t, 128) arrays
+    >>> ids, scores = index.search(queries, k=10)
+
+    Searching is safe from many threads, also while documents are added, removed or compacted.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        fde: FDE | None = None,
+        transform: Transform | None = None,
+        partition: IVF | None = None,
+        codec: Codec | None = None,
+        tokens: Float | Scalar | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._fde = FDE(dim) if fde is None else _expect(fde, "fde", FDE)
+        if self._fde.dim != dim:
+            raise ValueError(f"fde: expected one of the tokens' dimension {dim}, got {self._fde!r}")
+        self._tokens = Scalar(8) if tokens is None else _expect(tokens, "tokens", (Float, Scalar))
+        if getattr(self._tokens, "staged", False):
+            raise ValueError("tokens: staged is for codes that are scanned, got Scalar(staged=True)")
+        self._index = Index(
+            self._fde.dims,
+            metric="ip",
+            transform=transform,
+            partition=partition,
+            codec=RaBitQ(bits=1) if codec is None else codec,
+            seed=seed,
+        )
+        self._seed = seed
+        self._store: _core.TokenStore | None = None
+        self._next_id = 0
+        self._change = threading.Lock()
+
+    # --- what it is ---
+
+    @property
+    def dim(self) -> int:
+        return self._fde.dim
+
+    @property
+    def fde(self) -> FDE:
+        return self._fde
+
+    @property
+    def codec(self) -> Codec:
+        return self._index.codec
+
+    @property
+    def tokens(self) -> Float | Scalar:
+        return self._tokens
+
+    @property
+    def is_trained(self) -> bool:
+        return self._store is not None
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __contains__(self, item: object) -> bool:
+        """Whether a document has this id."""
+        return item in self._index
+
+    def __repr__(self) -> str:
+        state = f"{len(self):,} documents" if self.is_trained else "not trained"
+        return f"<fewbits.MultiVectorIndex: {state}, {self._fde.describe()}, {self.codec.describe()}>"
+
+    def stats(self) -> dict[str, Any]:
+        """Counts and bytes: `n` documents, their `tokens`; bytes per document of the encodings' codes and ids
+        (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`); `bytes_fixed`."""
+        store = self._trained("stats")
+        index = self._index.stats()
+        n = index["n"]
+        parts = store.bytes()
+        codes = parts.pop("codes", 0)
+        on_disk = codes if self._tokens.on_disk else 0
+        fixed = sum(parts.pop(name, 0) for name in ("mean", "step", "levels"))
+        return {
+            "n": n,
+            "tokens": store.tokens,
+            "fde_bytes": index["bytes_per_vector"],
+            "token_bytes": (sum(parts.values()) + codes - on_disk) / n if n else 0.0,
+            "token_bytes_on_disk": on_disk / n if n else 0.0,
+            "bytes_fixed": index["bytes_fixed"] + fixed,
+        }
+
+    def explain(self) -> str:
+        """What this index is made of and where its bytes are; for people to read."""
+        lines = [f"fewbits.MultiVectorIndex of {len(self):,} documents, tokens of {self.dim} dimensions"]
+        lines.append(f"  encoding   {self._fde.describe()}")
+        lines.append(f"  codec      {self.codec.describe()}")
+        lines.append(f"  tokens     {self._tokens.describe()}{', on disk' if self._tokens.on_disk else ''}")
+        if not self.is_trained:
+            return "\n".join([*lines, "  not trained yet"])
+        numbers = self.stats()
+        lines.append(
+            f"  a document {numbers['fde_bytes']:,.0f} bytes to find it, {numbers['token_bytes']:,.0f} to rank it"
+            f" ({numbers['tokens'] / max(1, len(self)):,.1f} tokens)"
+        )
+        if self._tokens.on_disk:
+            lines.append(f"  on disk    {numbers['token_bytes_on_disk']:,.0f} bytes a document")
+        lines.append(f"  fixed      {numbers['bytes_fixed']:,} bytes")
+        return "\n".join(lines)
+
+    # --- filling it ---
+
+    def train(self, sample: Any, *, progress: ProgressArgument = None, threads: int | None = None) -> MultiVectorIndex:
+        """Fits the codecs to a sample of documents, in any form that `add` takes; some 10,000 or more is best.
+
+        Raises ValueError if the index holds documents already.
+        """
+        with self._change:
+            self._fit(SetsInput(sample, self.dim, "sample"), None, progress, threads)
+        return self
+
+    def add(
+        self,
+        documents: Any,
+        ids: ArrayLike | None = None,
+        *,
+        on_conflict: str = "error",
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> MultiVectorIndex:
+        """Adds documents: all of them or, if anything is wrong with them or their ids, none.
+
+        documents: a list of (t, dim) arrays (numpy, torch, anything with `__array__` or DLPack), an (n, t, dim) array,
+        or (tokens, offsets), where document i is tokens[offsets[i]:offsets[i + 1]] (tokens may be a memmap: they are
+        read by blocks). Every document has at least one token. ids, on_conflict: as in `Index.add`.
+        """
+        with self._change:
+            self._append(SetsInput(documents, self.dim, "documents"), ids, on_conflict, progress, threads)
+        return self
+
+    def build(
+        self,
+        documents: Any,
+        ids: ArrayLike | None = None,
+        *,
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> MultiVectorIndex:
+        """`train` on a random sample of the documents, then `add` all of them."""
+        source = SetsInput(documents, self.dim, "documents")
+        with self._change:
+            index, store = self._index._engine, self._store
+            try:
+                self._fit(source, len(source), progress, threads)
+                self._append(source, ids, "error", progress, threads)
+            except BaseException:
+                self._index._engine, self._store = index, store
+                raise
+        return self
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Removes the documents of these ids; returns how many there were. Their tokens stay until `compact`."""
+        self._trained("remove")
+        with self._change:
+            return self._index.remove(ids)
+
+    def compact(self, *, threads: int | None = None) -> MultiVectorIndex:
+        """Rewrites encodings and tokens without what was removed or replaced; ids stay."""
+        store = self._trained("compact")
+        with self._change:
+            self._index.compact(threads=threads)
+            ids = store.ids()
+            assert self._index._engine is not None
+            store.keep(ids[self._index._engine.contains(ids)], tempfile.gettempdir())
+        return self
+
+    # --- using it ---
+
+    def search(
+        self,
+        queries: Any,
+        k: int = 10,
+        *,
+        rerank: int | None = None,
+        nprobe: int | None = None,
+        threads: int | None = None,
+    ) -> SearchResult:
+        """The k documents of largest Chamfer similarity to each query.
+
+        queries: sets, as `add` takes them, or one (t, dim) array. rerank: how many candidates of the encodings are
+        ranked by their tokens (None: 10·k and at least 100; 0: none, scores are then the encodings' estimates of
+        Chamfer). nprobe: lists to read, with a partition.
+
+        Returns SearchResult(ids, scores), bit-identical for any number of threads; scores are Chamfer similarities of
+        the query and the document's tokens as stored.
+        """
+        store = self._trained("search")
+        k = whole_number(k, "k", 1)
+        depth = max(_LEAST_RERANK, _RERANK_A_RESULT * k) if rerank is None else whole_number(rerank, "rerank", 0)
+        if 0 < depth < k:
+            raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
+        sets, single = read_sets(queries, self.dim, "queries")
+        count = thread_count(threads)
+        encoded = self._fde._encoder.encode_queries(*sets, threads=count)
+        found = self._index.search(encoded, depth or k, nprobe=nprobe, threads=threads)
+        if depth:
+            ids, scores = store.rerank(*sets, found.ids, k, threads=count)
+        else:
+            ids, scores = found.ids, found.scores / np.float32(self._fde.repetitions)
+        return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the index with its tokens to one file, atomically."""
+        from .files import encode_meta
+
+        store = self._trained("save")
+        assert self._index._engine is not None
+        with self._change:  # encodings and tokens of one moment
+            params = {f"fde.{name}": value for name, value in _fde_params(self._fde).items()}
+            params["tokens.next_id"] = self._next_id
+            meta = encode_meta(self._index._description, self._index._why)
+            self._index._engine.save(os.fspath(path), meta, tokens=store, params=params)
+
+    @staticmethod
+    def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
+        """Opens a file that `save` wrote; mmap, verify and errors as in `fb.open`."""
+        from .files import decode_meta, open_engine
+
+        name = os.fspath(path)
+        engine = open_engine(name, mmap, verify)
+        if not is_multivector(engine):
+            raise ValueError(f"{name}: holds an index of single vectors; open it with fewbits.open")
+        description, why = decode_meta(name, engine)
+        store = _core.TokenStore.open(name, mapped=mmap)
+        index = MultiVectorIndex.__new__(MultiVectorIndex)
+        try:
+            index._fde = _fde_of(engine.params)
+            index._tokens = _tokens_of(store.params)
+            if index._fde.dims != description.dim or index._fde.dim != store.params["tokens.dim"]:
+                raise ValueError("encodings, index and tokens differ in their dimensions")
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise CorruptIndexError(f"{name}: the encodings' settings are not usable ({error})") from None
+        index._index = Index._of(description, engine, why)
+        index._seed = description.seed
+        index._store = store
+        index._next_id = store.params.get("tokens.next_id", 0)
+        index._change = threading.Lock()
+        return index
+
+    # --- inside ---
+
+    def _trained(self, action: str) -> _core.TokenStore:
+        if self._store is None:
+            raise NotTrainedError(f"{action}: this index needs training first: call train(sample) or build(documents)")
+        return self._store
+
+    def _fit(self, source: SetsInput, expected: int | None, progress: ProgressArgument, threads: int | None) -> None:
+        if len(self):
+            raise ValueError(f"train: expected an empty index, got one of {len(self)} documents; make a new one")
+        if not len(source):
+            raise ValueError("training: expected at least 1 document, got none")
+        size = self._index._description.sample_size(len(source)) if self._index._description.needs_training else 1024
+        encodings, tokens, held = [], [], 0
+        for sets in source.sample(size, self._seed):
+            if self._index._description.needs_training:
+                encodings.append(self._encode(sets, threads))
+            if held < _TOKEN_SAMPLE:
+                tokens.append(sets.tokens)
+                held += len(sets.tokens)
+        part = self._tokens.fit(np.concatenate(tokens)[:_TOKEN_SAMPLE], Fitting("ip", self._seed))
+        params = {f"tokens.{name}": value for name, value in part.params.items()}
+        params |= {"tokens.dim": self.dim, "tokens.on_disk": int(self._tokens.on_disk)}
+        store = _core.TokenStore(params, {f"tokens.{name}": array for name, array in part.arrays.items()})
+        if encodings:
+            self._index.train(np.concatenate(encodings), expected=expected, progress=progress, threads=threads)
+        self._store = store
+
+    def _encode(self, sets: Sets, threads: int | None) -> F32:
+        return self._fde._encoder.encode_documents(*sets, threads=thread_count(threads))
+
+    def _append(
+        self,
+        source: SetsInput,
+        ids: ArrayLike | None,
+        on_conflict: str,
+        progress: ProgressArgument,
+        threads: int | None,
+    ) -> None:
+        store = self._trained("add")
+        n = len(source)
+        own = np.arange(self._next_id, self._next_id + n) if ids is None else vector_ids(ids, n)
+        if not n:
+            return
+        builder = store.builder(tempfile.gettempdir())
+        published = False
+
+        def encodings() -> Iterator[F32]:
+            nonlocal published
+            done = 0
+            for sets in source.blocks(max(1, BLOCK_FLOATS // self._fde.dims)):
+                end = done + len(sets.offsets) - 1
+                builder.append(*sets, _slice(own, done, end), threads=thread_count(threads))
+                yield self._encode(sets, threads)
+                done = end
+            store.publish(builder)
+            published = True
+
+        try:
+            self._index.add(encodings(), own, on_conflict=on_conflict, progress=progress, threads=threads)
+        except BaseException:
+            if published:
+                store.withdraw()
+            raise
+        self._next_id = max(self._next_id, int(own.max()) + 1)
+
+
+def is_multivector(engine: _core.Engine) -> bool:
+    return "fde.dim" in engine.params
+
+
+def _slice(ids: I64, first: int, end: int) -> I64:
+    return np.ascontiguousarray(ids[first:end])
+
+
+def _fde_params(fde: FDE) -> dict[str, int]:
+    params = {name: int(getattr(fde, name)) for name in _FDE_FIELDS}
+    return params | {
+        "projection": _PROJECTIONS.index(fde.projection),
+        "projection_dim": fde.projection_dim or 0,
+        "final_dim": fde.final_dim or 0,
+        "fill_empty": int(fde.fill_empty),
+    }
+
+
+def _fde_of(params: dict[str, int]) -> FDE:
+    fields: dict[str, Any] = {name: params[f"fde.{name}"] for name in _FDE_FIELDS}
+    return FDE(
+        **fields,
+        projection=_PROJECTIONS[params["fde.projection"]],
+        projection_dim=params["fde.projection_dim"] or None,
+        final_dim=params["fde.final_dim"] or None,
+        fill_empty=bool(params["fde.fill_empty"]),
+    )
+
+
+def _tokens_of(params: dict[str, int]) -> Float | Scalar:
+    kind, on_disk = params["tokens.kind"], bool(params["tokens.on_disk"])
+    if kind == 1:
+        return Float(params["tokens.bits"], on_disk=on_disk)
+    return Scalar(params["tokens.bits"], on_disk=on_disk)
+
+
+def _token_dim(x: Any, name: str) -> int:
+    """The last dimension of the first tokens to be found."""
+    first = x
+    if isinstance(x, list | tuple) and len(x):
+        first = x[0]
+    shape = np.shape(first)
+    if len(shape) not in (2, 3) or not shape[-1]:
+        raise ValueError(f"{name}: expected sets of shape (t, d) with d > 0, got {tuple(shape)}")
+    return int(shape[-1])
+
+
+def _expect(value: Any, name: str, kinds: type | tuple[type, ...]) -> Any:
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name}: expected {kinds}, got {value!r}")
+    return value

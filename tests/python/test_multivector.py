@@ -1,0 +1,230 @@
+"""Chamfer similarity, and the index over encodings with its token store."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import fewbits as fb
+
+DIM = 32
+FDE = fb.FDE(DIM, 8, 3, 8, seed=3)
+
+
+def unit(count, seed):
+    x = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def ragged(n, seed, low=1, high=70):
+    counts = np.random.default_rng(seed).integers(low, high, n)
+    return [unit(count, seed * 1000 + i) for i, count in enumerate(counts)]
+
+
+def exact(queries, documents):
+    return np.array([[(q @ d.T).max(axis=1).sum(dtype=np.float64) for d in documents] for q in queries])
+
+
+@pytest.fixture(scope="module")
+def documents():
+    return ragged(150, 1)
+
+
+@pytest.fixture(scope="module")
+def queries(documents):
+    """Tokens near those of some documents."""
+    return [documents[i][: 1 + i % 20] + 0.02 * unit(len(documents[i][: 1 + i % 20]), i) for i in range(0, 150, 7)]
+
+
+def build(documents, tokens=None, **settings):
+    return fb.MultiVectorIndex(DIM, fde=FDE, tokens=tokens or fb.Scalar(8), **settings).build(documents)
+
+
+# --- chamfer ---
+
+
+def test_chamfer_is_the_sum_of_maxima(documents, queries):
+    got = fb.chamfer(queries, documents)
+    np.testing.assert_allclose(got, exact(queries, documents), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(got, fb.chamfer(queries, documents, threads=2))
+    np.testing.assert_array_equal(fb.chamfer(queries[0], documents), got[0])
+    np.testing.assert_array_equal(fb.chamfer(queries, documents[3]), got[:, 3])
+    assert fb.chamfer(queries[0], documents[3]) == got[0, 3]
+
+
+def test_chamfer_names_what_is_wrong(documents):
+    with pytest.raises(ValueError, match=r"queries: set 0: expected shape \(t, 32\)"):
+        fb.chamfer([np.zeros((2, 5))], documents)
+    with pytest.raises(ValueError, match="at least 1 token"):
+        fb.chamfer([np.zeros((0, DIM))], documents)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error"),
+    [(fb.Float(32), 1e-5), (fb.Float(16), 2e-3), (fb.Scalar(8), 0.01), (fb.Scalar(4), 0.1)],
+)
+def test_scores_are_chamfer_of_the_stored_tokens(documents, queries, tokens, error):
+    index = build(documents, tokens)
+    ids, scores = index.search(queries, k=150, rerank=150)
+    expected = np.take_along_axis(exact(queries, documents), ids, axis=1)
+    counts = np.array([len(q) for q in queries])[:, None]
+    assert (np.abs(scores - expected) <= error * np.maximum(counts, 1)).all()
+    assert (np.diff(scores, axis=1) <= 0).all()
+    if tokens.bits == 32:
+        np.testing.assert_array_equal(ids, np.argsort(-fb.chamfer(queries, documents), axis=1, kind="stable"))
+
+
+# --- the index ---
+
+
+@pytest.mark.parametrize("codec", [None, fb.Float(32), fb.Scalar(8), fb.PQ(64, bits=4)])
+def test_what_a_query_was_made_of_comes_first(documents, queries, codec):
+    index = build(documents, codec=codec)
+    result = index.search(queries, k=3, rerank=40)
+    assert (result.ids[:, 0] == np.arange(0, 150, 7)).mean() > 0.9
+    one = index.search(queries[4], k=3, rerank=40)
+    np.testing.assert_array_equal(one.ids, result.ids[4])
+    np.testing.assert_array_equal(one.scores, result.scores[4])
+    again = index.search(queries, k=3, rerank=40, threads=2)
+    np.testing.assert_array_equal(again.scores, result.scores)
+
+
+def test_without_rerank_scores_estimate_chamfer(documents, queries):
+    index = build(documents, codec=fb.Float(32))
+    ids, scores = index.search(queries, k=150, rerank=0)
+    encoded = FDE.encode_queries(queries) @ FDE.encode_documents(documents).T / FDE.repetitions
+    np.testing.assert_allclose(scores, np.take_along_axis(encoded, ids, axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("mmap", [True, False])
+def test_a_saved_index_searches_as_before(tmp_path, documents, queries, on_disk, mmap):
+    index = build(documents, fb.Scalar(4, on_disk=on_disk))
+    index.add(documents[:20], ids=np.arange(1000, 1020)[::-1])
+    before = index.search(queries, k=5)
+    index.save(tmp_path / "a.fb")
+    fb.verify(tmp_path / "a.fb")
+    opened = fb.MultiVectorIndex.open(tmp_path / "a.fb", mmap=mmap)
+    np.testing.assert_array_equal(opened.search(queries, k=5).ids, before.ids)
+    np.testing.assert_array_equal(opened.search(queries, k=5).scores, before.scores)
+    assert (opened.fde, opened.tokens, len(opened)) == (index.fde, index.tokens, 170)
+    opened.save(tmp_path / "b.fb")
+    assert (tmp_path / "a.fb").read_bytes() == (tmp_path / "b.fb").read_bytes()
+    opened.add(documents[:1])
+    assert 1020 in opened
+    column = "token_bytes_on_disk" if on_disk else "token_bytes"
+    assert index.stats()[column] >= sum(map(len, documents)) / 150 * DIM / 2
+    with pytest.raises(ValueError, match="multi-vector"):
+        fb.open(tmp_path / "a.fb")
+
+
+def test_a_damaged_file_is_refused(tmp_path, documents):
+    build(documents).save(tmp_path / "a.fb")
+    section = next(s for s in fb.inspect(tmp_path / "a.fb")["sections"] if s["name"] == "tokens0.codes")
+    data = bytearray((tmp_path / "a.fb").read_bytes())
+    data[section["offset"] + 5] ^= 1
+    (tmp_path / "a.fb").write_bytes(data)
+    with pytest.raises(fb.CorruptIndexError, match=r"tokens0\.codes"):
+        fb.verify(tmp_path / "a.fb")
+
+
+def test_remove_replace_and_compact(documents, queries):
+    index = build(documents)
+    whole = index.stats()
+    assert index.remove([0, 7, 9999]) == 2
+    ids = index.search(queries, k=20).ids
+    assert 0 not in ids
+    assert 7 not in ids
+    index.add([documents[0]], ids=[14], on_conflict="replace")
+    first = index.search(queries[0], k=1)
+    assert first.ids[0] == 14
+    before = index.search(queries, k=5)
+    index.compact()
+    np.testing.assert_array_equal(index.search(queries, k=5).scores, before.scores)
+    assert index.stats()["tokens"] == whole["tokens"] - len(documents[7]) - len(documents[14])
+    assert len(index) == 148
+    index.add([documents[7]])
+    assert 150 in index
+
+
+def test_a_failed_add_changes_nothing(documents, queries):
+    index = build(documents)
+    before, numbers = index.search(queries, k=5), index.stats()
+    for bad, ids, message in (
+        ([documents[0]], [3], "ids"),
+        ([documents[0], documents[1]], [500, 500], "unique"),
+        ([documents[0], np.full((2, DIM), np.nan)], None, "finite"),
+        ([documents[0], np.zeros((0, DIM))], None, "at least 1 token"),
+        ([documents[0], np.zeros((3, 5))], None, "set 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            index.add(bad, ids=ids)
+    assert index.stats() == numbers
+    np.testing.assert_array_equal(index.search(queries, k=5).scores, before.scores)
+
+
+def test_forms_of_documents_and_threads_give_one_index(tmp_path, documents):
+    flat, offsets = np.concatenate(documents), np.cumsum([0, *map(len, documents)])
+    build(documents).save(tmp_path / "a.fb")
+    fb.MultiVectorIndex(DIM, fde=FDE).build((flat, offsets), threads=3).save(tmp_path / "b.fb")
+    assert (tmp_path / "a.fb").read_bytes() == (tmp_path / "b.fb").read_bytes()
+
+
+def test_small_indexes_and_misuse(documents):
+    index = fb.MultiVectorIndex(DIM, fde=FDE)
+    with pytest.raises(fb.NotTrainedError, match="train"):
+        index.search(documents[0])
+    index.build(documents[:1])
+    ids, scores = index.search(documents[0], k=3)
+    np.testing.assert_array_equal(ids, [0, -1, -1])
+    assert np.isneginf(scores[1:]).all()
+    with pytest.raises(ValueError, match="rerank"):
+        index.search(documents[0], k=10, rerank=5)
+    with pytest.raises(ValueError, match="empty index"):
+        index.train(documents)
+    with pytest.raises(ValueError, match="dimension 16"):
+        fb.MultiVectorIndex(16, fde=FDE)
+    with pytest.raises(TypeError, match="tokens"):
+        fb.MultiVectorIndex(DIM, tokens=fb.PQ(4))
+    assert "1 documents" in repr(index)
+    assert "to rank it" in index.explain()
+
+
+def test_searching_while_adding_and_removing(documents, queries):
+    index = build(documents)
+    stop = threading.Event()
+    wrong = []
+
+    def search():
+        while not stop.is_set():
+            ids = index.search(queries[:3], k=5, threads=1).ids
+            if (ids < 0).any():
+                wrong.append(ids)
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    for round_ in range(5):
+        ids = np.arange(200 + 10 * round_, 210 + 10 * round_)
+        index.add(documents[:10], ids=ids)
+        index.remove(ids[:5])
+    index.compact()
+    stop.set()
+    thread.join()
+    assert not wrong
+
+
+# --- long vectors ---
+
+
+@pytest.mark.parametrize("codec", [fb.Scalar(8), fb.Scalar(4), fb.PQ(1280, bits=4)])
+def test_integer_sums_of_long_vectors_do_not_wrap(codec):
+    # Every product is as large as it gets, and all have one sign: 10,240 of them, as in an encoding.
+    dim = 10_240
+    x = np.repeat(np.array([[1.0], [-1.0]], np.float32), dim, axis=1) * np.linspace(0.99, 1, 64)[:, None, None]
+    index = fb.Index(dim, metric="ip", codec=codec, rerank=fb.Scalar(8)).build(x.reshape(-1, dim).astype(np.float32))
+    query = np.ones(dim, np.float32)
+    for rerank in (0, 128):
+        result = index.search(query, k=128, rerank=rerank)
+        assert (np.abs(np.abs(result.scores) - dim) < 0.05 * dim).all()
+        assert (result.scores[:64] > 0).all()
+        assert (result.scores[64:] < 0).all()
