@@ -1,0 +1,274 @@
+"""Multi-vector search: encodings, Chamfer, compressed encodings and reranked search, on documents of token vectors.
+
+python bench/multivector.py ../shared/data/scifact_tokens [--seeds 5] [--synthetic 200000]
+
+The folder holds doc_tokens (T, d), doc_offsets, query_tokens, query_offsets and qrels_test (query, document, relevance)
+as .npy. One thread; CPU times, medians of alternating runs. muvera-python takes part if it is installed. --synthetic: a
+larger index of documents made around the real ones, block by block.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fewbits as fb
+from fewbits.sets import Sets
+
+F32 = NDArray[np.float32]
+SETTINGS = ((20, 3, 8), (20, 5, 16))
+DEPTHS = (10, 50, 100)
+RUNS = 3
+
+
+class Data(NamedTuple):
+    documents: Sets
+    queries: Sets
+    qrels: NDArray[np.int64]
+    chamfer: F32  # (queries, documents), exact
+    top: NDArray[np.int64]  # (queries, 10)
+
+    @property
+    def dim(self) -> int:
+        return int(self.documents.tokens.shape[1])
+
+
+def load(folder: Path) -> Data:
+    def sets(name: str) -> Sets:
+        tokens = np.ascontiguousarray(np.load(folder / f"{name}_tokens.npy"), dtype=np.float32)
+        return Sets(tokens, np.load(folder / f"{name}_offsets.npy").astype(np.int64))
+
+    documents, queries = sets("doc"), sets("query")
+    scores = fb.chamfer(queries, documents, threads=1)
+    return Data(documents, queries, np.load(folder / "qrels_test.npy"), scores, best(scores, 10))
+
+
+def best(scores: F32, k: int) -> NDArray[np.int64]:
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+
+
+def recall(ids: NDArray[np.int64], top: NDArray[np.int64]) -> float:
+    return float(np.mean([len(np.intersect1d(a, b)) for a, b in zip(ids, top, strict=True)])) / top.shape[1]
+
+
+def seconds(*tasks: Callable[[], Any]) -> list[float]:
+    """Median CPU seconds of each task, run in turn."""
+    times: list[list[float]] = [[] for _ in tasks]
+    for _ in range(RUNS):
+        for task, spent in zip(tasks, times, strict=True):
+            start = time.process_time()
+            task()
+            spent.append(time.process_time() - start)
+    return [median(spent) for spent in times]
+
+
+def head(sets: Sets, n: int) -> Sets:
+    end = int(sets.offsets[n])
+    return Sets(sets.tokens[:end], sets.offsets[: n + 1])
+
+
+def as_list(sets: Sets) -> list[F32]:
+    return [sets.tokens[a:b] for a, b in zip(sets.offsets[:-1], sets.offsets[1:], strict=True)]
+
+
+# --- encodings -------------------------------------------------------------------------------------------------------
+
+
+def encodings(data: Data, seeds: int) -> None:
+    print(f"\nFloat encodings: Chamfer top-10 within the first N, mean of {seeds} seeds\n")
+    print(f"{'encoding':<34}{'dims':>7}" + "".join(f"{f'N={n}':>8}" for n in DEPTHS) + f"{'docs/s':>9}")
+    some = head(data.documents, 300)
+    for repetitions, bits, projected in SETTINGS:
+        for projection in ("sketch", "dense"):
+            rows = []
+            for seed in range(seeds):
+                fde = fb.FDE(data.dim, repetitions, bits, projected, projection=projection, seed=seed)
+                scores = fde.encode_queries(data.queries, threads=1) @ fde.encode_documents(data.documents).T
+                rows.append([recall(best(scores, n), data.top) for n in DEPTHS])
+            spent = seconds(lambda fde=fde: fde.encode_documents(some, threads=1))[0]  # type: ignore[misc]
+            name = f"fewbits {projection}, R={repetitions} k={bits} proj={projected}"
+            shown = "".join(f"{value:8.3f}" for value in np.mean(rows, axis=0))
+            print(f"{name:<34}{fde.dims:>7}{shown}{len(some.offsets[1:]) / spent:>9,.0f}", flush=True)
+
+
+def peer(data: Data) -> None:
+    """The same settings by muvera-python: its recall, and its speed beside ours on the same documents."""
+    if importlib.util.find_spec("muvera") is None:
+        print("muvera-python is not installed")
+        return
+    muvera = importlib.import_module("muvera")
+    count = 100
+    documents, queries, some = as_list(data.documents), as_list(data.queries), head(data.documents, count)
+    for repetitions, bits, projected in SETTINGS:
+        theirs = muvera.Muvera(
+            num_repetitions=repetitions,
+            num_simhash_projections=bits,
+            dimension=data.dim,
+            projection_type="ams_sketch",
+            projection_dimension=projected,
+            seed=1,
+        )
+        sketch, dense = (fb.FDE(data.dim, repetitions, bits, projected, projection=p) for p in ("sketch", "dense"))
+        spent = seconds(
+            lambda theirs=theirs: theirs.encode_documents(documents[:count]),  # type: ignore[misc]
+            lambda fde=sketch: fde.encode_documents(some, threads=1),  # type: ignore[misc]
+            lambda fde=dense: fde.encode_documents(some, threads=1),  # type: ignore[misc]
+        )
+        scores = theirs.encode_queries(queries) @ theirs.encode_documents(documents).T
+        shown = "".join(f"{recall(best(scores, n), data.top):8.3f}" for n in DEPTHS)
+        name = f"muvera-python, R={repetitions} k={bits} proj={projected}"
+        print(
+            f"{name:<34}{theirs.output_dimension:>7}{shown}{count / spent[0]:>9,.0f}"
+            f"  (fewbits sketch {spent[0] / spent[1]:.1f}x, dense {spent[0] / spent[2]:.1f}x)",
+            flush=True,
+        )
+
+
+# --- chamfer ---------------------------------------------------------------------------------------------------------
+
+
+def rerank_all(index: fb.MultiVectorIndex, queries: Sets, n: int) -> fb.SearchResult:
+    """Every document of the store scored for every query: the token store without its index."""
+    everyone = np.ascontiguousarray(np.broadcast_to(np.arange(n, dtype=np.int64), (len(queries.offsets) - 1, n)))
+    return fb.SearchResult(*index._trained("bench").rerank(*queries, everyone, n, threads=1))
+
+
+def chamfer(data: Data) -> None:
+    """A query of 32 tokens against documents of 128, by pairs."""
+    n, tokens = 200, 32
+    count = min(32, len(data.queries.tokens) // tokens)
+    queries = Sets(data.queries.tokens[: count * tokens], np.arange(count + 1, dtype=np.int64) * tokens)
+    documents = head(data.documents, n)
+    small = fb.FDE(data.dim, 1, 0, 1)
+
+    def by_numpy() -> None:
+        for query in queries.tokens.reshape(count, tokens, -1):
+            np.maximum.reduceat(query @ documents.tokens.T, documents.offsets[:-1], axis=1).sum(axis=0)
+
+    stores = {
+        codec.describe(): fb.MultiVectorIndex(data.dim, fde=small, tokens=codec).build(documents, progress=False)
+        for codec in (fb.Float(32), fb.Float(16), fb.Scalar(8), fb.Scalar(4))
+    }
+    tasks = [lambda index=index: rerank_all(index, queries, n) for index in stores.values()]  # type: ignore[misc]
+    spent = seconds(by_numpy, *tasks)
+    print(f"\nChamfer, {tokens} tokens against {len(documents.tokens) / n:.0f}: microseconds a pair\n")
+    for name, time_ in zip(("numpy, float32", *stores), spent, strict=True):
+        print(f"{name:<46}{time_ / n / count * 1e6:8.2f}{spent[0] / time_:8.2f}x", flush=True)
+
+
+# --- compressed encodings and reranked search ------------------------------------------------------------------------
+
+
+def compressed(data: Data) -> None:
+    """Codes of encodings: all documents for codecs without codebooks, and half of them for codebooks of the others."""
+    n = len(data.documents.offsets) - 1
+    fde = fb.FDE(data.dim)
+    half = fb.FDE(data.dim, 10)
+    documents = {f.dims: f.encode_documents(data.documents) for f in (fde, half)}
+    queries = {f.dims: f.encode_queries(data.queries) for f in (fde, half)}
+    print("\nCompressed encodings: Chamfer top-10 within the first 100\n")
+    rows: list[tuple[int, Any]] = [
+        (fde.dims, fb.Float(32)),
+        (fde.dims, fb.Scalar(4)),
+        (fde.dims, fb.RaBitQ(bits=1)),
+        (half.dims, fb.Float(32)),
+        (half.dims, fb.RaBitQ(bits=1)),
+    ]
+    for dims, codec in rows:
+        index = fb.Index(dims, metric="ip", codec=codec).build(documents[dims], progress=False)
+        found = recall(index.search(queries[dims], 100).ids, data.top)
+        size = index.stats()["bytes_per_vector"]
+        print(f"all {n}: {dims:>6} dims, {codec.describe():<46}{size:>8,.0f} bytes{found:8.3f}", flush=True)
+    later = np.arange(n // 2, n)
+    top = best(data.chamfer[:, later], 10)
+    for codec in (fb.Float(32), fb.RaBitQ(bits=1), fb.PQ(1280), fb.PQ(640)):
+        index = fb.Index(fde.dims, metric="ip", codec=codec).train(documents[fde.dims][: n // 2], progress=False)
+        index.add(documents[fde.dims][later], progress=False)
+        found = recall(index.search(queries[fde.dims], 50).ids, top)
+        size = index.stats()["bytes_per_vector"]
+        print(
+            f"half, first 50: {fde.dims} dims, {codec.describe():<40}{size:>8,.0f} bytes{found:8.3f}",
+            flush=True,
+        )
+
+
+def searched(data: Data) -> None:
+    print("\nReranked search, 100 candidates of RaBitQ codes at 10,240 dimensions\n")
+    exact = fb.evaluate(best(data.chamfer, 10), None, data.qrels, k=10)["ndcg"]
+    print(f"{'exact Chamfer, float tokens':<50}{'':>17}{exact:8.4f} nDCG@10")
+    for tokens in (fb.Float(16), fb.Scalar(8), fb.Scalar(4)):
+        index = fb.MultiVectorIndex(data.dim, tokens=tokens).build(data.documents, progress=False)
+        spent = seconds(lambda index=index: index.search(data.queries, 10, rerank=100, threads=1))[0]  # type: ignore[misc]
+        ndcg = fb.evaluate(index.search(data.queries, 10, rerank=100).ids, None, data.qrels, k=10)["ndcg"]
+        numbers = index.stats()
+        each = spent / (len(data.queries.offsets) - 1) * 1e3
+        size = numbers["fde_bytes"] + numbers["token_bytes"]
+        print(f"{tokens.describe():<50}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms a query", flush=True)
+
+
+# --- a larger index --------------------------------------------------------------------------------------------------
+
+
+def around(documents: Sets, n: int, seed: int, block: int = 2000) -> Iterator[Sets]:
+    """n documents like the given ones: each has the tokens of one, moved by noise that keeps them neighbours."""
+    rng = np.random.default_rng(seed)
+    members = as_list(documents)
+    dim = documents.tokens.shape[1]
+    for first in range(0, n, block):
+        picked = [members[i] for i in rng.integers(0, len(members), min(block, n - first))]
+        tokens = np.concatenate(picked)
+        tokens = tokens + (0.5 / np.sqrt(dim)) * rng.standard_normal(tokens.shape, np.float32)
+        tokens /= np.linalg.norm(tokens, axis=1, keepdims=True)
+        yield Sets(tokens.astype(np.float32), np.cumsum([0, *map(len, picked)]))
+
+
+def synthetic(data: Data, n: int) -> None:
+    print(f"\n{n:,} documents around the real ones: growth\n")
+    index = fb.MultiVectorIndex(data.dim, tokens=fb.Scalar(4, on_disk=True)).train(data.documents, progress=False)
+    one = head(data.queries, 20)
+    next_shown = n // 8
+    start = time.process_time()
+    for sets in around(data.documents, n, 0):
+        index.add(sets, progress=False)
+        if len(index) < next_shown and len(index) < n:
+            continue
+        next_shown *= 2
+        spent = seconds(lambda: index.search(one, 10, rerank=100, threads=1))[0]
+        numbers = index.stats()
+        print(
+            f"{len(index):>9,} documents{numbers['fde_bytes']:>8,.0f} + {numbers['token_bytes']:,.0f} bytes in memory,"
+            f" {numbers['token_bytes_on_disk']:,.0f} on disk, {spent / 20 * 1e3:8.2f} ms a query,"
+            f" {time.process_time() - start:7.0f} s of CPU so far",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--synthetic", type=int, default=0)
+    arguments = parser.parse_args()
+    data = load(arguments.folder)
+    n, queries = len(data.documents.offsets) - 1, len(data.queries.offsets) - 1
+    print(f"{arguments.folder.name}: {n:,} documents, {queries:,} queries, {data.dim} dimensions; {fb.isa()}")
+    encodings(data, arguments.seeds)
+    peer(data)
+    chamfer(data)
+    compressed(data)
+    searched(data)
+    if arguments.synthetic:
+        synthetic(data, arguments.synthetic)
+
+
+if __name__ == "__main__":
+    main()
