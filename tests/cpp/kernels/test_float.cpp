@@ -215,6 +215,47 @@ TEST("float scans: score, threshold and order") {
     }
 }
 
+// --- maxima ----------------------------------------------------------------------------------------------------------
+
+template <class Element>
+void compare_max(void (*Kernels::*max)(const Scan&), void (*Kernels::*scan)(const Scan&),
+                 const std::vector<Element>& rows, std::uint32_t n, std::uint32_t m) {
+    const Guarded<Element> codes(cases::to_blocks(rows, n, m));
+    const Guarded<float> a(random_floats(n + 7, n));
+    ScanCase one;
+    for (std::uint32_t i = 0; i < 1 + (n + m) % 6; ++i) one.add_query(n * 100 + m + 10 * i, m, n, false);
+    one.scan.codes = cases::bytes_of(codes);
+    one.scan.n = n;
+    one.scan.m = m;
+    one.scan.a = n % 2 ? a.data() : nullptr;
+    std::vector<float> before, expected;
+    for (const ScanQuery& query : one.queries) before.push_back(query.threshold);
+    one.run(cases::scalar().*scan);
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        expected.push_back(before[i]);
+        for (std::size_t h = 0; h < one.queries[i].count; ++h)
+            expected[i] = std::max(expected[i], one.hits[i][h].score);
+    }
+    for (const Kernels* set : cases::all_sets()) {
+        for (std::size_t i = 0; i < before.size(); ++i) one.queries[i].threshold = before[i];
+        one.run(set->*max);
+        for (std::size_t i = 0; i < before.size(); ++i) {
+            CHECK(same_bits(one.queries[i].threshold, expected[i]));
+            CHECK_EQ(one.queries[i].count, 0u);
+        }
+    }
+}
+
+TEST("max_dot_f32, max_dot_f16: thresholds rise to the best score that dot_f32, dot_f16 would give") {
+    for (const std::uint32_t m : {1u, 3u, 16u, 33u, 128u}) {
+        for (const std::uint32_t n : {1u, 2u, 7u, 8u, 9u, 31u, 32u, 33u, 65u, 127u}) {
+            const auto rows = random_floats(n * 77 + m, std::size_t{n} * m);
+            compare_max(&Kernels::max_dot_f32, &Kernels::dot_f32, rows, n, m);
+            compare_max(&Kernels::max_dot_f16, &Kernels::dot_f16, halves(rows), n, m);
+        }
+    }
+}
+
 // --- rows ------------------------------------------------------------------------------------------------------------
 
 template <class Element>
