@@ -15,6 +15,7 @@ from ._core import __version__, available_isas, isa
 if TYPE_CHECKING:
     from . import train
     from .auto import build
+    from .auto_multivector import build_multivector
     from .codecs import PQ, Float, Scalar
     from .codecs_rotated import RaBitQ, RecurrentBinary
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
@@ -53,6 +54,7 @@ __all__ = [
     "__version__",
     "available_isas",
     "build",
+    "build_multivector",
     "chamfer",
     "evaluate",
     "exact_search",
@@ -68,6 +70,7 @@ __all__ = [
 
 _MODULES = {
     "auto": ("build",),
+    "auto_multivector": ("build_multivector",),
     "codecs": ("PQ", "Float", "Scalar"),
     "codecs_rotated": ("RaBitQ", "RecurrentBinary"),
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),

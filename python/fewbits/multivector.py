@@ -45,7 +45,7 @@ def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
 
     >>> fb.chamfer(query, documents)  # (n,)
     """
-    dim = _token_dim(documents, "documents")
+    dim = token_dim(documents, "documents")
     left, one_query = read_sets(queries, dim, "queries")
     right, one_document = read_sets(documents, dim, "documents")
     scores = _core.chamfer(*left, *right, threads=thread_count(threads))
@@ -151,7 +151,7 @@ class MultiVectorIndex:
         }
 
     def explain(self) -> str:
-        """What this index is made of and where its bytes are; for people to read."""
+        """What this index is made of, why (if `fb.build_multivector` chose it), and where its bytes are; for people."""
         lines = [f"fewbits.MultiVectorIndex of {len(self):,} documents, tokens of {self.dim} dimensions"]
         lines.append(f"  encoding   {self._fde.describe()}")
         lines.append(f"  codec      {self.codec.describe()}")
@@ -166,6 +166,8 @@ class MultiVectorIndex:
         if self._tokens.on_disk:
             lines.append(f"  on disk    {numbers['token_bytes_on_disk']:,.0f} bytes a document")
         lines.append(f"  fixed      {numbers['bytes_fixed']:,} bytes")
+        if self._index._why:
+            lines += ["  why:", *(f"  - {reason}" for reason in self._index._why)]
         return "\n".join(lines)
 
     # --- filling it ---
@@ -243,13 +245,15 @@ class MultiVectorIndex:
         *,
         rerank: int | None = None,
         nprobe: int | None = None,
+        filter: Any = None,
         threads: int | None = None,
     ) -> SearchResult:
         """The k documents of largest Chamfer similarity to each query.
 
         queries: sets, as `add` takes them, or one (t, dim) array. rerank: how many candidates of the encodings are
         ranked by their tokens (None: 10·k and at least 100; 0: none, scores are then the encodings' estimates of
-        Chamfer). nprobe: lists to read, with a partition.
+        Chamfer). nprobe: lists to read, with a partition. filter: which documents may be returned, by id, as in
+        `Index.search`.
 
         Returns SearchResult(ids, scores), bit-identical for any number of threads; scores are Chamfer similarities of
         the query and the document's tokens as stored.
@@ -262,7 +266,7 @@ class MultiVectorIndex:
         sets, single = read_sets(queries, self.dim, "queries")
         count = thread_count(threads)
         encoded = self._fde._encoder.encode_queries(*sets, threads=count)
-        found = self._index.search(encoded, depth or k, nprobe=nprobe, threads=threads)
+        found = self._index.search(encoded, depth or k, nprobe=nprobe, filter=filter, threads=threads)
         if depth:
             ids, scores = store.rerank(*sets, found.ids, k, threads=count)
         else:
@@ -410,7 +414,7 @@ def _tokens_of(params: dict[str, int]) -> Float | Scalar:
     return Scalar(params["tokens.bits"], on_disk=on_disk)
 
 
-def _token_dim(x: Any, name: str) -> int:
+def token_dim(x: Any, name: str) -> int:
     """The last dimension of the first tokens to be found."""
     first = x
     if isinstance(x, list | tuple) and len(x):

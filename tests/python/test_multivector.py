@@ -147,6 +147,17 @@ def test_remove_replace_and_compact(documents, queries):
     assert 150 in index
 
 
+def test_filters_are_by_document(documents, queries):
+    index = build(documents)
+    ids = index.search(queries, k=30, filter=np.arange(0, 150, 2)).ids
+    assert (ids % 2 == 0).all()
+    few = index.search(queries, k=5, filter=fb.Filter([3, 8])).ids
+    np.testing.assert_array_equal(np.sort(few, axis=1), np.broadcast_to([-1, -1, -1, 3, 8], few.shape))
+    each = index.search(queries[:2], k=1, filter=[fb.Filter([5]), fb.Filter.deny([7])]).ids
+    assert each[0, 0] == 5
+    assert each[1, 0] != 7
+
+
 def test_a_failed_add_changes_nothing(documents, queries):
     index = build(documents)
     before, numbers = index.search(queries, k=5), index.stats()
@@ -211,6 +222,29 @@ def test_searching_while_adding_and_removing(documents, queries):
     stop.set()
     thread.join()
     assert not wrong
+
+
+# --- fb.build_multivector ---
+
+
+@pytest.mark.parametrize("budget", [400, 1000, 2200, 9000, 20_000])
+def test_a_budget_is_kept_and_explained(tmp_path, documents, queries, budget):
+    index = fb.build_multivector(documents, bytes_per_document=budget, progress=False)
+    numbers = index.stats()
+    assert numbers["fde_bytes"] + numbers["token_bytes"] <= budget
+    assert "why:" in index.explain()
+    assert (index.search(queries, k=1, rerank=60).ids[:, 0] == np.arange(0, 150, 7)).mean() > 0.8
+    index.save(tmp_path / "a.fb")
+    assert fb.MultiVectorIndex.open(tmp_path / "a.fb").explain() == index.explain()
+
+
+def test_more_bytes_keep_more(documents):
+    kept = [fb.build_multivector(documents, bytes_per_document=b, progress=False).tokens for b in (1000, 2200, 9000)]
+    assert kept == [fb.Scalar(8, on_disk=True), fb.Scalar(4), fb.Float(16)]
+    with pytest.raises(ValueError, match="bytes_per_document"):
+        fb.build_multivector(documents, bytes_per_document=100)
+    with pytest.raises(ValueError, match="at least 1 document"):
+        fb.build_multivector((np.zeros((0, DIM)), [0]), bytes_per_document=1000)
 
 
 # --- long vectors ---
