@@ -74,8 +74,8 @@ std::shared_ptr<const Codec> codec_of(const Parts& parts, const std::string& pre
 }
 
 template <class Body>
-void in_blocks(std::size_t rows, const Body& body) {
-    parallel_for((rows + rows_a_task - 1) / rows_a_task, 0, [&](std::size_t task, unsigned) {
+void in_blocks(std::size_t rows, unsigned threads, const Body& body) {
+    parallel_for((rows + rows_a_task - 1) / rows_a_task, threads, [&](std::size_t task, unsigned) {
         const std::size_t first = task * rows_a_task;
         body(first, std::min(rows_a_task, rows - first));
     });
@@ -88,7 +88,7 @@ py::object factor(std::vector<float>&& values) {
 }
 
 py::tuple encode_of(const py::dict& params, const py::dict& arrays, const std::string& prefix, const FloatArray& x,
-                    const OptionalFloats& origin) {
+                    const OptionalFloats& origin, unsigned threads) {
     const MatrixView points = matrix_view(x);
     const auto codec = codec_of(parts_from(params, arrays), prefix);
     expect("x.shape[1]", points.cols, codec->dim());
@@ -100,7 +100,7 @@ py::tuple encode_of(const py::dict& params, const py::dict& arrays, const std::s
     std::vector<float> a(layout.has_a ? n : 0), b(layout.has_b ? n : 0);
     {
         const py::gil_scoped_release unlocked;
-        in_blocks(n, [&](std::size_t first, std::size_t count) {
+        in_blocks(n, threads, [&](std::size_t first, std::size_t count) {
             codec->encode(points.block(first, count), from ? from + first * points.cols : nullptr,
                           rows.data() + first * row_bytes, a.empty() ? nullptr : a.data() + first,
                           b.empty() ? nullptr : b.data() + first);
@@ -111,7 +111,7 @@ py::tuple encode_of(const py::dict& params, const py::dict& arrays, const std::s
 }
 
 py::array_t<float> decode_of(const py::dict& params, const py::dict& arrays, const std::string& prefix,
-                             const ByteArray& rows, const OptionalFloats& a) {
+                             const ByteArray& rows, const OptionalFloats& a, unsigned threads) {
     const auto codec = codec_of(parts_from(params, arrays), prefix);
     const CodeLayout layout = codec->layout();
     if (rows.ndim() != 2) fail("rows: got " + std::to_string(rows.ndim()) + " dimensions, expected 2");
@@ -123,7 +123,7 @@ py::array_t<float> decode_of(const py::dict& params, const py::dict& arrays, con
     std::vector<float> x(checked_mul(n, codec->dim()));
     {
         const py::gil_scoped_release unlocked;
-        in_blocks(n, [&](std::size_t first, std::size_t count) {
+        in_blocks(n, threads, [&](std::size_t first, std::size_t count) {
             codec->decode(codes + first * layout.row_bytes(), factors ? factors + first : nullptr, count,
                           x.data() + first * codec->dim());
         });
@@ -141,10 +141,10 @@ void register_codecs(py::module_& m) {
     m.def("lloyd_max", lloyd_max_of, py::arg("x"), py::arg("levels"), py::kw_only(), py::arg("iterations") = 50,
           "Ascending levels of the scalar quantizer of least squared error for the values in x.");
     m.def("encode", encode_of, py::arg("params"), py::arg("arrays"), py::arg("prefix"), py::arg("x"),
-          py::arg("origin") = py::none(),
+          py::arg("origin") = py::none(), py::kw_only(), py::arg("threads") = 0,
           "(codes, a, b) of the rows of x; the factors are None where the codec has none.");
     m.def("decode", decode_of, py::arg("params"), py::arg("arrays"), py::arg("prefix"), py::arg("rows"), py::arg("a"),
-          "What codes stand for, without the origin.");
+          py::kw_only(), py::arg("threads") = 0, "What codes stand for, without the origin.");
 }
 
 }  // namespace fewbits::bindings

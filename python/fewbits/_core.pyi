@@ -52,9 +52,9 @@ def apply_transform(
     params: _Params, arrays: _Arrays, x: _F32, *, threads: int = 0
 ) -> _F32: ...  # parts "transform.*", "dim"
 def encode(
-    params: _Params, arrays: _Arrays, prefix: str, x: _F32, origin: _F32 | None = None
+    params: _Params, arrays: _Arrays, prefix: str, x: _F32, origin: _F32 | None = None, *, threads: int = 0
 ) -> tuple[_U8, _F32 | None, _F32 | None]: ...
-def decode(params: _Params, arrays: _Arrays, prefix: str, rows: _U8, a: _F32 | None) -> _F32: ...
+def decode(params: _Params, arrays: _Arrays, prefix: str, rows: _U8, a: _F32 | None, *, threads: int = 0) -> _F32: ...
 
 # --- exact search, for ground truth: ids best first, ties by id; scores as the public API shows them ---
 def exact_search(

@@ -78,8 +78,9 @@ class Alternation:
         dim = y.shape[1]
         model = Model({"dim": dim, "metric": 0, "transform.kind": 0, "transform.out_dim": dim, "partition.kind": 0})
         model.put("codec", self.codec.fitted(self.codebook))  # type: ignore[arg-type]
-        rows, a, _ = _core.encode(model.params, model.arrays, "codec", y)
-        return _core.decode(model.params, model.arrays, "codec", rows, a)
+        threads = self.fitting.threads
+        rows, a, _ = _core.encode(model.params, model.arrays, "codec", y, threads=threads)
+        return _core.decode(model.params, model.arrays, "codec", rows, a, threads=threads)
 
 
 def energy(x: F32) -> float:
