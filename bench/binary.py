@@ -139,8 +139,8 @@ def trained(data: Data, bits: int, steps: int) -> Iterator[tuple[str, tuple[floa
         codec = fb.train.recurrent_binary(data.base, bits_per_dim=bits, steps=steps, progress=False, **settings)
         return ours(data, codec)
 
-    yield "trained, linear", learn(hidden=0)
     yield "trained", learn()
+    yield "trained, nonlinear", learn(hidden=dim)
     yield "trained, symmetric", learn(symmetric=True)
     if data.pairs is not None:
         yield "trained with pairs", learn(pairs=data.pairs)

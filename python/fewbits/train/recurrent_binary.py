@@ -43,7 +43,7 @@ def recurrent_binary(
     pairs: tuple[Any, ArrayLike] | None = None,
     compatible_with: RecurrentBinary | None = None,
     old: Any = None,
-    hidden: int | None = None,
+    hidden: int = 0,
     steps: int = 300,
     temperature: float = 0.03,
     seed: int = 0,
@@ -55,9 +55,10 @@ def recurrent_binary(
     x: (n, d) float array of at least 64 vectors, of which up to 20,000 are used; cosine is what counts. dim: dimensions
     of the codes (None: d). symmetric: train for queries that become codes, else for queries that stay as they are.
     pairs: (anchors, rows): float array (p, d) of queries and for each the row of x that it should find; without, the
-    similarities of x itself are what is learnt. hidden: width of the maps' nonlinear part (None: dim; 0: linear maps,
-    which weigh a third in the file). steps: of 512 vectors each. temperature: of the softmax over cosines. seed: of all
-    that is random. threads: of the searches for neighbours; the rest is numpy's.
+    similarities of x itself are what is learnt. hidden: width of the maps' nonlinear part (0: linear maps; as many as
+    dim triples their bytes in the file, and pays where queries are like x). steps: of 512 vectors each. temperature:
+    of the softmax over cosines. seed: of all that is random. threads: of the searches for neighbours; the rest is
+    numpy's.
 
     compatible_with: a trained codec of another (older) embedding, and old: the vectors (n, d_old) that this embedding
     gives for the rows of x. The new codec's queries then search the old codec's codes too.
@@ -76,7 +77,7 @@ def recurrent_binary(
         raise ValueError("compatible_with and old go together: the older codec, and its embedding's vectors of x")
     m = vectors.shape[1] if dim is None else whole_number(dim, "dim", 1, 65_535)
     random = np.random.default_rng(whole_number(seed, "seed", 0, 2**63 - 1))
-    width = m if hidden is None else whole_number(hidden, "hidden", 0, 65_535)
+    width = whole_number(hidden, "hidden", 0, 65_535)
     count = whole_number(steps, "steps", 0)
     heat = real_number(temperature, "temperature", 1e-4)
     workers = thread_count(threads)
