@@ -11,7 +11,7 @@ namespace {
 using Probe = Partition::Probe;
 
 constexpr double least_packed = 4096;  // vectors that take no longer to scan than to think about
-constexpr double most_packed = 1;    // times what a search without filter reads: each costs less than one in a list
+constexpr double most_packed = 1;      // times what a search without filter reads: each costs less than one in a list
 
 // How much more is read where the lists nearest to a query hold nothing that is allowed: what is lies far off, where
 // the order of the lists says less about the order of their vectors. These two are measured: bench/filters.py.
