@@ -122,8 +122,9 @@ def test_two_processes_saving_to_one_path(tmp_path: Path) -> None:
 
 
 INTERRUPTED = """
-import sys, threading, _thread, time
+import signal
 import numpy as np, fewbits as fb
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which the background jobs of a shell have not
 x = np.random.default_rng(0).normal(size=(120_000, 96)).astype(np.float32)
 index = fb.Index(96, metric="l2", transform=fb.OPQ(), partition=fb.IVF(2000), codec=fb.PQ(48), rerank=fb.Scalar(8))
 print("go", flush=True)
