@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ def nprobes(nlist: int) -> list[int]:
     return [p for i in range(20) for p in (1 << i, 3 << (i - 1) if i else 0) if 2 <= p <= nlist // 2]
 
 
+def saved_bytes(save: Callable[[str], object]) -> int:
+    """What `save` writes to the path that it is given: one file, or a folder of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "index"
+        save(str(path))
+        files = path.iterdir() if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files)
+
+
 class Fewbits(System):
     """IVF, 4-bit PQ of half a byte for every two dimensions, 8-bit rerank: a configuration that others have too."""
 
@@ -65,7 +75,7 @@ class Fewbits(System):
         self.index.build(base, progress=False, threads=self.threads)
 
     def bytes(self) -> int:
-        return int(self.index.stats()["bytes"]["total"]) + int(self.index.stats()["bytes_fixed"])
+        return int(self.index.stats()["bytes"]["total"])
 
     def settings(self) -> list[Setting]:
         return [(p, r) for p in nprobes(self.index.stats()["lists"]) for r in (20, 40, 80, 160)]
@@ -88,7 +98,7 @@ class FewbitsFlat(System):
         self.index.build(base, progress=False, threads=self.threads)
 
     def bytes(self) -> int:
-        return int(self.index.stats()["bytes"]["total"]) + int(self.index.stats()["bytes_fixed"])
+        return int(self.index.stats()["bytes"]["total"])
 
     def settings(self) -> list[Setting]:
         return [()]
@@ -148,9 +158,11 @@ class Scann(System):
         self.index.set_num_threads(self.threads)
 
     def bytes(self) -> int:
-        with tempfile.TemporaryDirectory() as folder:
-            self.index.serialize(folder)
-            return sum(path.stat().st_size for path in Path(folder).iterdir())
+        return saved_bytes(self._serialize)
+
+    def _serialize(self, folder: str) -> None:
+        os.mkdir(folder)
+        self.index.serialize(folder)
 
     def settings(self) -> list[Setting]:
         return [(p, r) for p in nprobes(self.leaves) for r in (20, 40, 80, 160)]
@@ -224,10 +236,7 @@ class Turbovec(System):
         self.index.prepare()
 
     def bytes(self) -> int:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "index"
-            self.index.write(str(path))
-            return path.stat().st_size
+        return saved_bytes(self.index.write)
 
     def settings(self) -> list[Setting]:
         return [()]
@@ -256,10 +265,7 @@ class Rabitqlib(System):
         self.index.build(base, lists.centroids, lists.assignments, num_threads=self.threads)
 
     def bytes(self) -> int:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "index"
-            self.index.save(str(path))
-            return path.stat().st_size
+        return saved_bytes(self.index.save)
 
     def settings(self) -> list[Setting]:
         return [(p,) for p in nprobes(self.nlist)]

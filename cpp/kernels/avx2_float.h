@@ -7,6 +7,7 @@
 
 #include "kernels/avx2_score.h"
 #include "kernels/kernels.h"
+#include "kernels/narrow_tiles.h"
 
 namespace fewbits::kernels {
 namespace {
@@ -280,75 +281,51 @@ void best_lane(__m256 tops, __m256i numbers, std::uint32_t* best, float* score) 
 
 // N points of D dimensions against whole groups of 8 vectors. Each lane keeps the first of its own best and the lanes
 // meet at the end: with so few dimensions a look at every block's best would take most of the time.
-template <int D, int N>
-void best_of_lanes(const Tile& tile, std::size_t first, std::uint32_t* best, float* score) {
-    __m256 point[N][D], top[N];
-    __m256i where[N];
+struct Narrow {
+    static constexpr std::uint32_t lanes = 8;
+
+    template <unsigned D, unsigned N>
+    static void best_of_lanes(const Tile& tile, std::size_t first, std::uint32_t* best, float* score) {
+        __m256 point[N][D], top[N];
+        __m256i where[N];
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) {
-        const float* from = tile.points + (first + static_cast<std::size_t>(i)) * tile.stride;
+        for (unsigned i = 0; i < N; ++i) {
+            const float* from = tile.points + (first + i) * tile.stride;
 #pragma GCC unroll 8
-        for (int j = 0; j < D; ++j) point[i][j] = _mm256_broadcast_ss(from + j);
-        top[i] = _mm256_set1_ps(-__builtin_inff());
-        where[i] = _mm256_setzero_si256();
-    }
-    __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    for (std::uint32_t c = 0; c < tile.k; c += block_size) {
-        const std::uint32_t vectors = tile.k - c < block_size ? tile.k - c : block_size;
-        for (std::uint32_t g = 0; g < vectors; g += 8) {
-            const float* run = tile.blocks + std::size_t{c} * D + g;
-            __m256 x[D];
+            for (unsigned j = 0; j < D; ++j) point[i][j] = _mm256_broadcast_ss(from + j);
+            top[i] = _mm256_set1_ps(-__builtin_inff());
+            where[i] = _mm256_setzero_si256();
+        }
+        __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        for (std::uint32_t c = 0; c < tile.k; c += block_size) {
+            const std::uint32_t vectors = tile.k - c < block_size ? tile.k - c : block_size;
+            for (std::uint32_t g = 0; g < vectors; g += 8) {
+                const float* run = tile.blocks + std::size_t{c} * D + g;
+                __m256 x[D];
 #pragma GCC unroll 8
-            for (int j = 0; j < D; ++j) x[j] = _mm256_loadu_ps(run + static_cast<std::size_t>(j) * vectors);
+                for (unsigned j = 0; j < D; ++j) x[j] = _mm256_loadu_ps(run + std::size_t{j} * vectors);
 #pragma GCC unroll 8
-            for (int i = 0; i < N; ++i) {
-                __m256 value = _mm256_setzero_ps();
+                for (unsigned i = 0; i < N; ++i) {
+                    __m256 value = _mm256_setzero_ps();
 #pragma GCC unroll 8
-                for (int j = 0; j < D; ++j) value = _mm256_fmadd_ps(point[i][j], x[j], value);
-                value = biased(tile, c + g, 8, value);
-                const __m256i better = _mm256_castps_si256(_mm256_cmp_ps(value, top[i], _CMP_GT_OQ));
-                where[i] = _mm256_blendv_epi8(where[i], numbers, better);
-                top[i] = _mm256_max_ps(value, top[i]);  // in this order a NaN leaves top as it is, and so do equals
+                    for (unsigned j = 0; j < D; ++j) value = _mm256_fmadd_ps(point[i][j], x[j], value);
+                    value = biased(tile, c + g, 8, value);
+                    const __m256i better = _mm256_castps_si256(_mm256_cmp_ps(value, top[i], _CMP_GT_OQ));
+                    where[i] = _mm256_blendv_epi8(where[i], numbers, better);
+                    top[i] = _mm256_max_ps(value, top[i]);  // in this order a NaN leaves top as it is, and so do equals
+                }
+                numbers = _mm256_add_epi32(numbers, _mm256_set1_epi32(8));
             }
-            numbers = _mm256_add_epi32(numbers, _mm256_set1_epi32(8));
+        }
+        for (unsigned i = 0; i < N; ++i) {
+            const std::size_t at = first + i;
+            best_lane(top[i], where[i], best + at, score + at);
         }
     }
-    for (int i = 0; i < N; ++i) {
-        const std::size_t at = first + static_cast<std::size_t>(i);
-        best_lane(top[i], where[i], best + at, score + at);
-    }
-}
-
-template <int D>
-void best_of_narrow(const Tile& tile, std::uint32_t* best, float* score) {
-    std::size_t i = 0;
-    for (; i + 4 <= tile.n; i += 4) best_of_lanes<D, 4>(tile, i, best, score);
-    for (; i < tile.n; ++i) best_of_lanes<D, 1>(tile, i, best, score);
-}
+};
 
 void tile_best(const Tile& tile, std::uint32_t* best, float* score) {
-    constexpr std::uint32_t many = 64;  // vectors, from which the lanes pay for their meeting
-    if (tile.k < many || tile.k % 8 != 0) return best_of_blocks(tile, best, score);
-    switch (tile.dim) {
-        case 1:
-            return best_of_narrow<1>(tile, best, score);
-        case 2:
-            return best_of_narrow<2>(tile, best, score);
-        case 3:
-            return best_of_narrow<3>(tile, best, score);
-        case 4:
-            return best_of_narrow<4>(tile, best, score);
-        case 5:
-            return best_of_narrow<5>(tile, best, score);
-        case 6:
-            return best_of_narrow<6>(tile, best, score);
-        case 7:
-            return best_of_narrow<7>(tile, best, score);
-        case 8:
-            return best_of_narrow<8>(tile, best, score);
-        default:
-            return best_of_blocks(tile, best, score);
-    }
+    if (!best_of_narrow<Narrow>(tile, best, score)) best_of_blocks(tile, best, score);
 }
 
 // --- rows ----------------------------------------------------------------------------------------------------------

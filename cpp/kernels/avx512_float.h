@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/avx512_blocks.h"
+#include "kernels/narrow_tiles.h"
 
 namespace fewbits::kernels {
 namespace {
@@ -193,72 +194,48 @@ FEWBITS_INLINE void best_lane(__m512 tops, __m512i numbers, std::uint32_t* best,
 
 // N points of D dimensions against whole groups of 16 vectors. Each lane keeps the first of its own best and the lanes
 // meet at the end: with so few dimensions a look at every block's best would take most of the time.
-template <unsigned D, unsigned N>
-void best_of_lanes(const Tile& tile, std::size_t first, std::uint32_t* best, float* score) {
-    const float* point[N];
-    __m512 top[N];
-    __m512i where[N];
-#pragma GCC unroll 4
-    for (unsigned i = 0; i < N; ++i) {
-        point[i] = tile.points + (first + i) * tile.stride;
-        top[i] = _mm512_set1_ps(-__builtin_inff());
-        where[i] = _mm512_setzero_si512();
-    }
-    __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    for (std::uint32_t c = 0; c < tile.k; c += block_size) {
-        const std::uint32_t vectors = lesser(tile.k - c, block_size);
-        for (std::uint32_t g = 0; g < vectors; g += 16) {
-            const float* run = tile.blocks + std::size_t{c} * D + g;
-            const __m512 bias = tile.bias ? _mm512_loadu_ps(tile.bias + c + g) : _mm512_setzero_ps();
-            __m512 x[D];
-#pragma GCC unroll 8
-            for (unsigned j = 0; j < D; ++j) x[j] = _mm512_loadu_ps(run + std::size_t{j} * vectors);
-#pragma GCC unroll 4
-            for (unsigned i = 0; i < N; ++i) {
-                __m512 value = _mm512_setzero_ps();
-#pragma GCC unroll 8
-                for (unsigned j = 0; j < D; ++j) value = _mm512_fmadd_ps(_mm512_set1_ps(point[i][j]), x[j], value);
-                if (tile.bias) value = _mm512_add_ps(value, bias);
-                const __mmask16 better = _mm512_cmp_ps_mask(value, top[i], _CMP_GT_OQ);
-                top[i] = _mm512_mask_mov_ps(top[i], better, value);
-                where[i] = _mm512_mask_mov_epi32(where[i], better, numbers);
-            }
-            numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16));
-        }
-    }
-    for (unsigned i = 0; i < N; ++i) best_lane(top[i], where[i], best + first + i, score + first + i);
-}
+struct Narrow {
+    static constexpr std::uint32_t lanes = 16;
 
-template <unsigned D>
-void best_of_narrow(const Tile& tile, std::uint32_t* best, float* score) {
-    std::size_t i = 0;
-    for (; i + 4 <= tile.n; i += 4) best_of_lanes<D, 4>(tile, i, best, score);
-    for (; i < tile.n; ++i) best_of_lanes<D, 1>(tile, i, best, score);
-}
+    template <unsigned D, unsigned N>
+    static void best_of_lanes(const Tile& tile, std::size_t first, std::uint32_t* best, float* score) {
+        const float* point[N];
+        __m512 top[N];
+        __m512i where[N];
+#pragma GCC unroll 4
+        for (unsigned i = 0; i < N; ++i) {
+            point[i] = tile.points + (first + i) * tile.stride;
+            top[i] = _mm512_set1_ps(-__builtin_inff());
+            where[i] = _mm512_setzero_si512();
+        }
+        __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        for (std::uint32_t c = 0; c < tile.k; c += block_size) {
+            const std::uint32_t vectors = lesser(tile.k - c, block_size);
+            for (std::uint32_t g = 0; g < vectors; g += 16) {
+                const float* run = tile.blocks + std::size_t{c} * D + g;
+                const __m512 bias = tile.bias ? _mm512_loadu_ps(tile.bias + c + g) : _mm512_setzero_ps();
+                __m512 x[D];
+#pragma GCC unroll 8
+                for (unsigned j = 0; j < D; ++j) x[j] = _mm512_loadu_ps(run + std::size_t{j} * vectors);
+#pragma GCC unroll 4
+                for (unsigned i = 0; i < N; ++i) {
+                    __m512 value = _mm512_setzero_ps();
+#pragma GCC unroll 8
+                    for (unsigned j = 0; j < D; ++j) value = _mm512_fmadd_ps(_mm512_set1_ps(point[i][j]), x[j], value);
+                    if (tile.bias) value = _mm512_add_ps(value, bias);
+                    const __mmask16 better = _mm512_cmp_ps_mask(value, top[i], _CMP_GT_OQ);
+                    top[i] = _mm512_mask_mov_ps(top[i], better, value);
+                    where[i] = _mm512_mask_mov_epi32(where[i], better, numbers);
+                }
+                numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16));
+            }
+        }
+        for (unsigned i = 0; i < N; ++i) best_lane(top[i], where[i], best + first + i, score + first + i);
+    }
+};
 
 void tile_best(const Tile& tile, std::uint32_t* best, float* score) {
-    constexpr std::uint32_t many = 64;  // vectors, from which the lanes pay for their meeting
-    if (tile.k < many || tile.k % 16 != 0) return best_of_blocks(tile, best, score);
-    switch (tile.dim) {
-        case 1:
-            return best_of_narrow<1>(tile, best, score);
-        case 2:
-            return best_of_narrow<2>(tile, best, score);
-        case 3:
-            return best_of_narrow<3>(tile, best, score);
-        case 4:
-            return best_of_narrow<4>(tile, best, score);
-        case 5:
-            return best_of_narrow<5>(tile, best, score);
-        case 6:
-            return best_of_narrow<6>(tile, best, score);
-        case 7:
-            return best_of_narrow<7>(tile, best, score);
-        case 8:
-            return best_of_narrow<8>(tile, best, score);
-        default:
-            return best_of_blocks(tile, best, score);
-    }
+    if (!best_of_narrow<Narrow>(tile, best, score)) best_of_blocks(tile, best, score);
 }
 
 // --- rows ------------------------------------------------------------------------------------------------------------
