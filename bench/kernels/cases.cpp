@@ -1,0 +1,282 @@
+#include "cases.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+
+#include "core/random.h"
+
+namespace fewbits::bench {
+namespace {
+
+using kernels::Fold;
+using kernels::Kernels;
+using kernels::Rows;
+using kernels::Scan;
+using kernels::ScanQuery;
+using kernels::Tile;
+
+constexpr std::uint32_t dim = 128;
+constexpr std::uint32_t batch = 32;
+constexpr std::size_t in_cache = std::size_t{96} << 10;    // bytes: stays in any second-level cache
+constexpr std::size_t in_memory = std::size_t{256} << 20;  // bytes: more than the last-level cache
+constexpr std::uint32_t rows_a_run = 4096;
+constexpr std::uint32_t points = 512, centroids = 256;
+constexpr std::size_t numbers = 8192;
+
+struct ScanKind {
+    const char* name;
+    void (*Kernels::*kernel)(const Scan&);
+    std::uint32_t element_bits;
+    std::uint32_t dimensions;   // of an element
+    std::uint32_t table_bytes;  // of an element
+    Operation operation;
+};
+constexpr ScanKind scan_kinds[] = {
+    {"scan4", &Kernels::scan4, 4, 1, 16, Operation::lookup16},
+    {"scan8", &Kernels::scan8, 8, 1, 256, Operation::lookup256},
+    {"dot1", &Kernels::dot1, 4, 4, 4, Operation::mac8},
+    {"dot2", &Kernels::dot2, 4, 2, 2, Operation::mac8},
+    {"dot4", &Kernels::dot4, 4, 1, 1, Operation::mac8},
+    {"dot8", &Kernels::dot8, 8, 1, 1, Operation::mac8},
+    {"dot_f32", &Kernels::dot_f32, 32, 1, 4, Operation::fma},
+    {"dot_f16", &Kernels::dot_f16, 16, 1, 4, Operation::fma},
+    {"l2_f32", &Kernels::l2_f32, 32, 1, 4, Operation::fma},
+    {"l2_f16", &Kernels::l2_f16, 16, 1, 4, Operation::fma},
+    {"max_dot4", &Kernels::max_dot4, 4, 1, 1, Operation::mac8},
+    {"max_dot8", &Kernels::max_dot8, 8, 1, 1, Operation::mac8},
+    {"max_dot_f32", &Kernels::max_dot_f32, 32, 1, 4, Operation::fma},
+    {"max_dot_f16", &Kernels::max_dot_f16, 16, 1, 4, Operation::fma},
+};
+
+struct RowKind {
+    const char* name;
+    void (*Kernels::*kernel)(const Rows&);
+    std::uint32_t bits;  // of a dimension
+    Operation operation;
+};
+constexpr RowKind row_kinds[] = {
+    {"rows_dot_f32", &Kernels::rows_dot_f32, 32, Operation::fma},
+    {"rows_dot_f16", &Kernels::rows_dot_f16, 16, Operation::fma},
+    {"rows_l2_f32", &Kernels::rows_l2_f32, 32, Operation::fma},
+    {"rows_l2_f16", &Kernels::rows_l2_f16, 16, Operation::fma},
+    {"rows_sum_f32", &Kernels::rows_sum_f32, 32, Operation::none},
+    {"rows_dot4", &Kernels::rows_dot4, 4, Operation::mac16},
+    {"rows_dot8", &Kernels::rows_dot8, 8, Operation::mac16},
+};
+constexpr std::uint32_t planes_bits = 4;
+
+constexpr const char* others[] = {"tile_dot",   "tile_best", "fold_signs",     "hadamard",     "f32_to_f16",
+                                  "f16_to_f32", "extract4",  "encode_uniform", "encode_levels"};
+
+template <class T>
+using Buffer = std::shared_ptr<std::vector<T>>;
+
+template <class T>
+Buffer<T> zeros(std::size_t n) {
+    return std::make_shared<std::vector<T>>(n);
+}
+
+Buffer<float> floats(std::size_t n) {
+    auto x = zeros<float>(n);
+    for (std::size_t i = 0; i < n; ++i) (*x)[i] = static_cast<float>(2 * random_unit(n, i) - 1);
+    return x;
+}
+
+// Bytes that are what `element_bits` says: floats in [-1, 1), halves of them, or codes, all of which are valid.
+Buffer<std::uint8_t> codes(std::uint32_t element_bits, std::size_t bytes) {
+    auto out = zeros<std::uint8_t>(bytes);
+    if (element_bits < 16) {
+        for (std::size_t i = 0; i < bytes; ++i) (*out)[i] = static_cast<std::uint8_t>(random_bits(bytes, i));
+    } else if (element_bits == 32) {
+        auto* x = reinterpret_cast<float*>(out->data());
+        for (std::size_t i = 0; i < bytes / 4; ++i) x[i] = static_cast<float>(2 * random_unit(bytes, i) - 1);
+    } else {  // the bits of halves below 1: sign, any exponent up to 14, mantissa
+        auto* x = reinterpret_cast<std::uint16_t*>(out->data());
+        for (std::size_t i = 0; i < bytes / 2; ++i)
+            x[i] = static_cast<std::uint16_t>(random_below(bytes, i, 15 << 10) | (i % 2 << 15));
+    }
+    return out;
+}
+
+Case scan_case(const Kernels& set, const ScanKind& kind, bool memory) {
+    const std::uint32_t queries = memory ? 1 : batch;
+    const std::uint32_t m = dim / kind.dimensions;
+    const std::size_t vector_bytes = std::size_t{m} * kind.element_bits / 8;
+    const auto n = static_cast<std::uint32_t>((memory ? in_memory : in_cache) / vector_bytes / 32 * 32);
+    const auto data = codes(kind.element_bits, n * vector_bytes);
+    const auto levels = zeros<std::uint8_t>(16);
+    for (std::size_t i = 0; i < 16; ++i) (*levels)[i] = static_cast<std::uint8_t>(8 * i);
+    const auto tables = codes(kind.element_bits >= 16 ? 32 : 8, std::size_t{queries} * m * kind.table_bytes);
+    if (kind.operation == Operation::mac8)
+        for (auto& entry : *tables) entry = static_cast<std::uint8_t>(entry % 255 - 127);
+    const auto list = zeros<ScanQuery>(queries);
+    // No vector reaches the threshold, as all but a few do not in a search once it is under way.
+    for (std::uint32_t q = 0; q < queries; ++q)
+        (*list)[q] = {tables->data() + std::size_t{q} * m * kind.table_bytes,
+                      1,
+                      0,
+                      0,
+                      std::numeric_limits<float>::infinity(),
+                      nullptr,
+                      0};
+    Case out;
+    out.items = double(n) * queries;
+    out.bytes = out.items * double(vector_bytes);
+    out.from_memory = memory;
+    out.operation = kind.operation;
+    out.operations = out.items * m * (kind.operation == Operation::mac8 ? kind.dimensions : 1);
+    out.run = [=, &set] {
+        const Scan scan{data->data(), n, m, 0, nullptr, nullptr, nullptr, levels->data(), list->data(), queries};
+        (set.*kind.kernel)(scan);
+    };
+    return out;
+}
+
+// Rows anywhere in memory, or those of a small array in turn.
+Buffer<std::uint32_t> listed_rows(std::size_t n) {
+    auto list = zeros<std::uint32_t>(rows_a_run);
+    for (std::size_t i = 0; i < rows_a_run; ++i) (*list)[i] = static_cast<std::uint32_t>(random_below(n, i, n));
+    return list;
+}
+
+Case rows_case(const Kernels& set, const RowKind& kind, bool memory) {
+    const std::size_t stride = dim * kind.bits / 8;
+    const std::size_t n = (memory ? in_memory : in_cache) / stride;
+    const auto data = codes(kind.bits, n * stride);
+    const auto rows = listed_rows(n);
+    const auto levels = zeros<std::uint8_t>(16);
+    const auto query = floats(dim);
+    const auto integer_query = zeros<std::int16_t>(dim);
+    for (std::size_t j = 0; j < dim; ++j) (*integer_query)[j] = static_cast<std::int16_t>((*query)[j] * 2047);
+    const auto results = zeros<float>(std::max(rows_a_run, dim));
+    Case out;
+    out.items = rows_a_run;
+    out.bytes = out.items * double(stride);
+    out.from_memory = memory;
+    out.operation = kind.operation;
+    out.operations = out.items * dim;
+    out.run = [=, &set] {
+        const void* side =
+            kind.bits >= 16 ? static_cast<const void*>(query->data()) : static_cast<const void*>(integer_query->data());
+        (set
+         .*kind.kernel)({data->data(), stride, rows->data(), rows_a_run, dim, levels->data(), side, results->data()});
+    };
+    return out;
+}
+
+Case planes_case(const Kernels& set, bool memory) {
+    const std::size_t plane = dim / 8, stride = (planes_bits - 1) * plane;
+    const std::size_t n = (memory ? in_memory : in_cache) / stride;
+    const auto data = codes(8, n * stride), high = codes(8, rows_a_run * plane), levels = codes(8, 16);
+    const auto rows = listed_rows(n);
+    const auto query = zeros<std::int16_t>(dim);
+    for (std::size_t j = 0; j < dim; ++j) (*query)[j] = static_cast<std::int16_t>(random_below(1, j, 4095)) - 2047;
+    const auto results = zeros<std::int32_t>(rows_a_run);
+    Case out;
+    out.items = rows_a_run;
+    out.bytes = out.items * double(stride + plane);
+    out.from_memory = memory;
+    out.operation = Operation::mac16;
+    out.operations = out.items * dim;
+    out.run = [=, &set] {
+        set.rows_planes(
+            {data->data(), stride, rows->data(), rows_a_run, dim, levels->data(), query->data(), results->data()},
+            high->data(), plane, planes_bits);
+    };
+    return out;
+}
+
+Case tile_case(const Kernels& set, bool best) {
+    const auto x = floats(std::size_t{points} * dim), blocks = floats(std::size_t{centroids} * dim);
+    const auto bias = floats(centroids), results = zeros<float>(std::size_t{points} * centroids);
+    const auto nearest = zeros<std::uint32_t>(points);
+    Case out;
+    out.items = double(points) * centroids;
+    out.bytes = double(points + centroids) * dim * 4;
+    out.operation = Operation::fma;
+    out.operations = out.items * dim;
+    out.run = [=, &set] {
+        const Tile tile{x->data(), dim, points, dim, blocks->data(), centroids, bias->data()};
+        if (best)
+            set.tile_best(tile, nearest->data(), results->data());
+        else
+            set.tile_dot(tile, results->data(), centroids);
+    };
+    return out;
+}
+
+// `numbers` floats in, and what `run` makes of them.
+Case numbers_case(std::size_t bytes_of_each, std::function<void()> run) {
+    Case out;
+    out.items = numbers;
+    out.bytes = double(numbers * bytes_of_each);
+    out.run = std::move(run);
+    return out;
+}
+
+Case other_case(const Kernels& set, const std::string& name) {
+    if (name == "tile_dot" || name == "tile_best") return tile_case(set, name == "tile_best");
+    const auto x = floats(numbers), y = zeros<float>(numbers);
+    const auto halves = zeros<std::uint16_t>(numbers);
+    const auto bytes = codes(8, numbers);
+    if (name == "fold_signs") {
+        const auto signs = floats(dim);
+        for (float& s : *signs) s = s < 0 ? -1.0F : 1.0F;
+        return numbers_case(
+            4, [=, &set] { set.fold_signs({x->data(), numbers / dim, dim, signs->data(), dim / 4, y->data()}); });
+    }
+    if (name == "hadamard")  // not scaled: of zeros, or it would overflow
+        return numbers_case(4, [=, &set] {
+            for (std::size_t i = 0; i < numbers; i += dim) set.hadamard(y->data() + i, dim);
+        });
+    if (name == "f32_to_f16") return numbers_case(6, [=, &set] { set.f32_to_f16(x->data(), numbers, halves->data()); });
+    if (name == "f16_to_f32") return numbers_case(6, [=, &set] { set.f16_to_f32(halves->data(), numbers, y->data()); });
+    if (name == "extract4")
+        return numbers_case(1, [=, &set] {
+            for (std::uint32_t v = 0; v < 32; ++v)
+                set.extract4(bytes->data(), 32, numbers / 32, v, reinterpret_cast<std::uint8_t*>(y->data()));
+        });
+    if (name == "encode_uniform")
+        return numbers_case(5, [=, &set] { set.encode_uniform(x->data(), numbers, 8, -8, 7, bytes->data()); });
+    if (name == "encode_levels") {
+        const auto edges = zeros<float>(15);
+        for (std::size_t i = 0; i < 15; ++i) (*edges)[i] = static_cast<float>(i) / 7.5F - 1;
+        return numbers_case(5, [=, &set] { set.encode_levels(x->data(), numbers, edges->data(), 15, bytes->data()); });
+    }
+    throw std::invalid_argument("no kernel '" + name + "'");
+}
+
+Case case_of(const Kernels& set, const std::string& kernel, bool memory) {
+    for (const auto& kind : scan_kinds)
+        if (kernel == kind.name) return scan_case(set, kind, memory);
+    for (const auto& kind : row_kinds)
+        if (kernel == kind.name) return rows_case(set, kind, memory);
+    if (kernel == "rows_planes") return planes_case(set, memory);
+    return other_case(set, kernel);
+}
+
+}  // namespace
+
+std::vector<std::string> case_names() {
+    std::vector<std::string> names;
+    for (const auto& kind : scan_kinds) {
+        names.push_back(std::string(kind.name) + " memory x1");
+        names.push_back(std::string(kind.name) + " cache x" + std::to_string(batch));
+    }
+    for (const auto& kind : row_kinds)
+        for (const char* where : {" memory", " cache"}) names.push_back(kind.name + std::string(where));
+    for (const char* where : {" memory", " cache"}) names.push_back(std::string("rows_planes") + where);
+    for (const char* name : others) names.push_back(std::string(name) + " cache");
+    return names;
+}
+
+Case make_case(const Kernels& set, const std::string& name) {
+    Case out = case_of(set, name.substr(0, name.find(' ')), name.find(" memory") != std::string::npos);
+    out.name = name;
+    return out;
+}
+
+}  // namespace fewbits::bench
