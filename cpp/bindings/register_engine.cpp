@@ -39,6 +39,25 @@ void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<Id
     builder.append(rows, numbers, threads);
 }
 
+template <class T>
+std::span<const T> span_or_none(const std::optional<py::array_t<T, py::array::c_style>>& values) {
+    if (!values) return {};
+    return {values->data(), static_cast<std::size_t>(values->size())};
+}
+
+void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::array::c_style>& rows,
+                  const std::optional<py::array_t<std::uint32_t, py::array::c_style>>& lists,
+                  const std::optional<FloatArray>& a, const std::optional<FloatArray>& b,
+                  const std::optional<IdArray>& ids) {
+    if (rows.ndim() != 2) fail("rows: got " + std::to_string(rows.ndim()) + " dimensions, expected 2");
+    const auto n = static_cast<std::size_t>(rows.shape(0));
+    const CodedRows coded{
+        n, {rows.data(), static_cast<std::size_t>(rows.size())}, span_or_none(lists), span_or_none(a), span_or_none(b)};
+    const std::int64_t* numbers = ids_or_null(ids, n);
+    const py::gil_scoped_release unlocked;
+    builder.append(coded, numbers);
+}
+
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
                         std::size_t rerank, const Filter* filter, float least, unsigned threads) {
     const MatrixView view = matrix_view(queries);
@@ -181,6 +200,8 @@ void register_engine(py::module_& m) {
     using namespace py::literals;
     py::class_<SegmentBuilder>(m, "Builder")
         .def("append", &append, "x"_a.noconvert(), "ids"_a.noconvert() = py::none(), py::kw_only(), "threads"_a = 0)
+        .def("append_codes", &append_codes, "rows"_a.noconvert(), py::kw_only(), "lists"_a.noconvert() = py::none(),
+             "a"_a.noconvert() = py::none(), "b"_a.noconvert() = py::none(), "ids"_a.noconvert() = py::none())
         .def("__len__", &SegmentBuilder::size);
 
     py::class_<Filter>(m, "Filter")

@@ -1,6 +1,7 @@
 #include "index/builder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -37,21 +38,62 @@ SegmentBuilder::SegmentBuilder(std::shared_ptr<const Model> model, std::size_t e
         rerank_a_ = Growing(finer.has_a ? sizeof(float) : 0);
         rerank_b_ = Growing(finer.has_b ? sizeof(float) : 0);
     }
-    for (Growing* column : {&codes_, &rest_, &a_, &b_, &lists_, &rerank_, &rerank_a_, &rerank_b_})
-        column->reserve(expected);
+    for (Growing* column : columns()) column->reserve(expected);
+}
+
+std::array<Growing*, 8> SegmentBuilder::columns() {
+    return {&codes_, &rest_, &a_, &b_, &lists_, &rerank_, &rerank_a_, &rerank_b_};
+}
+
+// Room for n more rows, and their ids.
+void SegmentBuilder::extend(std::size_t n, const std::int64_t* ids) {
+    if (custom_ids_.value_or(ids != nullptr) != (ids != nullptr)) fail("ids: got them for some blocks only");
+    if (n_ + n > 0xfffffffe) fail("an index holds at most 2^32 - 2 vectors");
+    for (Growing* column : columns()) column->extend(n_ + n);
+    if (!ids) return;
+    ids_.extend(n_ + n);
+    std::copy_n(ids, n, ids_.as<std::int64_t>() + n_);
+}
+
+void SegmentBuilder::append(const CodedRows& coded, const std::int64_t* ids) {
+    const CodeLayout layout = model_->codec->layout();
+    const auto expect = [](const char* what, std::size_t got, std::size_t expected) {
+        if (got != expected)
+            fail(std::string(what) + ": got " + std::to_string(got) + ", expected " + std::to_string(expected));
+    };
+    if (model_->rerank) fail("codes: this index has a rerank store, which follows from the vectors");
+    expect("bytes of codes", coded.rows.size(), checked_mul(coded.n, layout.row_bytes()));
+    expect("lists", coded.lists.size(), model_->partition->flat() ? 0 : coded.n);
+    expect("factors a", coded.a.size(), layout.has_a ? coded.n : 0);
+    expect("factors b", coded.b.size(), layout.has_b ? coded.n : 0);
+    for (const std::uint32_t list : coded.lists)
+        if (list >= model_->partition->nlist())
+            fail("lists: got " + std::to_string(list) + ", expected numbers below "
+                 + std::to_string(model_->partition->nlist()));
+    for (const auto& factors : {coded.a, coded.b})
+        if (!std::all_of(factors.begin(), factors.end(), [](float value) { return std::isfinite(value); }))
+            fail("factors: got a number that is not finite");
+    extend(coded.n, ids);
+    for (std::size_t i = 0; i < coded.n; ++i) split_row(coded.rows.data() + i * layout.row_bytes(), n_ + i);
+    std::copy(coded.lists.begin(), coded.lists.end(), lists_.as<std::uint32_t>() + n_);
+    std::copy(coded.a.begin(), coded.a.end(), a_.as<float>() + n_);
+    std::copy(coded.b.begin(), coded.b.end(), b_.as<float>() + n_);
+    custom_ids_ = ids != nullptr;
+    n_ += coded.n;
+}
+
+// Its part for the blocks and the rest.
+void SegmentBuilder::split_row(const std::uint8_t* row, std::size_t to) {
+    const CodeLayout layout = model_->codec->layout();
+    std::copy_n(row, layout.block_part_bytes(), codes_.row(to));
+    if (layout.rest_bytes > 0) std::copy_n(row + layout.block_part_bytes(), layout.rest_bytes, rest_.row(to));
 }
 
 void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned threads) {
     if (x.cols != model_->dim)
         fail("x: got " + std::to_string(x.cols) + " dimensions, expected " + std::to_string(model_->dim));
-    if (custom_ids_.value_or(ids != nullptr) != (ids != nullptr)) fail("ids: got them for some blocks only");
-    if (n_ + x.rows > 0xfffffffe) fail("an index holds at most 2^32 - 2 vectors");
-    const std::size_t first = n_, n = n_ + x.rows;
-    for (Growing* column : {&codes_, &rest_, &a_, &b_, &lists_, &rerank_, &rerank_a_, &rerank_b_}) column->extend(n);
-    if (ids) {
-        ids_.extend(n);
-        std::copy_n(ids, x.rows, ids_.as<std::int64_t>() + first);
-    }
+    const std::size_t first = n_;
+    extend(x.rows, ids);
     std::vector<std::uint8_t> spilled(spill_ ? checked_mul(x.rows, model_->rerank->layout().row_bytes()) : 0);
     parallel_for((x.rows + task_rows - 1) / task_rows, threads, [&](std::size_t task, unsigned) {
         const std::size_t begin = task * task_rows;
@@ -70,7 +112,7 @@ void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned thre
     });
     if (spill_) spill_->append(spilled);
     custom_ids_ = ids != nullptr;
-    n_ = n;
+    n_ += x.rows;
 }
 
 void SegmentBuilder::encode_rows(MatrixView x, std::size_t first) {
@@ -91,12 +133,7 @@ void SegmentBuilder::encode_rows(MatrixView x, std::size_t first) {
     std::vector<std::uint8_t> rows(x.rows * layout.row_bytes());
     model_->codec->encode(transformed, origin.empty() ? nullptr : origin.data(), rows.data(), or_null<float>(a_, first),
                           or_null<float>(b_, first));
-    for (std::size_t i = 0; i < x.rows; ++i) {
-        const std::uint8_t* row = rows.data() + i * layout.row_bytes();
-        std::copy_n(row, layout.block_part_bytes(), codes_.row(first + i));
-        if (layout.rest_bytes > 0)
-            std::copy_n(row + layout.block_part_bytes(), layout.rest_bytes, rest_.row(first + i));
-    }
+    for (std::size_t i = 0; i < x.rows; ++i) split_row(rows.data() + i * layout.row_bytes(), first + i);
 }
 
 void SegmentBuilder::encode_rerank(MatrixView x, std::size_t first, std::uint8_t* spilled) {

@@ -2,9 +2,11 @@
 // that a build never holds the vectors, and its codes only once.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,14 @@
 
 namespace fewbits {
 
+// n rows as Codec::encode gives them; lists: of each, none where the index has no partition.
+struct CodedRows {
+    std::size_t n = 0;
+    std::span<const std::uint8_t> rows;
+    std::span<const std::uint32_t> lists;
+    std::span<const float> a, b;
+};
+
 class SegmentBuilder {
 public:
     // expected: rows to come, if known (reserves exactly). directory: where an on-disk rerank tier is spilled.
@@ -23,12 +33,18 @@ public:
 
     // ids: x.rows ids, or null for the default ones; all blocks alike.
     void append(MatrixView x, const std::int64_t* ids, unsigned threads);
+    // Vectors that are coded already, as another library or this codec's encode has them. Not where there is a rerank
+    // tier, which follows from the vectors.
+    void append(const CodedRows& coded, const std::int64_t* ids);
     std::size_t size() const { return n_; }
     bool custom_ids() const { return custom_ids_.value_or(false); }
     // Ends the builder. first_id: of the default ids.
     std::shared_ptr<const Segment> finish(std::int64_t first_id);
 
 private:
+    std::array<Growing*, 8> columns();
+    void extend(std::size_t n, const std::int64_t* ids);
+    void split_row(const std::uint8_t* row, std::size_t to);
     void encode_rows(MatrixView x, std::size_t first);
     void encode_rerank(MatrixView normalized, std::size_t first, std::uint8_t* spilled);
     std::vector<std::uint32_t> order_by_list(std::vector<std::uint64_t>& lists) const;

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .codecs import PQ, Float, Scalar
     from .codecs_rotated import RaBitQ, RecurrentBinary
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
+    from .faiss_indexes import from_faiss
     from .fde import FDE
     from .files import inspect, open, verify
     from .filters import Filter
@@ -58,6 +59,7 @@ __all__ = [
     "chamfer",
     "evaluate",
     "exact_search",
+    "from_faiss",
     "inspect",
     "isa",
     "merge",
@@ -74,6 +76,7 @@ _MODULES = {
     "codecs": ("PQ", "Float", "Scalar"),
     "codecs_rotated": ("RaBitQ", "RecurrentBinary"),
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
+    "faiss_indexes": ("from_faiss",),
     "fde": ("FDE",),
     "files": ("inspect", "open", "verify"),
     "filters": ("Filter",),

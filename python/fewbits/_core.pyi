@@ -70,6 +70,15 @@ class Builder:
     """Collects encoded blocks of one segment; nothing of the engine changes until Engine.publish."""
 
     def append(self, x: _F32, ids: _I64 | None = None, *, threads: int = 0) -> None: ...
+    def append_codes(
+        self,
+        rows: _U8,
+        *,
+        lists: _U32 | None = None,
+        a: _F32 | None = None,
+        b: _F32 | None = None,
+        ids: _I64 | None = None,
+    ) -> None: ...  # what `encode` gives, (n, bytes a row); lists: with a partition
     def __len__(self) -> int: ...
 
 class Filter:
