@@ -128,7 +128,7 @@ Case scan_case(const Kernels& set, const ScanKind& kind, bool memory) {
     out.from_memory = memory;
     out.operation = kind.operation;
     out.operations = out.items * m * (kind.operation == Operation::mac8 ? kind.dimensions : 1);
-    out.run = [=, &set] {
+    out.run = [=, &set, kept = tables] {  // the queries point into them
         const Scan scan{data->data(), n, m, 0, nullptr, nullptr, nullptr, levels->data(), list->data(), queries};
         (set.*kind.kernel)(scan);
     };
