@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <stdexcept>
 
@@ -20,6 +19,7 @@ using kernels::Tile;
 
 constexpr std::uint32_t dim = 128;
 constexpr std::uint32_t batch = 32;
+constexpr float out_of_reach = 1e9F;                       // a threshold
 constexpr std::size_t in_cache = std::size_t{96} << 10;    // bytes: stays in any second-level cache
 constexpr std::size_t in_memory = std::size_t{256} << 20;  // bytes: more than the last-level cache
 constexpr std::uint32_t rows_a_run = 4096;
@@ -115,13 +115,7 @@ Case scan_case(const Kernels& set, const ScanKind& kind, bool memory) {
     const auto list = zeros<ScanQuery>(queries);
     // No vector reaches the threshold, as all but a few do not in a search once it is under way.
     for (std::uint32_t q = 0; q < queries; ++q)
-        (*list)[q] = {tables->data() + std::size_t{q} * m * kind.table_bytes,
-                      1,
-                      0,
-                      0,
-                      std::numeric_limits<float>::infinity(),
-                      nullptr,
-                      0};
+        (*list)[q] = {tables->data() + std::size_t{q} * m * kind.table_bytes, 1, 0, 0, out_of_reach, nullptr, 0};
     Case out;
     out.items = double(n) * queries;
     out.bytes = out.items * double(vector_bytes);

@@ -6,6 +6,7 @@
 
 #include "kernels/avx2_packed_dot.h"
 #include "kernels/avx2_rows.h"
+#include "kernels/avx2_scan8.h"
 #include "kernels/avx2_table_scan.h"
 #include "kernels/kernels.h"
 

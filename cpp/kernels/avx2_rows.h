@@ -9,7 +9,7 @@
 #include <immintrin.h>
 
 #include "kernels/avx2_runs.h"
-#include "kernels/avx2_table_scan.h"
+#include "kernels/avx2_scan8.h"
 #include "kernels/kernels.h"
 
 namespace fewbits::kernels {

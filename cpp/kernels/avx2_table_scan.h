@@ -1,4 +1,4 @@
-// Table scans on AVX2: a shuffle looks 32 nibbles up at once; sums are u16 for up to 256 elements, then int32.
+// scan4 on AVX2: a shuffle looks 32 nibbles up at once; sums are u16 for up to 256 elements, then int32.
 #pragma once
 
 #include <cstddef>
@@ -59,8 +59,6 @@ void for_chunks(const Scan& scan, std::uint32_t bits, ScanTwo scan_two, ScanOne 
         if (q < scan.n_queries) scan_one(scan.queries + q, v, end);
     }
 }
-
-// --- scan4 -----------------------------------------------------------------------------------------------------------
 
 // Sixteen 16-bit numbers: a type of its own, because GCC keeps loop sums in place only if their type never changes.
 using Words [[gnu::vector_size(32)]] = std::uint16_t;
@@ -220,53 +218,6 @@ void scan4(const Scan& scan) noexcept {
     for_chunks(
         scan, 4, [&scan](ScanQuery* q, std::uint32_t v, std::uint32_t end) { scan4_queries<2>(scan, q, v, end); },
         [&scan](ScanQuery* q, std::uint32_t v, std::uint32_t end) { scan4_queries<1>(scan, q, v, end); });
-}
-
-// --- scan8 -----------------------------------------------------------------------------------------------------------
-
-// 32 bytes looked up in 256: sixteen shuffles by the low nibble, then a tournament of blends by the high nibble's bits.
-[[gnu::always_inline]] inline __m256i look_up256(const std::uint8_t* table, __m256i codes) noexcept {
-    const __m256i low = _mm256_and_si256(codes, _mm256_set1_epi8(15));
-    const __m256i bit4 = _mm256_slli_epi16(codes, 3);  // a blend looks at the top bit of each byte only
-    const __m256i bit5 = _mm256_slli_epi16(codes, 2);
-    const __m256i bit6 = _mm256_slli_epi16(codes, 1);
-    const auto row = [&](int r) { return _mm256_shuffle_epi8(broadcast128(table + 16 * r), low); };
-    const auto two = [&](int r) { return _mm256_blendv_epi8(row(r), row(r + 1), bit4); };
-    const auto four = [&](int r) { return _mm256_blendv_epi8(two(r), two(r + 2), bit5); };
-    const auto eight = [&](int r) { return _mm256_blendv_epi8(four(r), four(r + 4), bit6); };
-    return _mm256_blendv_epi8(eight(0), eight(8), codes);
-}
-
-[[maybe_unused]] Sums sum_bytes(const Runs<8>& runs, const std::uint8_t* table, std::uint32_t begin,
-                                std::uint32_t count) noexcept {
-    __m256i even = _mm256_setzero_si256(), odd = even;
-    for (std::uint32_t s = begin; s < begin + count; ++s) {
-        const __m256i x = look_up256(table + std::size_t{s} * 256, load256(runs.at(s)));
-        even = _mm256_add_epi16(even, _mm256_and_si256(x, _mm256_set1_epi16(255)));
-        odd = _mm256_add_epi16(odd, _mm256_srli_epi16(x, 8));
-    }
-    const __m256i a = _mm256_unpacklo_epi16(even, odd), b = _mm256_unpackhi_epi16(even, odd);
-    return {{_mm256_cvtepu16_epi32(_mm256_castsi256_si128(a)), _mm256_cvtepu16_epi32(_mm256_castsi256_si128(b)),
-             _mm256_cvtepu16_epi32(_mm256_extracti128_si256(a, 1)),
-             _mm256_cvtepu16_epi32(_mm256_extracti128_si256(b, 1))}};
-}
-
-void scan8(const Scan& scan) noexcept {
-    const auto scan_one = [&scan](ScanQuery* query, std::uint32_t first, std::uint32_t end) {
-        for_blocks(scan, 8, first, end, [&](const CodeBlock& block, const std::uint8_t* codes) {
-            const Runs<8> runs(codes, block.vectors, scan.m);
-            Sums sums = {};
-            for (std::uint32_t begin = 0; begin < scan.m; begin += elements_per_spill)
-                add(sums, sum_bytes(runs, static_cast<const std::uint8_t*>(query->table), begin,
-                                    least(elements_per_spill, scan.m - begin)));
-            take_sums(scan, *query, block, sums);
-        });
-    };
-    const auto scan_two = [&](ScanQuery* queries, std::uint32_t first, std::uint32_t end) {
-        scan_one(queries, first, end);
-        scan_one(queries + 1, first, end);
-    };
-    for_chunks(scan, 8, scan_two, scan_one);
 }
 
 }  // namespace
