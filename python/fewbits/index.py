@@ -197,7 +197,8 @@ class Index:
         with self._change:
             self._check_untouched("train")
             size = self._description.sample_size(n or _length(sample))
-            x, _, known = split_sample(sample, self.dim, size, self._description.seed, nonzero=self._normalises)
+            x, source, known = split_sample(sample, self.dim, size, self._description.seed, nonzero=self._normalises)
+            del source  # nothing is added here: its rows need not be kept while training
             self._fit(x, n or known or len(x), count, progress)
         return self
 

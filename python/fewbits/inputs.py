@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -185,20 +186,33 @@ def split_sample(
         rows = Rows(x, dim)
         return Sample(rows.sample(size, seed, nonzero=nonzero)), iter([rows]), len(rows)
     source = all_rows(x, dim)
-    head: list[F32] = []
+    head: deque[F32] = deque()
     held = 0
     for rows in source:
         for block in rows.blocks(nonzero=nonzero):
-            head.append(block)
+            head.append(block.copy())  # all blocks of a source may be one buffer, read into again and again
             held += len(block)
         if held >= size:
             break
-    first = np.concatenate(head) if head else np.empty((0, dim), np.float32)
-    sample = Sample(first[:size].copy())
+    sample = np.empty((min(size, held), dim), np.float32)
+    filled = 0
+    for block in head:
+        taken = block[: len(sample) - filled]
+        sample[filled : filled + len(taken)] = taken
+        filled += len(taken)
     rest = next(source, None)
     if rest is None:
-        return sample, iter([Rows(first, dim)]), held
-    return sample, chain([Rows(first, dim), rest], source), None
+        return Sample(sample), _given_back(head, dim), held
+    return Sample(sample), chain(_given_back(head, dim), [rest], source), None
+
+
+def _given_back(blocks: deque[F32], dim: int) -> Iterator[Rows]:
+    """Rows that were taken for the sample, each block let go of once it was added."""
+    first = 0
+    while blocks:
+        block = blocks.popleft()
+        yield Rows(block, dim, "x", first)
+        first += len(block)
 
 
 def queries(q: object, dim: int, *, nonzero: bool) -> tuple[F32, bool]:

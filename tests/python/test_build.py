@@ -55,6 +55,26 @@ def test_large_input_is_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch, bas
     np.testing.assert_array_equal(first.search(queries).scores, head.search(queries).scores)
 
 
+def one_buffer(x: F32, rows: int) -> Iterator[F32]:
+    """x in blocks, all of them the same memory: as from a reader that allocates once."""
+    buffer = np.empty((rows, x.shape[1]), np.float32)
+    for begin in range(0, len(x), rows):
+        buffer[:] = x[begin : begin + rows]
+        yield buffer
+
+
+@pytest.mark.parametrize("block_floats", [100 * 32, 1 << 22])
+def test_blocks_may_share_memory(monkeypatch: pytest.MonkeyPatch, base: F32, queries: F32, block_floats: int) -> None:
+    monkeypatch.setattr("fewbits.inputs.BLOCK_FLOATS", block_floats)
+    monkeypatch.setattr("fewbits.description.CODEC_SAMPLE", 500)
+    partition = fb.IVF(4, sample=700)
+    expected = rich(partition=partition).train(base[:700]).add(base).search(queries)
+    for rows in (200, 1000):  # the sample ends between blocks, and within one
+        found = rich(partition=partition).build(one_buffer(base, rows)).search(queries)
+        np.testing.assert_array_equal(found.ids, expected.ids)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+
+
 def test_expected_rows_of_an_iterable_choose_the_lists(base: F32) -> None:
     index = fb.Index(32, metric="l2", partition=fb.IVF())
     assert index.build(iter([base[:500]])).stats()["lists"] == 5
