@@ -158,17 +158,56 @@ __m256 fold_lanes(const Fold& fold, const float* row, std::size_t j, std::size_t
     return sum;
 }
 
-void fold_signs(const Fold& fold) {
-    for (std::size_t i = 0; i < fold.n; ++i) {
-        const float* row = fold.x + i * fold.dim;
-        float* out = fold.out + i * fold.out_dim;
-        std::size_t j = 0;
-        for (; j + 8 <= fold.out_dim; j += 8) _mm256_storeu_ps(out + j, fold_lanes(fold, row, j, 8));
-        if (j < fold.out_dim) {
-            const std::size_t lanes = fold.out_dim - j;
-            _mm256_maskstore_ps(out + j, first_lanes(static_cast<std::uint32_t>(lanes)),
-                                fold_lanes(fold, row, j, lanes));
+// Outputs j .. j + 8 * G - 1 of R rows, where every fold is whole.
+template <unsigned R, unsigned G>
+void fold_whole(const Fold& fold, std::size_t first, std::size_t j) {
+    __m256 sums[R][G];
+    for (unsigned r = 0; r < R; ++r)
+        for (unsigned g = 0; g < G; ++g) sums[r][g] = _mm256_setzero_ps();
+    for (std::size_t c = j; c < fold.dim; c += fold.out_dim) {
+        for (unsigned g = 0; g < G; ++g) {
+            const __m256 sign = _mm256_loadu_ps(fold.signs + c + std::size_t{8} * g);
+            for (unsigned r = 0; r < R; ++r) {
+                const float* x = fold.x + (first + r) * fold.dim + c + std::size_t{8} * g;
+                sums[r][g] = _mm256_fmadd_ps(sign, _mm256_loadu_ps(x), sums[r][g]);
+            }
         }
+    }
+    for (unsigned r = 0; r < R; ++r)
+        for (unsigned g = 0; g < G; ++g)
+            _mm256_storeu_ps(fold.out + (first + r) * fold.out_dim + j + std::size_t{8} * g, sums[r][g]);
+}
+
+void fold_row(const Fold& fold, std::size_t i) {
+    float* out = fold.out + i * fold.out_dim;
+    for (std::size_t j = 0; j < fold.out_dim; j += 8) {
+        const std::size_t lanes = fold.out_dim - j < 8 ? fold.out_dim - j : 8;
+        _mm256_maskstore_ps(out + j, first_lanes(static_cast<std::uint32_t>(lanes)),
+                            fold_lanes(fold, fold.x + i * fold.dim, j, lanes));
+    }
+}
+
+// Four rows at a time: as many chains of sums as hide an addition's latency.
+void fold_signs(const Fold& fold) {
+    std::size_t i = 0;
+    if (fold.out_dim % 8 == 0 && fold.dim % fold.out_dim == 0) {
+        for (; i + 4 <= fold.n; i += 4) {
+            std::size_t j = 0;
+            for (; j + 16 <= fold.out_dim; j += 16) fold_whole<4, 2>(fold, i, j);
+            if (j < fold.out_dim) fold_whole<4, 1>(fold, i, j);
+        }
+    }
+    for (; i < fold.n; ++i) fold_row(fold, i);
+}
+
+void add_to_buckets(const Buckets& buckets) {
+    for (std::size_t i = 0; i < buckets.n; ++i) {
+        const float* x = buckets.x + i * buckets.dim;
+        float* sum = buckets.out + buckets.bucket[i] * buckets.dim;
+        std::size_t j = 0;
+        for (; j + 8 <= buckets.dim; j += 8)
+            _mm256_storeu_ps(sum + j, _mm256_add_ps(_mm256_loadu_ps(sum + j), _mm256_loadu_ps(x + j)));
+        for (; j < buckets.dim; ++j) sum[j] = sum[j] + x[j];
     }
 }
 

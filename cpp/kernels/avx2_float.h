@@ -391,31 +391,5 @@ void rows_l2_f16(const Rows& rows) {
     sum_rows<F16, L2>(rows);
 }
 
-// 8 * G columns from j on of the sum of the listed rows; of the last 8, the first `count`.
-template <int G>
-void sum_columns(const Rows& rows, std::size_t j, std::uint32_t count) {
-    __m256 sums[G];
-    for (int g = 0; g < G; ++g) sums[g] = _mm256_setzero_ps();
-    for (std::size_t i = 0; i < rows.n; ++i) {
-        const std::uint8_t* at = rows.base + (rows.rows ? rows.rows[i] : i) * rows.stride + j * F32::bytes;
-        for (int g = 0; g < G; ++g, at += 32)
-            sums[g] = _mm256_add_ps(sums[g], count >= 8 ? F32::load(at) : F32::load_first(at, count));
-    }
-    float* out = static_cast<float*>(rows.out) + j;
-    for (int g = 0; g < G; ++g) {
-        if (count >= 8)
-            _mm256_storeu_ps(out + 8 * g, sums[g]);
-        else
-            _mm256_maskstore_ps(out, first_lanes(count), sums[g]);
-    }
-}
-
-void rows_sum_f32(const Rows& rows) {
-    std::size_t j = 0;
-    for (; j + 64 <= rows.dim; j += 64) sum_columns<8>(rows, j, 8);
-    for (; j + 8 <= rows.dim; j += 8) sum_columns<1>(rows, j, 8);
-    if (j < rows.dim) sum_columns<1>(rows, j, static_cast<std::uint32_t>(rows.dim - j));
-}
-
 }  // namespace
 }  // namespace fewbits::kernels

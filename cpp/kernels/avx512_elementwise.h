@@ -94,5 +94,17 @@ void fold_signs(const Fold& fold) {
     }
 }
 
+void add_to_buckets(const Buckets& buckets) {
+    for (std::size_t i = 0; i < buckets.n; ++i) {
+        const float* x = buckets.x + i * buckets.dim;
+        float* sum = buckets.out + buckets.bucket[i] * buckets.dim;
+        each_16(buckets.dim, [&](std::size_t j, __mmask16 lanes) {
+            const __m512 more =
+                _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, sum + j), _mm512_maskz_loadu_ps(lanes, x + j));
+            _mm512_mask_storeu_ps(sum + j, lanes, more);
+        });
+    }
+}
+
 }  // namespace
 }  // namespace fewbits::kernels

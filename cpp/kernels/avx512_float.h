@@ -283,21 +283,5 @@ void sum_rows(const Rows& rows) {
     for (; i < rows.n; ++i) some_rows<Element, Sum, 1>(rows, i);
 }
 
-void rows_sum_f32(const Rows& rows) {
-    auto* out = static_cast<float*>(rows.out);
-    for (std::size_t j = 0; j < rows.dim; j += 64) {
-        const auto left = static_cast<std::uint32_t>(rows.dim - j < 64 ? rows.dim - j : 64);
-        __m512 sums[4];
-        for (std::uint32_t g = 0; g < 4; ++g) sums[g] = _mm512_setzero_ps();
-        for (std::size_t i = 0; i < rows.n; ++i) {
-            const std::uint8_t* at = rows.base + (rows.rows ? rows.rows[i] : i) * rows.stride + j * F32::bytes;
-            for (std::uint32_t g = 0; 16 * g < left; ++g)
-                sums[g] = _mm512_add_ps(sums[g], F32::load(at + 64 * std::size_t{g}, first_16(left - 16 * g)));
-        }
-        for (std::uint32_t g = 0; 16 * g < left; ++g)
-            _mm512_mask_storeu_ps(out + j + 16 * g, first_16(left - 16 * g), sums[g]);
-    }
-}
-
 }  // namespace
 }  // namespace fewbits::kernels

@@ -96,6 +96,15 @@ struct Fold {
     float* out;  // n rows of out_dim
 };
 
+// Rows of floats added to the sums of their buckets, in order.
+struct Buckets {
+    const float* x;  // n rows of dim
+    std::size_t n;
+    std::size_t dim;
+    const std::uint32_t* bucket;  // n
+    float* out;                   // sums of dim: bucket b's start at out + b * dim
+};
+
 struct Kernels {
     const char* isa;
 
@@ -130,9 +139,8 @@ struct Kernels {
     void (*rows_dot_f16)(const Rows&);
     void (*rows_l2_f32)(const Rows&);  // +sum (q - x)^2
     void (*rows_l2_f16)(const Rows&);
-    void (*rows_sum_f32)(const Rows&);  // out: dim floats, 0 plus one listed row after the other; no query
-    void (*rows_dot4)(const Rows&);     // exact int32; nibbles low first, 16 levels; |query| <= 2047
-    void (*rows_dot8)(const Rows&);     // exact int32; level = byte; |query| <= 2047
+    void (*rows_dot4)(const Rows&);  // exact int32; nibbles low first, 16 levels; |query| <= 2047
+    void (*rows_dot8)(const Rows&);  // exact int32; level = byte; |query| <= 2047
     // Integer rows wrap modulo 2^32; no row does while sum |query| * 255 < 2^31, so the caller bounds it in long
     // queries. Bit planes, high first, each (dim + 7) / 8 bytes: dimension j is bit j % 8 of byte j / 8. A row's high
     // plane is row i of `high` (i counts the *listed* rows), its bits - 1 further planes are row rows[i] of base. Level
@@ -147,6 +155,7 @@ struct Kernels {
                         // a value replaces (0, -inf) or the best so far only if greater, so a NaN never does
     // --- elementwise ---------------------------------------------------------------------------------------------
     void (*fold_signs)(const Fold&);            // coordinates ascending, fused: s = 0; s = fma(sign, x, s)
+    void (*add_to_buckets)(const Buckets&);     // out = out + x, one row after the other
     void (*hadamard)(float* x, std::size_t n);  // in place, n a power of two, not scaled
     void (*f32_to_f16)(const float* x, std::size_t n,
                        std::uint16_t* out);  // to nearest, ties to even; a NaN becomes

@@ -192,17 +192,6 @@ void rows_l2_f16(const Rows& rows) {
     sum_rows<F16, L2>(rows);
 }
 
-void rows_sum_f32(const Rows& rows) {
-    auto* out = static_cast<float*>(rows.out);
-    for (std::size_t j = 0; j < rows.dim; ++j) {
-        out[j] = 0;
-        for (std::size_t i = 0; i < rows.n; ++i) {
-            const std::size_t row = rows.rows ? rows.rows[i] : i;
-            out[j] = out[j] + F32::load(rows.base + row * rows.stride + j * F32::bytes);
-        }
-    }
-}
-
 // --- tiles ---------------------------------------------------------------------------------------------------------
 
 float tile_value(const Tile& tile, std::size_t point, std::uint32_t c) {
@@ -242,6 +231,13 @@ void fold_signs(const Fold& fold) {
                 sum = __builtin_fmaf(fold.signs[c], fold.x[i * fold.dim + c], sum);
             fold.out[i * fold.out_dim + j] = sum;
         }
+    }
+}
+
+void add_to_buckets(const Buckets& buckets) {
+    for (std::size_t i = 0; i < buckets.n; ++i) {
+        float* sum = buckets.out + buckets.bucket[i] * buckets.dim;
+        for (std::size_t j = 0; j < buckets.dim; ++j) sum[j] = sum[j] + buckets.x[i * buckets.dim + j];
     }
 }
 

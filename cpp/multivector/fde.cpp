@@ -1,7 +1,6 @@
 #include "multivector/fde.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 
 #include "core/blocks.h"
@@ -15,20 +14,12 @@ namespace {
 
 constexpr std::size_t sets_a_task = 8;
 constexpr std::size_t tokens_at_once = 256;
+constexpr std::size_t tokens_in_cache = 16;
 constexpr std::uint64_t most_dims = std::uint64_t{1} << 24;
 
 // Seeds of the three kinds of random numbers.
 constexpr std::uint64_t stream(std::uint64_t seed, std::uint64_t kind) {
     return random_bits(seed, kind);
-}
-
-// Differing bits of two bucket numbers (std::popcount is a call where no instruction is assumed).
-std::uint32_t distance(std::uint32_t a, std::uint32_t b) {
-    std::uint32_t x = a ^ b;
-    x = (x & 0x5555u) + (x >> 1 & 0x5555u);
-    x = (x & 0x3333u) + (x >> 2 & 0x3333u);
-    x = (x & 0x0f0fu) + (x >> 4 & 0x0f0fu);
-    return (x & 0x00ffu) + (x >> 8);
 }
 
 std::vector<float> packed_directions(const FdeParams& params) {
@@ -49,12 +40,11 @@ void check(const char* name, std::uint64_t value, std::uint64_t low, std::uint64
 struct Fde::Scratch {
     std::vector<float> products;        // of some tokens with every direction
     std::vector<std::uint32_t> bucket;  // of each token in each repetition: repetitions x tokens
-    // Of the repetition at hand:
-    std::vector<std::uint32_t> begin;  // bucket b holds tokens order[begin[b]] .. order[begin[b + 1] - 1], ascending
-    std::vector<std::uint32_t> order;
-    std::vector<std::uint32_t> occupied;  // the buckets that hold tokens, in the order of their first ones
-    std::vector<float> sums;              // buckets x dim
-    std::vector<float> encoded;           // of the set, before the final sketch
+    std::vector<std::uint32_t> held;    // tokens of each bucket, in the repetition at hand
+    std::vector<std::uint64_t> filler;  // which token fills each bucket, below its distance
+    std::vector<float> tokens;          // projected: repetitions x tokens
+    std::vector<float> sums;            // buckets x dim, before a projection
+    std::vector<float> encoded;         // of the set, before the final sketch
 };
 
 Fde::Fde(const FdeParams& params) : params_(params) {
@@ -112,66 +102,80 @@ void Fde::find_buckets(MatrixView tokens, Scratch& scratch) const {
         kernels::active().tile_dot(tile, scratch.products.data(), directions);
         for (std::size_t t = 0; t < some.rows; ++t) {
             const float* product = scratch.products.data() + t * directions;
-            for (std::uint32_t r = 0; r < params_.repetitions; ++r) {
+            for (std::uint32_t r = 0; r < params_.repetitions; ++r, product += bits) {
                 std::uint32_t bucket = 0;
-                for (std::uint32_t i = 0; i < bits; ++i) bucket |= std::uint32_t{*product++ > 0} << i;
+                for (std::uint32_t i = bits; i-- > 0;) bucket = 2 * bucket + std::uint32_t{product[i] > 0};
                 scratch.bucket[r * tokens.rows + begin + t] = bucket;
             }
         }
     }
 }
 
-// Sorts the tokens by bucket, stably.
-void Fde::group(const std::uint32_t* bucket, std::size_t tokens, Scratch& scratch) const {
-    scratch.begin.assign(buckets() + 1, 0);
-    scratch.order.resize(tokens);
-    scratch.occupied.clear();
+// Counts the tokens of each bucket and finds the token to fill it with: the first of the nearest bucket in Hamming
+// distance that holds any, of several such the earliest. Distances grow bit by bit, as through a cube's dimensions.
+void Fde::find_fillers(const std::uint32_t* bucket, std::size_t tokens, Scratch& scratch) const {
+    constexpr std::uint64_t one_bit = std::uint64_t{1} << 32, none = ~std::uint64_t{0} / 2;
+    scratch.held.assign(buckets(), 0);
+    scratch.filler.assign(buckets(), none);
     for (std::size_t t = 0; t < tokens; ++t)
-        if (scratch.begin[bucket[t]]++ == 0) scratch.occupied.push_back(bucket[t]);
-    std::exclusive_scan(scratch.begin.begin(), scratch.begin.end(), scratch.begin.begin(), 0u);
-    for (std::uint32_t t = 0; t < tokens; ++t) scratch.order[scratch.begin[bucket[t]]++] = t;
-    std::copy_backward(scratch.begin.begin(), scratch.begin.end() - 1, scratch.begin.end());
-    scratch.begin[0] = 0;
-}
-
-// The nearest bucket that holds tokens, in Hamming distance; of several, the one whose first token comes first.
-std::uint32_t Fde::nearest_occupied(std::uint32_t bucket, const Scratch& scratch) {
-    std::uint32_t nearest = scratch.occupied.front();
-    for (const std::uint32_t other : scratch.occupied)
-        if (distance(other, bucket) < distance(nearest, bucket)) nearest = other;
-    return nearest;
-}
-
-// Sums of the tokens in each bucket; of a document their means, or the token that fills an empty one.
-void Fde::aggregate(MatrixView tokens, bool document, Scratch& scratch) const {
-    const std::size_t dim = params_.dim;
-    scratch.sums.resize(buckets() * dim);
-    kernels::Rows rows{};
-    rows.base = reinterpret_cast<const std::uint8_t*>(tokens.data);
-    rows.stride = dim * sizeof(float);
-    rows.dim = params_.dim;
-    for (std::uint32_t b = 0; b < buckets(); ++b) {
-        float* sum = scratch.sums.data() + b * dim;
-        const std::uint32_t held = scratch.begin[b + 1] - scratch.begin[b];
-        const bool filled = held == 0 && document && params_.fill_empty;
-        rows.rows = scratch.order.data() + scratch.begin[filled ? nearest_occupied(b, scratch) : b];
-        rows.n = filled ? 1 : held;
-        rows.out = sum;
-        kernels::active().rows_sum_f32(rows);
-        const float share = 1.0f / static_cast<float>(held);
-        for (std::size_t j = 0; j < dim && document && held > 1; ++j) sum[j] *= share;
+        if (scratch.held[bucket[t]]++ == 0) scratch.filler[bucket[t]] = t;
+    for (std::size_t bit = 1; bit < buckets(); bit *= 2) {
+        for (std::size_t first = 0; first < buckets(); first += 2 * bit) {
+            for (std::size_t b = first; b < first + bit; ++b) {
+                const std::uint64_t low = scratch.filler[b], high = scratch.filler[b + bit];
+                scratch.filler[b] = std::min(low, high + one_bit);
+                scratch.filler[b + bit] = std::min(high, low + one_bit);
+            }
+        }
     }
 }
 
+// Sums of the rows in each bucket; of a document their means, or the row that fills an empty one.
+void Fde::aggregate(MatrixView x, const std::uint32_t* bucket, bool document, Scratch& scratch, float* out) const {
+    std::fill_n(out, buckets() * x.cols, 0.0f);
+    kernels::active().add_to_buckets({x.data, x.rows, x.cols, bucket, out});
+    if (!document) return;
+    find_fillers(bucket, x.rows, scratch);
+    for (std::size_t b = 0; b < buckets(); ++b, out += x.cols) {
+        const std::uint32_t held = scratch.held[b];
+        const float share = 1.0f / static_cast<float>(held);
+        for (std::size_t j = 0; j < x.cols && held > 1; ++j) out[j] *= share;
+        if (held == 0 && params_.fill_empty)
+            std::copy_n(x.row(static_cast<std::uint32_t>(scratch.filler[b])), x.cols, out);
+    }
+}
+
+// Some tokens at a time in every repetition, so that they are read from the nearest cache.
+void Fde::project_tokens(MatrixView tokens, Scratch& scratch) const {
+    const std::size_t short_dim = params_.projection_dim;
+    scratch.tokens.resize(params_.repetitions * tokens.rows * short_dim);
+    for (std::size_t first = 0; first < tokens.rows; first += tokens_in_cache) {
+        const MatrixView some = tokens.block(first, std::min(tokens_in_cache, tokens.rows - first));
+        for (std::uint32_t r = 0; r < params_.repetitions; ++r)
+            projection_->apply(r, some, scratch.tokens.data() + (r * tokens.rows + first) * short_dim);
+    }
+}
+
+// Projections are linear, so they go before the sums or after them, as is less work.
 void Fde::encode_set(MatrixView tokens, bool document, Scratch& scratch, float* out) const {
-    const std::size_t dim = params_.dim, part = buckets() * params_.projection_dim;
+    const std::size_t dim = params_.dim, short_dim = params_.projection_dim, part = buckets() * short_dim;
     scratch.encoded.resize(params_.final_dim > 0 ? encoded_dims() : 0);
     float* encoded = params_.final_dim > 0 ? scratch.encoded.data() : out;
     find_buckets(tokens, scratch);
+    const bool tokens_first = projection_ && projection_->of_tokens();
+    if (tokens_first) project_tokens(tokens, scratch);
+    if (projection_ && !tokens_first) scratch.sums.resize(buckets() * dim);
     for (std::uint32_t r = 0; r < params_.repetitions; ++r) {
-        group(scratch.bucket.data() + r * tokens.rows, tokens.rows, scratch);
-        aggregate(tokens, document, scratch);
-        projection_->apply(r, {scratch.sums.data(), buckets(), dim}, encoded + r * part);
+        const std::uint32_t* bucket = scratch.bucket.data() + r * tokens.rows;
+        if (tokens_first) {
+            const float* projected = scratch.tokens.data() + r * tokens.rows * short_dim;
+            aggregate({projected, tokens.rows, short_dim}, bucket, document, scratch, encoded + r * part);
+        } else if (projection_) {
+            aggregate(tokens, bucket, document, scratch, scratch.sums.data());
+            projection_->apply(r, {scratch.sums.data(), buckets(), dim}, encoded + r * part);
+        } else {
+            aggregate(tokens, bucket, document, scratch, encoded + r * part);
+        }
     }
     if (params_.final_dim == 0) return;
     std::fill_n(out, params_.final_dim, 0.0f);

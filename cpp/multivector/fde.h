@@ -4,8 +4,7 @@
 // Each repetition splits space into 2^bits buckets by the signs of random directions (bit i of a bucket's number is
 // direction i's). A query's part of a bucket is the sum of its tokens there; a document's is their mean or, with fill
 // where there are none, the token whose signs differ least (the first of those). So with fill and no projection an
-// inner product is never above repetitions times Chamfer. Buckets are then projected: sums first, as projections are
-// linear.
+// inner product is never above repetitions times Chamfer. Buckets are then projected.
 #pragma once
 
 #include <cstddef>
@@ -47,14 +46,14 @@ private:
     void encode(const SetsView& sets, bool document, float* out, unsigned threads) const;
     void encode_set(MatrixView tokens, bool document, Scratch& scratch, float* out) const;
     void find_buckets(MatrixView tokens, Scratch& scratch) const;
-    void group(const std::uint32_t* bucket, std::size_t tokens, Scratch& scratch) const;
-    static std::uint32_t nearest_occupied(std::uint32_t bucket, const Scratch& scratch);
-    void aggregate(MatrixView tokens, bool document, Scratch& scratch) const;
+    void project_tokens(MatrixView tokens, Scratch& scratch) const;
+    void find_fillers(const std::uint32_t* bucket, std::size_t tokens, Scratch& scratch) const;
+    void aggregate(MatrixView x, const std::uint32_t* bucket, bool document, Scratch& scratch, float* out) const;
 
     FdeParams params_;
-    std::vector<float> directions_;  // repetitions * simhash_bits of them, in blocks of 32
-    std::shared_ptr<const Projection> projection_;
-    std::vector<std::uint32_t> final_place_;  // of each encoded dimension: output * 2 + (1 if negated)
+    std::vector<float> directions_;                 // repetitions * simhash_bits of them, in blocks of 32
+    std::shared_ptr<const Projection> projection_;  // null: none
+    std::vector<std::uint32_t> final_place_;        // of each encoded dimension: output * 2 + (1 if negated)
 };
 
 }  // namespace fewbits

@@ -14,11 +14,6 @@
 namespace fewbits {
 namespace {
 
-class Identity final : public Projection {
-public:
-    void apply(std::uint32_t, MatrixView x, float* y) const override { std::copy_n(x.data, x.size(), y); }
-};
-
 // Rows first .. end - 1 become orthonormal, in double and in order (modified Gram-Schmidt, twice: once is not enough in
 // high dimensions).
 void orthonormalize(std::vector<double>& rows, std::size_t dim, std::size_t first, std::size_t end) {
@@ -53,6 +48,8 @@ public:
             blocks_.push_back(pack_floats({scaled.data() + std::size_t{r} * out_dim * dim, out_dim, dim}));
     }
 
+    bool of_tokens() const override { return false; }
+
     void apply(std::uint32_t r, MatrixView x, float* y) const override {
         const kernels::Tile tile{x.data,   x.cols, static_cast<std::uint32_t>(x.rows), dim_, blocks_[r].data(),
                                  out_dim_, nullptr};
@@ -80,6 +77,8 @@ public:
         }
     }
 
+    bool of_tokens() const override { return true; }
+
     void apply(std::uint32_t r, MatrixView x, float* y) const override {
         kernels::active().fold_signs({x.data, x.rows, dim_, signs_.data() + std::size_t{r} * dim_, out_dim_, y});
     }
@@ -95,7 +94,7 @@ std::shared_ptr<const Projection> make_projection(ProjectionKind kind, std::uint
                                                   std::uint32_t repetitions, std::uint64_t seed) {
     if (kind == ProjectionKind::dense) return std::make_shared<Dense>(dim, out_dim, repetitions, seed);
     if (kind == ProjectionKind::sketch) return std::make_shared<Sketch>(dim, out_dim, repetitions, seed);
-    return std::make_shared<Identity>();
+    return nullptr;
 }
 
 }  // namespace fewbits

@@ -176,7 +176,7 @@ TEST("fold_signs: every set returns the specification's sums of signed coordinat
     for (const std::size_t dim : {1u, 2u, 7u, 8u, 9u, 16u, 31u, 48u, 100u, 128u, 131u}) {
         for (const std::size_t out_dim : {1u, 2u, 3u, 7u, 8u, 9u, 15u, 16u, 17u, 24u, 33u, 128u}) {
             if (out_dim > dim) continue;
-            const std::size_t n = 1 + dim % 3;
+            const std::size_t n = 1 + dim % 6;
             const Guarded<float> x(random_floats(dim, n * dim));
             auto drawn = random_floats(out_dim, dim);
             for (float& sign : drawn) sign = sign < 0 ? -1.0f : 1.0f;
@@ -189,6 +189,31 @@ TEST("fold_signs: every set returns the specification's sums of signed coordinat
                         float sum = 0;
                         for (std::size_t c = j; c < dim; c += out_dim) sum += drawn[c] * x[i * dim + c];
                         CHECK(same_bits(out[i * out_dim + j], sum));
+                    }
+                }
+            }
+        }
+    }
+}
+
+TEST("add_to_buckets: every set returns the specification's sums, which are sums in order") {
+    constexpr std::uint32_t count = 5;
+    for (const std::size_t dim : {1u, 7u, 8u, 16u, 19u, 64u, 131u}) {
+        for (const std::size_t n : {0u, 1u, 2u, 40u}) {
+            const Guarded<float> x(random_floats(dim + n, n * dim));
+            std::vector<std::uint32_t> numbers;
+            for (std::uint32_t i = 0; i < n; ++i) numbers.push_back((i * 7 + i / 3) % (count - 1));
+            const Guarded<std::uint32_t> bucket(numbers);
+            const auto before = random_floats(dim, count * dim);
+            for (const Kernels* set : cases::all_sets()) {
+                Guarded<float> out(before);
+                set->add_to_buckets({x.data(), n, dim, bucket.data(), out.data()});
+                for (std::uint32_t b = 0; b < count; ++b) {
+                    for (std::size_t j = 0; j < dim; ++j) {
+                        float sum = before[b * dim + j];
+                        for (std::size_t i = 0; i < n; ++i)
+                            if (numbers[i] == b) sum += x[i * dim + j];
+                        CHECK(same_bits(out[b * dim + j], sum));
                     }
                 }
             }

@@ -311,29 +311,6 @@ TEST("float rows: every set returns the specification's sums") {
     }
 }
 
-TEST("rows_sum_f32: every set returns the specification's sums, which are sums") {
-    for (const std::uint32_t dim : all_dims) {
-        for (const std::uint32_t n : {0u, 1u, 2u, 5u, 40u}) {
-            const Guarded<float> x(random_floats(dim + n, std::size_t{n} * dim));
-            std::vector<std::uint32_t> numbers;
-            for (std::uint32_t i = 0; i < n; ++i) numbers.push_back((i * 7 + 3) % n);
-            const Guarded<std::uint32_t> listed(numbers);
-            for (const bool list : {false, true}) {
-                for (const Kernels* set : cases::all_sets()) {
-                    Guarded<float> out(std::vector<float>(dim, nan_value));
-                    set->rows_sum_f32({cases::bytes_of(x), dim * sizeof(float), list ? listed.data() : nullptr, n, dim,
-                                       nullptr, nullptr, out.data()});
-                    for (std::uint32_t j = 0; j < dim; ++j) {
-                        float sum = 0;
-                        for (std::uint32_t i = 0; i < n; ++i) sum += x[std::size_t{list ? numbers[i] : i} * dim + j];
-                        CHECK(same_bits(out[j], sum));
-                    }
-                }
-            }
-        }
-    }
-}
-
 TEST("float rows: the specification against double precision") {
     for (const std::uint32_t dim : all_dims) {
         const auto x = random_floats(dim, dim), q = random_floats(dim + 1, dim);
