@@ -1,5 +1,6 @@
 #include "multivector/chamfer.h"
 
+#include <algorithm>
 #include <deque>
 #include <limits>
 #include <string>
@@ -10,31 +11,71 @@
 namespace fewbits {
 
 ChamferQuery::ChamferQuery(const Codec& codec, MatrixView tokens) : codec_(codec) {
+    const bool maxima = codec.max_kernel() != nullptr;
     const std::size_t stride = (codec.table_bytes() + 7) / 8 * 8;  // every table is aligned as the vector is
+    const std::size_t row_query = codec.layout().rest_bytes > 0 ? codec.row_query_bytes() : 0;
     tables_.resize(tokens.rows * stride);
+    row_queries_.resize(tokens.rows * row_query);
     for (std::size_t t = 0; t < tokens.rows; ++t) {
         std::uint8_t* table = tables_.data() + t * stride;
-        const QueryTerms terms = codec.prepare_max(tokens.row(t), table);
+        const float* token = tokens.row(t);
+        const QueryTerms terms = maxima ? codec.prepare_max(token, table) : codec.prepare(token, table);
         // + 0: a constant of -0 would make the sign of a zero maximum arbitrary.
         tokens_.push_back({table, terms.scale, terms.offset, terms.constant + 0.0f,
                            -std::numeric_limits<float>::infinity(), nullptr, 0});
+        if (row_query > 0) codec.prepare_rows(token, row_queries_.data() + t * row_query);
     }
 }
 
-float ChamferQuery::score(const std::uint8_t* codes, const float* a, std::uint32_t n, Scratch& scratch) const {
-    scratch = tokens_;
-    kernels::Scan scan{};
-    scan.codes = codes;
-    scan.n = n;
-    scan.m = codec_.layout().elements;
-    scan.a = a;
-    scan.levels = codec_.levels();
-    scan.queries = scratch.data();
-    scan.n_queries = static_cast<std::uint32_t>(scratch.size());
-    codec_.max_kernel()(scan);
+float ChamferQuery::score(const TokenCodes& document, Scratch& scratch) const {
+    scratch.tokens = tokens_;
+    if (codec_.max_kernel() == nullptr) {
+        find_maxima(document, scratch);
+    } else {
+        kernels::Scan scan{};
+        scan.codes = document.codes;
+        scan.n = document.n;
+        scan.m = codec_.layout().elements;
+        scan.a = document.a;
+        scan.levels = codec_.levels();
+        scan.queries = scratch.tokens.data();
+        scan.n_queries = static_cast<std::uint32_t>(scratch.tokens.size());
+        codec_.max_kernel()(scan);
+    }
     float sum = 0;
-    for (const kernels::ScanQuery& token : scratch) sum += token.threshold;
+    for (const kernels::ScanQuery& token : scratch.tokens) sum += token.threshold;
     return sum;
+}
+
+// By the scan of hits, a block at a time: what the blocks before found is the threshold, so hits soon are few.
+void ChamferQuery::find_maxima(const TokenCodes& document, Scratch& scratch) const {
+    const CodeLayout layout = codec_.layout();
+    const std::size_t row_query = row_queries_.size() / tokens_.size();
+    const std::uint8_t* rest = document.codes + kernels::blocks_bytes(layout.element_bits, layout.elements, document.n);
+    scratch.hits.resize(tokens_.size() * kernels::block_size);
+    kernels::Scan scan{};
+    scan.m = layout.elements;
+    scan.levels = codec_.levels();
+    scan.queries = scratch.tokens.data();
+    scan.n_queries = static_cast<std::uint32_t>(tokens_.size());
+    for (std::uint32_t first = 0; first < document.n; first += kernels::block_size) {
+        scan.codes = document.codes + kernels::blocks_bytes(layout.element_bits, layout.elements, first);
+        scan.n = std::min(kernels::block_size, document.n - first);
+        scan.a = document.a ? document.a + first : nullptr;
+        for (std::size_t t = 0; t < tokens_.size(); ++t) {
+            scratch.tokens[t].hits = scratch.hits.data() + t * kernels::block_size;
+            scratch.tokens[t].count = 0;
+        }
+        codec_.scan_kernel()(scan);
+        const RowCodes rows{rest + std::size_t{first} * layout.rest_bytes, layout.rest_bytes, scan.a, nullptr};
+        for (std::size_t t = 0; t < tokens_.size(); ++t) {
+            kernels::ScanQuery& token = scratch.tokens[t];
+            if (row_query > 0 && token.count > 0)
+                codec_.refine(scan, rows, row_queries_.data() + t * row_query, token, 0);
+            for (std::size_t h = 0; h < token.count; ++h)
+                token.threshold = std::max(token.threshold, token.hits[h].score);
+        }
+    }
 }
 
 void chamfer(const SetsView& queries, const SetsView& documents, float* out, unsigned threads) {
@@ -55,7 +96,7 @@ void chamfer(const SetsView& queries, const SetsView& documents, float* out, uns
         const auto* codes = reinterpret_cast<const std::uint8_t*>(blocks.data());
         const auto tokens = static_cast<std::uint32_t>(documents[d].rows);
         for (std::size_t q = 0; q < queries.size(); ++q)
-            out[q * documents.size() + d] = prepared[q].score(codes, nullptr, tokens, scratch[worker]);
+            out[q * documents.size() + d] = prepared[q].score({codes, nullptr, tokens}, scratch[worker]);
     });
 }
 

@@ -10,22 +10,37 @@
 
 namespace fewbits {
 
+// A document's n > 0 tokens: blocks (kernels.h), then of staged codecs what is not in them, a row a token; factors a
+// or null.
+struct TokenCodes {
+    const std::uint8_t* codes;
+    const float* a;
+    std::uint32_t n;
+};
+
 // A query, prepared once for all documents.
 class ChamferQuery {
 public:
-    using Scratch = std::vector<kernels::ScanQuery>;  // one thread's, of no content between calls
+    // One thread's, of no content between calls.
+    struct Scratch {
+        std::vector<kernels::ScanQuery> tokens;
+        std::vector<kernels::Hit> hits;
+    };
 
-    // The codec has a max_kernel(), and outlives this object.
+    // The codec outlives this object.
     ChamferQuery(const Codec& codec, MatrixView tokens);
     ChamferQuery(const ChamferQuery&) = delete;
     ChamferQuery& operator=(const ChamferQuery&) = delete;
 
-    // codes: a document's n > 0 tokens in blocks, with their factors a (or null). Sums ascend by query token.
-    float score(const std::uint8_t* codes, const float* a, std::uint32_t n, Scratch& scratch) const;
+    // Sums ascend by query token.
+    float score(const TokenCodes& document, Scratch& scratch) const;
 
 private:
+    void find_maxima(const TokenCodes& document, Scratch& scratch) const;
+
     const Codec& codec_;
     std::vector<std::uint8_t> tables_;
+    std::vector<std::uint8_t> row_queries_;  // of staged codecs
     std::vector<kernels::ScanQuery> tokens_;
 };
 

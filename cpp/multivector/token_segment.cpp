@@ -30,6 +30,23 @@ void check_lists(std::span<const std::uint64_t> lists) {
                         "array 'lists': expected at least 1 token in document " + std::to_string(i - 1));
 }
 
+std::size_t list_bytes(const CodeLayout& layout, std::size_t tokens) {
+    return checked_add(kernels::blocks_bytes(layout.element_bits, layout.elements, tokens),
+                       checked_mul(tokens, layout.rest_bytes));
+}
+
+// The rows of a document's codes as a segment holds them.
+void pack_list(const CodeLayout& layout, const std::uint8_t* rows, std::size_t tokens, std::uint8_t* out) {
+    const std::size_t stride = layout.row_bytes();
+    for (std::size_t t = 0; t < tokens; t += kernels::block_size) {
+        const auto vectors = static_cast<std::uint32_t>(std::min<std::size_t>(kernels::block_size, tokens - t));
+        pack_block(rows + t * stride, stride, layout.element_bits, layout.elements, vectors, out);
+        out += kernels::blocks_bytes(layout.element_bits, layout.elements, vectors);
+    }
+    for (std::size_t t = 0; t < tokens; ++t)
+        out = std::copy_n(rows + t * stride + layout.block_part_bytes(), layout.rest_bytes, out);
+}
+
 }  // namespace
 
 TokenSegment::TokenSegment(const Codec& codec, const Parts& parts, const std::string& prefix) try
@@ -40,8 +57,7 @@ TokenSegment::TokenSegment(const Codec& codec, const Parts& parts, const std::st
     const CodeLayout layout = codec.layout();
     code_offsets_.resize(n + 1);
     for (std::size_t i = 0; i < n; ++i)
-        code_offsets_[i + 1] =
-            checked_add(code_offsets_[i], kernels::blocks_bytes(layout.element_bits, layout.elements, tokens(i)));
+        code_offsets_[i + 1] = checked_add(code_offsets_[i], list_bytes(layout, tokens(i)));
     codes_ = parts_.array<std::uint8_t>("codes", code_offsets_.back());
     a_ = parts_.array<float>("a", layout.has_a ? total_tokens() : 0);
     ids_ = parts_.array<std::int64_t>("ids", n);
@@ -87,8 +103,7 @@ void TokenSegmentBuilder::append(const SetsView& documents, const std::int64_t* 
     const CodeLayout layout = codec_->layout();
     const std::size_t row_bytes = layout.row_bytes();
     std::vector<std::size_t> at(documents.size() + 1);  // each document's place in the codes
-    for (std::size_t i = 0; i < documents.size(); ++i)
-        at[i + 1] = at[i] + kernels::blocks_bytes(layout.element_bits, layout.elements, documents[i].rows);
+    for (std::size_t i = 0; i < documents.size(); ++i) at[i + 1] = at[i] + list_bytes(layout, documents[i].rows);
     std::vector<std::uint8_t> codes(at.back());
     a_.extend(layout.has_a ? tokens_ + documents.tokens.rows : 0);
     const std::size_t tasks = (documents.size() + documents_a_task - 1) / documents_a_task;
@@ -100,13 +115,7 @@ void TokenSegmentBuilder::append(const SetsView& documents, const std::int64_t* 
             rows.resize(tokens.rows * row_bytes);
             float* a = layout.has_a ? a_.as<float>() + tokens_ + documents.first(i) : nullptr;
             codec_->encode(tokens, nullptr, rows.data(), a, nullptr);
-            std::uint8_t* out = codes.data() + at[i];
-            for (std::size_t t = 0; t < tokens.rows; t += kernels::block_size) {
-                const auto vectors =
-                    static_cast<std::uint32_t>(std::min<std::size_t>(kernels::block_size, tokens.rows - t));
-                pack_block(rows.data() + t * row_bytes, row_bytes, layout.element_bits, layout.elements, vectors, out);
-                out += kernels::blocks_bytes(layout.element_bits, layout.elements, vectors);
-            }
+            pack_list(layout, rows.data(), tokens.rows, codes.data() + at[i]);
         }
     });
     put_codes(codes);

@@ -1,5 +1,5 @@
-// The coded tokens of some documents, immutable: each document's tokens as a list of blocks (kernels.h), and one factor
-// a token where the codec has them. In RAM or mapped, a segment is the same thing.
+// The coded tokens of some documents, immutable: each document's as TokenCodes has them (chamfer.h). In RAM or mapped,
+// a segment is the same thing.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "index/growing.h"
 #include "io/sections.h"
 #include "io/spill.h"
+#include "multivector/chamfer.h"
 #include "multivector/sets.h"
 
 namespace fewbits {
@@ -35,6 +36,9 @@ public:
     std::span<const std::uint8_t> all_codes() const { return codes_; }
     std::span<const float> factors(std::size_t document) const {
         return a_.empty() ? a_ : a_.subspan(lists_[document], tokens(document));
+    }
+    TokenCodes operator[](std::size_t document) const {
+        return {codes(document).data(), a_.empty() ? nullptr : factors(document).data(), tokens(document)};
     }
     const Parts& parts() const { return parts_; }  // without prefix, for saving
 

@@ -7,7 +7,7 @@
 #include "core/parallel.h"
 #include "io/advise.h"
 #include "io/file.h"
-#include "multivector/chamfer.h"
+#include "multivector/token_codec.h"
 
 namespace fewbits {
 namespace {
@@ -42,9 +42,8 @@ bool better(const Scored& x, const Scored& y) {
 TokenStore::TokenStore(Parts parts) : parts_(model_parts(parts)) {
     const auto dim = static_cast<std::uint32_t>(parts_.param("tokens.dim", 1, 65535));
     on_disk_ = parts_.param("tokens.on_disk", 0, 1) != 0;
-    codec_ = make_codec(parts_, "tokens", dim, Metric::ip, false);
-    if (codec_->max_kernel() == nullptr || codec_->layout().rest_bytes > 0)
-        throw Error(ErrorKind::corrupt, "param 'tokens.kind': expected a codec of floats or of scalar levels");
+    parts_.param("tokens.kind", 1, 4);  // floats, levels, PQ and RaBitQ: those that score inner products
+    codec_ = make_token_codec(parts_, dim);
     replace({});
 }
 
@@ -153,10 +152,7 @@ void TokenStore::rerank(const SetsView& queries, const std::int64_t* candidates,
                 const TokenSegment& segment = *(*all)[s];
                 const std::ptrdiff_t at = segment.find(id);
                 if (at < 0) continue;
-                const auto document = static_cast<std::size_t>(at);
-                const float* a = segment.factors(document).empty() ? nullptr : segment.factors(document).data();
-                found.push_back(
-                    {id, query.score(segment.codes(document).data(), a, segment.tokens(document), scratch)});
+                found.push_back({id, query.score(segment[static_cast<std::size_t>(at)], scratch)});
                 break;
             }
         }

@@ -15,7 +15,7 @@ namespace fewbits {
 
 class TokenStore {
 public:
-    // Params "tokens.dim", "tokens.on_disk" and a codec "tokens.*" that has a max_kernel().
+    // Params "tokens.dim", "tokens.on_disk" and what make_token_codec reads.
     explicit TokenStore(Parts parts);
     // The store that an index file holds.
     static std::unique_ptr<TokenStore> open(const std::string& path, bool mapped);

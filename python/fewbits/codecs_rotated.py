@@ -21,18 +21,20 @@ class RaBitQ:
 
     A search reads one bit of every dimension first, and the others only of vectors that may still be among the best
     (by three standard deviations). residual: code the difference from the list's centroid (None: yes, with an IVF).
-    Without a transform the index rotates at random, which the estimates rely on.
+    Without a transform the index rotates at random, which the estimates rely on. on_disk: for tokens of a
+    `MultiVectorIndex` (it is no rerank store: those are of vectors that are not rotated).
     (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound", 2024; Gao et al.,
     "Practical and Asymptotically Optimal Quantization of High-Dimensional Vectors", 2024.)
     """
 
     bits: int = 4
     residual: bool | None = None
-    on_disk: ClassVar[bool] = False  # it is no rerank store: those are of vectors that are not rotated
+    on_disk: bool = False
     rotates: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         whole_number(self.bits, "RaBitQ: bits", 1, 8)
+        boolean(self.on_disk, "RaBitQ: on_disk")
         if self.residual is not None:
             boolean(self.residual, "RaBitQ: residual")
 

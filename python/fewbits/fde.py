@@ -13,6 +13,8 @@ from .sets import read_sets
 
 MAX_TOKEN_DIM = 4096
 _PROJECTION_DIM = 16
+_PROJECTIONS = (None, "dense", "sketch")  # by number, in files
+_PLAIN = ("dim", "repetitions", "simhash_bits", "seed")
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,28 @@ class FDE:
         kind = f"{self.projection} to {self._bucket_dim}" if self.projection else "no projection"
         final = f", sketched to {self.final_dim:,}" if self.final_dim else ""
         return f"FDE of {self.dims:,} dimensions: {self.repetitions} x {1 << self.simhash_bits} buckets, {kind}{final}"
+
+    @property
+    def params(self) -> dict[str, int]:
+        """The settings as a file holds them."""
+        return {name: int(getattr(self, name)) for name in _PLAIN} | {
+            "projection": _PROJECTIONS.index(self.projection),
+            "projection_dim": self.projection_dim or 0,
+            "final_dim": self.final_dim or 0,
+            "fill_empty": int(self.fill_empty),
+        }
+
+    @staticmethod
+    def of(params: dict[str, int]) -> FDE:
+        """From `params`. Raises KeyError, IndexError or ValueError where they are none."""
+        plain: dict[str, Any] = {name: params[name] for name in _PLAIN}
+        return FDE(
+            **plain,
+            projection=_PROJECTIONS[params["projection"]],
+            projection_dim=params["projection_dim"] or None,
+            final_dim=params["final_dim"] or None,
+            fill_empty=bool(params["fill_empty"]),
+        )
 
     @property
     def _bucket_dim(self) -> int:

@@ -18,9 +18,11 @@ from .index import Index
 from .multivector import MultiVectorIndex, is_multivector
 from .partitions import IVF
 from .parts import METRIC_CODES
+from .reduction import Pooling
 from .transforms import OPQ, PCA, Identity, RandomRotation
 
-_PARTS = {kind.__name__: kind for kind in (Identity, RandomRotation, PCA, OPQ, IVF, *CODECS)}
+_PARTS = {kind.__name__: kind for kind in (Identity, RandomRotation, PCA, OPQ, IVF, *CODECS, Pooling)}
+_UNREADABLE = (KeyError, TypeError, ValueError, RecursionError)
 _FIELDS = ("transform", "partition", "codec", "rerank")
 
 
@@ -70,30 +72,45 @@ def verify(path: str | os.PathLike[str]) -> None:
         described(name, engine)
 
 
-def encode_meta(description: Description, why: tuple[str, ...]) -> bytes:
+def encode_meta(description: Description, why: tuple[str, ...], **others: Any) -> bytes:
+    """others: parts that are not of the description, by name."""
     import json  # here, for `import fewbits` to be quick
 
     parts = {}
-    for name in _FIELDS:
-        part = getattr(description, name)
+    for name, part in ({field: getattr(description, field) for field in _FIELDS} | others).items():
         parts[name] = None if part is None else {"kind": type(part).__name__} | _settings(part)
     return json.dumps({"parts": parts, "seed": description.seed, "why": why}, sort_keys=True).encode()
 
 
 def decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str, ...]]:
-    import json  # here, for `import fewbits` to be quick
-
     params = engine.params
     try:
-        meta = json.loads(engine.meta)
+        meta = _meta(engine)
         parts = {field: _part(meta["parts"][field]) for field in _FIELDS}
         metric = {code: metric for metric, code in METRIC_CODES.items()}[params["metric"]]
         description = Description(dim=params["dim"], metric=metric, seed=int(meta["seed"]), **parts)
         return description, tuple(str(reason) for reason in meta["why"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise CorruptIndexError(
-            f"{name}: section 'meta': the description of the index is not readable ({error})"
-        ) from None
+    except _UNREADABLE as error:
+        raise _unreadable(name, error) from None
+
+
+def decode_part(name: str, engine: _core.Engine, part: str) -> Any:
+    """One of encode_meta's others."""
+    try:
+        return _part(_meta(engine)["parts"][part])
+    except _UNREADABLE as error:
+        raise _unreadable(name, error) from None
+
+
+def _meta(engine: _core.Engine) -> dict[str, Any]:
+    import json  # here, for `import fewbits` to be quick
+
+    meta: dict[str, Any] = json.loads(engine.meta)
+    return meta
+
+
+def _unreadable(name: str, error: Exception) -> CorruptIndexError:
+    return CorruptIndexError(f"{name}: section 'meta': the description of the index is not readable ({error})")
 
 
 def _settings(part: Any) -> dict[str, Any]:

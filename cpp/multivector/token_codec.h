@@ -1,0 +1,15 @@
+// The codec of a token store: any codec, and for those that want one a random rotation before it, which queries and
+// tokens meet alike. As it is a codec itself, nothing else knows of the rotation.
+#pragma once
+
+#include <memory>
+
+#include "codec/codec.h"
+#include "io/sections.h"
+
+namespace fewbits {
+
+// Params and arrays "tokens.*" as make_codec's, under ip; "tokens.transform.*" as make_transform's, if there are any.
+std::shared_ptr<const Codec> make_token_codec(const Parts& parts, std::uint32_t dim);
+
+}  // namespace fewbits

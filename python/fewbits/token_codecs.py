@@ -1,0 +1,42 @@
+"""How a multi-vector index keeps its tokens: which codecs do, and a store of them fitted to a sample.
+
+RaBitQ wants a rotation in front, which is the store's own: params "tokens.transform.*".
+"""
+
+from __future__ import annotations
+
+from . import _core
+from .codecs import PQ, Float, Scalar
+from .codecs_rotated import RaBitQ
+from .inputs import F32
+from .parts import Fitting, Model
+from .transforms import RandomRotation
+
+TokenCodec = Float | Scalar | PQ | RaBitQ
+TOKEN_CODECS = (Float, Scalar, PQ, RaBitQ)
+TOKEN_SAMPLE = 65_536
+
+
+def checked(codec: object, dim: int) -> TokenCodec:
+    if not isinstance(codec, TOKEN_CODECS):
+        raise TypeError(f"tokens: expected Float, Scalar, PQ or RaBitQ (an instance), got {codec!r}")
+    if getattr(codec, "staged", False):
+        raise ValueError("tokens: staged is for codes that are scanned, got Scalar(staged=True)")
+    if getattr(codec, "residual", None):
+        raise ValueError(f"tokens: there are no lists whose residuals could be coded, got {codec}")
+    if isinstance(codec, PQ) and codec.m > dim:
+        raise ValueError(f"tokens: PQ has at most one code a dimension ({dim}), got m={codec.m}")
+    return codec
+
+
+def new_store(codec: TokenCodec, sample: F32, fitting: Fitting) -> _core.TokenStore:
+    """An empty store whose codec is fitted to a sample of tokens."""
+    model = Model({"dim": sample.shape[1], "on_disk": int(codec.on_disk)})
+    if isinstance(codec, RaBitQ):
+        model.put("transform", RandomRotation(fitting.seed).fit(sample, fitting))
+        sample = _core.apply_transform(model.params, model.arrays, sample, threads=fitting.threads)
+    part = codec.fit(sample, fitting)
+    model.params |= part.params
+    model.arrays |= part.arrays
+    params = {f"tokens.{name}": value for name, value in model.params.items()}
+    return _core.TokenStore(params, {f"tokens.{name}": array for name, array in model.arrays.items()})
