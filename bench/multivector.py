@@ -1,6 +1,6 @@
 """Multi-vector search: encodings, Chamfer, compressed encodings and reranked search, on documents of token vectors.
 
-python bench/multivector.py ../shared/data/scifact_tokens [--seeds 5] [--synthetic 200000]
+python bench/multivector.py ../shared/data/scifact_tokens [--seeds 5] [--synthetic 200000] [--only TABLE ...]
 
 The folder holds doc_tokens (T, d), doc_offsets, query_tokens, query_offsets and qrels_test (query, document, relevance)
 as .npy. One thread; CPU times, medians of alternating runs. muvera-python takes part if it is installed. --synthetic: a
@@ -215,20 +215,55 @@ def searched(data: Data) -> None:
         print(f"{tokens.describe():<50}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms a query", flush=True)
 
 
+# --- fewer tokens ----------------------------------------------------------------------------------------------------
+
+
+def reduced(data: Data) -> None:
+    """Pooled documents and carved queries: all documents ranked by Scalar(8) tokens, so that nothing else plays in."""
+    n, count = len(data.documents.offsets) - 1, len(data.queries.offsets) - 1
+    small = fb.FDE(data.dim, 1, 0, 1)
+    print(f"\nFewer tokens: all {n} documents ranked by Scalar(8) tokens; top-10 shared with exact Chamfer, nDCG@10\n")
+
+    def line(name: str, index: fb.MultiVectorIndex, queries: Sets) -> None:
+        spent = seconds(lambda: rerank_all(index, queries, n))[0] / count / n * 1e6
+        found = index.rank_all(queries, 10, threads=1).ids
+        ndcg = fb.evaluate(found, None, data.qrels, k=10)["ndcg"]
+        sizes = f"{index.stats()['tokens'] / n:6.1f} x {len(queries.tokens) / count:5.1f} tokens"
+        print(f"{name:<34}{sizes}{recall(found, data.top):8.3f}{ndcg:9.4f}{spent:8.2f} us a pair", flush=True)
+
+    whole = fb.MultiVectorIndex(data.dim, fde=small).build(data.documents, progress=False)
+    line("as they are", whole, data.queries)
+    for least in (0.9, 0.8, 0.7, 0.6):
+        line(f"carved, least {least}", whole, fb.carve(data.queries, least))
+    for method in ("agglomerative", "kmeans"):
+        for share in (0.75, 0.5, 0.25):
+            pooling = fb.Pooling(share, method=method)
+            index = fb.MultiVectorIndex(data.dim, fde=small, pooling=pooling).build(data.documents, progress=False)
+            line(f"pooled to {share:.0%}, {method}", index, data.queries)
+    fixed = fb.MultiVectorIndex(data.dim, fde=small, pooling=fb.Pooling(tokens=32)).build(
+        data.documents, progress=False
+    )
+    line("pooled to 32, agglomerative", fixed, data.queries)
+
+
 # --- a larger index --------------------------------------------------------------------------------------------------
 
 
 def around(documents: Sets, n: int, seed: int, block: int = 2000) -> Iterator[Sets]:
-    """n documents like the given ones: each has the tokens of one, moved by noise that keeps them neighbours."""
+    """n documents like the given ones: each has the tokens of one, moved by noise that keeps them neighbours. The
+    noise of a document is a stretch of a table: drawing all of it anew would take longer than indexing."""
     rng = np.random.default_rng(seed)
     members = as_list(documents)
     dim = documents.tokens.shape[1]
+    table = (0.5 / np.sqrt(dim)) * rng.standard_normal((1 << 16, dim), np.float32)
+    longest = int(np.diff(documents.offsets).max())
     for first in range(0, n, block):
         picked = [members[i] for i in rng.integers(0, len(members), min(block, n - first))]
         tokens = np.concatenate(picked)
-        tokens = tokens + (0.5 / np.sqrt(dim)) * rng.standard_normal(tokens.shape, np.float32)
+        starts = rng.integers(0, len(table) - longest, len(picked))
+        tokens += np.concatenate([table[s : s + len(p)] for s, p in zip(starts, picked, strict=True)])
         tokens /= np.linalg.norm(tokens, axis=1, keepdims=True)
-        yield Sets(tokens.astype(np.float32), np.cumsum([0, *map(len, picked)]))
+        yield Sets(tokens, np.cumsum([0, *map(len, picked)]))
 
 
 def synthetic(data: Data, n: int) -> None:
@@ -252,20 +287,28 @@ def synthetic(data: Data, n: int) -> None:
         )
 
 
+TABLES: dict[str, Callable[[Data, int], None]] = {
+    "encodings": encodings,
+    "peer": lambda data, _: peer(data),
+    "chamfer": lambda data, _: chamfer(data),
+    "compressed": lambda data, _: compressed(data),
+    "searched": lambda data, _: searched(data),
+    "reduced": lambda data, _: reduced(data),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--synthetic", type=int, default=0)
+    parser.add_argument("--only", choices=TABLES, nargs="*", default=list(TABLES), help="the tables to print")
     arguments = parser.parse_args()
     data = load(arguments.folder)
     n, queries = len(data.documents.offsets) - 1, len(data.queries.offsets) - 1
     print(f"{arguments.folder.name}: {n:,} documents, {queries:,} queries, {data.dim} dimensions; {fb.isa()}")
-    encodings(data, arguments.seeds)
-    peer(data)
-    chamfer(data)
-    compressed(data)
-    searched(data)
+    for name in arguments.only:
+        TABLES[name](data, arguments.seeds)
     if arguments.synthetic:
         synthetic(data, arguments.synthetic)
 

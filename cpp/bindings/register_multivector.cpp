@@ -3,6 +3,7 @@
 #include "bindings/arrays.h"
 #include "multivector/chamfer.h"
 #include "multivector/fde.h"
+#include "multivector/reduction.h"
 #include "multivector/token_store.h"
 
 namespace fewbits::bindings {
@@ -20,6 +21,42 @@ ProjectionKind projection_from(const std::string& name) {
     if (name == "dense") return ProjectionKind::dense;
     if (name == "sketch") return ProjectionKind::sketch;
     fail("projection: got '" + name + "', expected 'none', 'dense' or 'sketch'");
+}
+
+Clustering clustering_from(const std::string& name) {
+    if (name == "agglomerative") return Clustering::agglomerative;
+    if (name == "kmeans") return Clustering::kmeans;
+    fail("method: got '" + name + "', expected 'agglomerative' or 'kmeans'");
+}
+
+// Sets by themselves: (tokens, offsets).
+py::tuple to_tuple(ReducedSets sets, std::size_t dim) {
+    const auto columns = static_cast<py::ssize_t>(dim), rows = static_cast<py::ssize_t>(sets.tokens.size() / dim);
+    const auto offsets = static_cast<py::ssize_t>(sets.offsets.size());
+    return py::make_tuple(to_numpy(std::move(sets.tokens), {rows, columns}),
+                          to_numpy(std::move(sets.offsets), {offsets}));
+}
+
+py::tuple pooled(const FloatArray& tokens, const OffsetArray& offsets, double share, std::size_t most,
+                 const std::string& method, unsigned threads) {
+    const SetsView documents = sets_view(tokens, offsets);
+    const Clustering clustering = clustering_from(method);
+    ReducedSets sets;
+    {
+        const py::gil_scoped_release unlocked;
+        sets = pool(documents, share, most, clustering, threads);
+    }
+    return to_tuple(std::move(sets), documents.tokens.cols);
+}
+
+py::tuple carved(const FloatArray& tokens, const OffsetArray& offsets, float least, unsigned threads) {
+    const SetsView queries = sets_view(tokens, offsets);
+    ReducedSets sets;
+    {
+        const py::gil_scoped_release unlocked;
+        sets = carve(queries, least, threads);
+    }
+    return to_tuple(std::move(sets), queries.tokens.cols);
 }
 
 using Encode = void (Fde::*)(const SetsView&, float*, unsigned) const;
@@ -126,6 +163,9 @@ void register_multivector(py::module_& m) {
     register_token_store(m);
     m.def("chamfer", &chamfer_of, "queries"_a.noconvert(), "query_offsets"_a.noconvert(), "documents"_a.noconvert(),
           "document_offsets"_a.noconvert(), py::kw_only(), "threads"_a = 0);
+    m.def("pool", &pooled, "tokens"_a.noconvert(), "offsets"_a.noconvert(), py::kw_only(), "share"_a, "most"_a,
+          "method"_a, "threads"_a = 0);
+    m.def("carve", &carved, "tokens"_a.noconvert(), "offsets"_a.noconvert(), py::kw_only(), "least"_a, "threads"_a = 0);
     py::class_<Fde>(m, "Fde")
         .def(py::init([](std::uint32_t dim, std::uint32_t repetitions, std::uint32_t simhash_bits,
                          const std::string& projection, std::uint32_t projection_dim, std::uint32_t final_dim,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .merging import merge
     from .multivector import MultiVectorIndex, chamfer
     from .partitions import IVF
+    from .reduction import Pooling, carve
     from .transforms import OPQ, PCA, Identity, RandomRotation
     from .tuning import Tuned, tune
 
@@ -46,6 +47,7 @@ __all__ = [
     "Index",
     "MultiVectorIndex",
     "NotTrainedError",
+    "Pooling",
     "RaBitQ",
     "RandomRotation",
     "RecurrentBinary",
@@ -56,6 +58,7 @@ __all__ = [
     "available_isas",
     "build",
     "build_multivector",
+    "carve",
     "chamfer",
     "evaluate",
     "exact_search",
@@ -85,6 +88,7 @@ _MODULES = {
     "merging": ("merge",),
     "multivector": ("MultiVectorIndex", "chamfer"),
     "partitions": ("IVF",),
+    "reduction": ("Pooling", "carve"),
     "tuning": ("Tuned", "tune"),
     "transforms": ("OPQ", "PCA", "Identity", "RandomRotation"),
 }

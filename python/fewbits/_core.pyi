@@ -156,6 +156,10 @@ class Fde:
 def chamfer(
     queries: _F32, query_offsets: _I64, documents: _F32, document_offsets: _I64, *, threads: int = 0
 ) -> _F32: ...  # (queries, documents)
+def pool(
+    tokens: _F32, offsets: _I64, *, share: float, most: int, method: str, threads: int = 0
+) -> tuple[_F32, _I64]: ...  # method: "agglomerative" or "kmeans"
+def carve(tokens: _F32, offsets: _I64, *, least: float, threads: int = 0) -> tuple[_F32, _I64]: ...
 
 class TokenBuilder:
     """Collects the coded tokens of documents; nothing of the store changes until TokenStore.publish."""

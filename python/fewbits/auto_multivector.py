@@ -14,9 +14,9 @@ from .codecs import Codec, Float, Scalar
 from .codecs_rotated import RaBitQ
 from .fde import FDE
 from .inputs import real_number
-from .multivector import MultiVectorIndex, token_dim
+from .multivector import MultiVectorIndex
 from .progress import ProgressArgument
-from .sets import SetsInput
+from .sets import SetsInput, token_dim
 
 _ID_BYTES = 24  # of a document: its id beside the encoding and beside the tokens, and where they start
 _GOOD_ENCODING = 1_284  # bytes: 10,240 dimensions of 1 bit

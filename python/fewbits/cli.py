@@ -153,7 +153,8 @@ def _add_bench(commands: Any) -> None:
         type=Path,
         nargs="?",
         metavar="X",
-        help="vectors.npy, vectors.npz, an ann-benchmarks .hdf5, or a folder with base.npy and queries.npy",
+        help="vectors.npy, vectors.npz, an ann-benchmarks .hdf5, a folder with base.npy and queries.npy, or a folder of"
+        " token vectors (doc_tokens, doc_offsets, query_tokens, query_offsets and perhaps qrels_test, as .npy)",
     )
     command.add_argument("--synthetic", action="store_true", help="generated data instead of a file")
     command.add_argument(
@@ -264,7 +265,8 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     contents = fb.inspect(arguments.index)
-    print(fb.open(arguments.index).explain())
+    several = "fde.dim" in contents["params"]
+    print((fb.MultiVectorIndex.open if several else fb.open)(arguments.index).explain())
     major, minor = contents["version"]
     print(f"\n{arguments.index}: format {major}.{minor}, {contents['bytes']:,} bytes")
     for section in contents["sections"]:
@@ -279,17 +281,19 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from .bench import run_bench
+    from .bench import is_token_folder, run_bench
 
     if (arguments.data is None) != arguments.synthetic:
         given = "both" if arguments.synthetic else "neither"
         print(f"fewbits bench: one of a data set and --synthetic expected, got {given}", file=sys.stderr)
         return 2
+    say = _say(arguments)
+    if arguments.data is not None and is_token_folder(arguments.data):
+        return _bench_tokens(arguments, say)
     if arguments.synthetic:
         data = synthetic(100_000, 128, seed=arguments.seed, metric=arguments.metric or "cosine")
     else:
         data = load(arguments.data, queries=arguments.queries, metric=arguments.metric, seed=arguments.seed)
-    say = _say(arguments)
     shape = f"{len(data):,} vectors of {data.dim} dimensions, {len(data.queries):,} queries"
     say(f"{data.name}: {shape}, metric {data.metric}")
     for note in data.notes:
@@ -303,6 +307,24 @@ def _bench(arguments: argparse.Namespace) -> int:
         command=arguments.command_line,
         announce=say,
         progress=_progress(arguments),
+    )
+    report.show(arguments.out)
+    return 0
+
+
+def _bench_tokens(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
+    from .bench import run_token_bench
+
+    for option in ("queries", "metric", "budgets"):
+        if getattr(arguments, option) is not None:
+            raise ValueError(f"--{option}: a folder of token vectors has its own, got {getattr(arguments, option)}")
+    report = run_token_bench(
+        arguments.data,
+        k=arguments.k,
+        threads=arguments.threads,
+        seed=arguments.seed,
+        command=arguments.command_line,
+        announce=say,
     )
     report.show(arguments.out)
     return 0

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
-from .codecs import Codec, Float, Scalar
+from .codecs import Codec, Scalar
 from .codecs_rotated import RaBitQ
 from .errors import CorruptIndexError, NotTrainedError
 from .fde import FDE
@@ -25,15 +25,15 @@ from .index import Index, SearchResult
 from .inputs import BLOCK_FLOATS, F32, I64, thread_count, vector_ids, whole_number
 from .partitions import IVF
 from .parts import Fitting
-from .progress import ProgressArgument
-from .sets import Sets, SetsInput, read_sets
+from .progress import Progress, ProgressArgument
+from .reduction import Pooling, carved
+from .sets import Sets, SetsInput, read_sets, token_dim
+from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, new_store
 from .transforms import Transform
 
-_TOKEN_SAMPLE = 65_536
 _LEAST_RERANK = 100
 _RERANK_A_RESULT = 10
-_FDE_FIELDS = ("dim", "repetitions", "simhash_bits", "seed")
-_PROJECTIONS = (None, "dense", "sketch")
+_RANKED_AT_ONCE = 64
 
 
 def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
@@ -58,8 +58,9 @@ class MultiVectorIndex:
 
     dim: of the tokens. fde: how a document becomes one vector (None: FDE(dim), 10,240 dimensions). transform,
     partition, codec: of the index over these, as in `Index` (codec None: RaBitQ(bits=1), which needs no training).
-    tokens: how tokens are kept for the final ranking: Float(16), Float(32), Scalar(8) or Scalar(4), with on_disk=True
-    in a file. seed: of everything random but the encodings, which have their own.
+    tokens: how tokens are kept for the final ranking: Float, Scalar, PQ or RaBitQ (None: Scalar(8)), with on_disk=True
+    in a file. pooling: makes documents smaller as they are added. seed: of everything random but the encodings, which
+    have their own.
 
     >>> index = fb.MultiVectorIndex(128, tokens=fb.Scalar(8))
     >>> index.build(documents)  # list of (t, 128) arrays
@@ -76,15 +77,15 @@ class MultiVectorIndex:
         transform: Transform | None = None,
         partition: IVF | None = None,
         codec: Codec | None = None,
-        tokens: Float | Scalar | None = None,
+        tokens: TokenCodec | None = None,
+        pooling: Pooling | None = None,
         seed: int = 0,
     ) -> None:
         self._fde = FDE(dim) if fde is None else _expect(fde, "fde", FDE)
         if self._fde.dim != dim:
             raise ValueError(f"fde: expected one of the tokens' dimension {dim}, got {self._fde!r}")
-        self._tokens = Scalar(8) if tokens is None else _expect(tokens, "tokens", (Float, Scalar))
-        if getattr(self._tokens, "staged", False):
-            raise ValueError("tokens: staged is for codes that are scanned, got Scalar(staged=True)")
+        self._tokens = checked(Scalar(8) if tokens is None else tokens, dim)
+        self._pooling = None if pooling is None else _expect(pooling, "pooling", Pooling)
         self._index = Index(
             self._fde.dims,
             metric="ip",
@@ -113,8 +114,16 @@ class MultiVectorIndex:
         return self._index.codec
 
     @property
-    def tokens(self) -> Float | Scalar:
+    def partition(self) -> IVF | None:
+        return self._index.partition
+
+    @property
+    def tokens(self) -> TokenCodec:
         return self._tokens
+
+    @property
+    def pooling(self) -> Pooling | None:
+        return self._pooling
 
     @property
     def is_trained(self) -> bool:
@@ -132,17 +141,19 @@ class MultiVectorIndex:
         return f"<fewbits.MultiVectorIndex: {state}, {self._fde.describe()}, {self.codec.describe()}>"
 
     def stats(self) -> dict[str, Any]:
-        """Counts and bytes: `n` documents, their `tokens`; bytes per document of the encodings' codes and ids
-        (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`); `bytes_fixed`."""
+        """Counts and bytes: `n` documents, their `tokens` as stored, `lists` to probe; bytes per document of the
+        encodings' codes and ids (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`);
+        `bytes_fixed`."""
         store = self._trained("stats")
         index = self._index.stats()
         n = index["n"]
         parts = store.bytes()
         codes = parts.pop("codes", 0)
         on_disk = codes if self._tokens.on_disk else 0
-        fixed = sum(parts.pop(name, 0) for name in ("mean", "step", "levels"))
+        fixed = sum(parts.pop(name, 0) for name in ("mean", "step", "levels", "codebook", "eta"))
         return {
             "n": n,
+            "lists": index["lists"],
             "tokens": store.tokens,
             "fde_bytes": index["bytes_per_vector"],
             "token_bytes": (sum(parts.values()) + codes - on_disk) / n if n else 0.0,
@@ -156,6 +167,8 @@ class MultiVectorIndex:
         lines.append(f"  encoding   {self._fde.describe()}")
         lines.append(f"  codec      {self.codec.describe()}")
         lines.append(f"  tokens     {self._tokens.describe()}{', on disk' if self._tokens.on_disk else ''}")
+        if self._pooling is not None:
+            lines.append(f"  pooling    {self._pooling.describe()}")
         if not self.is_trained:
             return "\n".join([*lines, "  not trained yet"])
         numbers = self.stats()
@@ -245,14 +258,16 @@ class MultiVectorIndex:
         *,
         rerank: int | None = None,
         nprobe: int | None = None,
+        carve: float | None = None,
         filter: Any = None,
         threads: int | None = None,
     ) -> SearchResult:
         """The k documents of largest Chamfer similarity to each query.
 
         queries: sets, as `add` takes them, or one (t, dim) array. rerank: how many candidates of the encodings are
-        ranked by their tokens (None: 10·k and at least 100; 0: none, scores are then the encodings' estimates of
-        Chamfer). nprobe: lists to read, with a partition. filter: which documents may be returned, by id, as in
+        ranked by their tokens (None: what `fb.tune` set, else 10·k and at least 100; 0: none, scores are then the
+        encodings' estimates of Chamfer). nprobe: lists to read, with a partition. carve: rank by fewer query tokens, as
+        `fb.carve` makes them (candidates are found by all). filter: which documents may be returned, by id, as in
         `Index.search`.
 
         Returns SearchResult(ids, scores), bit-identical for any number of threads; scores are Chamfer similarities of
@@ -260,17 +275,33 @@ class MultiVectorIndex:
         """
         store = self._trained("search")
         k = whole_number(k, "k", 1)
-        depth = max(_LEAST_RERANK, _RERANK_A_RESULT * k) if rerank is None else whole_number(rerank, "rerank", 0)
-        if 0 < depth < k:
-            raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
+        depth = self._depth(rerank, k)
         sets, single = read_sets(queries, self.dim, "queries")
         count = thread_count(threads)
         encoded = self._fde._encoder.encode_queries(*sets, threads=count)
         found = self._index.search(encoded, depth or k, nprobe=nprobe, filter=filter, threads=threads)
         if depth:
-            ids, scores = store.rerank(*sets, found.ids, k, threads=count)
+            ranked_by = sets if carve is None else carved(sets, carve, count)
+            ids, scores = store.rerank(*ranked_by, found.ids, k, threads=count)
         else:
             ids, scores = found.ids, found.scores / np.float32(self._fde.repetitions)
+        return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
+
+    def rank_all(self, queries: Any, k: int = 10, *, threads: int | None = None) -> SearchResult:
+        """The k documents of largest Chamfer similarity to each query, of all of them and by their stored tokens: what
+        `search` approaches with more candidates. Slow: for measuring and tuning."""
+        store = self._trained("rank_all")
+        k = whole_number(k, "k", 1)
+        sets, single = read_sets(queries, self.dim, "queries")
+        assert self._index._engine is not None
+        everyone = store.ids()
+        everyone = everyone[self._index._engine.contains(everyone)]
+        found: list[tuple[I64, F32]] = []
+        for first in range(0, len(sets.offsets) - 1, _RANKED_AT_ONCE):
+            some = SetsInput(sets, self.dim, "queries").take(first, min(first + _RANKED_AT_ONCE, len(sets.offsets) - 1))
+            candidates = np.ascontiguousarray(np.broadcast_to(everyone, (len(some.offsets) - 1, len(everyone))))
+            found.append(store.rerank(*some, candidates, k, threads=thread_count(threads)))
+        ids, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -280,15 +311,15 @@ class MultiVectorIndex:
         store = self._trained("save")
         assert self._index._engine is not None
         with self._change:  # encodings and tokens of one moment
-            params = {f"fde.{name}": value for name, value in _fde_params(self._fde).items()}
+            params = {f"fde.{name}": value for name, value in self._fde.params.items()}
             params["tokens.next_id"] = self._next_id
-            meta = encode_meta(self._index._description, self._index._why)
+            meta = encode_meta(self._index._description, self._index._why, tokens=self._tokens, pooling=self._pooling)
             self._index._engine.save(os.fspath(path), meta, tokens=store, params=params)
 
     @staticmethod
     def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
         """Opens a file that `save` wrote; mmap, verify and errors as in `fb.open`."""
-        from .files import decode_meta, open_engine
+        from .files import decode_meta, decode_part, open_engine
 
         name = os.fspath(path)
         engine = open_engine(name, mmap, verify)
@@ -298,12 +329,13 @@ class MultiVectorIndex:
         store = _core.TokenStore.open(name, mapped=mmap)
         index = MultiVectorIndex.__new__(MultiVectorIndex)
         try:
-            index._fde = _fde_of(engine.params)
-            index._tokens = _tokens_of(store.params)
+            index._fde = FDE.of({name[4:]: value for name, value in engine.params.items() if name.startswith("fde.")})
+            index._tokens = checked(decode_part(name, engine, "tokens"), index._fde.dim)
+            index._pooling = _expect(decode_part(name, engine, "pooling"), "pooling", (Pooling, type(None)))
             if index._fde.dims != description.dim or index._fde.dim != store.params["tokens.dim"]:
                 raise ValueError("encodings, index and tokens differ in their dimensions")
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise CorruptIndexError(f"{name}: the encodings' settings are not usable ({error})") from None
+            raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not usable ({error})") from None
         index._index = Index._of(description, engine, why)
         index._seed = description.seed
         index._store = store
@@ -328,16 +360,29 @@ class MultiVectorIndex:
         for sets in source.sample(size, self._seed):
             if self._index._description.needs_training:
                 encodings.append(self._encode(sets, threads))
-            if held < _TOKEN_SAMPLE:
-                tokens.append(sets.tokens)
-                held += len(sets.tokens)
-        part = self._tokens.fit(np.concatenate(tokens)[:_TOKEN_SAMPLE], Fitting("ip", self._seed))
-        params = {f"tokens.{name}": value for name, value in part.params.items()}
-        params |= {"tokens.dim": self.dim, "tokens.on_disk": int(self._tokens.on_disk)}
-        store = _core.TokenStore(params, {f"tokens.{name}": array for name, array in part.arrays.items()})
+            if held < TOKEN_SAMPLE:
+                tokens.append(self._pooled(sets, threads).tokens)
+                held += len(tokens[-1])
+        with Progress(progress) as shown:
+            fitting = Fitting("ip", self._seed, thread_count(threads), progress=shown.stage("token codec"))
+            store = new_store(self._tokens, np.concatenate(tokens)[:TOKEN_SAMPLE], fitting)
         if encodings:
             self._index.train(np.concatenate(encodings), expected=expected, progress=progress, threads=threads)
         self._store = store
+
+    def _depth(self, rerank: int | None, k: int) -> int:
+        """How many candidates are ranked by their tokens."""
+        if rerank is None:
+            assert self._index._engine is not None
+            stored = self._index._engine.params.get("default.rerank", 0)
+            return max(stored, k) if stored else max(_LEAST_RERANK, _RERANK_A_RESULT * k)
+        depth = whole_number(rerank, "rerank", 0)
+        if 0 < depth < k:
+            raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
+        return depth
+
+    def _pooled(self, sets: Sets, threads: int | None) -> Sets:
+        return sets if self._pooling is None else self._pooling.of(sets, thread_count(threads))
 
     def _encode(self, sets: Sets, threads: int | None) -> F32:
         return self._fde._encoder.encode_documents(*sets, threads=thread_count(threads))
@@ -363,7 +408,8 @@ class MultiVectorIndex:
             done = 0
             for sets in source.blocks(max(1, BLOCK_FLOATS // self._fde.dims)):
                 end = done + len(sets.offsets) - 1
-                builder.append(*sets, _slice(own, done, end), threads=thread_count(threads))
+                pooled = self._pooled(sets, threads)
+                builder.append(*pooled, _slice(own, done, end), threads=thread_count(threads))
                 yield self._encode(sets, threads)
                 done = end
             store.publish(builder)
@@ -384,45 +430,6 @@ def is_multivector(engine: _core.Engine) -> bool:
 
 def _slice(ids: I64, first: int, end: int) -> I64:
     return np.ascontiguousarray(ids[first:end])
-
-
-def _fde_params(fde: FDE) -> dict[str, int]:
-    params = {name: int(getattr(fde, name)) for name in _FDE_FIELDS}
-    return params | {
-        "projection": _PROJECTIONS.index(fde.projection),
-        "projection_dim": fde.projection_dim or 0,
-        "final_dim": fde.final_dim or 0,
-        "fill_empty": int(fde.fill_empty),
-    }
-
-
-def _fde_of(params: dict[str, int]) -> FDE:
-    fields: dict[str, Any] = {name: params[f"fde.{name}"] for name in _FDE_FIELDS}
-    return FDE(
-        **fields,
-        projection=_PROJECTIONS[params["fde.projection"]],
-        projection_dim=params["fde.projection_dim"] or None,
-        final_dim=params["fde.final_dim"] or None,
-        fill_empty=bool(params["fde.fill_empty"]),
-    )
-
-
-def _tokens_of(params: dict[str, int]) -> Float | Scalar:
-    kind, on_disk = params["tokens.kind"], bool(params["tokens.on_disk"])
-    if kind == 1:
-        return Float(params["tokens.bits"], on_disk=on_disk)
-    return Scalar(params["tokens.bits"], on_disk=on_disk)
-
-
-def token_dim(x: Any, name: str) -> int:
-    """The last dimension of the first tokens to be found."""
-    first = x
-    if isinstance(x, list | tuple) and len(x):
-        first = x[0]
-    shape = np.shape(first)
-    if len(shape) not in (2, 3) or not shape[-1]:
-        raise ValueError(f"{name}: expected sets of shape (t, d) with d > 0, got {tuple(shape)}")
-    return int(shape[-1])
 
 
 def _expect(value: Any, name: str, kinds: type | tuple[type, ...]) -> Any:

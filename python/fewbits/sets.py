@@ -85,6 +85,17 @@ def read_sets(x: Any, dim: int, name: str) -> tuple[Sets, bool]:
     return source.take(0, len(source)), single
 
 
+def token_dim(x: Any, name: str) -> int:
+    """The last dimension of the first tokens to be found."""
+    first = x
+    if isinstance(x, list | tuple) and len(x):
+        first = x[0]
+    shape = np.shape(first)
+    if len(shape) not in (2, 3) or not shape[-1]:
+        raise ValueError(f"{name}: expected sets of shape (t, d) with d > 0, got {tuple(shape)}")
+    return int(shape[-1])
+
+
 def _is_pair(x: Any) -> bool:
     """Whether x is (tokens, offsets) and not two sets."""
     return isinstance(x, tuple) and len(x) == 2 and np.ndim(x[1]) == 1

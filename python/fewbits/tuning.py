@@ -18,6 +18,8 @@ from .index import Index
 from .inputs import F32, I64, real_number, thread_count, whole_number
 from .inputs import queries as as_queries
 from .measures import exact_search, in_full
+from .multivector import MultiVectorIndex, chamfer
+from .sets import Sets, read_sets
 
 _SIGMAS = 1.645  # of a one-sided 95 % interval
 _ROUNDS = 5
@@ -47,7 +49,7 @@ class Unreachable(ValueError):
 
 
 def tune(
-    index: Index,
+    index: Index | MultiVectorIndex,
     queries: Any,
     k: int = 10,
     *,
@@ -60,7 +62,8 @@ def tune(
     queries: (n, dim), held out: not vectors of the index, not what it will be judged by; some hundreds or more. recall:
     in 0..1, of the true k nearest; the lower end of a 95 % interval has to reach it. x: the vectors themselves, whose
     row numbers are the ids. Without x truth is what the index's finest codes give when all is read, which measures what
-    nprobe and rerank lose, not what the codes lose.
+    nprobe and rerank lose, not what the codes lose. With a `MultiVectorIndex` queries and x are sets, as its `search`
+    and `add` take them, and truth is by Chamfer similarity.
 
     Raises ValueError saying how much can be reached if recall can not; the defaults then stay.
 
@@ -70,6 +73,8 @@ def tune(
     k = whole_number(k, "k", 1)
     target = share(recall)
     count = thread_count(threads)
+    if isinstance(index, MultiVectorIndex):
+        return _tune_multivector(index, queries, k, target, x, count or None)
     matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
     if not len(matrix) or not len(index):
         raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(index)} vectors")
@@ -80,6 +85,22 @@ def tune(
     return tune_to(index, matrix, truth, k, target, count or None, own=None)
 
 
+def _tune_multivector(
+    index: MultiVectorIndex, queries: Any, k: int, target: float, x: Any, threads: int | None
+) -> Tuned:
+    sets, _ = read_sets(queries, index.dim, "queries")
+    if len(sets.offsets) < 2 or not len(index):
+        raise ValueError(
+            f"tune: expected queries and documents, got {len(sets.offsets) - 1} queries, {len(index)} documents"
+        )
+    if x is None:
+        truth = index.rank_all(sets, k, threads=threads).ids
+    else:
+        scores = chamfer(sets, x, threads=threads)
+        truth = np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int64)
+    return tune_to(index, sets, truth, k, target, threads, own=None)
+
+
 def share(recall: float) -> float:
     number = real_number(recall, "recall", 0.0)
     if number > 1:
@@ -88,7 +109,13 @@ def share(recall: float) -> float:
 
 
 def tune_to(
-    index: Index, queries: F32, truth: I64, k: int, target: float, threads: int | None, own: I64 | None
+    index: Index | MultiVectorIndex,
+    queries: F32 | Sets,
+    truth: I64,
+    k: int,
+    target: float,
+    threads: int | None,
+    own: I64 | None,
 ) -> Tuned:
     """own: where the queries are vectors of the index, their ids, which do not count as results."""
 
@@ -123,7 +150,7 @@ def tune_to(
     seconds = _times([lambda setting=setting: search(setting, 1) for setting in good])  # type: ignore[misc]
     chosen = int(np.argmin(seconds))
     _keep(index, good[chosen])
-    return Tuned(*good[chosen], queries_per_second=len(queries) / max(seconds[chosen], 1e-9))
+    return Tuned(*good[chosen], queries_per_second=len(truth) / max(seconds[chosen], 1e-9))
 
 
 def without(found: I64, own: I64, k: int) -> I64:
@@ -137,14 +164,16 @@ def recall_of_each(found: I64, truth: I64) -> NDArray[np.float64]:
     return np.asarray(hits / np.maximum((truth >= 0).sum(axis=1), 1), np.float64)
 
 
-def _depths(index: Index, k: int) -> list[int | None]:
-    if index.rerank is None:
+def _depths(index: Index | MultiVectorIndex, k: int) -> list[int | None]:
+    if isinstance(index, Index) and index.rerank is None:
         return [None]
     most = max(k, min(len(index), 256 * k))
     return [min(k << step, most) for step in range((most // k - 1).bit_length() + 1)]
 
 
-def _least_nprobe(index: Index, measured: Callable[[int | None], _Setting], target: float) -> _Setting:
+def _least_nprobe(
+    index: Index | MultiVectorIndex, measured: Callable[[int | None], _Setting], target: float
+) -> _Setting:
     """The setting of fewest lists whose recall reaches the target, within a few per cent, or of all lists."""
     if index.partition is None:
         return measured(None)
@@ -179,8 +208,9 @@ def read_all(index: Index, k: int) -> None:
     _keep(index, _Setting(lists, _depths(index, k)[-1], 1.0, 1.0))
 
 
-def _keep(index: Index, setting: _Setting) -> None:
-    engine = index._trained("tune")
+def _keep(index: Index | MultiVectorIndex, setting: _Setting) -> None:
+    of_encodings = index._index if isinstance(index, MultiVectorIndex) else index
+    engine = of_encodings._trained("tune")
     with index._change:
         if setting.nprobe is not None:
             engine.set_default("default.nprobe", setting.nprobe)

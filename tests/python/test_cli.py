@@ -202,3 +202,59 @@ def test_module_runs_and_survives_a_closed_pipe(files):
     assert process.wait(60) == 1
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+# --- multi-vector files and folders ---
+
+
+@pytest.fixture
+def token_folder(tmp_path):
+    rng = np.random.default_rng(4)
+    counts = rng.integers(2, 9, 50)
+    tokens = rng.standard_normal((counts.sum(), 8)).astype(np.float16)
+    arrays = {"doc_tokens": tokens, "doc_offsets": np.cumsum([0, *counts])}
+    arrays |= {"query_tokens": tokens[:40], "query_offsets": np.arange(0, 41, 4)}
+    arrays["qrels_test"] = np.array([[q, q, 1] for q in range(10)])
+    folder = tmp_path / "tokens"
+    folder.mkdir()
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+def test_bench_of_token_vectors(token_folder, tmp_path, capsys):
+    out = tmp_path / "report"
+    assert cli.main(["bench", str(token_folder), "--threads", "1", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    for word in ("50 documents", "B/document", "nDCG@10", "tokens PQ2x8", "tokens RaBitQ(2)", "pooled", "on disk"):
+        assert word in printed
+    report = json.loads((out / "report.json").read_text())
+    rows = {row["label"]: row for row in report["rows"]}
+    assert rows["tokens Float(16)"]["recall"] > 0.99  # 100 candidates of 50 documents
+    assert rows["tokens Scalar(8) on disk"]["disk_bytes_per_vector"] > 8
+    assert rows["tokens Scalar(8) on disk"]["bytes_per_vector"] < rows["tokens Scalar(8)"]["bytes_per_vector"]
+    assert rows["tokens Scalar(4), 25% pooled"]["bytes_per_vector"] < rows["tokens Scalar(4)"]["bytes_per_vector"]
+    if charts.available():
+        assert (out / "bytes-against-recall.png").stat().st_size > 1000
+        assert (out / "bytes-against-ndcg.png").stat().st_size > 1000
+    assert cli.main(["bench", str(token_folder), "--metric", "ip"]) == 1
+    assert "--metric" in capsys.readouterr().err
+    (token_folder / "query_offsets.npy").unlink()
+    assert cli.main(["bench", str(token_folder)]) == 1
+    assert "query_offsets.npy" in capsys.readouterr().err
+
+
+def test_a_multi_vector_file_is_described_and_not_searched_by_single_vectors(token_folder, tmp_path, capsys):
+    pair = tuple(np.load(token_folder / f"doc_{name}.npy") for name in ("tokens", "offsets"))
+    path = tmp_path / "mv.fb"
+    fb.MultiVectorIndex(8, fde=fb.FDE(8, 2, 2), tokens=fb.PQ(4)).build(pair).save(path)
+    assert cli.main(["info", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "fewbits.MultiVectorIndex of 50 documents" in printed
+    assert "tokens0.codes" in printed
+    assert cli.main(["verify", str(path)]) == 0
+    np.save(tmp_path / "q.npy", np.zeros((2, 8), np.float32))
+    capsys.readouterr()
+    for command in ("search", "tune"):
+        assert cli.main([command, str(path), str(tmp_path / "q.npy")]) == 1
+        assert "MultiVectorIndex.open" in capsys.readouterr().err

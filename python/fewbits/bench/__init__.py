@@ -17,9 +17,21 @@ import fewbits as fb
 from ..datasets import Dataset
 from .ladder import Config, ladder
 from .measure import Measurement, run
+from .multivector import TokenReport, is_token_folder, load_tokens, run_tokens
 from .report import Facts, Report
 
-__all__ = ["Config", "Facts", "Measurement", "Report", "ladder", "run", "run_bench"]
+__all__ = [
+    "Config",
+    "Facts",
+    "Measurement",
+    "Report",
+    "TokenReport",
+    "is_token_folder",
+    "ladder",
+    "run",
+    "run_bench",
+    "run_token_bench",
+]
 
 
 def run_bench(
@@ -56,6 +68,40 @@ def run_bench(
         notes=data.notes,
     )
     return Report(facts, rows)
+
+
+def run_token_bench(
+    folder: Path,
+    *,
+    k: int = 10,
+    threads: int | None = None,
+    seed: int = 0,
+    command: str = "",
+    announce: Callable[[str], None] = lambda line: None,
+) -> TokenReport:
+    """Measures encodings and token codecs on a folder of token vectors."""
+    data = load_tokens(folder)
+    n, queries = len(data.documents), len(data.queries.offsets) - 1
+    tokens = int(data.documents.offsets[-1]) / n
+    announce(f"{data.name}: {n:,} documents of {tokens:.0f} tokens of {data.dim} dimensions, {queries:,} queries")
+    facts = Facts(
+        name=data.name,
+        n=n,
+        dim=data.dim,
+        metric="chamfer",
+        queries=queries,
+        k=k,
+        threads=threads or cpu_count(),
+        cpu=cpu_name(),
+        isa=fb.isa(),
+        version=fb.__version__,
+        date=datetime.date.today().isoformat(),
+        command=command,
+        seconds=0.0,
+        synthetic=False,
+        notes=(f"{tokens:.1f} tokens a document",),
+    )
+    return run_tokens(data, facts, seed=seed, announce=announce)
 
 
 def cpu_count() -> int:

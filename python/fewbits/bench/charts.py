@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
+    from .multivector import TokenReport
     from .report import Report
 
 MARKERS = {"none": "o", "ram": "s", "disk": "^"}
@@ -72,7 +73,7 @@ class Style:
     families: dict[str, str]  # family -> name of its colour
     narrow: bool = False
 
-    def of(self, row: Measurement) -> str:
+    def of(self, row: Any) -> str:
         return self.colors[self.families[row.family]]
 
 
@@ -80,7 +81,7 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def families(rows: Sequence[Measurement]) -> dict[str, str]:
+def families(rows: Sequence[Any]) -> dict[str, str]:
     """Every family's colour name: the same in every report for the families of the ladder."""
     names = dict.fromkeys(row.family for row in rows)
     others = iter([i for i in range(len(_FAMILY_ORDER)) if not set(names) & set(_FAMILY_ORDER[i])])
@@ -90,12 +91,31 @@ def families(rows: Sequence[Measurement]) -> dict[str, str]:
 
 def memory_against_recall(report: Report, axes: Axes, style: Style) -> None:
     """Points by memory and recall; what nothing in memory beats is joined by the frontier."""
-    rows, frontier = report.rows, report.frontier()
+    _memory_against(report, axes, style, "vector", lambda row: row.recall, report.frontier())
+    axes.set_ylim(_floor(row.recall for row in report.rows), 1.03)
+
+
+def documents_against_recall(report: TokenReport, axes: Axes, style: Style) -> None:
+    """The same of a multi-vector index: bytes of a whole document."""
+    _memory_against(report, axes, style, "document", lambda row: row.recall, report.frontier())
+    axes.set_ylim(_floor(row.recall for row in report.rows), 1.03)
+
+
+def documents_against_ndcg(report: TokenReport, axes: Axes, style: Style) -> None:
+    """How good rankings are, instead of how like the exact ones."""
+    _memory_against(report, axes, style, "document", lambda row: row.ndcg, report.frontier(lambda row: row.ndcg))
+    axes.margins(y=0.1)
+
+
+def _memory_against(
+    report: Any, axes: Axes, style: Style, unit: str, value: Callable[[Any], Any], frontier: Sequence[Any]
+) -> None:
+    rows = report.rows
     left, right = min(row.bytes_per_vector for row in rows) * 0.8, max(row.bytes_per_vector for row in rows) * 1.45
-    xs, ys = [row.bytes_per_vector for row in frontier], [row.recall for row in frontier]
+    xs, ys = [row.bytes_per_vector for row in frontier], [value(row) for row in frontier]
     axes.step([*xs, right], [*ys, ys[-1]], where="post", color=style.colors["frontier"], linewidth=2.2, zorder=1)
     for line in _lines(rows):
-        xs, ys = [row.bytes_per_vector for row in line], [row.recall for row in line]
+        xs, ys = [row.bytes_per_vector for row in line], [value(row) for row in line]
         dash = ":" if line[0].rerank != "none" else "-"
         axes.plot(xs, ys, dash, color=style.of(line[0]), linewidth=1, alpha=0.5, zorder=2)
         for row in line:
@@ -107,20 +127,19 @@ def memory_against_recall(report: Report, axes: Axes, style: Style) -> None:
             }
             axes.plot(
                 row.bytes_per_vector,
-                row.recall,
+                value(row),
                 MARKERS[row.rerank],
                 markersize=7.5 if big else 6,
                 zorder=3 + big,
                 **marker,
             )
     axes.set_xscale("log", base=2)
-    ticks = [2**i for i in range(17) if left <= 2**i <= right]
+    ticks = [2**i for i in range(24) if left <= 2**i <= right]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.set_xlim(left, right)
-    axes.set_ylim(_floor(row.recall for row in rows), 1.03)
-    axes.set_xlabel("bytes per vector in memory (log scale)")
+    axes.set_xlabel(f"bytes per {unit} in memory (log scale)")
     on_disk = [row for row in rows if row.rerank == "disk"]
-    _label_points(axes, [(row, row.bytes_per_vector, row.recall) for row in [*frontier, *on_disk]], style)
+    _label_points(axes, [(row, row.bytes_per_vector, value(row)) for row in [*frontier, *on_disk]], style)
     _legend(axes, report, style)
 
 
@@ -159,9 +178,9 @@ def _shown_in_speed(report: Report) -> list[Measurement]:
     return [row for row in wanted if row not in exact[1:]]
 
 
-def _lines(rows: Sequence[Measurement]) -> list[list[Measurement]]:
+def _lines(rows: Sequence[Any]) -> list[list[Any]]:
     """Rows of one family and one kind of rerank, by memory."""
-    groups: dict[tuple[str, str], list[Measurement]] = {}
+    groups: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         groups.setdefault((row.family, row.rerank), []).append(row)
     return [sorted(group, key=lambda row: row.bytes_per_vector) for group in groups.values()]
@@ -173,11 +192,17 @@ CHARTS: dict[str, Callable[[Any, Any, Any], None]] = {
 }
 
 
+DOCUMENT_CHARTS: dict[str, Callable[[Any, Any, Any], None]] = {
+    "bytes-against-recall": documents_against_recall,
+    "bytes-against-ndcg": documents_against_ndcg,
+}
+
+
 def _floor(values: Iterable[float], step: float = 0.05) -> float:
     return max(0.0, float(min(values) // step) * step - step / 2)
 
 
-def _label_points(axes: Axes, points: Sequence[tuple[Measurement, float, float]], style: Style) -> None:
+def _label_points(axes: Axes, points: Sequence[tuple[Any, float, float]], style: Style) -> None:
     """Names beside points, where they cover neither another name nor a point; a name without room is left out."""
     axes.figure.canvas.draw()
     frame = axes.get_window_extent()
@@ -219,7 +244,7 @@ def _around(center: Any, radius: float) -> Bbox:
     return Bbox.from_extents(center[0] - radius, center[1] - radius, center[0] + radius, center[1] + radius)
 
 
-def _legend(axes: Axes, report: Report, style: Style) -> None:
+def _legend(axes: Axes, report: Report | TokenReport, style: Style) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -236,7 +261,7 @@ def _legend(axes: Axes, report: Report, style: Style) -> None:
     legend.set_zorder(1)
 
 
-def _figure(draw: Callable[[Any, Any, Any], None], report: Report, style: Style) -> Figure:
+def _figure(draw: Callable[[Any, Any, Any], None], report: Report | TokenReport, style: Style) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -273,7 +298,7 @@ def svg(draw: Callable[[Any, Any, Any], None], report: Report, *, narrow: bool =
     return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
 
 
-def png(draw: Callable[[Any, Any, Any], None], report: Report) -> bytes:
+def png(draw: Callable[[Any, Any, Any], None], report: Report | TokenReport) -> bytes:
     """The same chart for slides: light, titled, with its source below."""
     import matplotlib
 
@@ -287,8 +312,10 @@ def png(draw: Callable[[Any, Any, Any], None], report: Report) -> bytes:
     return out.getvalue()
 
 
-TITLES: dict[Callable[[Any, Any, Any], None], Callable[[Report], str]] = {
+TITLES: dict[Callable[[Any, Any, Any], None], Callable[[Any], str]] = {
     memory_against_recall: lambda report: f"Memory against recall@{report.facts.k}",
+    documents_against_recall: lambda report: f"Memory against recall@{report.facts.k} of exact Chamfer",
+    documents_against_ndcg: lambda report: "Memory against nDCG@10",
     speed_against_recall: lambda report: (
         f"Queries per second against recall@{report.facts.k}, {report.facts.threads} threads"
     ),

@@ -96,14 +96,7 @@ class Report:
             ]
             cells += [f"{row.served.queries_per_second:,.0f}", f"{row.latency_ms:.2f}"]
             body.append(cells)
-        widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
-
-        def render(cells: list[str]) -> str:
-            return "  ".join(
-                c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))
-            ).rstrip()
-
-        return "\n".join([render(head), "-" * sum([*widths, 2 * len(widths) - 2]), *map(render, body)])
+        return plain_table(head, body)
 
     def to_json(self) -> str:
         frontier = {id(row) for row in self.frontier()}
@@ -134,6 +127,18 @@ class Report:
         print(f"\nReport: {page}")
         if not charts.available():
             print("Charts need matplotlib: pip install 'fewbits[charts]'")
+
+
+def plain_table(head: list[str], body: list[list[str]]) -> str:
+    """Columns aligned: the first two are names, the others numbers."""
+    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+
+    def render(cells: list[str]) -> str:
+        return "  ".join(
+            c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))
+        ).rstrip()
+
+    return "\n".join([render(head), "-" * sum([*widths, 2 * len(widths) - 2]), *map(render, body)])
 
 
 def _share(recall: float) -> str:

@@ -1,0 +1,157 @@
+#include "multivector/reduction.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <string>
+
+#include "core/blocks.h"
+#include "core/parallel.h"
+#include "kernels/kernels.h"
+#include "multivector/ward.h"
+
+namespace fewbits {
+namespace {
+
+constexpr int most_rounds = 10;
+
+// Numbers the clusters in the order of their first tokens; returns how many there are.
+std::size_t renumber(std::vector<std::uint32_t>& cluster) {
+    constexpr std::uint32_t unseen = ~0u;
+    std::vector<std::uint32_t> number(cluster.size(), unseen);
+    std::uint32_t count = 0;
+    for (std::uint32_t& c : cluster) {
+        if (number[c] == unseen) number[c] = count++;
+        c = number[c];
+    }
+    return count;
+}
+
+// Sums of each cluster's tokens.
+std::vector<float> summed(MatrixView tokens, const std::vector<std::uint32_t>& cluster, std::size_t count) {
+    std::vector<float> sums(count * tokens.cols);
+    kernels::active().add_to_buckets({tokens.data, tokens.rows, tokens.cols, cluster.data(), sums.data()});
+    return sums;
+}
+
+double length(const float* x, std::size_t dim) {
+    double squares = 0;
+    for (std::size_t j = 0; j < dim; ++j) squares += static_cast<double>(x[j]) * x[j];
+    return std::sqrt(squares);
+}
+
+// Each row stretched to the mean length of its cluster's tokens, which for tokens of one length is theirs.
+void stretch(MatrixView tokens, const std::vector<std::uint32_t>& cluster, std::vector<float>& rows) {
+    const std::size_t dim = tokens.cols, count = rows.size() / dim;
+    std::vector<double> lengths(count);
+    std::vector<std::size_t> held(count);
+    for (std::size_t t = 0; t < tokens.rows; ++t) {
+        lengths[cluster[t]] += length(tokens.row(t), dim);
+        ++held[cluster[t]];
+    }
+    for (std::size_t c = 0; c < count; ++c) {
+        if (held[c] == 1) continue;  // as it was, to the bit
+        float* row = rows.data() + c * dim;
+        const double own = length(row, dim);
+        const auto factor = static_cast<float>(own > 0 ? lengths[c] / static_cast<double>(held[c]) / own : 0.0);
+        for (std::size_t j = 0; j < dim; ++j) row[j] *= factor;
+    }
+}
+
+// The nearest of `count` means for every token.
+std::vector<std::uint32_t> nearest(MatrixView tokens, const std::vector<float>& means, std::size_t count) {
+    const auto dim = static_cast<std::uint32_t>(tokens.cols);
+    const std::vector<float> blocks = pack_floats({means.data(), count, tokens.cols});
+    std::vector<float> bias(count), score(tokens.rows);
+    for (std::size_t c = 0; c < count; ++c) {
+        const double own = length(means.data() + c * dim, dim);
+        bias[c] = static_cast<float>(-own * own / 2);
+    }
+    std::vector<std::uint32_t> cluster(tokens.rows);
+    const kernels::Tile tile{tokens.data, dim,           static_cast<std::uint32_t>(tokens.rows),
+                             dim,         blocks.data(), static_cast<std::uint32_t>(count),
+                             bias.data()};
+    kernels::active().tile_best(tile, cluster.data(), score.data());
+    return cluster;
+}
+
+std::vector<std::uint32_t> kmeans_clusters(MatrixView tokens, std::size_t count) {
+    std::vector<float> means(count * tokens.cols);
+    for (std::size_t c = 0; c < count; ++c)
+        std::copy_n(tokens.row(c * tokens.rows / count), tokens.cols, means.data() + c * tokens.cols);
+    std::vector<std::uint32_t> cluster;
+    for (int round = 0; round < most_rounds; ++round) {
+        std::vector<std::uint32_t> next = nearest(tokens, means, count);
+        if (next == cluster) break;
+        cluster = std::move(next);
+        const std::vector<float> sums = summed(tokens, cluster, count);
+        std::vector<std::uint32_t> held(count);
+        for (const std::uint32_t c : cluster) ++held[c];
+        for (std::size_t i = 0; i < means.size(); ++i) {
+            const std::uint32_t of = held[i / tokens.cols];
+            if (of > 0) means[i] = sums[i] / static_cast<float>(of);  // a cluster without tokens waits where it was
+        }
+    }
+    return cluster;
+}
+
+using Reduce = std::function<std::vector<float>(MatrixView)>;
+
+ReducedSets reduced(const SetsView& sets, unsigned threads, const Reduce& reduce) {
+    std::vector<std::vector<float>> parts(sets.size());
+    parallel_for(sets.size(), threads, [&](std::size_t i, unsigned) { parts[i] = reduce(sets[i]); });
+    ReducedSets out{{}, {0}};
+    std::size_t floats = 0;
+    for (const auto& part : parts) {
+        floats += part.size();
+        out.offsets.push_back(static_cast<std::int64_t>(floats / sets.tokens.cols));
+    }
+    out.tokens.reserve(floats);
+    for (auto& part : parts) {
+        out.tokens.insert(out.tokens.end(), part.begin(), part.end());
+        part = {};
+    }
+    return out;
+}
+
+std::vector<float> carved(MatrixView tokens, float least) {
+    constexpr std::uint32_t left = ~0u;
+    const std::vector<float> products = token_products(tokens);
+    std::vector<std::uint32_t> ball(tokens.rows, left);
+    std::uint32_t count = 0;
+    for (std::size_t i = 0; i < tokens.rows; ++i) {
+        if (ball[i] != left) continue;
+        for (std::size_t j = i; j < tokens.rows; ++j)
+            if (ball[j] == left && (j == i || products[i * tokens.rows + j] >= least)) ball[j] = count;
+        ++count;
+    }
+    return summed(tokens, ball, count);
+}
+
+}  // namespace
+
+ReducedSets pool(const SetsView& documents, double share, std::size_t most, Clustering clustering, unsigned threads) {
+    check_sets(documents, "documents");
+    require(share > 0 && share <= 1 && most >= 1, "pool: expected a share in (0, 1] and at least 1 token");
+    const bool ward = clustering == Clustering::agglomerative;
+    for (std::size_t i = 0; ward && i < documents.size(); ++i)
+        if (documents[i].rows > most_to_merge)
+            fail("documents: got " + std::to_string(documents[i].rows) + " tokens in set " + std::to_string(i)
+                 + ", expected at most " + std::to_string(most_to_merge) + " for agglomerative pooling");
+    return reduced(documents, threads, [=](MatrixView tokens) {
+        const auto wanted = static_cast<std::size_t>(std::lround(share * static_cast<double>(tokens.rows)));
+        const std::size_t count = std::max<std::size_t>(1, std::min(most, wanted));
+        if (count >= tokens.rows) return std::vector<float>(tokens.data, tokens.data + tokens.size());
+        std::vector<std::uint32_t> cluster = ward ? ward_clusters(tokens, count) : kmeans_clusters(tokens, count);
+        std::vector<float> pooled = summed(tokens, cluster, renumber(cluster));
+        stretch(tokens, cluster, pooled);
+        return pooled;
+    });
+}
+
+ReducedSets carve(const SetsView& queries, float least, unsigned threads) {
+    check_sets(queries, "queries");
+    return reduced(queries, threads, [=](MatrixView tokens) { return carved(tokens, least); });
+}
+
+}  // namespace fewbits
