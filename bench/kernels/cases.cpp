@@ -62,14 +62,13 @@ constexpr RowKind row_kinds[] = {
     {"rows_dot_f16", &Kernels::rows_dot_f16, 16, Operation::fma},
     {"rows_l2_f32", &Kernels::rows_l2_f32, 32, Operation::fma},
     {"rows_l2_f16", &Kernels::rows_l2_f16, 16, Operation::fma},
-    {"rows_sum_f32", &Kernels::rows_sum_f32, 32, Operation::none},
     {"rows_dot4", &Kernels::rows_dot4, 4, Operation::mac16},
     {"rows_dot8", &Kernels::rows_dot8, 8, Operation::mac16},
 };
 constexpr std::uint32_t planes_bits = 4;
 
-constexpr const char* others[] = {"tile_dot",   "tile_best", "fold_signs",     "hadamard",     "f32_to_f16",
-                                  "f16_to_f32", "extract4",  "encode_uniform", "encode_levels"};
+constexpr const char* others[] = {"tile_dot",   "tile_best",  "fold_signs", "add_to_buckets", "hadamard",
+                                  "f32_to_f16", "f16_to_f32", "extract4",   "encode_uniform", "encode_levels"};
 
 template <class T>
 using Buffer = std::shared_ptr<std::vector<T>>;
@@ -221,6 +220,11 @@ Case other_case(const Kernels& set, const std::string& name) {
         for (float& s : *signs) s = s < 0 ? -1.0F : 1.0F;
         return numbers_case(
             4, [=, &set] { set.fold_signs({x->data(), numbers / dim, dim, signs->data(), dim / 4, y->data()}); });
+    }
+    if (name == "add_to_buckets") {
+        const auto bucket = listed_rows(numbers / dim);
+        return numbers_case(
+            4, [=, &set] { set.add_to_buckets({x->data(), numbers / dim, dim, bucket->data(), y->data()}); });
     }
     if (name == "hadamard")  // not scaled: of zeros, or it would overflow
         return numbers_case(4, [=, &set] {
