@@ -150,11 +150,11 @@ TEST("token store: a file that lies is refused, or searched within bounds") {
             Parts bad = good;
             bad.arrays.erase(name);
             attempt(bad);
-            for (const std::uint8_t byte : {0x00, 0x7f, 0x80, 0xff}) {
+            for (const int byte : {0x00, 0x7f, 0x80, 0xff}) {
                 for (const std::size_t count : {array.bytes.size(), std::size_t{8}}) {  // all, or the last
                     std::vector<std::uint8_t> bytes(array.bytes.size());
                     std::memcpy(bytes.data(), array.bytes.data(), bytes.size());
-                    std::fill_n(bytes.rbegin(), std::min(count, bytes.size()), byte);
+                    std::fill_n(bytes.rbegin(), std::min(count, bytes.size()), static_cast<std::uint8_t>(byte));
                     bad.arrays[name] = io_fixture::make_array(DType::u8, std::move(bytes));
                     bad.arrays[name].dtype = array.dtype;
                     attempt(bad);
