@@ -11,6 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import fewbits as fb
 
@@ -57,12 +58,7 @@ def run_bench(
         metric=data.metric,
         queries=len(data.queries),
         k=k,
-        threads=threads or cpu_count(),
-        cpu=cpu_name(),
-        isa=fb.isa(),
-        version=fb.__version__,
-        date=datetime.date.today().isoformat(),
-        command=command,
+        **_circumstances(threads, command),
         seconds=time.perf_counter() - started,
         synthetic=data.synthetic,
         notes=data.notes,
@@ -91,17 +87,24 @@ def run_token_bench(
         metric="chamfer",
         queries=queries,
         k=k,
-        threads=threads or cpu_count(),
-        cpu=cpu_name(),
-        isa=fb.isa(),
-        version=fb.__version__,
-        date=datetime.date.today().isoformat(),
-        command=command,
+        **_circumstances(threads, command),
         seconds=0.0,
         synthetic=False,
         notes=(f"{tokens:.1f} tokens a document",),
     )
     return run_tokens(data, facts, seed=seed, announce=announce)
+
+
+def _circumstances(threads: int | None, command: str) -> dict[str, Any]:
+    """The facts that are not of the data."""
+    return {
+        "threads": threads or cpu_count(),
+        "cpu": cpu_name(),
+        "isa": fb.isa(),
+        "version": fb.__version__,
+        "date": datetime.date.today().isoformat(),
+        "command": command,
+    }
 
 
 def cpu_count() -> int:
