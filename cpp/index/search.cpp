@@ -103,7 +103,7 @@ void GroupSearch::prepare() {
     }
     const std::uint32_t d = model_.transform->out_dim();
     transformed_.resize(nq * d);
-    model_.transform->apply(input(), transformed_.data());
+    model_.transform->apply_to_queries(input(), transformed_.data());
     tables_.resize(nq * model_.codec->table_bytes());
     terms_.resize(nq);
     row_queries_.resize(staged_ ? nq * model_.codec->row_query_bytes() : 0);

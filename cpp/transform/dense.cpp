@@ -37,9 +37,24 @@ private:
     Linear map_;
 };
 
-// M M' v = v for a random v of signs holds for orthonormal rows, and for other rows with probability at most 1/2 each
-// time; three products with vectors instead of one of matrices.
-void require_orthonormal(const Transform& map) {
+class Pair final : public Transform {
+public:
+    Pair(MatrixView vectors, MatrixView queries, MatrixView inverse)
+        : vectors_(vectors), queries_(queries), inverse_(inverse) {}
+
+    std::uint32_t in_dim() const override { return vectors_.in_dim(); }
+    std::uint32_t out_dim() const override { return vectors_.out_dim(); }
+    void apply(MatrixView x, float* y) const override { vectors_.apply(x, y); }
+    void apply_to_queries(MatrixView q, float* y) const override { queries_.apply(q, y); }
+    void invert(MatrixView y, float* x) const override { inverse_.apply(y, x); }
+
+private:
+    Linear vectors_, queries_, inverse_;
+};
+
+// M M' v = v for a random v of signs holds where M' is M's inverse (for orthonormal rows, its transpose), and else with
+// probability at most 1/2 each time; three products with vectors instead of one of matrices.
+void require_inverse(const Transform& map, const char* wrong) {
     constexpr std::uint64_t seed = 0x0a7b0;
     constexpr std::size_t trials = 3;
     constexpr double tolerance = 1e-2;
@@ -50,8 +65,7 @@ void require_orthonormal(const Transform& map) {
         map.invert({v.data(), 1, out}, back.data());
         map.apply({back.data(), 1, in}, again.data());
         for (std::size_t i = 0; i < out; ++i) {
-            if (!(std::abs(double{again[i]} - double{v[i]}) <= tolerance))
-                throw Error(ErrorKind::corrupt, "array 'transform.matrix': its rows are not orthonormal");
+            if (!(std::abs(double{again[i]} - double{v[i]}) <= tolerance)) throw Error(ErrorKind::corrupt, wrong);
         }
     }
 }
@@ -63,7 +77,19 @@ std::shared_ptr<const Transform> make_dense(const Parts& parts, std::uint32_t di
     const auto values = parts.finite("transform.matrix", checked_mul(out_dim, dim));
     auto map =
         std::make_shared<const Dense>(parts.arrays.at("transform.matrix"), MatrixView{values.data(), out_dim, dim});
-    require_orthonormal(*map);
+    require_inverse(*map, "array 'transform.matrix': its rows are not orthonormal");
+    return map;
+}
+
+std::shared_ptr<const Transform> make_pair_of_maps(const Parts& parts, std::uint32_t dim) {
+    const auto out_dim = static_cast<std::uint32_t>(parts.param("transform.out_dim", 1, dim));
+    const auto matrix = [&](const char* name, std::uint32_t rows, std::uint32_t cols) {
+        return MatrixView{parts.finite(name, checked_mul(rows, cols)).data(), rows, cols};
+    };
+    auto map = std::make_shared<const Pair>(matrix("transform.matrix", out_dim, dim),
+                                            matrix("transform.queries", out_dim, dim),
+                                            matrix("transform.inverse", dim, out_dim));
+    require_inverse(*map, "array 'transform.inverse': it does not undo 'transform.matrix'");
     return map;
 }
 

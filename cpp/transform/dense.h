@@ -1,4 +1,4 @@
-// A linear map given as a matrix with orthonormal rows: rotations (OPQ), projections (PCA, LeanVec).
+// Linear maps given as matrices: one with orthonormal rows (OPQ, PCA), or a pair of them for vectors and queries.
 #pragma once
 
 #include <memory>
@@ -9,5 +9,9 @@ namespace fewbits {
 
 // Reads "transform.out_dim" (1..dim) and "transform.matrix"; refuses rows that are not orthonormal.
 std::shared_ptr<const Transform> make_dense(const Parts& parts, std::uint32_t dim);
+
+// Also "transform.queries" (out_dim x dim), and "transform.inverse" (dim x out_dim), which must undo
+// "transform.matrix".
+std::shared_ptr<const Transform> make_pair_of_maps(const Parts& parts, std::uint32_t dim);
 
 }  // namespace fewbits

@@ -26,11 +26,13 @@ std::shared_ptr<const Transform> make_transform(const Parts& parts, std::uint32_
     if (dim < 1 || dim > 65535) {
         throw Error(ErrorKind::corrupt, "dim: got " + std::to_string(dim) + ", expected 1..65535");
     }
-    switch (parts.param("transform.kind", 0, 2)) {
+    switch (parts.param("transform.kind", 0, 3)) {
         case 1:
             return make_dense(parts, dim);
         case 2:
             return make_block_hadamard(parts, dim);
+        case 3:
+            return make_pair_of_maps(parts, dim);
         default:
             parts.param("transform.out_dim", dim, dim);
             return std::make_shared<const Identity>(dim);

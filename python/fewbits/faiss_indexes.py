@@ -16,7 +16,7 @@ from . import _core
 from .codecs import PQ, Float
 from .description import Description
 from .index import Index
-from .inputs import F32, I64, check_unique, vector_ids
+from .inputs import F32, I64, are_positions, check_unique, vector_ids
 from .partitions import IVF
 from .parts import METRIC_CODES, Fitted, Model, f32_array
 from .transforms import OPQ, Identity, Transform, dense
@@ -196,9 +196,8 @@ def _put(engine: _core.Engine, coded: Coded, norms: F32 | None) -> None:
     if not len(coded.ids):
         return
     check_unique(coded.ids)
-    counted = coded.ids[0] == 0 and coded.ids[-1] == len(coded.ids) - 1
     builder = engine.builder(len(coded.ids))
-    builder.append_codes(coded.rows, lists=coded.lists, b=norms, ids=None if counted else coded.ids)
+    builder.append_codes(coded.rows, lists=coded.lists, b=norms, ids=None if are_positions(coded.ids) else coded.ids)
     engine.publish(builder)
 
 

@@ -256,6 +256,11 @@ def check_unique(ids: I64) -> None:
         raise ValueError(f"ids: expected unique ids, got {int(repeated[0])} in rows {rows[0]} and {rows[1]}")
 
 
+def are_positions(ordered: I64) -> bool:
+    """Whether unique ids in ascending order are 0 .. n - 1, which an index need not store."""
+    return not len(ordered) or (int(ordered[0]) == 0 and int(ordered[-1]) == len(ordered) - 1)
+
+
 def _vectors(x: object, name: str) -> NDArray[Any]:
     """x as a numpy array of a dtype that holds vectors; a view where numpy can give one."""
     if isinstance(x, np.ma.MaskedArray):

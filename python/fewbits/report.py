@@ -82,6 +82,7 @@ def _scoring(engine: _core.Engine | None) -> str:
     trained = ["a codebook of their own (vectors are encoded as before)"] if _has_scoring_codebook(engine) else []
     kind = engine.params.get("query.kind", 0)
     trained += [_QUERY_MAPS[kind]] if kind else []
+    trained += ["codes (vectors are mapped before they are coded)"] if engine.params["transform.kind"] == 3 else []
     if not trained:
         return ""
     reranked = "; rerank scores with mapped queries too" if kind and engine.params["rerank.kind"] else ""

@@ -1,4 +1,4 @@
-"""Trainers that rank better at the same bytes: `fb.train.jpq`, `fb.train.adapter`, `fb.train.recurrent_binary`.
+"""Trainers that rank better at the same bytes: `fb.train.jpq`, `repconc`, `adapter`, `recurrent_binary`.
 
 numba is loaded when a trainer runs, not on import.
 """
@@ -6,6 +6,7 @@ numba is loaded when a trainer runs, not on import.
 from .adapter import adapter
 from .jpq import jpq
 from .recurrent_binary import recurrent_binary
+from .repconc import repconc
 from .report import StageReport, TrainingReport
 
-__all__ = ["StageReport", "TrainingReport", "adapter", "jpq", "recurrent_binary"]
+__all__ = ["StageReport", "TrainingReport", "adapter", "jpq", "recurrent_binary", "repconc"]

@@ -19,8 +19,8 @@ from .losses import Loss
 from .query_map import QueryMap
 from .scorer import Lists, Scorer
 
-_LEARNING_RATE = 0.02  # relative to the root mean square of a codebook's values
-_MAP_RATE = 0.5  # of that
+LEARNING_RATE = 0.02  # relative to the root mean square of a codebook's values
+MAP_RATE = 0.5  # of that
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Descent:
         self.reranked = reranked and engine.params["rerank.kind"] > 0
         self.row_of = RowOf(scorer.ids)
         self.nprobe = max(1, engine.params.get("default.nprobe", 0))
-        self.rates = [rate * _LEARNING_RATE * r for r in scorer.rates]
-        self.rates += [rate * _LEARNING_RATE * _MAP_RATE * r for r in query_map.rates]
+        self.rates = [rate * LEARNING_RATE * r for r in scorer.rates]
+        self.rates += [rate * LEARNING_RATE * MAP_RATE * r for r in query_map.rates]
         self.restart()
 
     @property

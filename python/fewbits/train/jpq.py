@@ -67,10 +67,14 @@ def jpq(
         index, loss, distillation, epochs, batch_size, negatives, pseudo_queries, rate, validation, seed, threads
     )
     kind = map_kind(query_map, index.dim)
-    if not isinstance(index.codec, PQ):
-        raise ValueError(f"jpq: expected an index with a PQ codec, got {index.codec}")
-    if index.metric == "l2":
-        raise ValueError("jpq: expected metric 'ip' or 'cosine' (trained codebooks score inner products), got 'l2'")
+    check_scores_are_trainable("jpq", index)
     session = Session(index, queries, positives, x, settings)
     session.start(CodeScorer(session.engine), kind, reranked=False)
     return session.run(progress)
+
+
+def check_scores_are_trainable(name: str, index: Index) -> None:
+    if not isinstance(index.codec, PQ):
+        raise ValueError(f"{name}: expected an index with a PQ codec, got {index.codec}")
+    if index.metric == "l2":
+        raise ValueError(f"{name}: expected metric 'ip' or 'cosine' (trained codebooks score inner products), got 'l2'")

@@ -10,6 +10,7 @@ dL/dtables[s, k] = sum of g over the listed rows of code k.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +20,10 @@ from numpy.typing import NDArray
 from .. import _core
 from ..inputs import F32, I64
 from ..parts import Fitted, f32_array
+from .examples import RowOf
 from .kernels import F64, gather, scatter
+
+_PAIR = 3  # transforms that map documents otherwise than queries
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,20 @@ class Scorer(Protocol):
 
 
 class CodeScorer:
-    def __init__(self, engine: _core.Engine) -> None:
+    def __init__(self, engine: _core.Engine, ids: I64 | None = None) -> None:
+        """ids: an order of rows other than the engine's."""
         params, arrays = engine.params, engine.arrays()
         self.m, bits = params["codec.m"], params["codec.bits"]
         dim, self.out_dim = params["dim"], params["transform.out_dim"]
         self.transform: F32 | None = None  # (dim, out_dim): z = q @ transform
-        if params["transform.kind"]:
+        if params["transform.kind"] == _PAIR:
+            self.transform = arrays["transform.queries"].reshape(self.out_dim, dim).T
+        elif params["transform.kind"]:
             self.transform = _core.apply_transform(params, arrays, np.eye(dim, dtype=np.float32))
         self.ids, self.lists, packed = engine.codes()
+        if ids is not None:
+            rows = RowOf(self.ids)(ids)
+            self.ids, self.lists, packed = ids, self.lists[rows], packed[rows]
         self.codes = unpacked(packed, self.m, bits)
         self.centroids = np.zeros((0, self.out_dim), np.float32)
         if params.get("partition.residual", 0):
@@ -71,6 +81,12 @@ class CodeScorer:
     @property
     def book(self) -> F32:
         return self.parameters[0]
+
+    def with_book(self, book: F32) -> CodeScorer:
+        """Over the same codes."""
+        other = copy.copy(self)
+        other.parameters = [book]
+        return other
 
     def scores(self, q: F32, lists: Lists) -> F64:
         z, _, tables = self._tables(q)
@@ -106,6 +122,8 @@ class VectorScorer:
     def __init__(self, engine: _core.Engine, metric: str) -> None:
         self.ids = engine.codes()[0]
         self.vectors = engine.reconstruct(self.ids)
+        if engine.params["transform.kind"] == _PAIR and not engine.params["rerank.kind"]:
+            self.vectors = f32_array(self.vectors @ _document_side(engine))
         self.bias = norms_bias(self.vectors, metric)
         self.parameters: list[F32] = []
         self.rates: list[float] = []
@@ -124,6 +142,15 @@ class VectorScorer:
 
     def stored(self) -> Fitted:
         return Fitted({}, {})
+
+
+def _document_side(engine: _core.Engine) -> F32:
+    """(dim, dim): what a query's product with a decoded vector has between them, where the two have maps of their
+    own."""
+    params, arrays = engine.params, engine.arrays()
+    shape = params["transform.out_dim"], params["dim"]
+    side: F32 = arrays["transform.matrix"].reshape(shape).T @ arrays["transform.queries"].reshape(shape)
+    return side
 
 
 def inner_metric(metric: str) -> str:

@@ -18,10 +18,12 @@ from ..inputs import queries as as_queries
 from ..progress import Progress, ProgressArgument
 from .descent import Descent
 from .examples import Examples, judged, near, split, unjudged
+from .joint import CodesSettings, JointDescent, JointRanking
+from .kernels import F64
 from .pseudo import pseudo_queries
 from .query_map import starting_map
 from .report import StageReport, TrainingReport
-from .scorer import Scorer
+from .scorer import CodeScorer, Scorer
 from .settings import Settings
 from .stages import Distillation, Ranking, run
 from .teacher import Teacher, teacher_of
@@ -48,6 +50,7 @@ class Session:
         if queries is not None:
             given = as_queries(queries, index.dim, nonzero=self.cosine)[0]
             given = _core.normalize_rows(given) if self.cosine else given
+        self.recoded: JointDescent | None = None  # whose codes are to replace the index's
         self.labels: Examples | None = None
         others = given
         if positives is not None:
@@ -71,7 +74,7 @@ class Session:
 
     def start(self, scorer: Scorer, kind: str | int | None, *, reranked: bool) -> None:
         """kind: of the query map. reranked: whether training and validation look at results after rerank."""
-        settings = self.settings
+        settings, self.kind = self.settings, kind
         query_map = starting_map(self.engine, kind, settings.seed)
         self.descent = Descent(
             self.engine,
@@ -83,18 +86,26 @@ class Session:
             reranked=reranked,
         )
 
-    def run(self, progress: ProgressArgument) -> TrainingReport:
+    def run(self, progress: ProgressArgument, codes: CodesSettings | None = None) -> TrainingReport:
+        """codes: to learn them too, first, instead of training over those that the index has."""
         started = time.monotonic()
-        descent, settings = self.descent, self.settings
+        settings = self.settings
         random = np.random.default_rng(settings.seed)
         distillation = None if self.teacher is None else self._distillation(self.teacher, random)
         overlaps = None if self.teacher is None else self._overlap(self.teacher, random)
         whole = overlaps if self.labels is None else ndcg(self.held)
         assert whole is not None
-        beginning, before = descent.state(), whole(descent)
+        began, beginning, before = self.descent, self.descent.state(), whole(self.descent)
         stages: list[StageReport] = []
         with Progress(progress) as shown:
-            if distillation is not None and overlaps is not None:
+            if codes is not None and distillation is not None:
+                stages.append(self._learn_codes(codes, distillation, before, whole, shown))
+            descent = self.descent
+            if distillation is not None:
+                distillation.descent = descent
+            learnt_from_labels = self.labels is not None and self.recoded is not None  # and would be unlearnt
+            interrupted = any(stage.interrupted for stage in stages)
+            if distillation is not None and overlaps is not None and not learnt_from_labels and not interrupted:
                 stages.append(self._stage("distillation", _OVERLAP, distillation, overlaps, shown))
             if self.labels is not None and not any(stage.interrupted for stage in stages):
                 beside = distillation if settings.distillation > 0 else None
@@ -104,7 +115,8 @@ class Session:
                 stages.append(self._stage(f"labels ({settings.loss})", _NDCG, ranking, whole, shown))
         after = whole(descent)
         if np.mean(after) < np.mean(before):
-            descent.restore(beginning)
+            began.restore(beginning)
+            self.descent, self.recoded = began, None
             after, stages = before, [replace(stage, kept=False) for stage in stages]
         if any(stage.kept for stage in stages):
             self._publish()
@@ -143,9 +155,31 @@ class Session:
             self.descent.restore(began)
         return StageReport(name, measure_name, tuple(stage.values), tuple(stage.losses), kept, stage.interrupted)
 
+    def _learn_codes(
+        self, codes: CodesSettings, distillation: Distillation, before: F64, whole: Measure, shown: Progress
+    ) -> StageReport:
+        """Goes on with the index that comes of it, if it is clearly better than the one there is."""
+        settings, teacher = self.settings, distillation.teacher
+        joint = JointDescent(self.engine, teacher, starting_map(self.engine, self.kind, settings.seed), codes, settings)
+        source = JointRanking(
+            joint, distillation, None if self.labels is None else self.train, settings.distillation, distillation.random
+        )
+        stage = run(joint, source, settings.epochs, whole, shown.stage("codes"))
+        kept = clearly_better(stage.best, before)
+        if kept:
+            self.recoded = joint
+            self.engine = joint.engine()
+            self.start(CodeScorer(self.engine, self.ids), self.kind, reranked=False)
+        measure = _OVERLAP if self.labels is None else _NDCG
+        return StageReport("codes", measure, tuple(stage.values), tuple(stage.losses), kept, stage.interrupted)
+
     def _publish(self) -> None:
         model = self.descent.scoring()
         with self.index._change:
             engine = self.index._engine
             assert engine is not None
+            if self.recoded is not None:
+                if not np.array_equal(engine.codes()[0], self.ids):
+                    raise RuntimeError("train: the index was changed meanwhile; its vectors were to be coded anew")
+                engine = self.recoded.engine(rerank=True)
             self.index._engine = engine.with_scoring(model.params, model.arrays)

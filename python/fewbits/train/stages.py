@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .losses import Loss, distillation, ranking_loss, spread_of
 from .pseudo import pseudo_queries
 from .scorer import Lists
 from .teacher import Teacher
-from .validation import Measure
+from .validation import Measure, Searcher
 
 _WARM_UP = 20
 _LAST_RATE = 0.1
@@ -34,14 +34,36 @@ class Stage:
     interrupted: bool = False
 
 
-class Source(Protocol):
+Given = TypeVar("Given")
+Taken = TypeVar("Taken", contravariant=True)
+Made = TypeVar("Made", covariant=True)
+
+
+class Source(Protocol[Made]):
+    """What each step is to lower."""
+
     steps: int
     """Of an epoch."""
 
-    def epoch(self) -> Iterator[list[Term]]: ...
+    def epoch(self) -> Iterator[Made]: ...
 
 
-def run(descent: Descent, source: Source, epochs: int, measure: Measure, progress: Callable[[float], None]) -> Stage:
+class Descends(Searcher, Protocol[Taken]):
+    """Parameters that a step moves."""
+
+    def restart(self) -> None: ...
+    def state(self) -> list[F32]: ...
+    def restore(self, state: list[F32]) -> None: ...
+    def step(self, terms: Taken, rate: float) -> float: ...
+
+
+def run(
+    descent: Descends[Given],
+    source: Source[Given],
+    epochs: int,
+    measure: Measure,
+    progress: Callable[[float], None],
+) -> Stage:
     """Ends with the best state of validation in place, which may be the one it began with; Ctrl-C ends it early."""
     descent.restart()
     best, values = descent.state(), measure(descent)
@@ -61,7 +83,9 @@ def run(descent: Descent, source: Source, epochs: int, measure: Measure, progres
     return stage
 
 
-def _epoch(descent: Descent, source: Source, epoch: int, epochs: int, progress: Callable[[float], None]) -> float:
+def _epoch(
+    descent: Descends[Given], source: Source[Given], epoch: int, epochs: int, progress: Callable[[float], None]
+) -> float:
     """Its mean loss. The learning rate rises over the first steps of all and then falls to a tenth."""
     losses: list[float] = []
     for terms in source.epoch():

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-from ..inputs import F32
+from ..inputs import F32, I64
 from ..measures import query_measures
-from .descent import Descent
-from .examples import Examples
+from .examples import Examples, RowOf
 from .kernels import F64
 from .teacher import Teacher
 
-Measure = Callable[[Descent], F64]
+
+class Searcher(Protocol):
+    """An index on its way down."""
+
+    row_of: RowOf
+
+    def search(self, queries: F32, k: int) -> I64: ...
+
+
+Measure = Callable[[Searcher], F64]
 _K = 10
 
 
@@ -24,7 +33,7 @@ def ndcg(examples: Examples) -> Measure:
         for a, b in zip(examples.starts[:-1], examples.starts[1:], strict=True)
     ]
 
-    def measure(descent: Descent) -> F64:
+    def measure(descent: Searcher) -> F64:
         rows = descent.row_of(descent.search(examples.queries, _K))
         return np.array([query_measures(*pair, _K)[0] for pair in zip(rows, judgements, strict=True)])
 
@@ -36,7 +45,7 @@ def overlap(queries: F32, teacher: Teacher) -> Measure:
     truth = teacher.top(queries, _K)
     k = truth.shape[1]
 
-    def measure(descent: Descent) -> F64:
+    def measure(descent: Searcher) -> F64:
         rows = descent.row_of(descent.search(queries, k))
         return np.array([len(np.intersect1d(*pair)) / k for pair in zip(rows, truth, strict=True)])
 

@@ -148,6 +148,43 @@ TEST("transform: dense rotation and projection") {
     for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::abs(y[i] - again[i]) < 1e-4f);
 }
 
+// Vectors are stretched by 2 and queries by 3.
+Parts pair(const std::vector<float>& matrix, float stretch_back) {
+    Parts parts = dense(8, matrix);
+    parts.params["transform.kind"] = 3;
+    std::vector<float> vectors(matrix), queries(matrix), inverse(matrix.size());
+    for (float& value : vectors) value *= 2;
+    for (float& value : queries) value *= 3;
+    for (std::size_t r = 0; r < 8; ++r)
+        for (std::size_t j = 0; j < 10; ++j) inverse[j * 8 + r] = stretch_back * matrix[r * 10 + j];
+    parts.arrays["transform.matrix"] = samples::array(DType::f32, vectors);
+    parts.arrays["transform.queries"] = samples::array(DType::f32, queries);
+    parts.arrays["transform.inverse"] = samples::array(DType::f32, inverse);
+    return parts;
+}
+
+TEST("transform: a pair has a map for vectors, one for queries, and a way back") {
+    const auto matrix = orthonormal(8, 10);
+    const auto plain = fewbits::make_transform(dense(8, matrix), 10);
+    const auto map = fewbits::make_transform(pair(matrix, 0.5f), 10);
+    const samples::Rows x = samples::clustered(20, 10, 5);
+    const std::vector<float> once = applied(*plain, x.view()), vectors = applied(*map, x.view());
+    std::vector<float> queries(once.size()), back(x.n * 10), expected(x.n * 10);
+    map->apply_to_queries(x.view(), queries.data());
+    for (std::size_t i = 0; i < once.size(); ++i) {
+        CHECK(std::abs(vectors[i] - 2 * once[i]) < 1e-4f);
+        CHECK(std::abs(queries[i] - 3 * once[i]) < 1e-4f);
+    }
+    map->invert({vectors.data(), x.n, 8}, back.data());
+    plain->invert({once.data(), x.n, 8}, expected.data());
+    for (std::size_t i = 0; i < back.size(); ++i) CHECK(std::abs(back[i] - expected[i]) < 1e-4f);
+    check_rows_alone(*map, x);
+    CHECK_THROWS(fewbits::make_transform(pair(matrix, 0.6f), 10), "transform.inverse");
+    Parts missing = pair(matrix, 0.5f);
+    missing.arrays.erase("transform.queries");
+    CHECK_THROWS(fewbits::make_transform(missing, 10), "transform.queries");
+}
+
 TEST("transform: hostile parts are refused") {
     auto matrix = orthonormal(8, 10);
     CHECK_THROWS(fewbits::make_transform(dense(9, matrix), 10), "transform.matrix");
@@ -169,7 +206,7 @@ TEST("transform: hostile parts are refused") {
     CHECK_THROWS(fewbits::make_transform(hadamard(9), 10), "transform.out_dim");
     CHECK_THROWS(fewbits::make_transform(hadamard(10), 0), "dim");
     Parts unknown = hadamard(10);
-    unknown.params["transform.kind"] = 3;
+    unknown.params["transform.kind"] = 4;
     CHECK_THROWS(fewbits::make_transform(unknown, 10), "transform.kind");
     CHECK_THROWS(fewbits::make_transform(Parts{}, 10), "transform.kind");
 }
