@@ -1,6 +1,10 @@
 """Ranking quality of PQ codes at equal bytes, untrained and trained for ranking, beside the float vectors.
 
 python bench/trained_codecs.py DATA_FOLDER... [--bytes 12,24,48,96] [--bits 4,8] [--seeds 3] [--losses softmax]
+    [--repconc] [--chart FILE.svg] [--read LOG...]
+
+--repconc: also with codes that are learnt. --chart: nDCG@10 of clean queries against bytes. --read: the figures that
+earlier runs printed are counted too (alone, if no folder is given), for runs that were spread over time.
 
 A folder holds base, queries_train, queries_test, qrels_train, qrels_test and queries_test_clean (the test queries that
 nearly repeat no training query and share no positive with one). Training sees the training split only. `clean` is on
@@ -11,6 +15,7 @@ of training alike. Bytes are those of the codes.
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 import time
 from collections import defaultdict
@@ -24,6 +29,7 @@ import fewbits as fb
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
+_NOTE = re.compile(r"# (\S+) (\d+) B, (\d+) bits, (.+): ([\d. ]+)$")
 COLUMNS = ("nDCG@10", "MRR@10", "R@100", "float R@10", "full nDCG@10")
 
 
@@ -77,16 +83,18 @@ class Bench:
         index = fb.Index(self.data.base.shape[1], metric="ip", transform=fb.OPQ(), codec=codec, seed=seed)
         return index.build(self.data.base, progress=False, threads=self.threads)
 
-    def train(self, name: str, path: Path, size: int, bits: int, *labelled: Any, **settings: Any) -> None:
+    def train(
+        self, name: str, path: Path, size: int, bits: int, *labelled: Any, trainer: Any = None, **settings: Any
+    ) -> None:
         index = fb.open(path)
         started = time.process_time()
-        report = fb.train.jpq(index, *labelled, **settings)
+        report = (trainer or fb.train.jpq)(index, *labelled, **settings)
         print(
             "# " + str(report).replace("\n", "\n# ") + f"\n# {time.process_time() - started:.0f} s of CPU", flush=True
         )
         self.note(name, size, bits, index)
 
-    def run(self, size: int, bits: int, seed: int, losses: list[str]) -> None:
+    def run(self, size: int, bits: int, seed: int, losses: list[str], repconc: bool) -> None:
         data = self.data
         index = self.index(size, bits, seed)
         self.note("OPQ", size, bits, index)
@@ -98,37 +106,109 @@ class Bench:
             for loss in losses:
                 name = f"JPQ, labels ({loss})"
                 self.train(name, path, size, bits, data.train, data.train_labels, loss=loss, **settings)
+            if repconc:
+                settings["trainer"] = fb.train.repconc
+                self.train("RepCONC, no labels", path, size, bits, data.train, **settings)
+                self.train("RepCONC, labels", path, size, bits, data.train, data.train_labels, **settings)
+
+    def floats(self, seed: int) -> None:
+        """The float vectors, and a map of queries learnt from the same labels over them."""
+        data, dim = self.data, self.data.base.shape[1]
+        index = fb.Index(dim, metric="ip").build(data.base, progress=False)
+        self.note("float", 4 * dim, 32, index)
+        fb.train.adapter(
+            index, data.train, data.train_labels, x=data.base, seed=seed, threads=self.threads, progress=False
+        )
+        self.note("float, adapter, labels", 4 * dim, 32, index)
+
+
+class Results:
+    """Figures by method, bytes and bits, of one data set."""
+
+    def __init__(self, name: str, rows: dict[tuple[str, int, int], list[list[float]]]) -> None:
+        self.name, self.rows = name, rows
 
     def table(self) -> str:
         lines = [
-            f"| {self.data.name} | bytes | bits | " + " | ".join(COLUMNS) + " |",
+            f"| {self.name} | bytes | bits | " + " | ".join(COLUMNS) + " |",
             "|---" * (3 + len(COLUMNS)) + "|",
         ]
-        for (method, size, bits), figures in self.rows.items():
+        for (method, size, bits), figures in sorted(self.rows.items(), key=lambda item: (-item[0][1], item[0][2])):
             means = " | ".join(f"{figure:.3f}" for figure in np.mean(figures, axis=0))
             lines.append(f"| {method} | {size} | {bits} | {means} |")
         return "\n".join(lines)
 
 
+def read(paths: list[str]) -> dict[str, Results]:
+    """What runs printed, by data set."""
+    found: dict[str, Results] = {}
+    for line in (line for path in paths for line in Path(path).read_text().splitlines()):
+        if match := _NOTE.match(line):
+            name, size, bits, method, figures = match.groups()
+            results = found.setdefault(name, Results(name, defaultdict(list)))
+            results.rows[method, int(size), int(bits)].append([float(figure) for figure in figures.split()])
+    return found
+
+
+def draw(sets: dict[str, Results], path: str) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(sets), figsize=(5.2 * len(sets), 3.8), squeeze=False)
+    for axis, (name, results) in zip(axes[0], sorted(sets.items()), strict=True):
+        curves: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+        for (method, size, bits), rows in results.rows.items():
+            curves[method, bits][size] = float(np.mean(rows, axis=0)[0])
+        for (method, bits), points in sorted(curves.items()):
+            if bits == 32:
+                axis.axhline(*points.values(), color="gray", linestyle=":" if method == "float" else "-.", label=method)
+                continue
+            style = "--" if bits == 8 else "-"
+            color = f"C{sorted({method for method, _ in curves}).index(method)}"
+            sizes = sorted(points)
+            axis.plot(sizes, [points[size] for size in sizes], style, marker="o", markersize=3, color=color,
+                      label=f"{method}, {bits} bits")  # fmt: skip
+        axis.set_xscale("log", base=2)
+        axis.set_title(name)
+        axis.set_xlabel("bytes a vector")
+        axis.set_ylabel("nDCG@10, clean queries")
+        axis.legend(fontsize=6)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None} if path.endswith(".svg") else None)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+")
+    parser.add_argument("folders", nargs="*")
     parser.add_argument("--bytes", default="12,24,48,96")
     parser.add_argument("--bits", default="4,8")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--losses", default="softmax")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repconc", action="store_true")
+    parser.add_argument("--chart")
+    parser.add_argument("--read", nargs="+", default=[])
     arguments = parser.parse_args()
+    if not arguments.folders and not arguments.read:
+        parser.error("expected a data folder, or --read")
+    sets = read(arguments.read)
     for folder in arguments.folders:
         data = load(folder, arguments.threads)
         bench = Bench(data, arguments.threads)
-        flat = fb.Index(data.base.shape[1], metric="ip").build(data.base, progress=False)
-        bench.note("float", 4 * data.base.shape[1], 32, flat)
+        bench.floats(0)
         for size in map(int, arguments.bytes.split(",")):
             for bits in map(int, arguments.bits.split(",")):
                 for seed in range(arguments.seeds):
-                    bench.run(size, bits, seed, arguments.losses.split(","))
-        print(bench.table(), flush=True)
+                    bench.run(size, bits, seed, arguments.losses.split(","), arguments.repconc)
+        results = sets.setdefault(data.name, Results(data.name, defaultdict(list)))
+        for key, rows in bench.rows.items():
+            results.rows[key] += rows
+    for results in sets.values():
+        print(results.table(), flush=True)
+    if arguments.chart:
+        draw(sets, arguments.chart)
 
 
 if __name__ == "__main__":
