@@ -167,10 +167,12 @@ def draw(sets: dict[str, Results], path: str) -> None:
                 continue
             style = "--" if bits == 8 else "-"
             color = f"C{sorted({method for method, _ in curves}).index(method)}"
-            sizes = sorted(points)
-            axis.plot(sizes, [points[size] for size in sizes], style, marker="o", markersize=3, color=color,
+            axis.plot(sorted(points), [points[size] for size in sorted(points)], style, marker="o", markersize=3, color=color,
                       label=f"{method}, {bits} bits")  # fmt: skip
-        axis.set_xscale("log", base=2)
+        axis.set_xscale("log")
+        sizes = sorted({size for points in curves.values() for size in points if size < 1024})
+        axis.set_xticks(sizes, [str(size) for size in sizes])
+        axis.minorticks_off()
         axis.set_title(name)
         axis.set_xlabel("bytes a vector")
         axis.set_ylabel("nDCG@10, clean queries")
