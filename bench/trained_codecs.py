@@ -167,8 +167,9 @@ def draw(sets: dict[str, Results], path: str) -> None:
                 continue
             style = "--" if bits == 8 else "-"
             color = f"C{sorted({method for method, _ in curves}).index(method)}"
-            axis.plot(sorted(points), [points[size] for size in sorted(points)], style, marker="o", markersize=3, color=color,
-                      label=f"{method}, {bits} bits")  # fmt: skip
+            values = [points[size] for size in sorted(points)]
+            label = f"{method}, {bits} bits"
+            axis.plot(sorted(points), values, style, marker="o", markersize=3, color=color, label=label)
         axis.set_xscale("log")
         sizes = sorted({size for points in curves.values() for size in points if size < 1024})
         axis.set_xticks(sizes, [str(size) for size in sizes])
