@@ -6,7 +6,8 @@ FOLDER holds base.npy and queries.npy (without it, clustered data is generated).
 `independent` at random; `near`, in the clusters nearest to each group of queries that shares a mask; `far`, in those
 farthest from it. Recall@10 is against exact search among the allowed (without a filter, among all), as stored in the
 finest codes; times are CPU times of one thread, the median of ratios of alternating runs, for a batch and for single
-queries, with a prepared `fb.Filter`.
+queries, with a prepared `fb.Filter`. Below the table: one query with a filter that is new to the index (a predicate and
+a mask), and a batch whose queries share a few filters, against the same queries one by one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -100,6 +102,35 @@ def measure(
     return recall(found, exact), recall(index.search(q, K, **options).ids, truth), batch, single
 
 
+def new_filters(index: fb.Index, q: NDArray[np.float32], options: Any, rounds: int) -> None:
+    """What it takes to ask a filter that was not asked before."""
+
+    @numba.cfunc("boolean(int64)")  # type: ignore[untyped-decorator]
+    def tenth(i: int) -> bool:
+        return i * 2654435761 % 2**32 < 2**32 // 10
+
+    mask = np.array([tenth.ctypes(i) for i in range(len(index))])
+    for name, allow in (("predicate", tenth), ("mask", mask)):
+        took = ratio(
+            lambda allow=allow: [index.search(one, K, filter=fb.Filter(allow), **options) for one in q[:40]],  # type: ignore[misc]
+            lambda: [index.search(one, K, **options) for one in q[:40]],
+            rounds,
+        )
+        print(f"one query, a new {name} that allows a tenth: {took:.2f} times unfiltered", flush=True)
+
+
+def shared_filters(index: fb.Index, q: NDArray[np.float32], options: Any, rounds: int) -> None:
+    random = np.random.default_rng(1)
+    filters = [fb.Filter(random.random(len(index)) < 0.1) for _ in range(GROUPS)]
+    chosen = [filters[i % GROUPS] for i in range(len(q))]
+    took = ratio(
+        lambda: index.search(q, K, filter=chosen, **options),
+        lambda: [index.search(one, K, filter=own, **options) for one, own in zip(q, chosen, strict=True)],
+        rounds,
+    )
+    print(f"{len(q)} queries with {GROUPS} filters between them, in one call: {took:.2f} times one by one", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
@@ -107,6 +138,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--nprobe", type=int, default=None, help="default: the least with recall 0.95 without a filter")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
     parser.add_argument("--metric", default="l2", choices=("l2", "ip", "cosine"))
     arguments = parser.parse_args()
     if arguments.folder:
@@ -126,7 +158,7 @@ def main() -> None:
     print(f"n={len(x):,} d={x.shape[1]} {arguments.metric}, {lists} lists, nprobe {nprobe}, rerank {depth}, 1 thread")
     print(f"{'share':>8} {'mask':>12} {'recall':>8} {'without':>8} {'batch':>8} {'single':>8}   (times of unfiltered)")
     options = {"nprobe": nprobe, "rerank": depth, "threads": 1}
-    for share in SHARES:
+    for share in arguments.shares:
         for kind in ("independent", "near", "far"):
             rows = [
                 measure(
@@ -136,6 +168,8 @@ def main() -> None:
             ]
             columns = [float(column) for column in np.mean(rows, axis=0)]
             print(f"{share:>8.2%} {kind:>12} " + " ".join(f"{value:>8.3f}" for value in columns), flush=True)
+    new_filters(index, q, options, arguments.rounds)
+    shared_filters(index, q, options, arguments.rounds)
 
 
 if __name__ == "__main__":
