@@ -296,6 +296,12 @@ void register_engine(py::module_& m) {
                 return engine.with_scoring(parts_from(params, arrays));
             },
             "params"_a, "arrays"_a)
+        .def(
+            "with_encoder",
+            [](const Engine& engine, const py::dict& params, const py::dict& arrays) {
+                return engine.with_encoder(parts_from(params, arrays));
+            },
+            "params"_a, "arrays"_a)
         .def("codes", &codes)
         .def("stats", &stats);
 

@@ -266,7 +266,15 @@ void Engine::set_default(const std::string& name, std::uint64_t value) {
 }
 
 std::unique_ptr<Engine> Engine::with_scoring(const Parts& trained) const {
-    auto engine = std::make_unique<Engine>(model_->with_scoring(trained));
+    return with_model(model_->with_scoring(trained));
+}
+
+std::unique_ptr<Engine> Engine::with_encoder(const Parts& encoder) const {
+    return with_model(model_->with_encoder(encoder));
+}
+
+std::unique_ptr<Engine> Engine::with_model(std::shared_ptr<const Model> model) const {
+    auto engine = std::make_unique<Engine>(std::move(model));
     engine->meta_ = meta_;
     engine->defaults_ = defaults();
     const auto current = snapshot();

@@ -54,6 +54,8 @@ public:
 
     // Another engine over the same segments, which scores as `trained` says (see Model). This one stays as it is.
     std::unique_ptr<Engine> with_scoring(const Parts& trained) const;
+    // The same for another input, with a compatible encoder of it ("dim", "codec.*"; see Model).
+    std::unique_ptr<Engine> with_encoder(const Parts& encoder) const;
 
     // out: ids.size() x dim, decoded from the finest codes stored. An unknown id is an error that names it.
     void reconstruct(std::span<const std::int64_t> ids, float* out) const;
@@ -61,6 +63,7 @@ public:
 
 private:
     std::map<std::string, std::uint64_t> defaults() const;
+    std::unique_ptr<Engine> with_model(std::shared_ptr<const Model> model) const;
     static std::unique_ptr<Engine> of_parts(const Parts& parts, bool mapped);
     Parts as_parts(const std::string& meta) const;
     void replace(std::shared_ptr<const Snapshot> next);

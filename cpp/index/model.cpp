@@ -63,6 +63,25 @@ std::shared_ptr<const Model> Model::with_scoring(const Parts& trained) const {
     return model;
 }
 
+std::shared_ptr<const Model> Model::with_encoder(const Parts& encoder) const {
+    constexpr std::uint64_t recurrent_binary = 5;
+    if (parts.param("codec.kind") != recurrent_binary || encoder.param("codec.kind") != recurrent_binary)
+        fail("encoder: expected recurrent binary codes, then and now");
+    if (!partition->flat() || rerank || query_map || parts.param("transform.kind") != 0)
+        fail("encoder: lists, a rerank store, a query map and a transform are of the old input, expected none");
+    Parts changed = parts;
+    const auto is_encoder = [](const auto& item) { return item.first.starts_with("codec."); };
+    std::erase_if(changed.params, is_encoder);
+    std::erase_if(changed.arrays, is_encoder);
+    for (const auto& [name, value] : encoder.params) changed.params[name] = value;
+    for (const auto& [name, array] : encoder.arrays) changed.arrays[name] = array;
+    changed.params["transform.out_dim"] = changed.param("dim");
+    auto model = make(std::move(changed));
+    if (parts.param("codec.bits") != encoder.param("codec.bits") || parts.param("codec.m") != encoder.param("codec.m"))
+        fail("encoder: expected codes of the same size as those in the index");
+    return model;
+}
+
 void normalize_rows(MatrixView x, float* out) {
     for (std::size_t i = 0; i < x.rows; ++i) {
         const float* row = x.row(i);

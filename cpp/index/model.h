@@ -32,6 +32,10 @@ struct Model {
     // The same model with another scoring codebook ("codec.scoring") and query map ("query.*"), or without where they
     // are not given: what decides scores and not codes, so that codes keep their meaning. Cheap: all else is shared.
     std::shared_ptr<const Model> with_scoring(const Parts& trained) const;
+
+    // The same model for another input of `dim` dimensions, whose encoder ("codec.*") gives codes of the same layout
+    // and meaning: recurrent binary codes of a compatible encoder, in one list, without anything else of the input.
+    std::shared_ptr<const Model> with_encoder(const Parts& encoder) const;
 };
 
 // Rows divided by their norms (a zero row stays zero); cosine is ip of these.

@@ -131,6 +131,8 @@ class Engine:
     def reconstruct(self, ids: _I64) -> _F32: ...  # from the finest codes stored; ValueError names the first unknown id
     # Another engine over the same segments with this "codec.scoring" and "query.*" (or none, where not given).
     def with_scoring(self, params: _Params, arrays: _Arrays) -> Engine: ...
+    # Another engine over the same segments for inputs of another "dim", coded by a compatible encoder ("codec.*").
+    def with_encoder(self, params: _Params, arrays: _Arrays) -> Engine: ...
     def codes(self) -> tuple[_I64, _U32, _U8]: ...  # of every vector: id, list, code in row form
     def stats(self) -> dict[str, Any]: ...  # n, removed, segments (sizes), lists; bytes by part in three columns
 

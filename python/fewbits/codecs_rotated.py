@@ -57,7 +57,7 @@ class RecurrentBinary:
     symmetric: queries become codes too, and scores are cosines of codes, from exact integer sums; else a query stays
     as it is and only vectors are codes, which finds more in the same time. Untrained, it codes a space that is rotated
     at random (after PCA, if that is the transform). `fb.train.recurrent_binary` returns one whose maps are trained;
-    dim, of its codes, is set there.
+    dim (of its codes), maps and predecessor (the fingerprint of the encoder that it is compatible with) are set there.
     (Gan et al., "Binary Embedding-based Retrieval at Tencent", 2023.)
 
     >>> index = fb.Index(384, metric="cosine", codec=fb.RecurrentBinary(2))
@@ -67,6 +67,7 @@ class RecurrentBinary:
     symmetric: bool = False
     dim: int | None = None
     maps: Mapping[str, F32] | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
+    predecessor: str | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
     on_disk: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core, report
 from .codecs import CODECS, Codec, Float
+from .codecs_rotated import RecurrentBinary
 from .description import Description
 from .errors import NotTrainedError
 from .filters import filter_groups, one_filter
@@ -41,6 +42,7 @@ from .partitions import IVF, MAX_NLIST
 from .progress import Progress, ProgressArgument
 from .training import train
 from .transforms import OPQ, PCA, Identity, RandomRotation, Transform
+from .upgrades import encoder, upgraded
 
 MAX_DIM = 65_535
 _RERANK_A_RESULT = 10  # candidates, where no depth is given or stored
@@ -241,6 +243,24 @@ class Index:
         with self._change:
             return engine.remove(vector_ids(ids))
 
+    def upgrade(self, codec: RecurrentBinary) -> Index:
+        """Goes over to a newer embedding: from now on vectors and queries are what `codec` was trained on.
+
+        codec: what `fb.train.recurrent_binary(..., compatible_with=..., old=...)` returned, for the codec of this index
+        (trained `RecurrentBinary`, without lists, rerank or query map). What is in the index stays as it is, and new
+        queries search it; vectors of the new embedding that are added, or replace the old ones of the same ids, lie
+        beside it. `reconstruct` gives the new embedding of all of them. `dim` is the new one's.
+
+        Raises TypeError or ValueError for a codec or an index that is not as described; the index is then unchanged.
+        (Shen et al., "Towards Backward-Compatible Representation Learning", 2020; Gan et al. 2023.)
+
+        >>> new = fb.train.recurrent_binary(x_new, compatible_with=index, old=x_old)
+        >>> index.upgrade(new).add(x_new[:1000], ids=np.arange(1000), on_conflict="replace")
+        """
+        with self._change:
+            self._description, self._engine = upgraded(self._description, self._trained("upgrade"), codec)
+        return self
+
     def compact(self, *, threads: int | None = None) -> Index:
         """Rewrites all segments as one without what was removed, from the stored codes; ids stay.
 
@@ -386,6 +406,9 @@ class Index:
         if self._engine is None:
             raise NotTrainedError(f"{action}: this index needs training first: call train(sample) or build(x)")
         return self._engine
+
+    def _encoder(self) -> RecurrentBinary:
+        return encoder(self._description, self._trained("upgrade"))
 
     def _check_untouched(self, action: str) -> None:
         if len(self):

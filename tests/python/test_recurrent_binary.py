@@ -111,6 +111,46 @@ def test_symmetric_search_ranks_by_the_cosine_of_codes(tmp_path: Path, bits: int
     np.testing.assert_allclose(found.scores, np.take_along_axis(exact, found.ids, axis=1), atol=1e-6)
 
 
+@pytest.mark.parametrize("bits", [1, 2, 3, 4])
+def test_bit_planes_give_the_same_scores(bits: int) -> None:
+    """<b, b'> = sum over planes s, t of 2^-(s + t) (m - 2 Hamming(r_s, r'_t))."""
+    m = 75
+    x, q = vectors(64, m), vectors(8, m, seed=1)
+    index = fb.Index(m, metric="cosine", transform=fb.Identity(), codec=fb.RecurrentBinary(bits, symmetric=True))
+    found = index.build(x).search(q, 64)
+
+    def planes(y: F32) -> I64:
+        return binarized(y, bits)[:, None] >> np.arange(bits)[::-1, None] & 1
+
+    differ = (planes(q)[:, None, :, None] != planes(x)[None, :, None]).sum(-1)
+    weights = 2.0 ** -(np.arange(bits)[:, None] + np.arange(bits))
+    products = ((m - 2 * differ) * weights).sum((-1, -2))
+
+    def norms(y: F32) -> F64:
+        return np.linalg.norm((2 * binarized(y, bits) - (2**bits - 1)) / 2.0 ** (bits - 1), axis=1)
+
+    expected = products / norms(q)[:, None] / norms(x)
+    np.testing.assert_allclose(found.scores, np.take_along_axis(expected, found.ids, axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_nothing_overflows_in_many_dimensions_and_padding_is_not_returned(bits: int) -> None:
+    """Vectors and a query of one level only, the outermost where it is positive: the largest sums there are."""
+    dim = 4096
+    x = np.where(np.arange(33)[:, None] % 2 == 0, 1, -1) * np.ones(dim, np.float32)
+    x[2, : dim // 2] = -1
+    levels = 2 * binarized(x.astype(np.float32), bits) - (2**bits - 1)
+    norms = np.linalg.norm(levels, axis=1) * np.sqrt(dim)
+    for symmetric in (True, False):
+        codec = fb.RecurrentBinary(bits, symmetric=symmetric)
+        index = fb.Index(dim, metric="cosine", transform=fb.Identity(), codec=codec).build(x)
+        found = index.search(np.ones(dim, np.float32), 40)
+        assert set(found.ids[:33].tolist()) == set(range(33))
+        assert (found.ids[33:] == -1).all()
+        np.testing.assert_allclose(found.scores[:33], levels.sum(1)[found.ids[:33]] / norms[found.ids[:33]], atol=1e-5)
+        assert np.isneginf(found.scores[33:]).all()
+
+
 def test_more_bits_and_whole_queries_find_more(base: F32, queries: F32) -> None:
     exact = brute_force(base, queries, 10, "cosine")[0]
 

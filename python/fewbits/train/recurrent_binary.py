@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..codecs_rotated import RecurrentBinary
+from ..index import Index
 from ..inputs import F32, I64, Rows, real_number, thread_count, vector_ids, whole_number
 from ..measures import exact_search
 from ..parts import f32_array
 from ..progress import Progress, ProgressArgument
 from ..transforms import principal_directions, random_rotation
+from ..upgrades import fingerprint
 from .adam import Adam
 from .binarizer import Array, Binarizer, embed, normalized, through_norm
 from .contrast import Batch, Neighbourhoods, Pairs, softmax
@@ -41,7 +43,7 @@ def recurrent_binary(
     dim: int | None = None,
     symmetric: bool = False,
     pairs: tuple[Any, ArrayLike] | None = None,
-    compatible_with: RecurrentBinary | None = None,
+    compatible_with: RecurrentBinary | Index | None = None,
     old: Any = None,
     hidden: int = 0,
     steps: int = 300,
@@ -60,8 +62,9 @@ def recurrent_binary(
     of the softmax over cosines. seed: of all that is random. threads: of the searches for neighbours; the rest is
     numpy's.
 
-    compatible_with: a trained codec of another (older) embedding, and old: the vectors (n, d_old) that this embedding
-    gives for the rows of x. The new codec's queries then search the old codec's codes too.
+    compatible_with: a trained codec of another (older) embedding, or an index of its codes; and old: the vectors
+    (n, d_old) that this embedding gives for the rows of x. The new codec's queries then search the old codec's codes
+    too, and `index.upgrade` takes it.
 
     Raises ValueError or TypeError where an argument is not as described; Ctrl-C stops the training.
     (Gan et al., "Binary Embedding-based Retrieval at Tencent", 2023.)
@@ -85,14 +88,15 @@ def recurrent_binary(
     if elder is not None and len(elder) != len(vectors):
         raise ValueError(f"old: expected a row for each of the {len(vectors)} rows of x, got {len(elder)}")
     data = _split(vectors, pairs, elder, random, workers)
-    past = None if compatible_with is None else _past(compatible_with, data, bits, dim)
+    elder_codec = compatible_with._encoder() if isinstance(compatible_with, Index) else compatible_with
+    past = None if elder_codec is None else _past(elder_codec, data, bits, dim)
     m = m if past is None else past.b.shape[1]
     net = _start(data, past, m, bits, width, seed)
     with Progress(progress) as shown:
         _descend(net, data, past, symmetric, count, heat, random, shown)
-    return RecurrentBinary(
-        bits, symmetric, m, net.arrays() | {"decoder": _least_squares(net.forward(data.x)[1], data.x)}
-    )
+    maps = net.arrays() | {"decoder": _least_squares(net.forward(data.x)[1], data.x)}
+    predecessor = None if elder_codec is None else fingerprint(bits, elder_codec.maps or {})
+    return RecurrentBinary(bits, symmetric, m, maps, predecessor)
 
 
 class _Data(NamedTuple):
