@@ -122,7 +122,7 @@ Engine::Engine(std::shared_ptr<const Model> model)
 
 Engine::Engine(const Parts& parts) : Engine(Model::make(model_parts(parts))) {
     for (const auto& [name, value] : parts.params)
-        if (is_default(name)) set_default(name, value);
+        if (is_default(name)) set_default(name, parts.param(name, 0, max_default));
 }
 
 std::unique_ptr<Engine> Engine::open(const std::string& path, bool mapped, bool verify_all) {

@@ -11,13 +11,17 @@ namespace {
 constexpr std::uint64_t max_rows = 0xffffffffu - 1;  // rows are u32
 constexpr std::uint64_t max_first_id = std::uint64_t{1} << 62;
 
+// A file may hold a million segments: each looks only at what is its own.
+template <class Values>
+void take_prefixed(const Values& all, const std::string& start, Values& own) {
+    for (auto item = all.lower_bound(start); item != all.end() && item->first.starts_with(start); ++item)
+        own[item->first.substr(start.size())] = item->second;
+}
+
 Parts without_prefix(const Parts& parts, const std::string& prefix) {
     Parts own;
-    const std::string start = prefix + ".";
-    for (const auto& [name, value] : parts.params)
-        if (name.starts_with(start)) own.params[name.substr(start.size())] = value;
-    for (const auto& [name, array] : parts.arrays)
-        if (name.starts_with(start)) own.arrays[name.substr(start.size())] = array;
+    take_prefixed(parts.params, prefix + ".", own.params);
+    take_prefixed(parts.arrays, prefix + ".", own.arrays);
     return own;
 }
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <new>
 #include <random>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -50,6 +51,13 @@ Descriptor::~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
 }
 
+Descriptor open_file(const std::string& path) {
+    // O_NONBLOCK: opening a FIFO must not wait for its other end.
+    Descriptor file(retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
+    if (file.get() < 0) fail_errno("cannot open");
+    return file;
+}
+
 Descriptor open_folder(const std::string& path) {
     Descriptor folder(retry([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (folder.get() < 0) fail_errno("cannot open folder '" + path + "'");
@@ -72,6 +80,15 @@ Temporary::~Temporary() {
 void Temporary::rename_to(const std::string& name) {
     if (::renameat(folder_, name_.c_str(), folder_, name.c_str()) != 0) fail_errno("cannot rename the temporary file");
     name_.clear();
+}
+
+void resize_file(int fd, std::uint64_t bytes) {
+    if (retry([&] { return ::ftruncate(fd, static_cast<off_t>(bytes)); }) != 0)
+        fail_errno("cannot make a file of " + std::to_string(bytes) + " bytes");
+}
+
+void set_permissions(int fd, unsigned mode) {
+    if (retry([&] { return ::fchmod(fd, static_cast<mode_t>(mode)); }) != 0) fail_errno("cannot set permissions");
 }
 
 void write_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
@@ -117,7 +134,7 @@ namespace {
 template <class Fill>
 std::shared_ptr<const void> filled(std::size_t bytes, Fill fill) {
     void* start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (start == MAP_FAILED) fail_errno("cannot get " + std::to_string(bytes) + " bytes of memory");
+    if (start == MAP_FAILED) throw std::bad_alloc();
     std::shared_ptr<const void> memory = own_mapping(start, bytes);
     fill(std::span(static_cast<std::byte*>(start), bytes));
     ::mprotect(start, bytes, PROT_READ);

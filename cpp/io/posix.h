@@ -29,6 +29,7 @@ private:
     int fd_;
 };
 
+Descriptor open_file(const std::string& path);  // to read; never waits, whatever the path is
 Descriptor open_folder(const std::string& path);
 
 // A new, empty file `.<stem>.<pid>.<random>.tmp` in a folder, with the permissions the umask says; it loses its name
@@ -49,6 +50,8 @@ private:
     Descriptor file_;
 };
 
+void resize_file(int fd, std::uint64_t bytes);
+void set_permissions(int fd, unsigned mode);
 void write_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset);
 // Throws Error(corrupt) where the file ends before the buffer is full.
 void read_all(int fd, std::span<std::byte> buffer, std::uint64_t offset);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "core/parallel.h"
@@ -23,10 +22,9 @@ class Source {
 public:
     explicit Source(const std::string& path) {
         if (path.find('\0') != std::string::npos) fail("path contains a zero byte");
-        // O_NONBLOCK: opening a FIFO must not wait for its other end.
-        file_ = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+        file_ = open_file(path);
         struct stat status{};
-        if (file_.get() < 0 || ::fstat(file_.get(), &status) != 0) fail_errno("cannot open");
+        if (::fstat(file_.get(), &status) != 0) fail_errno("cannot open");
         if (S_ISDIR(status.st_mode)) fail_errno("cannot open", EISDIR);
         if (!S_ISREG(status.st_mode)) fail_errno("not a regular file", EINVAL);
         bytes_ = static_cast<std::uint64_t>(status.st_size);

@@ -2,11 +2,9 @@
 // whole new one. Arrays go to the file from where they are; header and table follow last, when the checksums are known.
 #include <algorithm>
 #include <cerrno>
-#include <fcntl.h>
 #include <filesystem>
 #include <optional>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "io/crc32.h"
 #include "io/file.h"
@@ -88,13 +86,9 @@ void write_atomically(const std::string& path, const std::map<std::string, Array
     Temporary file(folder.get(), name);
     test_point("created");
     write_sections(
-        arrays,
-        [&](std::uint64_t bytes) {
-            if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0)
-                fail_errno("cannot make a file of " + std::to_string(bytes) + " bytes");
-        },
+        arrays, [&](std::uint64_t bytes) { resize_file(file.get(), bytes); },
         [&](std::span<const std::byte> bytes, std::uint64_t offset) { write_all(file.get(), bytes, offset); });
-    if (mode && ::fchmod(file.get(), *mode) != 0) fail_errno("cannot set permissions");
+    if (mode) set_permissions(file.get(), *mode);
     test_point("written");
     sync_file(file.get());
     test_point("synced");

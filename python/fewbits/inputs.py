@@ -23,6 +23,7 @@ F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
 
 BLOCK_FLOATS = 1 << 22  # 16 MiB of float32 a block
+BLOCK_ROWS = 1 << 14  # and no more rows than the slowest codec encodes in a second: Ctrl-C is heard between blocks
 MAX_ID = (1 << 62) - 1
 METRICS = ("l2", "ip", "cosine")
 _VECTOR_CHARS = "efdbB"  # numpy's own of these, told apart in no time
@@ -135,7 +136,7 @@ class Rows:
 
 
 def block_rows(dim: int) -> int:
-    return max(1, BLOCK_FLOATS // dim)
+    return max(1, min(BLOCK_ROWS, BLOCK_FLOATS // dim))
 
 
 def all_rows(x: object, dim: int, name: str = "x") -> Iterator[Rows]:

@@ -60,6 +60,7 @@ def recall(
 
     >>> fb.recall(index, queries, k=10, x=x, nprobe=16)
     """
+    require_index(index)
     k = whole_number(k, "k", 1)
     if truth is not None and x is not None:
         raise ValueError("recall: expected truth or x, got both")
@@ -112,6 +113,11 @@ def evaluate(
         raise ValueError("qrels: expected at least one relevant document, got none")
     ndcg, mrr, found = (float(value) for value in sums.mean(axis=0))
     return {"ndcg": ndcg, "mrr": mrr, "recall": found}
+
+
+def require_index(index: object) -> None:
+    if not isinstance(index, Index):
+        raise TypeError(f"index: expected a fewbits.Index, got {type(index).__name__}")
 
 
 def query_measures(ids: NDArray[np.integer[Any]], relevant: Mapping[int, float], k: int) -> tuple[float, float, float]:
