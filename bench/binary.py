@@ -9,58 +9,23 @@ ids. Peers (faiss, turbovec, rabitqlib) are measured where they are installed. A
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import fewbits as fb
+from binary_data import Data, Search, ids_of, installed, load, ndcg, ours, recall, theirs
 from fewbits import _core
 from fewbits.parts import Fitting
 
-Search = Callable[[Any], NDArray[np.int64]]  # queries -> ids (n, 10)
 SCANNED = 1 << 16
 SCAN_QUERIES = 256
 NLIST = 1024
 NPROBES = (4, 8, 16, 32, 64, 128)
-
-
-class Data(NamedTuple):
-    name: str
-    base: NDArray[np.float32]
-    queries: NDArray[np.float32]
-    exact: NDArray[np.int64]
-    qrels: NDArray[np.int64] | None  # query, row, relevance
-    clean: NDArray[np.int64] | None  # queries that resemble none of the training queries
-    pairs: tuple[NDArray[np.float32], NDArray[np.int64]] | None
-
-
-def load(folder: str) -> Data:
-    path = Path(folder)
-
-    def unit(name: str) -> NDArray[np.float32]:
-        x = np.load(path / f"{name}.npy").astype(np.float32)
-        return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True), np.float32)
-
-    judged = (path / "qrels_test.npy").exists()
-    base, queries = unit("base"), unit("queries_test" if judged else "queries")
-    exact = fb.exact_search(base, queries, 10, metric="cosine").ids
-    if not judged:
-        return Data(path.name, base, queries, exact, None, None, None)
-    train = np.load(path / "qrels_train.npy")
-    train = train[train[:, 2] > 0]
-    pairs = unit("queries_train")[train[:, 0].astype(int)], train[:, 1].astype(np.int64)
-    clean = np.load(path / "queries_test_clean.npy")
-    return Data(path.name, base, queries, exact, np.load(path / "qrels_test.npy"), clean, pairs)
-
-
-def installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
 
 
 def cpu_seconds(runs: dict[str, Callable[[], object]], repeats: int = 5) -> dict[str, float]:
@@ -109,11 +74,6 @@ def scan() -> None:
 
 
 # --- quality -------------------------------------------------------------------------------------------------------
-
-
-def ours(data: Data, codec: Any, **parts: Any) -> tuple[float, Search]:
-    index = fb.Index(data.base.shape[1], metric="cosine", codec=codec, **parts).build(data.base, progress=False)
-    return index.stats()["bytes_per_vector"], lambda q: index.search(q, 10, threads=1).ids
 
 
 def untrained(data: Data, bits: int) -> Iterator[tuple[str, tuple[float, Search]]]:
@@ -181,58 +141,53 @@ def quality(data: Data, widths: list[int], steps: int) -> None:
         for group in (*rows, peers(data, bits)):
             for name, (size, search) in group:
                 ids = search(data.queries)
-                recall = np.mean([len(np.intersect1d(a, b)) for a, b in zip(ids, data.exact, strict=True)]) / 10
-                line = f"{bits:4} {size:6.0f}  {name:34} {recall:9.4f}"
+                line = f"{bits:4} {size:6.0f}  {name:34} {recall(data, ids):9.4f}"
                 if data.qrels is not None:
                     line += f"   {ndcg(data, ids, False) / found['float']:10.4f}  {ndcg(data, ids, True):10.4f}"
                 print(line, flush=True)
 
 
-def ndcg(data: Data, ids: NDArray[np.int64], clean: bool) -> float:
-    if data.qrels is None:
-        return float("nan")
-    qrels = data.qrels[np.isin(data.qrels[:, 0], data.clean)] if clean else data.qrels
-    return float(fb.evaluate(ids, None, qrels, k=10)["ndcg"])
-
-
 # --- lists ---------------------------------------------------------------------------------------------------------
 
 
-def theirs(data: Data, bits: int, centroids: Any, lists: Any) -> Any:
-    import rabitqlib
-
-    index = rabitqlib.IvfIndex(data.base.shape[1], len(data.base), len(centroids), bits, "ip")
-    index.build(data.base, np.ascontiguousarray(centroids), lists.astype(np.uint32))
-    return index
-
-
-def ids_of(found: Any) -> NDArray[np.int64]:
-    return np.asarray(found[0]).astype(np.int64)
-
-
 def lists(data: Data, widths: list[int]) -> None:
-    """RaBitQ over the same number of lists: recall at equal nprobe and bits, and queries a second."""
-    print(f"\n{data.name}: n {len(data.base):,}, {NLIST} lists, RaBitQ, 1 thread, {fb.isa()}")
-    print(f"{'bits':>4} {'nprobe':>6}  {'fewbits':>8} {'q/s':>8}   {'rabitqlib':>8} {'q/s':>8}")
-    centroids = fb.IVF(NLIST).fit(data.base, NLIST, Fitting("ip"))
+    """RaBitQ over the same number of lists: recall at equal nprobe, and queries a second, also at a recall of .90.
+
+    rabitqlib fills vectors up with zeros to a multiple of 64 dimensions, and codes those too: so do "padded" indexes,
+    whose codes are of as many bits as its.
+    """
+    dim, nlist = data.base.shape[1], NLIST
+    padding = ((0, 0), (0, -dim % 64))
+    padded = Data(*data[:1], np.pad(data.base, padding), np.pad(data.queries, padding), *data[3:])
+    print(f"\n{data.name}: n {len(data.base):,}, {nlist} lists, RaBitQ, 1 thread, {fb.isa()}: recall@10, queries/s")
+    names = ["fewbits", f"padded to {padded.base.shape[1]}", "rabitqlib"]
+    print(f"{'bits':>4} {'nprobe':>6}" + "".join(f"{name:>20}" for name in names))
+    centroids = fb.IVF(nlist).fit(data.base, nlist, Fitting("ip"))
     assigned = _core.assign(data.base, centroids, spherical=True)
     for bits in widths:
-        index = fb.Index(data.base.shape[1], metric="cosine", partition=fb.IVF(NLIST), codec=fb.RaBitQ(bits))
-        index.build(data.base, progress=False)
-        peer = theirs(data, bits, centroids, assigned) if installed("rabitqlib") else None
+        searches: dict[str, Callable[[int], NDArray[np.int64]]] = {}
+        for name, own in zip(names, (data, padded), strict=False):
+            index = fb.Index(own.base.shape[1], metric="cosine", partition=fb.IVF(nlist), codec=fb.RaBitQ(bits))
+            index.build(own.base, progress=False)
+            searches[name] = lambda p, index=index, q=own.queries: index.search(q, 10, nprobe=p, threads=1).ids
+        if installed("rabitqlib"):
+            peer = theirs(data, bits, centroids, assigned)
+            searches["rabitqlib"] = lambda p, peer=peer: ids_of(peer.search(data.queries, 10, p))
+        curves: dict[str, list[tuple[float, float]]] = {name: [] for name in searches}
         for nprobe in NPROBES:
-            runs: dict[str, Callable[[], Any]] = {
-                "fewbits": lambda p=nprobe, index=index: index.search(data.queries, 10, nprobe=p, threads=1).ids
-            }
-            if peer is not None:
-                runs["rabitqlib"] = lambda p=nprobe, peer=peer: ids_of(peer.search(data.queries, 10, p))
-            seconds = cpu_seconds(runs, 3)
+            runs = {name: lambda search=search, p=nprobe: search(p) for name, search in searches.items()}
             line = f"{bits:4} {nprobe:6}"
-            for name, run in runs.items():
-                ids = run()
-                recall = np.mean([len(np.intersect1d(a, b)) for a, b in zip(ids, data.exact, strict=True)]) / 10
-                line += f"  {recall:9.4f} {len(data.queries) / seconds[name]:8,.0f}"
+            for name, seconds in cpu_seconds(runs, 3).items():
+                curves[name].append((recall(data, searches[name](nprobe)), len(data.queries) / seconds))
+                line += "{:11.4f} {:8,.0f}".format(*curves[name][-1])
             print(line, flush=True)
+        print(f"{bits:4}  at .90" + "".join(f"{_speed_at(0.9, curve):20,.0f}" for curve in curves.values()), flush=True)
+
+
+def _speed_at(wanted: float, curve: list[tuple[float, float]]) -> float:
+    """Between the measured points, on a logarithmic scale; 0 if it is not reached."""
+    recalls, speeds = np.array(curve).T
+    return float(np.exp(np.interp(wanted, recalls, np.log(speeds)))) if recalls.max() >= wanted else 0.0
 
 
 def main() -> None:

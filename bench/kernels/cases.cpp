@@ -28,27 +28,27 @@ constexpr std::size_t numbers = 8192;
 
 struct ScanKind {
     const char* name;
-    void (*Kernels::*kernel)(const Scan&);
+    void (*(*kernel)(const Kernels&))(const Scan&);
     std::uint32_t element_bits;
-    std::uint32_t dimensions;   // of an element
-    std::uint32_t table_bytes;  // of an element
+    std::uint32_t quad;         // elements of four dimensions
+    std::uint32_t table_bytes;  // of a dimension
     Operation operation;
 };
 constexpr ScanKind scan_kinds[] = {
-    {"scan4", &Kernels::scan4, 4, 1, 16, Operation::lookup16},
-    {"scan8", &Kernels::scan8, 8, 1, 256, Operation::lookup256},
-    {"dot1", &Kernels::dot1, 4, 4, 4, Operation::mac8},
-    {"dot2", &Kernels::dot2, 4, 2, 2, Operation::mac8},
-    {"dot4", &Kernels::dot4, 4, 1, 1, Operation::mac8},
-    {"dot8", &Kernels::dot8, 8, 1, 1, Operation::mac8},
-    {"dot_f32", &Kernels::dot_f32, 32, 1, 4, Operation::fma},
-    {"dot_f16", &Kernels::dot_f16, 16, 1, 4, Operation::fma},
-    {"l2_f32", &Kernels::l2_f32, 32, 1, 4, Operation::fma},
-    {"l2_f16", &Kernels::l2_f16, 16, 1, 4, Operation::fma},
-    {"max_dot4", &Kernels::max_dot4, 4, 1, 1, Operation::mac8},
-    {"max_dot8", &Kernels::max_dot8, 8, 1, 1, Operation::mac8},
-    {"max_dot_f32", &Kernels::max_dot_f32, 32, 1, 4, Operation::fma},
-    {"max_dot_f16", &Kernels::max_dot_f16, 16, 1, 4, Operation::fma},
+    {"scan4", [](const Kernels& k) { return k.scan4; }, 4, 4, 16, Operation::lookup16},
+    {"scan8", [](const Kernels& k) { return k.scan8; }, 8, 4, 256, Operation::lookup256},
+    {"dot4", [](const Kernels& k) { return k.dot4; }, 4, 4, 1, Operation::mac8},
+    {"dot8", [](const Kernels& k) { return k.dot8; }, 8, 4, 1, Operation::mac8},
+    {"dot_bits2", [](const Kernels& k) { return k.dot_bits[2]; }, 4, 2, 1, Operation::mac8},
+    {"dot_bits7", [](const Kernels& k) { return k.dot_bits[7]; }, 4, 7, 1, Operation::mac8},
+    {"dot_f32", [](const Kernels& k) { return k.dot_f32; }, 32, 4, 4, Operation::fma},
+    {"dot_f16", [](const Kernels& k) { return k.dot_f16; }, 16, 4, 4, Operation::fma},
+    {"l2_f32", [](const Kernels& k) { return k.l2_f32; }, 32, 4, 4, Operation::fma},
+    {"l2_f16", [](const Kernels& k) { return k.l2_f16; }, 16, 4, 4, Operation::fma},
+    {"max_dot4", [](const Kernels& k) { return k.max_dot4; }, 4, 4, 1, Operation::mac8},
+    {"max_dot8", [](const Kernels& k) { return k.max_dot8; }, 8, 4, 1, Operation::mac8},
+    {"max_dot_f32", [](const Kernels& k) { return k.max_dot_f32; }, 32, 4, 4, Operation::fma},
+    {"max_dot_f16", [](const Kernels& k) { return k.max_dot_f16; }, 16, 4, 4, Operation::fma},
 };
 
 struct RowKind {
@@ -102,28 +102,28 @@ Buffer<std::uint8_t> codes(std::uint32_t element_bits, std::size_t bytes) {
 
 Case scan_case(const Kernels& set, const ScanKind& kind, bool memory) {
     const std::uint32_t queries = memory ? 1 : batch;
-    const std::uint32_t m = dim / kind.dimensions;
+    const std::uint32_t m = dim / 4 * kind.quad;
     const std::size_t vector_bytes = std::size_t{m} * kind.element_bits / 8;
     const auto n = static_cast<std::uint32_t>((memory ? in_memory : in_cache) / vector_bytes / 32 * 32);
     const auto data = codes(kind.element_bits, n * vector_bytes);
     const auto levels = zeros<std::uint8_t>(16);
     for (std::size_t i = 0; i < 16; ++i) (*levels)[i] = static_cast<std::uint8_t>(8 * i);
-    const auto tables = codes(kind.element_bits >= 16 ? 32 : 8, std::size_t{queries} * m * kind.table_bytes);
+    const auto tables = codes(kind.element_bits >= 16 ? 32 : 8, std::size_t{queries} * dim * kind.table_bytes);
     if (kind.operation == Operation::mac8)
         for (auto& entry : *tables) entry = static_cast<std::uint8_t>(entry % 255 - 127);
     const auto list = zeros<ScanQuery>(queries);
     // No vector reaches the threshold, as all but a few do not in a search once it is under way.
     for (std::uint32_t q = 0; q < queries; ++q)
-        (*list)[q] = {tables->data() + std::size_t{q} * m * kind.table_bytes, 1, 0, 0, out_of_reach, nullptr, 0};
+        (*list)[q] = {tables->data() + std::size_t{q} * dim * kind.table_bytes, 1, 0, 0, out_of_reach, nullptr, 0};
     Case out;
     out.items = double(n) * queries;
     out.bytes = out.items * double(vector_bytes);
     out.from_memory = memory;
     out.operation = kind.operation;
-    out.operations = out.items * m * (kind.operation == Operation::mac8 ? kind.dimensions : 1);
+    out.operations = out.items * dim;
     out.run = [=, &set, kept = tables] {  // the queries point into them
         const Scan scan{data->data(), n, m, 0, nullptr, nullptr, nullptr, levels->data(), list->data(), queries};
-        (set.*kind.kernel)(scan);
+        kind.kernel(set)(scan);
     };
     return out;
 }

@@ -18,6 +18,11 @@ std::vector<std::uint8_t> bytes_up_to(std::uint32_t bits) {
     return levels;
 }
 
+// Files from before there was a choice do not say: their codes are staged.
+bool staged_unless_said(const Parts& parts, const std::string& name) {
+    return parts.params.count(name) == 0 || parts.param(name, 0, 1) == 1;
+}
+
 }  // namespace
 
 // One row on its way to its code.
@@ -33,18 +38,37 @@ RabitqCodec::RabitqCodec(const Parts& parts, const std::string& prefix, std::uin
       bits_(static_cast<std::uint32_t>(parts.param(prefix + ".bits", 1, 8))),
       l2_(metric == Metric::l2),
       residual_(residual),
+      staged_(staged_unless_said(parts, prefix + ".staged") && bits_ > 1),
       model_(model_levels(uniform_values(bits_))),
-      planes_(dim, bits_, bytes_up_to(bits_)) {
+      planes_(dim, bits_, bytes_up_to(bits_)),
+      quads_(dim, bits_) {
     mean_.resize(dim);
     if (!residual) std::ranges::copy(parts.finite(prefix + ".mean", dim), mean_.begin());
 }
 
 CodeLayout RabitqCodec::layout() const {
     CodeLayout layout;
-    planes_.set_layout(layout);
+    if (by_planes())
+        planes_.set_layout(layout);
+    else
+        quads_.set_layout(layout);
     layout.has_a = true;
     layout.has_b = l2_ || residual_;
     return layout;
+}
+
+void RabitqCodec::pack(const std::uint8_t* codes, std::uint8_t* row) const {
+    if (by_planes())
+        pack_planes(codes, dim_, bits_, row);
+    else
+        quads_.pack(codes, row);
+}
+
+void RabitqCodec::unpack(const std::uint8_t* row, std::uint8_t* codes) const {
+    if (by_planes())
+        unpack_planes(row, dim_, bits_, codes);
+    else
+        quads_.unpack(row, codes);
 }
 
 // --- encoding ------------------------------------------------------------------------------------------------------
@@ -103,7 +127,7 @@ void RabitqCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, 
         const float* from = origin ? origin + i * dim_ : mean_.data();
         for (std::size_t j = 0; j < dim_; ++j) scratch.r[j] = x.row(i)[j] - from[j];
         a[i] = encode_row(scratch);
-        pack_planes(scratch.codes.data(), dim_, bits_, rows + i * row_bytes);
+        pack(scratch.codes.data(), rows + i * row_bytes);
         if (l2_) b[i] = -squared_norm(scratch.r.data(), dim_);
         if (!residual_) continue;
         const float estimate = a[i] * dot(scratch.grid.data(), from, dim_);
@@ -118,7 +142,7 @@ void RabitqCodec::decode(const std::uint8_t* rows, const float* a, std::size_t n
     require(a != nullptr, "RaBitQ codes: decoding needs their factors a");
     std::vector<std::uint8_t> codes(dim_);
     for (std::size_t i = 0; i < n; ++i) {
-        unpack_planes(rows + i * layout().row_bytes(), dim_, bits_, codes.data());
+        unpack(rows + i * layout().row_bytes(), codes.data());
         for (std::size_t j = 0; j < dim_; ++j)
             x[i * dim_ + j] = mean_[j] + a[i] * (static_cast<float>(codes[j]) - center());
     }
@@ -139,14 +163,15 @@ float RabitqCodec::weigh(const float* query, float* weights) const {
 }
 
 void (*RabitqCodec::scan_kernel() const)(const kernels::Scan&) {
-    return kernels::active().scan4;
+    return by_planes() ? kernels::active().scan4 : quads_.scan_kernel();
 }
 
 QueryTerms RabitqCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
     QueryTerms terms = bits_ == 1 ? planes_.high_terms(weights.data(), 0.5f, table)
-                                  : planes_.optimistic_terms(weights.data(), model_, center() / outermost_level, table);
+                       : staged_  ? planes_.optimistic_terms(weights.data(), model_, center() / outermost_level, table)
+                                  : quads_.terms(weights.data(), center(), table);
     terms.constant = constant;
     return terms;
 }
@@ -164,12 +189,12 @@ void RabitqCodec::prepare_rows(const float* query, std::uint8_t* row_query) cons
 void RabitqCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
                              std::size_t n, float* scores) const {
     score_unpacked_rows(row_query, codes, rows, n, dim_, scores,
-                        [&](const std::uint8_t* row, std::uint8_t* out) { unpack_planes(row, dim_, bits_, out); });
+                        [&](const std::uint8_t* row, std::uint8_t* out) { unpack(row, out); });
 }
 
 void RabitqCodec::refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
                          kernels::ScanQuery& query, std::size_t first) const {
-    if (bits_ > 1) planes_.refine(scan, rest, row_query, query, first);
+    if (staged_) planes_.refine(scan, rest, row_query, query, first);
 }
 
 }  // namespace fewbits::codec

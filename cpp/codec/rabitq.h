@@ -5,6 +5,8 @@
 // along r, and across r an error that a random rotation makes symmetric. The rotation is the transform's business.
 // (Gao and Long 2024; Gao et al. 2024.)
 //
+// Blocks hold whole codes, scored in one pass by an 8-bit query, or (staged) the high bits, for a first pass by tables.
+//
 // Where scores need <r, t> at the origin t, that is known exactly, so the estimate is of <r, q - t>: b holds the
 // difference.
 #pragma once
@@ -14,6 +16,7 @@
 #include "codec/codec.h"
 #include "codec/levels.h"
 #include "codec/planes.h"
+#include "codec/quads.h"
 
 namespace fewbits::codec {
 
@@ -28,7 +31,7 @@ public:
     void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
-    std::size_t table_bytes() const override { return planes_.table_bytes(); }
+    std::size_t table_bytes() const override { return by_planes() ? planes_.table_bytes() : quads_.table_bytes(); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
 
     std::size_t row_query_bytes() const override;
@@ -41,16 +44,21 @@ public:
 private:
     struct Scratch;
 
+    // One bit a dimension is the same in either layout, and scanned by tables.
+    bool by_planes() const { return staged_ || bits_ == 1; }
+    void pack(const std::uint8_t* codes, std::uint8_t* row) const;
+    void unpack(const std::uint8_t* row, std::uint8_t* codes) const;
     float center() const { return static_cast<float>((1u << bits_) - 1) / 2; }
     float weigh(const float* query, float* weights) const;
     float encode_row(Scratch& scratch) const;
     float nearest_direction(Scratch& scratch) const;
 
     std::uint32_t dim_, bits_;
-    bool l2_, residual_;
+    bool l2_, residual_, staged_;
     std::vector<float> mean_;  // zero where codes are of residuals
     LevelModel model_;
     Planes planes_;
+    Quads quads_;
 };
 
 }  // namespace fewbits::codec

@@ -22,27 +22,16 @@ constexpr std::uint32_t queries_per_decode = 32;
 
 using Ints [[gnu::vector_size(32)]] = std::int32_t;  // a type of its own for the reason that Words has
 
-// A run of nibbles as levels: the low nibbles' vectors (0, 2, ...) in the lower lane, the others in the upper one.
-template <std::uint32_t bits>
-struct NibbleLevels {
+// A run of nibbles: the low ones (vectors 0, 2, ...) in the lower lane, the others in the upper one.
+[[gnu::always_inline]] inline __m256i nibbles_of(const std::uint8_t* run) noexcept {
+    const __m256i shifts = _mm256_setr_epi64x(0, 0, 4, 4);
+    return _mm256_and_si256(_mm256_srlv_epi64(broadcast128(run), shifts), _mm256_set1_epi8(15));
+}
+
+// What all levels that are read from nibbles have in common.
+struct OfNibbles {
     static constexpr std::uint32_t element_bits = 4;
-    static constexpr std::uint32_t dimensions = 4 / bits;  // of one run
     static constexpr bool is_signed = false;
-
-    explicit NibbleLevels(const std::uint8_t* levels) noexcept {
-        for (std::uint32_t j = 0; j < dimensions; ++j) {
-            alignas(16) std::uint8_t table[16];
-            for (std::uint32_t code = 0; code < 16; ++code)
-                table[code] = levels[(code >> (j * bits)) & ((1u << bits) - 1)];
-            tables[j] = broadcast128(table);
-        }
-    }
-
-    void decode(const std::uint8_t* run, __m256i* rows) const noexcept {
-        const __m256i shifts = _mm256_setr_epi64x(0, 0, 4, 4);
-        const __m256i codes = _mm256_and_si256(_mm256_srlv_epi64(broadcast128(run), shifts), _mm256_set1_epi8(15));
-        for (std::uint32_t j = 0; j < dimensions; ++j) rows[j] = _mm256_shuffle_epi8(tables[j], codes);
-    }
 
     static Sums in_order(const __m256i* sums) noexcept {
         const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
@@ -50,22 +39,75 @@ struct NibbleLevels {
         for (int g = 0; g < 4; ++g) out.eight[g] = _mm256_permutevar8x32_epi32(sums[g], order);
         return out;
     }
+};
 
-    __m256i tables[dimensions];
+// Levels{...}.quad(runs, s, count, rows): the levels of the `count` runs from s, at most a quad's, as rows of four
+// dimensions; rows of dimensions that are missing are left as they are.
+struct NibbleLevels : OfNibbles {
+    static constexpr std::uint32_t runs_per_quad = 4;
+
+    explicit NibbleLevels(const std::uint8_t* levels) noexcept : table(broadcast128(levels)) {}
+
+    [[gnu::always_inline]] void quad(const Runs<4>& runs, std::uint32_t s, std::uint32_t count,
+                                     __m256i* rows) const noexcept {
+        for (std::uint32_t i = 0; i < count; ++i) rows[i] = _mm256_shuffle_epi8(table, nibbles_of(runs.at(s + i)));
+    }
+
+    __m256i table;
+};
+
+// dot_bits: fields of 4, 2 and 1 bits, each looked up as what it adds to the level.
+template <std::uint32_t bits>
+struct BitLevels : OfNibbles {
+    static constexpr std::uint32_t runs_per_quad = bits;
+
+    explicit BitLevels(const std::uint8_t*) noexcept {
+        alignas(16) std::uint8_t of_four[16], of_two[2][16], of_one[4][16];
+        for (std::uint32_t code = 0; code < 16; ++code) {
+            of_four[code] = static_cast<std::uint8_t>(code << (bits & 3));
+            for (std::uint32_t j = 0; j < 2; ++j)
+                of_two[j][code] = static_cast<std::uint8_t>((code >> (2 * j) & 3) << (bits & 1));
+            for (std::uint32_t j = 0; j < 4; ++j) of_one[j][code] = static_cast<std::uint8_t>(code >> j & 1);
+        }
+        four = broadcast128(of_four);
+        for (std::uint32_t j = 0; j < 2; ++j) two[j] = broadcast128(of_two[j]);
+        for (std::uint32_t j = 0; j < 4; ++j) one[j] = broadcast128(of_one[j]);
+    }
+
+    [[gnu::always_inline]] void quad(const Runs<4>& runs, std::uint32_t s, std::uint32_t,
+                                     __m256i* rows) const noexcept {
+        if constexpr ((bits & 4) != 0)
+            for (std::uint32_t j = 0; j < 4; ++j) rows[j] = _mm256_shuffle_epi8(four, nibbles_of(runs.at(s + j)));
+        if constexpr ((bits & 2) != 0) {
+            const __m256i first = nibbles_of(runs.at(s + (bits & 4))), last = nibbles_of(runs.at(s + (bits & 4) + 1));
+            for (std::uint32_t j = 0; j < 4; ++j)
+                rows[j] = _mm256_or_si256(rows[j], _mm256_shuffle_epi8(two[j % 2], j < 2 ? first : last));
+        }
+        if constexpr ((bits & 1) != 0) {
+            const __m256i lowest = nibbles_of(runs.at(s + (bits & 6)));
+            for (std::uint32_t j = 0; j < 4; ++j)
+                rows[j] = _mm256_or_si256(rows[j], _mm256_shuffle_epi8(one[j], lowest));
+        }
+    }
+
+    __m256i four, two[2], one[4];
 };
 
 // centred: bytes less 128, for queries of any size; otherwise as they are, for queries of which no pair saturates.
 template <bool centred>
 struct ByteLevels {
     static constexpr std::uint32_t element_bits = 8;
-    static constexpr std::uint32_t dimensions = 1;
+    static constexpr std::uint32_t runs_per_quad = 4;
     static constexpr bool is_signed = centred;
 
     explicit ByteLevels(const std::uint8_t*) noexcept {}
 
-    void decode(const std::uint8_t* run, __m256i* rows) const noexcept {
-        const __m256i bytes = load256(run);
-        rows[0] = centred ? _mm256_xor_si256(bytes, _mm256_set1_epi8(static_cast<char>(0x80))) : bytes;
+    [[gnu::always_inline]] void quad(const Runs<8>& runs, std::uint32_t s, std::uint32_t count,
+                                     __m256i* rows) const noexcept {
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const __m256i bytes = load256(runs.at(s + i));
+            rows[i] = centred ? _mm256_xor_si256(bytes, _mm256_set1_epi8(static_cast<char>(0x80))) : bytes;
+        }
     }
 
     static Sums in_order(const __m256i* sums) noexcept {
@@ -89,14 +131,14 @@ template <class Levels>
 [[gnu::always_inline]] inline void decode_quad(const Levels& levels, const Runs<Levels::element_bits>& runs,
                                                std::uint32_t s, std::uint32_t count, __m256i* quads) noexcept {
     __m256i rows[4] = {};
-    for (std::uint32_t i = 0; i < count; ++i) levels.decode(runs.at(s + i), rows + i * Levels::dimensions);
+    levels.quad(runs, s, count, rows);
     transpose(rows, quads);
 }
 
 template <class Levels>
 void decode_runs(const Levels& levels, const Runs<Levels::element_bits>& runs, std::uint32_t begin, std::uint32_t end,
                  __m256i* quads) noexcept {
-    constexpr std::uint32_t runs_per_quad = 4 / Levels::dimensions;
+    constexpr std::uint32_t runs_per_quad = Levels::runs_per_quad;
     const Levels local = levels;  // in registers: the compiler can not tell that the quads do not overwrite it
     std::uint32_t s = begin;
     for (; s + runs_per_quad <= end; s += runs_per_quad, quads += 4) decode_quad(local, runs, s, runs_per_quad, quads);
@@ -163,7 +205,7 @@ void add_dots(__m256i (*sums)[4], const __m256i* quads, const std::int8_t* const
 template <class Levels, auto take>
 void dot_queries(const Scan& scan, const Levels& levels, ScanQuery* queries, std::uint32_t n_queries) noexcept {
     constexpr bool is_signed = Levels::is_signed;
-    constexpr std::uint32_t runs_per_segment = segment_dimensions / Levels::dimensions;
+    constexpr std::uint32_t runs_per_segment = segment_dimensions / 4 * Levels::runs_per_quad;
     alignas(32) __m256i quads[segment_dimensions];
     alignas(32) __m256i sums[queries_per_decode][4];
     std::int32_t centres[queries_per_decode] = {};
@@ -175,10 +217,11 @@ void dot_queries(const Scan& scan, const Levels& levels, ScanQuery* queries, std
             for (int k = 0; k < 4; ++k) sums[q][k] = _mm256_set1_epi32(centres[q]);
         for (std::uint32_t begin = 0; begin < scan.m; begin += runs_per_segment) {
             const std::uint32_t end = least(begin + runs_per_segment, scan.m);
-            const std::uint32_t dimensions = (end - begin) * Levels::dimensions;
+            const std::uint32_t dimensions = (end - begin) * 4 / Levels::runs_per_quad;
             decode_runs(levels, runs, begin, end, quads);
             const auto table = [&](std::uint32_t q) {
-                return static_cast<const std::int8_t*>(queries[q].table) + std::size_t{begin} * Levels::dimensions;
+                return static_cast<const std::int8_t*>(queries[q].table)
+                       + std::size_t{begin} * 4 / Levels::runs_per_quad;
             };
             std::uint32_t q = 0;
             for (; q + 2 <= n_queries; q += 2) {
@@ -214,20 +257,18 @@ void packed_dot(const Scan& scan) noexcept {
     return largest <= 128;
 }
 
-void dot1(const Scan& scan) noexcept {
-    packed_dot<NibbleLevels<1>>(scan);
-}
-void dot2(const Scan& scan) noexcept {
-    packed_dot<NibbleLevels<2>>(scan);
-}
 void dot4(const Scan& scan) noexcept {
-    packed_dot<NibbleLevels<4>>(scan);
+    packed_dot<NibbleLevels>(scan);
+}
+template <std::uint32_t bits>
+void dot_bits(const Scan& scan) noexcept {
+    packed_dot<BitLevels<bits>>(scan);
 }
 void dot8(const Scan& scan) noexcept {
     packed_dot<ByteLevels<true>>(scan);
 }
 void max_dot4(const Scan& scan) noexcept {
-    packed_dot<NibbleLevels<4>, raise_sums>(scan);
+    packed_dot<NibbleLevels, raise_sums>(scan);
 }
 void max_dot8(const Scan& scan) noexcept {
     if (queries_are_small(scan))

@@ -40,20 +40,28 @@ template <bool whole>
     return _mm256_add_ps(score, _mm256_set1_ps(query.constant));
 }
 
-// Scores of the block of `vectors` that starts at vector v; `wanted` is allowed_bits() of it. Lanes past the block hold
-// anything.
-[[maybe_unused]] void take_block(const Scan& scan, ScanQuery& query, std::uint32_t v, std::uint32_t vectors,
-                                 std::uint32_t wanted, const __m256 acc[4]) {
-    alignas(32) float scores[block_size];
+// Scores of the block of `vectors` that starts at vector v, and a bit for each that meets the threshold.
+template <bool whole>
+[[gnu::always_inline]] inline std::uint32_t score_block(const Scan& scan, const ScanQuery& query, std::uint32_t v,
+                                                        std::uint32_t vectors, const __m256 acc[4], float* scores) {
     const __m256 threshold = _mm256_set1_ps(query.threshold);
     std::uint32_t hit = 0;
-    for (std::uint32_t g = 0; g * 8 < vectors; ++g) {
-        const std::uint32_t first = g * 8;
-        const __m256 score = scores_of<false>(scan, query, v, first, vectors, acc[g]);
+#pragma GCC unroll 4
+    for (std::uint32_t first = 0; first < (whole ? block_size : vectors); first += 8) {
+        const __m256 score = scores_of<whole>(scan, query, v, first, vectors, acc[first / 8]);
         _mm256_store_ps(scores + first, score);
         const __m256 qualifies = _mm256_cmp_ps(score, threshold, _CMP_GE_OQ);
         hit |= static_cast<std::uint32_t>(_mm256_movemask_ps(qualifies)) << first;
     }
+    return hit;
+}
+
+// `wanted` is allowed_bits() of the block. Lanes past it hold anything.
+[[maybe_unused]] void take_block(const Scan& scan, ScanQuery& query, std::uint32_t v, std::uint32_t vectors,
+                                 std::uint32_t wanted, const __m256 acc[4]) {
+    alignas(32) float scores[block_size];
+    std::uint32_t hit = vectors == block_size ? score_block<true>(scan, query, v, vectors, acc, scores)
+                                              : score_block<false>(scan, query, v, vectors, acc, scores);
     for (hit &= wanted; hit; hit &= hit - 1) {
         const auto i = static_cast<std::uint32_t>(__builtin_ctz(hit));
         query.hits[query.count++] = {scan.first_row + v + i, scores[i]};

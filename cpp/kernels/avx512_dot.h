@@ -39,8 +39,8 @@ public:
         for (; left >= runs; left -= runs, at += 4, codes += runs * block.run) {
             step<N>(block, transpose, codes, runs, queries, at, 4, acc);
         }
-        if constexpr (runs > 1) {
-            if (left > 0) step<N>(block, transpose, codes, left, queries, at, left * (4 / runs), acc);
+        if constexpr (runs == 4) {
+            if (left > 0) step<N>(block, transpose, codes, left, queries, at, left, acc);
         }
     }
 
@@ -70,8 +70,6 @@ private:
 
 // One run is 4 dimensions: a nibble picks the dword of its 4 levels.
 struct Expand1 {
-    static constexpr std::uint32_t element_bits = 4, runs = 1;
-    static constexpr Lanes lanes = Lanes::even_odd;
     __m512i dwords;
 
     FEWBITS_INLINE explicit Expand1(const std::uint8_t* levels) {
@@ -79,8 +77,7 @@ struct Expand1 {
         for (unsigned i = 0; i < 64; ++i) table[i] = levels[(i / 4) >> (i % 4) & 1];
         dwords = _mm512_load_si512(table);
     }
-    FEWBITS_INLINE void operator()(const std::uint8_t* at, std::uint32_t run, std::uint32_t, const Transpose&,
-                                   __m512i (&out)[2]) const {
+    FEWBITS_INLINE void operator()(const std::uint8_t* at, std::uint32_t run, __m512i (&out)[2]) const {
         const __m512i x = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_16(run), at));
         out[0] = _mm512_permutexvar_epi32(x, dwords);  // takes the low 4 bits
         out[1] = _mm512_permutexvar_epi32(_mm512_srli_epi32(x, 4), dwords);
@@ -89,8 +86,6 @@ struct Expand1 {
 
 // Two runs are 4 dimensions: each nibble picks the word of its 2 levels.
 struct Expand2 {
-    static constexpr std::uint32_t element_bits = 4, runs = 2;
-    static constexpr Lanes lanes = Lanes::even_odd;
     __m512i words;  // the 16 words twice, as vpermw takes 5 bits
 
     FEWBITS_INLINE explicit Expand2(const std::uint8_t* levels) {
@@ -98,14 +93,11 @@ struct Expand2 {
         for (unsigned i = 0; i < 64; ++i) table[i] = levels[(i / 2 % 16) >> (i % 2 * 2) & 3];
         words = _mm512_load_si512(table);
     }
-    FEWBITS_INLINE void operator()(const std::uint8_t* at, std::uint32_t run, std::uint32_t count, const Transpose&,
-                                   __m512i (&out)[2]) const {
+    FEWBITS_INLINE void operator()(const std::uint8_t* at, std::uint32_t run, __m512i (&out)[2]) const {
         const __mmask16 bytes = first_16(run);
-        __m512i x = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(bytes, at));
-        if (count > 1) {
-            const __m512i next = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(bytes, at + run));
-            x = _mm512_or_si512(x, _mm512_slli_epi32(next, 16));
-        }
+        const __m512i first = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(bytes, at));
+        const __m512i last = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(bytes, at + run));
+        const __m512i x = _mm512_or_si512(first, _mm512_slli_epi32(last, 16));
         out[0] = _mm512_permutexvar_epi16(x, words);
         out[1] = _mm512_permutexvar_epi16(_mm512_srli_epi32(x, 4), words);
     }
@@ -124,6 +116,43 @@ struct Expand4 {
         out[0] = look_up_16(table, x);
         out[1] = look_up_16(table, _mm512_srli_epi16(x, 4));
     }
+};
+
+// dot_bits: the fields of 4, 2 and 1 bits as what each adds to the level.
+template <std::uint32_t bits>
+struct ExpandBits {
+    static constexpr std::uint32_t element_bits = 4, runs = bits;
+    static constexpr Lanes lanes = Lanes::even_odd;
+
+    FEWBITS_INLINE explicit ExpandBits(const std::uint8_t*)
+        : four(Multiples(bits & 3).of), two(Multiples(bits & 1).of), one(Multiples(0).of) {}
+
+    FEWBITS_INLINE void operator()(const std::uint8_t* at, std::uint32_t run, std::uint32_t, const Transpose& transpose,
+                                   __m512i (&out)[2]) const {
+        out[0] = out[1] = _mm512_setzero_si512();
+        if constexpr ((bits & 4) != 0) four(at, run, 4, transpose, out);
+        if constexpr ((bits & 2) != 0) add(two, at + (bits & 4) * run, run, out);
+        if constexpr ((bits & 1) != 0) add(one, at + (bits & 6) * run, run, out);
+    }
+
+private:
+    struct Multiples {
+        std::uint8_t of[16];
+        explicit Multiples(std::uint32_t shift) {
+            for (std::uint32_t i = 0; i < 16; ++i) of[i] = static_cast<std::uint8_t>(i << shift);
+        }
+    };
+
+    template <class Expand>
+    FEWBITS_INLINE static void add(const Expand& expand, const std::uint8_t* at, std::uint32_t run, __m512i (&out)[2]) {
+        __m512i more[2];
+        expand(at, run, more);
+        for (int half = 0; half < 2; ++half) out[half] = _mm512_or_si512(out[half], more[half]);
+    }
+
+    Expand4 four;
+    Expand2 two;
+    Expand1 one;
 };
 
 // The byte is the level; four runs of 32 bytes are brought to lanes first, as if they were two groups of runs of 16.

@@ -113,12 +113,14 @@ struct Kernels {
     void (*scan8)(const Scan&);  // w = 8; table: m x 256 bytes
 
     // --- packed dot: acc = sum over j of query[j] * level(code_j), exact in int32; table: int8 query in -127..127 ---
-    // dot1, dot2: w = 4 and a nibble holds 4 or 2 dimensions (the earlier in the lower bits); the query has m*4 or m*2
-    // entries. dot4: w = 4, one dimension a nibble. dot8: w = 8 and the level is the byte itself, 0..255.
-    void (*dot1)(const Scan&);
-    void (*dot2)(const Scan&);
+    // dot4: w = 4, one dimension a nibble. dot8: w = 8 and the level is the byte itself, 0..255.
+    // dot_bits[b], b = 1..7 (0 is null): w = 4 and the level is the code itself, 0..2^b - 1. b runs hold a quad, four
+    // dimensions, so m is a multiple of b and the query has m / b * 4 entries: if b >= 4, four runs of a dimension's
+    // high 4 bits; then, if b has the 2, two runs of two dimensions' next 2 bits; then, if b is odd, a run of the low
+    // bits of all four. In a nibble the earlier dimension has the lower bits.
     void (*dot4)(const Scan&);
     void (*dot8)(const Scan&);
+    void (*dot_bits[8])(const Scan&);
 
     // --- float scans; table: m floats; acc = sum over dimensions in ascending order, fused ----------------------
     void (*dot_f32)(const Scan&);  // w = 32

@@ -53,29 +53,36 @@ void scan8(const Scan& scan) noexcept {
     });
 }
 
-// A nibble of 4 / bits dimensions, the earlier in the lower bits.
-template <std::uint32_t bits, auto take = offer>
+template <auto take>
 void dot_nibbles(const Scan& scan) noexcept {
     scan_blocks<take>(scan, 4, [&scan](const void* table, std::uint32_t s, std::uint32_t code) {
-        constexpr std::uint32_t dimensions = 4 / bits;
-        const std::int8_t* query = static_cast<const std::int8_t*>(table) + std::size_t{s} * dimensions;
-        std::uint32_t sum = 0;
-        for (std::uint32_t j = 0; j < dimensions; ++j) {
-            const std::uint32_t level = (code >> (j * bits)) & ((1u << bits) - 1);
-            sum += product(query[j], scan.levels[level]);
-        }
-        return sum;
+        return product(static_cast<const std::int8_t*>(table)[s], scan.levels[code]);
     });
 }
 
-void dot1(const Scan& scan) noexcept {
-    dot_nibbles<1>(scan);
-}
-void dot2(const Scan& scan) noexcept {
-    dot_nibbles<2>(scan);
-}
 void dot4(const Scan& scan) noexcept {
-    dot_nibbles<4>(scan);
+    dot_nibbles<offer>(scan);
+}
+
+// Run s is the (s % bits)-th of its quad: of the fields of 4, 2 and 1 bits that make up `bits`, high ones first, those
+// of 4 / width dimensions.
+template <std::uint32_t bits>
+void dot_bits(const Scan& scan) noexcept {
+    scan_blocks(scan, 4, [](const void* table, std::uint32_t s, std::uint32_t code) {
+        std::uint32_t run = s % bits, width = 4;
+        while ((bits & width) == 0 || run >= width) {
+            if ((bits & width) != 0) run -= width;
+            width /= 2;
+        }
+        const std::uint32_t dimensions = 4 / width, low_bits = bits & (width - 1);
+        const std::int8_t* query = static_cast<const std::int8_t*>(table) + s / bits * 4 + run * dimensions;
+        std::uint32_t sum = 0;
+        for (std::uint32_t j = 0; j < dimensions; ++j) {
+            const std::uint32_t field = (code >> (j * width)) & ((1u << width) - 1);
+            sum += product(query[j], static_cast<std::int32_t>(field << low_bits));
+        }
+        return sum;
+    });
 }
 
 template <auto take>
@@ -89,7 +96,7 @@ void dot8(const Scan& scan) noexcept {
     dot_bytes<offer>(scan);
 }
 void max_dot4(const Scan& scan) noexcept {
-    dot_nibbles<4, raise>(scan);
+    dot_nibbles<raise>(scan);
 }
 void max_dot8(const Scan& scan) noexcept {
     dot_bytes<raise>(scan);

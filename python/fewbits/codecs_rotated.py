@@ -14,13 +14,17 @@ import numpy as np
 from .inputs import F32, whole_number
 from .parts import FACTOR_BYTES, Fitted, Fitting, boolean, f32_array
 
+_STAGED_FROM = 256  # dimensions
+
 
 @dataclass(frozen=True)
 class RaBitQ:
     """The nearest direction on a grid of 1 to 8 bits a dimension, and unbiased estimates of scores. Nothing to train.
 
-    A search reads one bit of every dimension first, and the others only of vectors that may still be among the best
-    (by three standard deviations). residual: code the difference from the list's centroid (None: yes, with an IVF).
+    residual: code the difference from the list's centroid (None: yes, with an IVF). staged: a search reads one bit of
+    every dimension first, and the others only of vectors that may still be among the best (by three standard
+    deviations), instead of whole codes in one pass (None: from 256 dimensions on, unless codes are of residuals; few
+    dimensions tell too little by one bit, and in lists a pass over whole codes takes less time).
     Without a transform the index rotates at random, which the estimates rely on. on_disk: for tokens of a
     `MultiVectorIndex` (it is no rerank store: those are of vectors that are not rotated).
     (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound", 2024; Gao et al.,
@@ -29,6 +33,7 @@ class RaBitQ:
 
     bits: int = 4
     residual: bool | None = None
+    staged: bool | None = None
     on_disk: bool = False
     rotates: ClassVar[bool] = True
 
@@ -37,14 +42,24 @@ class RaBitQ:
         boolean(self.on_disk, "RaBitQ: on_disk")
         if self.residual is not None:
             boolean(self.residual, "RaBitQ: residual")
+        if self.staged is not None:
+            boolean(self.staged, "RaBitQ: staged")
+
+    def _is_staged(self, dim: int, residual: bool) -> bool:
+        return dim >= _STAGED_FROM and not residual if self.staged is None else self.staged
 
     def bytes_per_vector(self, dim: int, metric: str, residual: bool = False) -> int:
-        return (dim + 7) // 8 * self.bits + FACTOR_BYTES * (2 if metric == "l2" or residual else 1)
+        if self.bits > 1 and self._is_staged(dim, residual):
+            code = (dim + 7) // 8 * self.bits
+        else:
+            code = dim if self.bits == 8 else ((dim + 3) // 4 * self.bits + 1) // 2
+        return code + FACTOR_BYTES * (2 if metric == "l2" or residual else 1)
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
         """The mean, which codes are relative to; those of residuals have their lists' centroids instead."""
         arrays = {} if fitting.residual else {"mean": f32_array(x.mean(axis=0, dtype=np.float64))}
-        return Fitted({"kind": 4, "bits": self.bits}, arrays)
+        staged = self._is_staged(x.shape[1], fitting.residual)
+        return Fitted({"kind": 4, "bits": self.bits, "staged": int(staged)}, arrays)
 
     def describe(self) -> str:
         return f"RaBitQ, {self.bits} {'bit' if self.bits == 1 else 'bits'} a dimension"

@@ -21,7 +21,7 @@ def checked(codec: object, dim: int) -> TokenCodec:
     if not isinstance(codec, TOKEN_CODECS):
         raise TypeError(f"tokens: expected Float, Scalar, PQ or RaBitQ (an instance), got {codec!r}")
     if getattr(codec, "staged", False):
-        raise ValueError("tokens: staged is for codes that are scanned, got Scalar(staged=True)")
+        raise ValueError(f"tokens: staged is for codes that are scanned, got {codec}")
     if getattr(codec, "residual", None):
         raise ValueError(f"tokens: there are no lists whose residuals could be coded, got {codec}")
     if isinstance(codec, PQ) and codec.m > dim:

@@ -69,9 +69,9 @@ inline Parts pq_parts(std::uint32_t bits, std::uint32_t m, std::uint32_t dim, bo
     return parts;
 }
 
-inline Parts rabitq_parts(std::uint32_t bits, std::uint32_t dim) {
+inline Parts rabitq_parts(std::uint32_t bits, std::uint32_t dim, bool staged = false) {
     Parts parts;
-    parts.params = {{"codec.kind", 4}, {"codec.bits", bits}};
+    parts.params = {{"codec.kind", 4}, {"codec.bits", bits}, {"codec.staged", staged}};
     set_array(parts, "codec.mean", normal(dim, 71));
     return parts;
 }
@@ -96,8 +96,11 @@ inline std::vector<Case> cases() {
                 all.push_back({name + " scoring", pq_parts(bits, m, dim, true), dim, 1e-5f});
             }
         }
-        for (const std::uint32_t bits : {1u, 2u, 5u, 8u})
-            all.push_back({"rabitq " + std::to_string(bits) + tail, rabitq_parts(bits, dim), dim, 1e-5f});
+        for (std::uint32_t bits = 1; bits <= 8; ++bits) {
+            const std::string name = "rabitq " + std::to_string(bits) + tail;
+            all.push_back({name, rabitq_parts(bits, dim), dim, 1e-5f});
+            if (bits % 3 == 2) all.push_back({name + " staged", rabitq_parts(bits, dim, true), dim, 1e-5f});
+        }
         all.push_back({"staged" + tail, scalar_parts(4, dim, true), dim, 0});
     }
     return all;

@@ -42,12 +42,12 @@ bool is_rabitq(const Case& one) {
     return one.parts.param("codec.kind") == 4;
 }
 
-// The same of a grid vector in rows.
-double rabitq_bound(const Case& one, const Coded& coded, std::size_t i, const float* query) {
+// The same of a grid vector.
+double rabitq_bound(const Case& one, const Coded& coded, std::size_t i, const float* query, int limit) {
     double largest = 0;
     for (std::uint32_t j = 0; j < one.dim; ++j) largest = std::max(largest, std::fabs(double{query[j]}));
     const double outermost = std::exp2(one.parts.param("codec.bits")) / 2;
-    return largest / 2047 / 2 * outermost * double{coded.a[i]} * one.dim;
+    return largest / limit / 2 * outermost * double{coded.a[i]} * one.dim;
 }
 
 // Estimates, which are the decoded vectors' scores under ip without residuals only; tests/python/test_rabitq.py has an
@@ -64,7 +64,7 @@ TEST("codec: rows score the decoded vectors") {
         for (std::size_t i = 0; i < coded.n; ++i) {
             const double error = std::fabs(double{scores[i]} - expected_score(coded, i, query.data(), metric));
             double bound = is_scalar(one) ? scalar_bound(coded, i, query.data(), metric, 2047) : 0;
-            if (is_rabitq(one)) bound = rabitq_bound(one, coded, i, query.data());
+            if (is_rabitq(one)) bound = rabitq_bound(one, coded, i, query.data(), 2047);
             if (!(error <= bound + 1e-5 * magnitude(coded, i, query.data())))
                 check::report(__FILE__, __LINE__, one.name);
         }
@@ -84,7 +84,9 @@ TEST("codec: a scan scores the decoded vectors within the bound of its tables") 
             CHECK_EQ(hits[i].row, i);
             const double error = std::fabs(double{hits[i].score} - expected_score(coded, i, query.data(), metric));
             double bound = one.parts.param("codec.kind") >= 3 ? 0.5 * double{scale} * coded.layout.elements : 0;
-            if (is_rabitq(one)) bound *= double{coded.a[i]};
+            if (is_rabitq(one) && one.parts.param("codec.bits") == 1) bound *= double{coded.a[i]};
+            if (is_rabitq(one) && one.parts.param("codec.bits") > 1)
+                bound = rabitq_bound(one, coded, i, query.data(), 127);
             if (is_scalar(one)) bound = scalar_bound(coded, i, query.data(), metric, 127);
             if (!(error <= 1.001 * bound + 1e-5 * magnitude(coded, i, query.data())))
                 check::report(__FILE__, __LINE__, one.name);

@@ -69,6 +69,26 @@ TEST("staged: decodes and scores rows as the codes that are not, bit for bit; re
     }
 }
 
+TEST("rabitq: codes are the same, whole in their blocks or staged, and so are the scores of rows") {
+    for (const std::uint32_t dim : {1u, 6u, 8u, 100u}) {
+        for (std::uint32_t bits = 1; bits <= 8; ++bits) {
+            const auto whole_codec = make_codec(rabitq_parts(bits, dim), "codec", dim, Metric::ip, false);
+            const auto staged_codec = make_codec(rabitq_parts(bits, dim, true), "codec", dim, Metric::ip, false);
+            Parts unsaid = rabitq_parts(bits, dim);
+            unsaid.params.erase("codec.staged");  // as in files from before there was a choice
+            const auto old_codec = make_codec(unsaid, "codec", dim, Metric::ip, false);
+            const Coded whole(*whole_codec, normal(n * dim, 11), {}), staged(*staged_codec, whole.x, {});
+            CHECK(whole.decoded == staged.decoded);
+            CHECK(whole.a == staged.a);
+            CHECK_EQ(whole.layout.rest_bytes, 0u);
+            CHECK_EQ(staged.layout.rest_bytes, (bits - 1) * ((dim + 7) / 8));
+            CHECK_EQ(old_codec->layout().rest_bytes, staged.layout.rest_bytes);
+            const std::vector<float> query = normal(dim, 13);
+            CHECK(whole.by_rows(query.data()) == staged.by_rows(query.data()));
+        }
+    }
+}
+
 TEST("staged: refinement drops what is below the threshold, the first stage keeps the rest") {
     for (const Metric metric : {Metric::l2, Metric::ip}) {
         std::size_t wanted = 0, found = 0;

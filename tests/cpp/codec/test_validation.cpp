@@ -69,6 +69,7 @@ TEST("codec: damaged params and arrays are refused by name") {
     const Parts rabitq = rabitq_parts(2, 8);
     refused(rabitq, param("codec.bits", 0), "codec.bits");
     refused(rabitq, param("codec.bits", 9), "codec.bits");
+    refused(rabitq, param("codec.staged", 2), "codec.staged");
     refused(rabitq, without("codec.mean"), "codec.mean");
     refused(rabitq, array("codec.mean", std::vector<float>(8, NAN)), "codec.mean");
 

@@ -19,33 +19,73 @@ using fewbits::kernels::ScanQuery;
 using kernel_cases::Guarded;
 using kernel_cases::Random;
 
-// A scan by what it means: `dimensions` fields of 8 / 4 / 2 / 1 bits an element, each looked up or multiplied.
+using Kernel = void (*)(const Scan&);
+
+// A scan by what it means: elements are looked up or multiplied, or (dot_bits) parts of the codes of a quad.
 struct Kind {
     const char* name;
-    void (*Kernels::*kernel)(const Scan&);
+    Kernel (*kernel)(const Kernels&);
     std::uint32_t element_bits;
-    std::uint32_t dimensions;   // of one element
     std::uint32_t table_bytes;  // of one element
     std::uint32_t levels;       // how many the kernel reads
     bool is_table;
+    std::uint32_t bits = 0;  // of dot_bits
+
+    // The next number of elements that the kernel takes.
+    std::uint32_t elements(std::uint32_t m) const { return bits > 0 ? (m + bits - 1) / bits * bits : m; }
+    std::size_t table_size(std::uint32_t m) const { return bits > 0 ? m / bits * 4 : std::size_t{m} * table_bytes; }
 };
 
+template <std::uint32_t bits>
+constexpr Kind dot_bits(const char* name) {
+    return {name, [](const Kernels& k) { return k.dot_bits[bits]; }, 4, 0, 0, false, bits};
+}
+
 inline constexpr Kind kinds[] = {
-    {"scan4", &Kernels::scan4, 4, 1, 16, 0, true}, {"scan8", &Kernels::scan8, 8, 1, 256, 0, true},
-    {"dot1", &Kernels::dot1, 4, 4, 4, 2, false},   {"dot2", &Kernels::dot2, 4, 2, 2, 4, false},
-    {"dot4", &Kernels::dot4, 4, 1, 1, 16, false},  {"dot8", &Kernels::dot8, 8, 1, 1, 0, false},
+    {"scan4", [](const Kernels& k) { return k.scan4; }, 4, 16, 0, true},
+    {"scan8", [](const Kernels& k) { return k.scan8; }, 8, 256, 0, true},
+    {"dot4", [](const Kernels& k) { return k.dot4; }, 4, 1, 16, false},
+    {"dot8", [](const Kernels& k) { return k.dot8; }, 8, 1, 0, false},
+    dot_bits<1>("dot_bits[1]"),
+    dot_bits<2>("dot_bits[2]"),
+    dot_bits<3>("dot_bits[3]"),
+    dot_bits<4>("dot_bits[4]"),
+    dot_bits<5>("dot_bits[5]"),
+    dot_bits<6>("dot_bits[6]"),
+    dot_bits<7>("dot_bits[7]"),
 };
 
 enum class Fill { random, zero, largest, smallest };
 
-inline std::int64_t term(const Kind& kind, const std::uint8_t* table, const std::uint8_t* levels, std::size_t s,
-                         int code) {
-    if (kind.is_table) return table[s * kind.table_bytes + static_cast<std::size_t>(code)];
-    const int base = 1 << (kind.element_bits / kind.dimensions);
+// Code of dimension j of the quad whose first element is at `quad`.
+inline int code_of(std::uint32_t bits, const std::uint8_t* quad, std::uint32_t j) {
+    int code = 0;
+    if (bits >= 4) {
+        code = quad[j];
+        quad += 4;
+    }
+    if (bits % 4 >= 2) {
+        code = 4 * code + quad[j / 2] / (j % 2 ? 4 : 1) % 4;
+        quad += 2;
+    }
+    return bits % 2 ? 2 * code + (*quad >> j) % 2 : code;
+}
+
+// The sum of a row of m elements.
+inline std::int64_t sum_of(const Kind& kind, const std::uint8_t* table, const std::uint8_t* levels,
+                           const std::uint8_t* codes, std::uint32_t m) {
     std::int64_t sum = 0;
-    for (std::size_t j = 0; j < kind.dimensions; ++j, code /= base) {
-        const int field = code % base;
-        sum += static_cast<std::int8_t>(table[s * kind.dimensions + j]) * (kind.levels > 0 ? levels[field] : field);
+    const auto query = [table](std::size_t j) { return static_cast<std::int8_t>(table[j]); };
+    for (std::uint32_t s = 0; s < m; ++s) {
+        if (kind.bits > 0) {
+            if (s % kind.bits > 0) continue;
+            for (std::uint32_t j = 0; j < 4; ++j)
+                sum += query(s / kind.bits * 4 + j) * code_of(kind.bits, codes + s, j);
+        } else if (kind.is_table) {
+            sum += table[std::size_t{s} * kind.table_bytes + codes[s]];
+        } else {
+            sum += query(s) * (kind.levels > 0 ? levels[codes[s]] : codes[s]);
+        }
     }
     return sum;
 }
@@ -74,21 +114,20 @@ class List {
 public:
     List(const Kind& what, std::uint32_t vectors, std::uint32_t elements, std::uint32_t n_queries, Fill fill,
          std::uint64_t seed)
-        : kind(what), n(vectors), m(elements), random(seed), codes_(std::size_t{n} * m) {
+        : kind(what), n(vectors), m(what.elements(elements)), random(seed), codes_(std::size_t{n} * m) {
         for (std::uint8_t& code : codes_) code = fill_byte(fill, kind.element_bits == 8 ? 255 : 15);
         blocks_ = std::make_unique<Guarded<std::uint8_t>>(pack_blocks(kind.element_bits, codes_, n, m));
         levels_ = std::make_unique<Guarded<std::uint8_t>>(kind.levels);
         for (std::uint32_t i = 0; i < kind.levels; ++i) (*levels_)[i] = fill_byte(fill, 127);
         for (std::uint32_t q = 0; q < n_queries; ++q) {
-            tables_.push_back(std::make_unique<Guarded<std::uint8_t>>(std::size_t{m} * kind.table_bytes));
+            tables_.push_back(std::make_unique<Guarded<std::uint8_t>>(kind.table_size(m)));
             hits_.push_back(std::make_unique<Guarded<Hit>>(n));
             for (std::size_t i = 0; i < tables_[q]->size(); ++i) (*tables_[q])[i] = table_byte(fill, q);
             queries.push_back({tables_[q]->data(), 0.37f, -1.5f, 0.25f, -std::numeric_limits<float>::infinity(),
                                hits_[q]->data(), 0});
             std::vector<std::int64_t> of_query(n);
             for (std::uint32_t v = 0; v < n; ++v)
-                for (std::uint32_t s = 0; s < m; ++s)
-                    of_query[v] += term(kind, tables_[q]->data(), levels_->data(), s, codes_[std::size_t{v} * m + s]);
+                of_query[v] = sum_of(kind, tables_[q]->data(), levels_->data(), codes_.data() + std::size_t{v} * m, m);
             sums.push_back(of_query);
         }
         scan = {blocks_->data(), n, m, 0, nullptr, nullptr, nullptr, levels_->data(), queries.data(), n_queries};

@@ -44,7 +44,7 @@ void check_scan(List& list, const char* what) {
     for (std::uint32_t q = 0; q < list.queries.size(); ++q) expected.push_back(list.expected(q));
     for (const Kernels* kernels : available()) {
         for (ScanQuery& query : list.queries) query.count = 0;
-        (kernels->*list.kind.kernel)(list.scan);
+        list.kind.kernel (*kernels)(list.scan);
         for (std::uint32_t q = 0; q < list.queries.size(); ++q)
             if (!same_hits(list.queries[q], expected[q])) report(list, kernels->isa, q, what);
     }
@@ -219,7 +219,7 @@ TEST("integer scans: a list in parts, appended, is the list") {
                 part.codes += fewbits::kernels::blocks_bytes(kind.element_bits, list.m, first);
                 part.first_row += first;
                 part.n = first == 0 ? 64 : list.n - first;
-                (kernels->*kind.kernel)(part);
+                kind.kernel (*kernels)(part);
             }
             for (std::uint32_t q = 0; q < 2; ++q) CHECK(same_hits(list.queries[q], list.expected(q)));
         }
@@ -227,8 +227,8 @@ TEST("integer scans: a list in parts, appended, is the list") {
 }
 
 TEST("max_dot4, max_dot8: thresholds rise to the best score that dot4, dot8 would give") {
-    const Kind of[] = {{"max_dot4", &Kernels::max_dot4, 4, 1, 1, 16, false},
-                       {"max_dot8", &Kernels::max_dot8, 8, 1, 1, 0, false}};
+    const Kind of[] = {{"max_dot4", [](const Kernels& k) { return k.max_dot4; }, 4, 1, 16, false},
+                       {"max_dot8", [](const Kernels& k) { return k.max_dot8; }, 8, 1, 0, false}};
     for (const Kind& kind : of) {
         for (const std::uint32_t n : {0u, 1u, 2u, 7u, 8u, 9u, 31u, 32u, 33u, 63u, 65u, 127u}) {
             for (const std::uint32_t m : {1u, 3u, 4u, 31u, 128u, 257u}) {
@@ -246,7 +246,7 @@ TEST("max_dot4, max_dot8: thresholds rise to the best score that dot4, dot8 woul
                 for (const Kernels* kernels : available()) {
                     list.queries = before;
                     list.scan.queries = list.queries.data();
-                    (kernels->*kind.kernel)(list.scan);
+                    kind.kernel (*kernels)(list.scan);
                     for (std::uint32_t q = 0; q < list.queries.size(); ++q) {
                         CHECK_EQ(list.queries[q].threshold, expected[q]);
                         CHECK_EQ(list.queries[q].count, 0u);

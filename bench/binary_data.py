@@ -1,0 +1,76 @@
+"""What the parts of bench/binary.py share: the data sets, how well ids rank, and peers' indexes."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fewbits as fb
+
+Search = Callable[[Any], NDArray[np.int64]]  # queries -> ids (n, 10)
+
+
+class Data(NamedTuple):
+    name: str
+    base: NDArray[np.float32]
+    queries: NDArray[np.float32]
+    exact: NDArray[np.int64]
+    qrels: NDArray[np.int64] | None  # query, row, relevance
+    clean: NDArray[np.int64] | None  # queries that resemble none of the training queries
+    pairs: tuple[NDArray[np.float32], NDArray[np.int64]] | None
+
+
+def load(folder: str) -> Data:
+    path = Path(folder)
+
+    def unit(name: str) -> NDArray[np.float32]:
+        x = np.load(path / f"{name}.npy").astype(np.float32)
+        return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True), np.float32)
+
+    judged = (path / "qrels_test.npy").exists()
+    base, queries = unit("base"), unit("queries_test" if judged else "queries")
+    exact = fb.exact_search(base, queries, 10, metric="cosine").ids
+    if not judged:
+        return Data(path.name, base, queries, exact, None, None, None)
+    train = np.load(path / "qrels_train.npy")
+    train = train[train[:, 2] > 0]
+    pairs = unit("queries_train")[train[:, 0].astype(int)], train[:, 1].astype(np.int64)
+    clean = np.load(path / "queries_test_clean.npy")
+    return Data(path.name, base, queries, exact, np.load(path / "qrels_test.npy"), clean, pairs)
+
+
+def installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def recall(data: Data, ids: NDArray[np.int64]) -> float:
+    return float(np.mean([len(np.intersect1d(a, b)) for a, b in zip(ids, data.exact, strict=True)]) / 10)
+
+
+def ndcg(data: Data, ids: NDArray[np.int64], clean: bool) -> float:
+    if data.qrels is None:
+        return float("nan")
+    qrels = data.qrels[np.isin(data.qrels[:, 0], data.clean)] if clean else data.qrels
+    return float(fb.evaluate(ids, None, qrels, k=10)["ndcg"])
+
+
+def ours(data: Data, codec: Any, **parts: Any) -> tuple[float, Search]:
+    index = fb.Index(data.base.shape[1], metric="cosine", codec=codec, **parts).build(data.base, progress=False)
+    return index.stats()["bytes_per_vector"], lambda q: index.search(q, 10, threads=1).ids
+
+
+def theirs(data: Data, bits: int, centroids: Any, lists: Any) -> Any:
+    import rabitqlib
+
+    index = rabitqlib.IvfIndex(data.base.shape[1], len(data.base), len(centroids), bits, "ip")
+    index.build(data.base, np.ascontiguousarray(centroids), lists.astype(np.uint32))
+    return index
+
+
+def ids_of(found: Any) -> NDArray[np.int64]:
+    return np.asarray(found[0]).astype(np.int64)
