@@ -154,7 +154,7 @@ def cpu_seconds(process: int) -> float:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("stage", ["lists (k-means)", "codec", "adding to an index"])
 def test_control_c_is_heard_within_a_second(stage: str) -> None:
-    """Of CPU time, on one thread: the machine may be busy with other things. The scalar specification is slow by design."""
+    """Of CPU time, on one thread: the machine may be busy with other things. Plain C++ is slow."""
     with subprocess.Popen([sys.executable, "-c", INTERRUPTED, stage], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "go\n"
