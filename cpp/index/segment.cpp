@@ -11,20 +11,6 @@ namespace {
 constexpr std::uint64_t max_rows = 0xffffffffu - 1;  // rows are u32
 constexpr std::uint64_t max_first_id = std::uint64_t{1} << 62;
 
-// A file may hold a million segments: each looks only at what is its own.
-template <class Values>
-void take_prefixed(const Values& all, const std::string& start, Values& own) {
-    for (auto item = all.lower_bound(start); item != all.end() && item->first.starts_with(start); ++item)
-        own[item->first.substr(start.size())] = item->second;
-}
-
-Parts without_prefix(const Parts& parts, const std::string& prefix) {
-    Parts own;
-    take_prefixed(parts.params, prefix + ".", own.params);
-    take_prefixed(parts.arrays, prefix + ".", own.arrays);
-    return own;
-}
-
 void check_lists(std::span<const std::uint64_t> lists, std::uint64_t n) {
     if (lists.front() != 0 || lists.back() != n || !std::is_sorted(lists.begin(), lists.end()))
         throw Error(ErrorKind::corrupt,
@@ -33,8 +19,7 @@ void check_lists(std::span<const std::uint64_t> lists, std::uint64_t n) {
 
 }  // namespace
 
-Segment::Segment(const Model& model, const Parts& parts, const std::string& prefix) try
-    : parts_(without_prefix(parts, prefix)) {
+Segment::Segment(const Model& model, const Parts& parts, const std::string& prefix) try : parts_(parts.under(prefix)) {
     parts_.arrays.erase("removed");  // changes, so it is the snapshot's
     n_ = static_cast<std::uint32_t>(parts_.param("n", 0, max_rows));
     first_id_ = static_cast<std::int64_t>(parts_.param("first_id", 0, max_first_id));

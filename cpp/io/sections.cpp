@@ -11,6 +11,12 @@ namespace {
     throw Error(ErrorKind::corrupt, message);
 }
 
+template <class Values>
+void take_prefixed(const Values& all, const std::string& start, Values& own) {
+    for (auto item = all.lower_bound(start); item != all.end() && item->first.starts_with(start); ++item)
+        own[item->first.substr(start.size())] = item->second;
+}
+
 }  // namespace
 
 std::size_t dtype_bytes(DType dtype) {
@@ -51,6 +57,13 @@ const char* dtype_name(DType dtype) {
             return "i64";
     }
     corrupt("unknown dtype " + std::to_string(static_cast<std::uint32_t>(dtype)));
+}
+
+Parts Parts::under(const std::string& prefix) const {
+    Parts own;
+    take_prefixed(params, prefix + ".", own.params);
+    take_prefixed(arrays, prefix + ".", own.arrays);
+    return own;
 }
 
 std::uint64_t Parts::param(const std::string& name) const {

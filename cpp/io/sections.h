@@ -66,6 +66,8 @@ struct Parts {
     std::map<std::string, Array> arrays;
 
     bool has(const std::string& name) const { return arrays.count(name) > 0; }
+    // What is named "<prefix>.<name>", under <name>. A file may hold a million segments: nothing else is looked at.
+    Parts under(const std::string& prefix) const;
     std::uint64_t param(const std::string& name) const;  // throws corrupt if missing
     std::uint64_t param(const std::string& name, std::uint64_t low,
                         std::uint64_t high) const;  // and if out of low..high

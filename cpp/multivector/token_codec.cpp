@@ -63,14 +63,8 @@ private:
 }  // namespace
 
 std::shared_ptr<const Codec> make_token_codec(const Parts& parts, std::uint32_t dim) {
-    const std::string start = "tokens.";
-    Parts transform;
-    for (const auto& [name, value] : parts.params)
-        if (name.starts_with(start + "transform.")) transform.params[name.substr(start.size())] = value;
-    for (const auto& [name, array] : parts.arrays)
-        if (name.starts_with(start + "transform.")) transform.arrays[name.substr(start.size())] = array;
-    if (transform.params.empty()) return make_codec(parts, "tokens", dim, Metric::ip, false);
-    auto rotation = make_transform(transform, dim);
+    if (parts.under("tokens.transform").params.empty()) return make_codec(parts, "tokens", dim, Metric::ip, false);
+    auto rotation = make_transform(parts.under("tokens"), dim);
     auto codec = make_codec(parts, "tokens", rotation->out_dim(), Metric::ip, false);
     return std::make_shared<RotatedCodec>(std::move(codec), std::move(rotation));
 }

@@ -13,15 +13,6 @@ namespace {
 constexpr std::uint64_t most_documents = 0xffffffff;
 constexpr std::size_t documents_a_task = 8;
 
-// Names of this segment without its prefix, and nothing else.
-Parts of_prefix(const Parts& parts, const std::string& prefix) {
-    Parts own;
-    own.params["n"] = parts.param(prefix + ".n", 0, most_documents);
-    for (const char* name : {"lists", "codes", "a", "ids"})
-        if (parts.has(prefix + "." + name)) own.arrays[name] = parts.arrays.at(prefix + "." + name);
-    return own;
-}
-
 void check_lists(std::span<const std::uint64_t> lists) {
     if (lists.front() != 0) throw Error(ErrorKind::corrupt, "array 'lists': expected to start with 0");
     for (std::size_t i = 1; i < lists.size(); ++i)
@@ -50,8 +41,8 @@ void pack_list(const CodeLayout& layout, const std::uint8_t* rows, std::size_t t
 }  // namespace
 
 TokenSegment::TokenSegment(const Codec& codec, const Parts& parts, const std::string& prefix) try
-    : parts_(of_prefix(parts, prefix)) {
-    const auto n = static_cast<std::size_t>(parts_.param("n"));
+    : parts_(parts.under(prefix)) {
+    const auto n = static_cast<std::size_t>(parts_.param("n", 0, most_documents));
     lists_ = parts_.array<std::uint64_t>("lists", n + 1);
     check_lists(lists_);
     const CodeLayout layout = codec.layout();

@@ -36,6 +36,15 @@ TEST("sections: arrays") {
                  "has 28 bytes");  // 4 * count wraps to 28
 }
 
+TEST("sections: what is under a prefix, and nothing that only begins like it") {
+    Parts parts = small_parts();
+    parts.params = {{"seg.n", 1}, {"seg1.n", 2}, {"seg1.a.b", 3}, {"seg10.n", 4}, {"seg1", 5}};
+    CHECK((parts.under("seg1").params == std::map<std::string, std::uint64_t>{{"a.b", 3}, {"n", 2}}));
+    CHECK_EQ(parts.under("seg0").count<std::int64_t>("ids"), 5u);
+    CHECK(parts.under("codec").has("mean") && !parts.under("codec").has("z"));
+    CHECK(parts.under("absent").arrays.empty());
+}
+
 TEST("sections: arrays that cannot be read as their dtype") {
     Parts parts = small_parts();
     Array& mean = parts.arrays["codec.mean"];
