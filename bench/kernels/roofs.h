@@ -1,4 +1,4 @@
-// What this CPU could do at most, measured: the two roofs that a kernel's time stands beside.
+// What this CPU could do at most, measured: the two roofs that a kernel's time stands beside. Each is measured once.
 #pragma once
 
 #include <string>
