@@ -49,17 +49,27 @@ def from_faiss(source: Any) -> Index:
     RepCONC indexes are. The default of nprobe is the source's. Needs faiss-cpu: pip install "fewbits[faiss]".
 
     The codes decode to what they do in faiss; searches scan them as any index of fewbits. `fb.train` trains them on.
-    Raises ValueError naming what is not supported, ImportError without faiss.
+    Raises ValueError naming what is not supported or that the file is none of faiss's, OSError if it can not be opened,
+    ImportError without faiss.
 
     >>> index = fb.from_faiss("passages.OPQ96,IVF1,PQ96x8.faiss")
 
     (Johnson, Douze, Jégou, "Billion-scale similarity search with GPUs", 2017.)
     """
     faiss = _faiss()
-    index = faiss.read_index(os.fspath(source)) if isinstance(source, str | os.PathLike) else source
+    index = _read(faiss, os.fspath(source)) if isinstance(source, str | os.PathLike) else source
     if not isinstance(index, faiss.Index):
         raise TypeError(f"from_faiss: expected a path or an index of faiss, got {type(source).__name__}")
     return _Reader(faiss, index).index()
+
+
+def _read(faiss: Any, path: str | bytes) -> Any:
+    with open(path, "rb"):  # faiss would raise RuntimeError
+        pass
+    try:
+        return faiss.read_index(os.fsdecode(path))
+    except RuntimeError as error:
+        raise ValueError(f"from_faiss: {os.fsdecode(path)!r} is not an index of faiss ({error})") from error
 
 
 def _faiss() -> Any:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .index import Index
 from .inputs import F32, I64, real_number, thread_count, whole_number
 from .inputs import queries as as_queries
-from .measures import exact_search, in_full
+from .measures import exact_search, in_full, require_index
 from .multivector import MultiVectorIndex, chamfer
 from .sets import Sets, read_sets
 
@@ -75,6 +75,7 @@ def tune(
     count = thread_count(threads)
     if isinstance(index, MultiVectorIndex):
         return _tune_multivector(index, queries, k, target, x, count or None)
+    require_index(index)
     matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
     if not len(matrix) or not len(index):
         raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(index)} vectors")

@@ -145,6 +145,17 @@ def test_what_is_not_read_is_named(factory: str, message: str) -> None:
         fb.from_faiss(made(factory, "l2"))
 
 
+def test_files_that_are_no_index(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        fb.from_faiss("")
+    with pytest.raises(IsADirectoryError):
+        fb.from_faiss(tmp_path)
+    for content in (b"", b"no index of faiss"):
+        (tmp_path / "file").write_bytes(content)
+        with pytest.raises(ValueError, match="file' is not an index of faiss"):
+            fb.from_faiss(tmp_path / "file")
+
+
 def test_other_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="trained"):
         fb.from_faiss(faiss.index_factory(DIM, "PQ4"))

@@ -86,6 +86,8 @@ def test_wrong_arguments(x: F32) -> None:
         fb.tune(index, x[:0])
     with pytest.raises(ValueError, match=r"recall: expected a number in 0\.\.1"):
         fb.build(x[:100], metric="l2", recall=1.5)
+    with pytest.raises(TypeError, match=r"index: expected a fewbits\.Index, got NoneType"):
+        fb.tune(None, x[:5])  # type: ignore[arg-type]
     assert fb.tune(index, x[:5]).nprobe is None
 
 
