@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <span>
@@ -68,15 +69,17 @@ private:
     std::uint64_t state_;
 };
 
-// Every instruction set that this CPU runs, best first, and the emulated ones; the scalar specification is the last.
+// Every instruction set that this CPU runs, best first, and the emulated ones; just the one that FEWBITS_ISA names if
+// it does, so that a run per set tests each once. The scalar specification is the last.
 inline std::span<const fewbits::kernels::Kernels* const> available() {
     static const auto sets = [] {
-        const fewbits::kernels::Available all = fewbits::kernels::available();
-        std::vector<const fewbits::kernels::Kernels*> list(all.items, all.items + all.count);
+        using namespace fewbits::kernels;
+        if (const char* named = std::getenv("FEWBITS_ISA"); named != nullptr && *named != 0)
+            return &active() == scalar_kernels ? std::vector{scalar_kernels} : std::vector{&active(), scalar_kernels};
+        const Available all = fewbits::kernels::available();
+        std::vector<const Kernels*> list(all.items, all.items + all.count);
 #if defined(FEWBITS_EMULATE_AVX512)
-        list.insert(list.begin(),
-                    {fewbits::kernels::emulated_avx512vbmi_kernels, fewbits::kernels::emulated_avx512vnni_kernels,
-                     fewbits::kernels::emulated_avx512_kernels});
+        list.insert(list.begin(), {emulated_avx512vbmi_kernels, emulated_avx512vnni_kernels, emulated_avx512_kernels});
 #endif
         return list;
     }();
