@@ -1,0 +1,102 @@
+// What anyone may do with the bytes of a file that nobody vouches for: open them and, if they are an index, use it in
+// every way. Throws Error where the bytes are refused; anything else that goes wrong is a bug of the library.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <vector>
+
+#include "check.h"
+#include "index/engine.h"
+#include "index/filter.h"
+#include "index/search.h"
+#include "io/file.h"
+#include "io/posix.h"
+#include "multivector/token_store.h"
+
+namespace exercise {
+
+using namespace fewbits;
+
+constexpr std::size_t n_queries = 2, k = 6;
+
+inline std::vector<float> some_floats(std::size_t n) {
+    std::vector<float> x(n);
+    for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<float>(i * 37 % 101) - 50.0f;
+    return x;
+}
+
+inline std::vector<std::int64_t> searched(const Engine& engine, const Filter* filter) {
+    const auto snapshot = engine.snapshot();
+    const std::vector<float> queries = some_floats(n_queries * engine.model().dim);
+    const auto allowed = filter ? filter->rows(snapshot, 1) : nullptr;
+    std::vector<std::int64_t> ids(n_queries * k);
+    std::vector<float> scores(ids.size());
+    const SearchParams params{k, 3, engine.model().rerank ? 20u : 0u, 1, -1e30f, allowed.get()};
+    search(*snapshot, {queries.data(), n_queries, engine.model().dim}, params, ids.data(), scores.data());
+    return ids;
+}
+
+// The token store of a file, which is opened by path: here one that is in memory only.
+inline void rerank_tokens(std::span<const std::byte> file, std::vector<std::int64_t> candidates) {
+    const io::Descriptor memory(::memfd_create("fewbits", MFD_CLOEXEC));
+    io::write_all(memory.get(), file, 0);
+    const auto store = TokenStore::open("/proc/self/fd/" + std::to_string(memory.get()), false);
+    const auto dim = static_cast<std::size_t>(store->model().param("tokens.dim"));
+    const std::vector<float> tokens = some_floats(n_queries * dim);
+    const std::vector<std::int64_t> offsets = {0, 1, 2};
+    std::vector<std::int64_t> ids(n_queries * 3);
+    std::vector<float> scores(ids.size());
+    store->rerank({{tokens.data(), n_queries, dim}, offsets}, candidates.data(), k, 3, ids.data(), scores.data(), 1);
+    std::vector<std::int64_t> all = store->ids();
+    store->keep(std::span(all).first(all.size() / 2), "");
+}
+
+// Removes, adds and compacts; what comes of it must open again. An error may only say that the index is full.
+inline void change(Engine& engine, std::span<const std::int64_t> found) {
+    engine.remove(found);
+    const std::vector<float> x = some_floats(3 * engine.model().dim);
+    try {
+        const auto builder = engine.builder(3, "");
+        builder->append({x.data(), 3, engine.model().dim}, nullptr, 1);
+        engine.publish(*builder);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::invalid_argument) throw;
+    }
+    engine.compact(1);
+    searched(engine, nullptr);
+    Engine::from_bytes(engine.to_bytes(""));
+}
+
+inline void open_and_use(std::span<const std::byte> file) {
+    const auto engine = Engine::from_bytes(file);
+    std::vector<std::int64_t> found = searched(*engine, nullptr);
+    if (engine->params().contains("tokens.dim")) rerank_tokens(file, found);
+    searched(*engine, Filter::of_mask(std::vector<std::uint8_t>(150, 1)).get());
+    searched(*engine, Filter::of_ids(found, false).get());
+    std::erase_if(found, [&](std::int64_t id) { return engine->snapshot()->row_of(id) < 0; });
+    std::vector<float> decoded(found.size() * engine->model().dim);
+    engine->reconstruct(found, decoded.data());
+    change(*engine, found);
+}
+
+// Whether the bytes were an index. Both are right; any other outcome is reported.
+inline bool opens(std::span<const std::byte> file, const std::string& what) {
+    try {
+        open_and_use(file);
+        return true;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::version)
+            check::report("exercise", 0, what + ": " + error.what());
+    } catch (const std::exception& error) {
+        check::report("exercise", 0, what + ": unexpected exception: " + error.what());
+    }
+    return false;
+}
+
+}  // namespace exercise

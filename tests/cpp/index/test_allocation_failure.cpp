@@ -1,0 +1,165 @@
+// Memory that runs out at any moment: std::bad_alloc (MemoryError), nothing leaks, and an index is as it was. Every
+// allocation of every operation fails once, for an index of every kind.
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <new>
+
+#include "allocations.h"
+#include "golden.h"
+#include "index/models.h"
+#include "multivector/token_store.h"
+
+using namespace fewbits;
+using namespace fewbits::test;
+
+namespace {
+
+constexpr std::size_t most_allocations = 200'000;
+
+// Runs `work` with its nth allocation failing, for every n until none fails; after each failure `unchanged` must hold.
+// Returns how many failed. A failure may go unnoticed only where the library has another way to go on.
+std::size_t sweep(const std::function<void()>& work, const std::function<bool()>& unchanged) {
+    for (std::size_t nth = 0; nth < most_allocations; ++nth) {
+        bool threw = false, happened;
+        {
+            const allocations::Failing failing(nth);
+            try {
+                work();
+            } catch (const std::bad_alloc&) {
+                threw = true;
+            } catch (const Error& error) {  // a file that cannot be mapped
+                threw = error.error_number() == ENOMEM;
+                if (!threw) throw;
+            }
+            happened = failing.happened();
+        }
+        if (!happened) return nth;
+        CHECK(!threw || unchanged());
+        if (!threw) return nth;
+    }
+    CHECK(false);
+    return most_allocations;
+}
+
+bool always() {
+    return true;
+}
+
+std::unique_ptr<Engine> opened(const golden::File& file) {
+    return Engine::from_bytes(golden::bytes_of(file));
+}
+
+void add_rows(Engine& engine, MatrixView x, const std::int64_t* ids, OnConflict on_conflict, unsigned threads) {
+    const auto builder = engine.builder(x.rows, "");
+    builder->append(x, ids, threads);
+    engine.publish(*builder, on_conflict, threads);
+}
+
+}  // namespace
+
+TEST("allocation failure: every allocation of every operation, on an index of every kind") {
+    std::size_t failed = 0;
+    for (const golden::File& file : golden::files()) {
+        const auto engine = opened(file);
+        const std::size_t dim = engine->model().dim;
+        const std::vector<float> floats = random_floats(40 * dim, 5);
+        const MatrixView x{floats.data(), 40, dim};
+        std::vector<std::int64_t> old_ids(20);
+        for (std::uint32_t i = 0; i < old_ids.size(); ++i) old_ids[i] = engine->snapshot()->id(30 + i);
+        std::ranges::sort(old_ids);
+
+        std::vector<std::byte> before;
+        const auto unchanged = [&] { return engine->to_bytes("") == before; };
+        // What changes the index: once it succeeded, the next starts from there.
+        const auto changing = [&](const std::function<void()>& work) {
+            before = engine->to_bytes("");
+            failed += sweep(work, unchanged);
+            CHECK(!unchanged());
+        };
+        changing([&] { add_rows(*engine, x, nullptr, OnConflict::error, 1); });
+        changing([&] { engine->remove(old_ids); });
+        changing([&] { add_rows(*engine, x.block(0, 20), old_ids.data(), OnConflict::replace, 2); });
+        changing([&] { add_rows(*engine, x.block(20, 20), old_ids.data(), OnConflict::replace, 1); });
+
+        before = engine->to_bytes("");
+        const SearchParams params{.k = 5, .nprobe = 3, .rerank = engine->model().rerank ? 20u : 0u, .threads = 1};
+        const Found expected = find(*engine, x, params);
+        Found found;
+        failed += sweep([&] { found = find(*engine, x, params); }, always);
+        CHECK(found == expected);
+        failed += sweep(
+            [&] {
+                const auto filter = Filter::of_ids(old_ids, true);
+                const auto snapshot = engine->snapshot();
+                const auto rows = filter->rows(snapshot, 1);
+                SearchParams filtered = params;
+                filtered.filter = rows.get();
+                found = find(*engine, x, filtered);
+                CHECK(std::ranges::all_of(found.ids,
+                                          [&](std::int64_t id) { return std::ranges::binary_search(old_ids, id); }));
+            },
+            unchanged);
+        std::vector<float> decoded(old_ids.size() * dim);
+        failed += sweep([&] { engine->reconstruct(old_ids, decoded.data()); }, unchanged);
+        failed += sweep([&] { CHECK(engine->to_bytes("") == before); }, unchanged);
+        failed += sweep([&] { CHECK(Engine::from_bytes(before)->to_bytes("") == before); }, unchanged);
+        const auto other = Engine::from_bytes(before);
+        const Engine* const both[] = {engine.get(), other.get()};
+        failed += sweep([&] { Engine::join(both, OnConflict::replace); }, unchanged);
+        failed += sweep([&] { engine->compact(2); }, unchanged);
+    }
+    CHECK(failed > 5000);
+    std::printf("allocations that failed: %zu\n", failed);
+}
+
+TEST("allocation failure: training, saving and opening") {
+    const std::vector<float> floats = random_floats(300 * 9, 3);
+    const MatrixView x{floats.data(), 300, 9};
+    const io_fixture::Folder folder;
+    const std::string path = folder.file("a");
+    for (const Choice& choice :
+         {Choice{Metric::l2, 7, "pq4", true, "scalar8"}, Choice{Metric::ip, 0, "pq8", false, ""}}) {
+        std::unique_ptr<Engine> engine;
+        CHECK(sweep([&] { engine = std::make_unique<Engine>(make_parts(choice, x)); }, always) > 50);
+        add(*engine, x);
+        const std::vector<std::byte> whole = engine->to_bytes("");
+        std::filesystem::remove(path);
+        CHECK(sweep([&] { engine->save(path, ""); }, [&] { return folder.entries() == 0; }) > 50);
+        for (const bool mapped : {true, false}) {
+            const auto open = [&] { CHECK(Engine::open(path, mapped, true)->to_bytes("") == whole); };
+            CHECK(sweep(open, always) > 50);
+        }
+    }
+}
+
+TEST("allocation failure: the tokens of documents") {
+    const std::vector<float> floats = random_floats(60 * 8, 3);
+    const std::vector<std::int64_t> offsets = {0, 7, 8, 30, 60}, ids = {2, 5, 9, 11}, candidates = {11, 2, -1, 9};
+    const SetsView documents{{floats.data(), 60, 8}, offsets};
+    Parts parts;
+    add_codec(parts, "tokens", "scalar8", documents.tokens);
+    parts.params["tokens.dim"] = 8;
+    parts.params["tokens.on_disk"] = 0;
+    std::unique_ptr<TokenStore> store;
+    CHECK(sweep([&] { store = std::make_unique<TokenStore>(parts); }, always) > 10);
+    const auto publish = [&] {
+        const auto builder = store->builder("");
+        builder->append(documents, ids.data(), 1);
+        store->publish(*builder);
+    };
+    CHECK(sweep(publish, [&] { return store->size() == 0; }) > 10);
+    CHECK_EQ(store->size(), 4u);
+    std::vector<std::int64_t> best(3);
+    std::vector<float> scores(3);
+    const SetsView query{{floats.data(), 5, 8}, std::span(offsets).first(1)};
+    const std::vector<std::int64_t> whole_query = {0, 5};
+    const auto rerank = [&] {
+        store->rerank({query.tokens, whole_query}, candidates.data(), 4, 3, best.data(), scores.data(), 1);
+    };
+    CHECK(sweep(rerank, always) > 3);
+    CHECK_EQ(best[0], 2);
+    const std::vector<std::int64_t> kept = {2, 11};
+    CHECK(sweep([&] { store->keep(kept, ""); }, [&] { return store->size() == 4; }) > 10);
+    CHECK_EQ(store->size(), 2u);
+}
