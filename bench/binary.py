@@ -1,6 +1,8 @@
 """Codes of a few bits a dimension, ours and peers', at equal bytes: scan speed, ranking quality, and lists.
 
-python bench/binary.py DATA_FOLDER... [--only scan,quality,lists] [--steps 300] [--bits 1,2]
+python bench/binary.py DATA_FOLDER... [--only scan,quality,table,upgrades,lists] [--steps 300] [--bits 1,2]
+                                      [--totals 128,768]
+python bench/binary.py --chart FILE.svg --read LOG...   (draws the tables that earlier runs printed)
 
 One thread; CPU seconds of alternated runs, medians. Bytes are those of codes and the factors kept with them, without
 ids. Peers (faiss, turbovec, rabitqlib) are measured where they are installed. All vectors are taken as unit vectors.
@@ -12,13 +14,15 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import fewbits as fb
-from binary_data import Data, Search, ids_of, installed, load, ndcg, ours, recall, theirs
+from binary_data import Data, Search, ids_of, installed, load, ndcg, ours, peers, recall, theirs
+from binary_table import TOTALS, draw, read, table
 from fewbits import _core
 from fewbits.parts import Fitting
 
@@ -109,27 +113,6 @@ def trained(data: Data, bits: int, steps: int) -> Iterator[tuple[str, tuple[floa
             yield f"trained, {fewer} dimensions", learn(dim=fewer)
 
 
-def peers(data: Data, bits: int) -> Iterator[tuple[str, tuple[float, Search]]]:
-    dim = data.base.shape[1]
-    if installed("faiss"):
-        import faiss
-
-        index = faiss.index_factory(dim, f"RR,RaBitQ{bits}" if bits > 1 else "RR,RaBitQ", faiss.METRIC_INNER_PRODUCT)
-        index.train(data.base)
-        index.add(data.base)
-        yield "faiss RaBitQ", (faiss.downcast_index(index.index).code_size, lambda q: index.search(q, 10)[1])
-    if installed("turbovec") and bits in (2, 3, 4) and dim % 8 == 0:
-        import turbovec
-
-        turbo = turbovec.TurboQuantIndex(dim, bits)
-        turbo.add(data.base)
-        yield "turbovec", (dim * bits / 8 + 4, lambda q: np.asarray(turbo.search(q, 10)[1]).astype(np.int64))
-    if installed("rabitqlib"):
-        index = theirs(data, bits, np.zeros((1, dim), np.float32), np.zeros(len(data.base), np.uint32))
-        size = dim * bits / 8 + (12 if bits == 1 else 20)
-        yield "rabitqlib", (size, lambda q: ids_of(index.search(q, 10, 1)))
-
-
 def quality(data: Data, widths: list[int], steps: int) -> None:
     found = {"float": ndcg(data, data.exact, False), "clean": ndcg(data, data.exact, True)}
     judged = "" if data.qrels is None else f", nDCG@10 of float {found['float']:.4f}, clean {found['clean']:.4f}"
@@ -145,6 +128,37 @@ def quality(data: Data, widths: list[int], steps: int) -> None:
                 if data.qrels is not None:
                     line += f"   {ndcg(data, ids, False) / found['float']:10.4f}  {ndcg(data, ids, True):10.4f}"
                 print(line, flush=True)
+
+
+# --- upgrades ------------------------------------------------------------------------------------------------------
+
+
+def upgrades(data: Data, steps: int) -> None:
+    """One index while its embedding is replaced. The older one is made from the newer: 96 of its directions, turned,
+    with noise as large as a quarter of what they hold; what should be found are the newer one's neighbours."""
+    random = np.random.default_rng(0)
+    dim = data.base.shape[1]
+    coarse = np.linalg.qr(random.normal(size=(dim, min(96, dim))))[0].astype(np.float32)
+
+    def older(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        y = x @ coarse
+        return y + np.float32(0.25 * y.std()) * random.normal(size=y.shape).astype(np.float32)
+
+    old_x, old_q = older(data.base), older(data.queries)
+    settings: dict[str, Any] = {"bits_per_dim": 2, "steps": steps, "progress": False}
+    old = fb.train.recurrent_binary(old_x, dim=dim, **settings)
+    index = fb.Index(old_x.shape[1], metric="cosine", codec=old).build(old_x, progress=False)
+    print(f"\n{data.name}: upgrade from {old_x.shape[1]} to {dim} dimensions, codes of {dim} x 2 bits: recall@10")
+    print(f"  old queries, old codes                    {recall(data, index.search(old_q, 10).ids):.4f}")
+    index.upgrade(fb.train.recurrent_binary(data.base, compatible_with=index, old=old_x, **settings))
+    ids = random.permutation(len(old_x))
+    for share, part in ((0, ids[:0]), (50, ids[: len(ids) // 2]), (100, ids[len(ids) // 2 :])):
+        if len(part):
+            index.add(data.base[part], ids=part, on_conflict="replace", progress=False)
+        found = recall(data, index.search(data.queries, 10).ids)
+        print(f"  new queries, {share:3} % of the codes are new      {found:.4f}")
+    free = ours(data, fb.train.recurrent_binary(data.base, **settings))[1]
+    print(f"  new queries and codes, free of the old    {recall(data, free(data.queries)):.4f}", flush=True)
 
 
 # --- lists ---------------------------------------------------------------------------------------------------------
@@ -193,10 +207,18 @@ def _speed_at(wanted: float, curve: list[tuple[float, float]]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="*")
-    parser.add_argument("--only", default="scan,quality,lists")
-    parser.add_argument("--bits", default="1,2,3,4")
+    parser.add_argument("--only", default="scan,quality,table,upgrades,lists")
+    parser.add_argument("--bits", default="1,2,3,4", help="a dimension, of quality and lists")
+    parser.add_argument("--totals", default=",".join(map(str, TOTALS)), help="bits a vector, of the table")
     parser.add_argument("--steps", type=int, default=300, help="of training; 0: train nothing")
+    parser.add_argument("--chart", type=Path, help="of the tables in the logs")
+    parser.add_argument("--read", type=Path, nargs="+", default=[], help="logs")
     arguments = parser.parse_args()
+    if (arguments.chart is None) != (not arguments.read):
+        parser.error("--chart and --read go together")
+    if arguments.chart is not None:
+        draw(read(arguments.read), arguments.chart)
+        return
     parts = arguments.only.split(",")
     widths = [int(bits) for bits in arguments.bits.split(",")]
     if "scan" in parts:
@@ -205,6 +227,10 @@ def main() -> None:
         data = load(folder)
         if "quality" in parts:
             quality(data, widths, arguments.steps)
+        if "table" in parts:
+            table(data, [int(total) for total in arguments.totals.split(",")], arguments.steps)
+        if "upgrades" in parts:
+            upgrades(data, arguments.steps)
         if "lists" in parts and len(data.base) >= 100 * NLIST:
             lists(data, widths)
 

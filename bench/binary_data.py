@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,3 +74,30 @@ def theirs(data: Data, bits: int, centroids: Any, lists: Any) -> Any:
 
 def ids_of(found: Any) -> NDArray[np.int64]:
     return np.asarray(found[0]).astype(np.int64)
+
+
+def faiss_index(data: Data, factory: str) -> tuple[float, Search]:
+    """Of the transform and the codes that a factory string names."""
+    import faiss
+
+    index = faiss.index_factory(data.base.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+    index.train(data.base)
+    index.add(data.base)
+    return faiss.downcast_index(index.index).code_size, lambda q: index.search(q, 10)[1]
+
+
+def peers(data: Data, bits: int) -> Iterator[tuple[str, tuple[float, Search]]]:
+    """Those that are installed and have codes of so many bits a dimension."""
+    dim = data.base.shape[1]
+    if installed("faiss"):
+        yield "faiss RaBitQ", faiss_index(data, f"RR,RaBitQ{bits}" if bits > 1 else "RR,RaBitQ")
+    if installed("turbovec") and bits in (2, 3, 4) and dim % 8 == 0:
+        import turbovec
+
+        turbo = turbovec.TurboQuantIndex(dim, bits)
+        turbo.add(data.base)
+        yield "turbovec", (dim * bits / 8 + 4, lambda q: np.asarray(turbo.search(q, 10)[1]).astype(np.int64))
+    if installed("rabitqlib"):
+        index = theirs(data, bits, np.zeros((1, dim), np.float32), np.zeros(len(data.base), np.uint32))
+        size = dim * bits / 8 + (12 if bits == 1 else 20)
+        yield "rabitqlib", (size, lambda q: ids_of(index.search(q, 10, 1)))
