@@ -67,8 +67,10 @@ std::shared_ptr<const Model> Model::with_encoder(const Parts& encoder) const {
     constexpr std::uint64_t recurrent_binary = 5;
     if (parts.param("codec.kind") != recurrent_binary || encoder.param("codec.kind") != recurrent_binary)
         fail("encoder: expected recurrent binary codes, then and now");
-    if (!partition->flat() || rerank || query_map || parts.param("transform.kind") != 0)
-        fail("encoder: lists, a rerank store, a query map and a transform are of the old input, expected none");
+    if (rerank || query_map || parts.param("transform.kind") != 0)
+        fail("encoder: a rerank store, a query map and a transform are of the old input, expected none");
+    if (partition->flat() == encoder.has("partition.centroids"))
+        fail("encoder: expected centroids for the new input where, and only where, the index has lists");
     Parts changed = parts;
     const auto is_encoder = [](const auto& item) { return item.first.starts_with("codec."); };
     std::erase_if(changed.params, is_encoder);

@@ -34,7 +34,7 @@ struct Model {
     std::shared_ptr<const Model> with_scoring(const Parts& trained) const;
 
     // The same model for another input of `dim` dimensions, whose encoder ("codec.*") gives codes of the same layout
-    // and meaning: recurrent binary codes of a compatible encoder, in one list, without anything else of the input.
+    // and meaning: of recurrent binary codes alone, or in lists, whose centroids ("partition.centroids") come with it.
     std::shared_ptr<const Model> with_encoder(const Parts& encoder) const;
 };
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -65,6 +65,13 @@ class RaBitQ:
         return f"RaBitQ, {self.bits} {'bit' if self.bits == 1 else 'bits'} a dimension"
 
 
+class Predecessor(NamedTuple):
+    """An older encoder of the same codes: the fingerprint of its maps, and how its inputs look in the newer one."""
+
+    fingerprint: str
+    forth: F32  # (dim, dim of the older embedding), the linear map of the least error
+
+
 @dataclass(frozen=True)
 class RecurrentBinary:
     """Signs of every dimension, then signs of what those leave, each of half the weight: 1 to 4 bits, for cosine.
@@ -72,7 +79,7 @@ class RecurrentBinary:
     symmetric: queries become codes too, and scores are cosines of codes, from exact integer sums; else a query stays
     as it is and only vectors are codes, which finds more in the same time. Untrained, it codes a space that is rotated
     at random (after PCA, if that is the transform). `fb.train.recurrent_binary` returns one whose maps are trained;
-    dim (of its codes), maps and predecessor (the fingerprint of the encoder that it is compatible with) are set there.
+    dim (of its codes), maps and predecessor (the encoder that it is compatible with) are set there.
     (Gan et al., "Binary Embedding-based Retrieval at Tencent", 2023.)
 
     >>> index = fb.Index(384, metric="cosine", codec=fb.RecurrentBinary(2))
@@ -82,7 +89,7 @@ class RecurrentBinary:
     symmetric: bool = False
     dim: int | None = None
     maps: Mapping[str, F32] | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
-    predecessor: str | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
+    predecessor: Predecessor | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
     on_disk: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -247,8 +247,8 @@ class Index:
         """Goes over to a newer embedding: from now on vectors and queries are what `codec` was trained on.
 
         codec: what `fb.train.recurrent_binary(..., compatible_with=..., old=...)` returned, for the codec of this index
-        (trained `RecurrentBinary`, without lists, rerank or query map). What is in the index stays as it is, and new
-        queries search it; vectors of the new embedding that are added, or replace the old ones of the same ids, lie
+        (trained `RecurrentBinary`, without rerank or query map). What is in the index stays as it is, and new queries
+        search it; vectors of the new embedding that are added, or replace the old ones of the same ids, lie
         beside it. `reconstruct` gives the new embedding of all of them. `dim` is the new one's.
 
         Raises TypeError or ValueError for a codec or an index that is not as described; the index is then unchanged.

@@ -1,8 +1,9 @@
 """An index that goes over to a newer embedding: codes of a compatible encoder beside those that are there.
 
 Compatible codes have one space, size and score (`fb.train.recurrent_binary`, compatible_with), so segments hold both
-and nothing but the encoder changes. That the encoder was trained for just these codes is checked by a fingerprint of
-the old one's maps.
+and nothing changes but the encoder, and the centroids of lists: the mean of a list's vectors in the newer embedding is
+about what a linear map makes of their mean in the older. That the encoder was trained for just these codes is checked
+by a fingerprint of the old one's maps.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from . import _core
 from .codecs_rotated import RecurrentBinary
 from .description import Description
 from .inputs import F32
-from .parts import Fitting, Model
+from .parts import Fitted, Fitting, Model, f32_array
 
 
 def fingerprint(bits: int, maps: Mapping[str, F32]) -> str:
@@ -56,17 +57,20 @@ def upgraded(description: Description, engine: _core.Engine, codec: object) -> t
             f"got {codec!r}"
         )
     old = encoder(description, engine)
-    if description.partition is not None or description.rerank is not None:
+    if description.rerank is not None:
         raise ValueError(
-            "upgrade: lists and rerank stores are of the old embedding, which new queries can not be compared with; "
-            f"expected partition=None and rerank=None, got {description.partition} and {description.rerank}"
+            "upgrade: a rerank store is of the old embedding, which new queries can not be compared with; "
+            f"expected rerank=None, got {description.rerank}"
         )
     if any(name.startswith("query.") for name in engine.arrays()):
         raise ValueError("upgrade: the query map of this index is of the old embedding; expected none")
     assert old.maps is not None
-    if codec.predecessor != fingerprint(old.bits, old.maps):
+    if codec.predecessor.fingerprint != fingerprint(old.bits, old.maps):
         raise ValueError("codec: it was trained to be compatible with another encoder than this index's")
     dim = codec.maps["base"].shape[-1]
     model = Model({"dim": dim})
     model.put("codec", codec.fit(np.zeros((0, dim), np.float32), Fitting("ip")))
+    if description.partition is not None:
+        centroids = engine.arrays()["partition.centroids"].reshape(-1, description.dim).astype(np.float32)
+        model.put("partition", Fitted({}, {"centroids": f32_array(centroids @ codec.predecessor.forth.T)}))
     return replace(description, dim=dim, codec=codec), engine.with_encoder(model.params, model.arrays)

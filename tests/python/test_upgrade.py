@@ -103,6 +103,25 @@ def test_an_index_from_a_file_can_be_upgraded(world: World, tmp_path: Path) -> N
             assert found(opened, w) > 0.2
 
 
+def test_lists_are_found_by_new_queries(world: World, tmp_path: Path) -> None:
+    """Their centroids become those of the newer embedding, and new codes join lists by them."""
+    w = world
+    index = fb.Index(OLD, metric="cosine", codec=w.old, partition=fb.IVF(12)).build(w.old_x, progress=False)
+    truth = brute_force(w.x, w.q, 10, "cosine")[0]
+    whole, before = (overlap(index.search(w.old_q, 10, nprobe=p).ids, truth) for p in (12, 3))
+    assert before < whole
+    index.upgrade(w.new)
+    ids = np.random.default_rng(0).permutation(N)
+    for part in (ids[:0], ids[: N // 2], ids[N // 2 :]):
+        index.add(w.x[part], ids=part, on_conflict="replace")
+        assert overlap(index.search(w.q, 10, nprobe=3).ids, truth) > before - 0.02
+        assert overlap(index.search(w.q, 10, nprobe=12).ids, truth) > whole - 0.02
+        index.save(tmp_path / "lists.fb")
+        np.testing.assert_array_equal(
+            fb.open(tmp_path / "lists.fb").search(w.q, 10, nprobe=3).ids, index.search(w.q, 10, nprobe=3).ids
+        )
+
+
 def test_refuses_what_it_can_not_search(world: World) -> None:
     w = world
     index = index_of(w)
@@ -114,9 +133,9 @@ def test_refuses_what_it_can_not_search(world: World) -> None:
     other = fb.train.recurrent_binary(w.old_x, steps=0, seed=9, progress=False)
     with pytest.raises(ValueError, match="another encoder"):
         index.upgrade(after(other, w.old_x, w.x))
-    lists = fb.Index(OLD, metric="cosine", codec=w.old, partition=fb.IVF(4)).build(w.old_x)
-    with pytest.raises(ValueError, match="partition=None and rerank=None"):
-        lists.upgrade(w.new)
+    reranked = fb.Index(OLD, metric="cosine", codec=w.old, rerank=fb.Scalar(8)).build(w.old_x)
+    with pytest.raises(ValueError, match="rerank=None"):
+        reranked.upgrade(w.new)
     with pytest.raises(ValueError, match="trained RecurrentBinary"):
         fb.Index(OLD, metric="cosine", codec=fb.RecurrentBinary(2)).build(w.old_x).upgrade(w.new)
     with pytest.raises(fb.NotTrainedError):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..codecs_rotated import RecurrentBinary
+from ..codecs_rotated import Predecessor, RecurrentBinary
 from ..index import Index
 from ..inputs import F32, I64, Rows, real_number, thread_count, vector_ids, whole_number
 from ..measures import exact_search
@@ -95,7 +95,9 @@ def recurrent_binary(
     with Progress(progress) as shown:
         _descend(net, data, past, symmetric, count, heat, random, shown)
     maps = net.arrays() | {"decoder": _least_squares(net.forward(data.x)[1], data.x)}
-    predecessor = None if elder_codec is None else fingerprint(bits, elder_codec.maps or {})
+    predecessor = None
+    if elder_codec is not None and data.old is not None:
+        predecessor = Predecessor(fingerprint(bits, elder_codec.maps or {}), _least_squares(data.old, data.x))
     return RecurrentBinary(bits, symmetric, m, maps, predecessor)
 
 
