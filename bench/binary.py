@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fewbits as fb
-from binary_data import Data, Search, ids_of, installed, load, ndcg, ours, peers, recall, theirs
+from binary_data import OPQ_ITERATIONS, Data, Search, ids_of, installed, load, ndcg, ours, peers, recall, theirs
 from binary_table import TOTALS, draw, read, table
 from fewbits import _core
 from fewbits.parts import Fitting
@@ -87,7 +87,7 @@ def untrained(data: Data, bits: int) -> Iterator[tuple[str, tuple[float, Search]
         yield "RecurrentBinary", ours(data, fb.RecurrentBinary(bits))
         yield "RecurrentBinary symmetric", ours(data, fb.RecurrentBinary(bits, symmetric=True))
     if dim * bits // 8 <= dim // 2:
-        yield "OPQ + PQ 4-bit", ours(data, fb.PQ(dim * bits // 4, bits=4), transform=fb.OPQ(iterations=5))
+        yield "OPQ + PQ 4-bit", ours(data, fb.PQ(dim * bits // 4, bits=4), transform=fb.OPQ(iterations=OPQ_ITERATIONS))
     if bits == 4:
         yield "Scalar(4), Lloyd-Max", ours(data, fb.Scalar(4, levels="lloyd-max"), transform=fb.RandomRotation())
     if bits == 2:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fewbits as fb
-from binary_data import Data, Search, faiss_index, installed, ndcg, ours, peers, recall
+from binary_data import OPQ_ITERATIONS, Data, Search, faiss_index, installed, ndcg, ours, peers, recall
 
 TOTALS = (128, 256, 384, 512, 768, 1024, 1536)
 _ROW = re.compile(r"table (\S+) +(\d+) +(\S+) +\d+  (.+?) +([01]\.\d{3})(?: +([\d.]+))?$")
@@ -60,23 +60,23 @@ def _ours(data: Data, total: int, steps: int) -> Iterator[_Row]:
             yield "sign hashing", shape, ours(data, fb.RecurrentBinary(1, symmetric=True), **reduced)
     m = total // 4
     if m <= dim:
-        yield "OPQ + PQ 4-bit", f"{m}x4", ours(data, fb.PQ(m, bits=4), transform=fb.OPQ(iterations=5))
+        yield "OPQ + PQ 4-bit", f"{m}x4", ours(data, fb.PQ(m, bits=4), transform=fb.OPQ(iterations=OPQ_ITERATIONS))
         reduction = fb.RandomRotation() if m == dim else fb.PCA(m)
         yield "Scalar(4), Lloyd-Max", f"{m}x4", ours(data, fb.Scalar(4, levels="lloyd-max"), transform=reduction)
     m = total // 8
     if m <= dim:
-        yield "OPQ + PQ 8-bit", f"{m}x8", ours(data, fb.PQ(m, bits=8), transform=fb.OPQ(iterations=5))
+        yield "OPQ + PQ 8-bit", f"{m}x8", ours(data, fb.PQ(m, bits=8), transform=fb.OPQ(iterations=OPQ_ITERATIONS))
 
 
 def _peers(data: Data, total: int) -> Iterator[_Row]:
     dim = data.base.shape[1]
-    m = total // 4
-    if installed("faiss") and dim % m == 0:
-        yield "faiss OPQ + PQ fast-scan", f"{m}x4", faiss_index(data, f"OPQ{m}_{dim},PQ{m}x4fs")
     bits, rest = divmod(total, dim)
     if rest == 0 and bits:
         for name, found in peers(data, bits):
             yield name, f"{dim}x{bits}", found
+    m = total // 4
+    if installed("faiss") and dim % m == 0:
+        yield "faiss OPQ + PQ fast-scan", f"{m}x4", faiss_index(data, f"OPQ{m}_{dim},PQ{m}x4fs")
 
 
 def read(paths: list[Path]) -> Best:
