@@ -134,14 +134,14 @@ def quality(data: Data, widths: list[int], steps: int) -> None:
 
 
 def upgrades(data: Data, steps: int) -> None:
-    """One index while its embedding is replaced. The older one is made from the newer: 96 of its directions, turned,
-    with noise as large as a quarter of what they hold; what should be found are the newer one's neighbours."""
+    """One index while its embedding is replaced. The older one is made from the newer: half as many directions, the
+    strongest, with noise a quarter as large as they are; what should be found are the newer one's neighbours."""
     random = np.random.default_rng(0)
     dim = data.base.shape[1]
-    coarse = np.linalg.qr(random.normal(size=(dim, min(96, dim))))[0].astype(np.float32)
+    strongest = np.linalg.eigh(data.base.T @ data.base)[1][:, -(dim // 2) :]
 
     def older(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        y = x @ coarse
+        y = x @ strongest
         return y + np.float32(0.25 * y.std()) * random.normal(size=y.shape).astype(np.float32)
 
     old_x, old_q = older(data.base), older(data.queries)
