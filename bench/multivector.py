@@ -27,6 +27,10 @@ from fewbits.sets import Sets
 F32 = NDArray[np.float32]
 SETTINGS = ((20, 3, 8), (20, 5, 16))
 DEPTHS = (10, 50, 100)
+BUDGETS = (500, 1000, 3000, 6000, 10_000, 20_000, 40_000)
+STORES = tuple((fb.RaBitQ(bits), share) for share in (1.0, 0.75, 0.5, 0.25) for bits in (1, 2, 3, 4, 5, 6)) + tuple(
+    (codec, share) for share in (1.0, 0.5) for codec in (fb.Scalar(4), fb.Scalar(8))
+)
 RUNS = 3
 
 
@@ -101,13 +105,15 @@ def encodings(data: Data, seeds: int) -> None:
 
 
 def peer(data: Data) -> None:
-    """The same settings by muvera-python: its recall, and its speed beside ours on the same documents."""
+    """The same settings by muvera-python: its recall, and its speed beside ours on the same documents. It takes them
+    as a batch or one by one, by its compiled kernels or, where those are not installed, by numpy and Python."""
     if importlib.util.find_spec("muvera") is None:
         print("muvera-python is not installed")
         return
     muvera = importlib.import_module("muvera")
     count = 100
     documents, queries, some = as_list(data.documents), as_list(data.queries), head(data.documents, count)
+    few = documents[:30]
     for repetitions, bits, projected in SETTINGS:
         theirs = muvera.Muvera(
             num_repetitions=repetitions,
@@ -131,6 +137,16 @@ def peer(data: Data) -> None:
             f"  (fewbits sketch {spent[0] / spent[1]:.1f}x, dense {spent[0] / spent[2]:.1f}x)",
             flush=True,
         )
+        compiled = muvera._RUST_AVAILABLE
+        for kernels in (compiled, False):
+            muvera._RUST_AVAILABLE = kernels
+            one_by_one = seconds(lambda theirs=theirs: [theirs.encode_documents(d) for d in few])[0] / len(few)  # type: ignore[misc]
+            print(
+                f"  {'compiled' if kernels else 'numpy'}, one by one: {1 / one_by_one:,.0f} documents/s"
+                f"  (fewbits sketch {one_by_one / (spent[1] / count):.0f}x)",
+                flush=True,
+            )
+        muvera._RUST_AVAILABLE = compiled
 
 
 # --- chamfer ---------------------------------------------------------------------------------------------------------
@@ -163,6 +179,36 @@ def chamfer(data: Data) -> None:
     print(f"\nChamfer, {tokens} tokens against {len(documents.tokens) / n:.0f}: microseconds a pair\n")
     for name, time_ in zip(("numpy, float32", *stores), spent, strict=True):
         print(f"{name:<46}{time_ / n / count * 1e6:8.2f}{spent[0] / time_:8.2f}x", flush=True)
+
+
+def bounds(data: Data) -> None:
+    """What an early exit could save: the share of maxima (of a query token with a document) that are not needed once
+    those before them, and a bound on those to come, fall short of the tenth best score so far."""
+    fde = fb.FDE(data.dim)
+    index = fb.Index(fde.dims, metric="ip", codec=fb.RaBitQ(1))
+    index.build(fde.encode_documents(data.documents, threads=1), progress=False)
+    candidates = index.search(fde.encode_queries(data.queries, threads=1), 100, threads=1).ids
+    documents, queries = as_list(data.documents), as_list(data.queries)
+    longest = np.linalg.norm(data.documents.tokens, axis=1).max()
+    saved, total = np.zeros(3), 0
+    for query, ids in zip(queries, candidates, strict=True):
+        maxima = np.stack([(query @ documents[i].T).max(axis=1) for i in ids])
+        total += maxima.size
+        scores = maxima.sum(axis=1)
+        best_maxima = maxima.max(axis=0)
+        order = np.argsort(maxima.mean(axis=0) - best_maxima)
+        known = np.arange(len(query))
+        for way, (bound, tokens) in enumerate(
+            ((longest * np.linalg.norm(query, axis=1), known), (best_maxima, known), (best_maxima, order))
+        ):
+            most = maxima[:, tokens].cumsum(axis=1) + bound[tokens].sum() - bound[tokens].cumsum()
+            for row in range(10, len(ids)):
+                short = np.flatnonzero(most[row] < np.partition(scores[:row], -10)[-10])
+                saved[way] += len(query) - 1 - short[0] if len(short) else 0
+    names = ("lengths of tokens", "best maximum of the candidates", "the same, best order of query tokens")
+    print("\nEarly exit from 100 candidates, k = 10: maxima that are saved, by bound\n")
+    for name, share in zip(names, saved / total, strict=True):
+        print(f"{name:<40}{share:8.3f}", flush=True)
 
 
 # --- compressed encodings and reranked search ------------------------------------------------------------------------
@@ -213,6 +259,48 @@ def searched(data: Data) -> None:
         each = spent / (len(data.queries.offsets) - 1) * 1e3
         size = numbers["fde_bytes"] + numbers["token_bytes"]
         print(f"{tokens.describe():<50}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms a query", flush=True)
+
+
+def stores(data: Data) -> None:
+    """Token codecs and pooling, behind candidates of encodings of 10,240 and of 2,560 dimensions."""
+    count = len(data.queries.offsets) - 1
+    small = fb.FDE(data.dim, 1, 0, 1)
+    candidates = []
+    for fde in (fb.FDE(data.dim), fb.FDE(data.dim, 20, 3)):
+        index = fb.Index(fde.dims, metric="ip", codec=fb.RaBitQ(1))
+        index.build(fde.encode_documents(data.documents, threads=1), progress=False)
+        candidates.append((fde.dims, index.search(fde.encode_queries(data.queries, threads=1), 100, threads=1).ids))
+    print("\nToken stores, 100 candidates of RaBitQ codes\n")
+    for tokens, share in STORES:
+        pooling = None if share == 1 else fb.Pooling(share)
+        index = fb.MultiVectorIndex(data.dim, fde=small, tokens=tokens, pooling=pooling)
+        index.build(data.documents, progress=False)
+        shown = f"{tokens.describe()}, {share:.0%} of the tokens"
+        print(f"{shown:<58}{index.stats()['token_bytes']:>8,.0f} bytes", end="")
+        for dims, ids in candidates:
+            run = lambda ids=ids, index=index: index._store.rerank(*data.queries, ids, 10, threads=1)[0]  # noqa: E731
+            ndcg = fb.evaluate(run(), None, data.qrels, k=10)["ndcg"]
+            spent = seconds(run)[0] / count * 1e3
+            print(f" | {dims:,}: {recall(run(), data.top):.3f} {ndcg:.4f} {spent:.2f} ms", end="")
+        print(flush=True)
+
+
+def budgets(data: Data) -> None:
+    print("\nfb.build_multivector by budget, 100 candidates\n")
+    for budget in BUDGETS:
+        index = fb.build_multivector(data.documents, bytes_per_document=budget, progress=False, threads=1)
+        spent = seconds(lambda index=index: index.search(data.queries, 10, rerank=100, threads=1))[0]  # type: ignore[misc]
+        ids = index.search(data.queries, 10, rerank=100, threads=1).ids
+        ndcg = fb.evaluate(ids, None, data.qrels, k=10)["ndcg"]
+        numbers = index.stats()
+        size = numbers["fde_bytes"] + numbers["token_bytes"]
+        each = spent / (len(data.queries.offsets) - 1) * 1e3
+        print(
+            f"{budget:>7,}: {size:>7,.0f} bytes (on disk {numbers['token_bytes_on_disk']:,.0f})"
+            f"{recall(ids, data.top):8.3f} recall@10{ndcg:8.4f} nDCG@10{each:7.2f} ms a query  "
+            + "; ".join(index._index._why),
+            flush=True,
+        )
 
 
 # --- fewer tokens ----------------------------------------------------------------------------------------------------
@@ -292,8 +380,11 @@ TABLES: dict[str, Callable[[Data, int], None]] = {
     "encodings": encodings,
     "peer": lambda data, _: peer(data),
     "chamfer": lambda data, _: chamfer(data),
+    "bounds": lambda data, _: bounds(data),
     "compressed": lambda data, _: compressed(data),
     "searched": lambda data, _: searched(data),
+    "stores": lambda data, _: stores(data),
+    "budgets": lambda data, _: budgets(data),
     "reduced": lambda data, _: reduced(data),
 }
 

@@ -103,6 +103,15 @@ std::unique_ptr<Engine> join(const std::vector<const Engine*>& engines, const st
     return Engine::join(engines, meaning);
 }
 
+using Params = std::map<std::string, std::uint64_t>;
+
+// Of a multi-vector index: what lies in the same file as its engine.
+Parts parts_of(const TokenStore* tokens, const Params& params) {
+    Parts parts = tokens == nullptr ? Parts{} : tokens->parts();
+    for (const auto& [name, value] : params) parts.params[name] = value;
+    return parts;
+}
+
 py::array_t<bool> contains(const Engine& engine, const IdArray& ids) {
     py::array_t<bool> found(ids.size());
     const auto snapshot = engine.snapshot();
@@ -252,27 +261,24 @@ void register_engine(py::module_& m) {
         .def(
             "save",
             [](const Engine& engine, const std::string& path, const py::bytes& meta, const TokenStore* tokens,
-               const std::map<std::string, std::uint64_t>& params) {
+               const Params& params) {
                 const std::string text = meta;
                 const py::gil_scoped_release unlocked;
-                Parts more = tokens == nullptr ? Parts{} : tokens->parts();
-                for (const auto& [name, value] : params) more.params[name] = value;
-                engine.save(path, text, more);
+                engine.save(path, text, parts_of(tokens, params));
             },
-            "path"_a, "meta"_a, py::kw_only(), "tokens"_a = nullptr,
-            "params"_a = std::map<std::string, std::uint64_t>{})
+            "path"_a, "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
         .def(
             "to_bytes",
-            [](const Engine& engine, const py::bytes& meta) {
+            [](const Engine& engine, const py::bytes& meta, const TokenStore* tokens, const Params& params) {
                 const std::string text = meta;
                 std::vector<std::byte> file;
                 {
                     const py::gil_scoped_release unlocked;
-                    file = engine.to_bytes(text);
+                    file = engine.to_bytes(text, parts_of(tokens, params));
                 }
                 return py::bytes(reinterpret_cast<const char*>(file.data()), file.size());
             },
-            "meta"_a)
+            "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
         .def_static(
             "from_bytes",
             [](const py::bytes& file) {

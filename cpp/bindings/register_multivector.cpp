@@ -123,6 +123,14 @@ void register_token_store(py::module_& m) {
              "params"_a, "arrays"_a)
         .def_static("open", &TokenStore::open, "path"_a, py::kw_only(), "mapped"_a = true,
                     py::call_guard<py::gil_scoped_release>())
+        .def_static(
+            "from_bytes",
+            [](const py::bytes& file) {
+                const std::string_view view = file;
+                const py::gil_scoped_release unlocked;
+                return TokenStore::from_bytes(std::as_bytes(std::span(view)));
+            },
+            "file"_a)
         .def(
             "builder", [](const TokenStore& store, const std::string& directory) { return store.builder(directory); },
             "directory"_a)

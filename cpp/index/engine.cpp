@@ -219,7 +219,7 @@ std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnC
 }
 
 // What a file holds. meta: kept by the caller as long as the result.
-Parts Engine::as_parts(const std::string& meta) const {
+Parts Engine::as_parts(const std::string& meta, const Parts& more) const {
     const auto current = snapshot();
     Parts parts = model_->parts;
     parts.arrays["meta"] = {DType::u8, std::as_bytes(std::span(meta.data(), meta.size())), nullptr};
@@ -234,18 +234,17 @@ Parts Engine::as_parts(const std::string& meta) const {
         if (current->live[i] < current->segments[i]->n())
             parts.arrays[segment_name(i) + ".removed"] = owned_array(removed_bits(*current, i));
     }
+    parts.params.insert(more.params.begin(), more.params.end());
+    parts.arrays.insert(more.arrays.begin(), more.arrays.end());
     return parts;
 }
 
 void Engine::save(const std::string& path, const std::string& meta, const Parts& more) const {
-    Parts parts = as_parts(meta);
-    parts.params.insert(more.params.begin(), more.params.end());
-    parts.arrays.insert(more.arrays.begin(), more.arrays.end());
-    write_file(path, parts);
+    write_file(path, as_parts(meta, more));
 }
 
-std::vector<std::byte> Engine::to_bytes(const std::string& meta) const {
-    return write_bytes(as_parts(meta));
+std::vector<std::byte> Engine::to_bytes(const std::string& meta, const Parts& more) const {
+    return write_bytes(as_parts(meta, more));
 }
 
 std::map<std::string, std::uint64_t> Engine::params() const {

@@ -47,7 +47,7 @@ public:
 
     // more: parts of others in the same file (cpp/multivector).
     void save(const std::string& path, const std::string& meta, const Parts& more = {}) const;
-    std::vector<std::byte> to_bytes(const std::string& meta) const;  // what save writes without more
+    std::vector<std::byte> to_bytes(const std::string& meta, const Parts& more = {}) const;  // what save writes
     const std::string& meta() const { return meta_; }
     std::map<std::string, std::uint64_t> params() const;             // of the model, and the defaults
     void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", "default.rerank"
@@ -65,7 +65,7 @@ private:
     std::map<std::string, std::uint64_t> defaults() const;
     std::unique_ptr<Engine> with_model(std::shared_ptr<const Model> model) const;
     static std::unique_ptr<Engine> of_parts(const Parts& parts, bool mapped);
-    Parts as_parts(const std::string& meta) const;
+    Parts as_parts(const std::string& meta, const Parts& more) const;
     void replace(std::shared_ptr<const Snapshot> next);
 
     std::shared_ptr<const Model> model_;

@@ -48,7 +48,14 @@ TokenStore::TokenStore(Parts parts) : parts_(model_parts(parts)) {
 }
 
 std::unique_ptr<TokenStore> TokenStore::open(const std::string& path, bool mapped) {
-    const Parts parts = read_file(path, mapped, Verify::trusted);
+    return of_parts(read_file(path, mapped, Verify::trusted), mapped);
+}
+
+std::unique_ptr<TokenStore> TokenStore::from_bytes(std::span<const std::byte> file) {
+    return of_parts(read_bytes(file), false);
+}
+
+std::unique_ptr<TokenStore> TokenStore::of_parts(const Parts& parts, bool mapped) {
     auto store = std::make_unique<TokenStore>(parts);
     Segments found;
     for (std::size_t i = 0; i < parts.param("tokens.segments", 0, most_segments); ++i) {

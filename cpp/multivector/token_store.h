@@ -19,6 +19,7 @@ public:
     explicit TokenStore(Parts parts);
     // The store that an index file holds.
     static std::unique_ptr<TokenStore> open(const std::string& path, bool mapped);
+    static std::unique_ptr<TokenStore> from_bytes(std::span<const std::byte> file);  // checked in full
 
     std::unique_ptr<TokenSegmentBuilder> builder(const std::string& directory) const;
     void publish(TokenSegmentBuilder& builder);
@@ -39,6 +40,7 @@ public:
 
 private:
     using Segments = std::vector<std::shared_ptr<const TokenSegment>>;
+    static std::unique_ptr<TokenStore> of_parts(const Parts& parts, bool mapped);
     std::shared_ptr<const Segments> segments() const;
     void replace(Segments segments);
 

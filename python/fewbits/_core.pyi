@@ -106,7 +106,7 @@ class Engine:
     def save(
         self, path: str, meta: bytes, *, tokens: TokenStore | None = None, params: _Params = {}
     ) -> None: ...  # tokens, params: of a multi-vector index, in the same file
-    def to_bytes(self, meta: bytes) -> bytes: ...  # what save writes, without tokens
+    def to_bytes(self, meta: bytes, *, tokens: TokenStore | None = None, params: _Params = {}) -> bytes: ...
     @staticmethod
     def from_bytes(file: bytes) -> Engine: ...
     @property
@@ -174,6 +174,8 @@ class TokenStore:
     def __init__(self, params: _Params, arrays: _Arrays) -> None: ...  # parts "tokens.*": a codec, "dim", "on_disk"
     @staticmethod
     def open(path: str, *, mapped: bool = True) -> TokenStore: ...
+    @staticmethod
+    def from_bytes(file: bytes) -> TokenStore: ...
     def builder(self, directory: str) -> TokenBuilder: ...  # directory: of the file that codes on disk are spilled to
     def publish(self, builder: TokenBuilder) -> None: ...
     def withdraw(self) -> None: ...  # undoes the last publish

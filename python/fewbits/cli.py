@@ -18,7 +18,10 @@ import numpy as np
 
 import fewbits as fb
 
-from .datasets import METRICS, load, load_array, synthetic
+from .datasets import METRICS, load, load_array, load_sets, synthetic
+from .files import open_any
+
+_SETS = "with a multi-vector index an (n, t, dim) array or a folder of {0}_tokens.npy and {0}_offsets.npy"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,7 +112,7 @@ def _add_build(commands: Any) -> None:
 def _add_search(commands: Any) -> None:
     command = _command(commands, "search", _search, "search an index with a .npy file of queries")
     command.add_argument("index", type=Path, metavar="INDEX")
-    command.add_argument("queries", type=Path, metavar="Q.npy")
+    command.add_argument("queries", type=Path, metavar="Q", help=f"Q.npy; {_SETS.format('query')}")
     command.add_argument("-k", type=_positive, default=10, help="results per query (%(default)s)")
     command.add_argument("--nprobe", type=_positive, help="lists to read (default: the index's)")
     command.add_argument("--rerank", type=_natural, help="candidates to rerank, 0 for none (default: the index's)")
@@ -124,14 +127,16 @@ def _add_tune(commands: Any) -> None:
         commands, "tune", _tune, "find the cheapest nprobe and rerank of an index for a recall, and save them in it"
     )
     command.add_argument("index", type=Path, metavar="INDEX")
-    command.add_argument("queries", type=Path, metavar="Q.npy", help="held-out queries, some hundreds or more")
+    command.add_argument(
+        "queries", type=Path, metavar="Q", help=f"Q.npy: held-out, some hundreds or more; {_SETS.format('query')}"
+    )
     command.add_argument("--recall", type=float, default=0.95, metavar="R", help="of the k nearest (%(default)s)")
     command.add_argument("-k", type=_positive, default=10, help="results per query (%(default)s)")
     command.add_argument(
         "--vectors",
         type=Path,
-        metavar="X.npy",
-        help="the vectors, row numbers as ids (default: the codes, read in full)",
+        metavar="X",
+        help="X.npy: the vectors, row numbers as ids (default: the codes, read in full); " + _SETS.format("doc"),
     )
     _add_running(command, progress=False)
 
@@ -170,6 +175,11 @@ def _add_bench(commands: Any) -> None:
     )
     command.add_argument("--seed", type=int, default=0)
     _add_running(command)
+
+
+def _vectors(index: fb.Index | fb.MultiVectorIndex, path: Path, name: str) -> Any:
+    """What the index takes: rows of a file, or of a folder NAME_tokens.npy and NAME_offsets.npy."""
+    return load_sets(path, name) if isinstance(index, fb.MultiVectorIndex) and path.is_dir() else load_array(path)
 
 
 def _positive(text: str) -> int:
@@ -233,15 +243,16 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _search(arguments: argparse.Namespace) -> int:
-    index = fb.open(arguments.index)
-    queries = load_array(arguments.queries)
+    index = open_any(arguments.index)
+    queries = _vectors(index, arguments.queries, "query")
     ids, scores = index.search(
         queries, arguments.k, nprobe=arguments.nprobe, rerank=arguments.rerank, threads=arguments.threads
     )
+    distances = isinstance(index, fb.Index) and index.metric == "l2"
     if arguments.output:
         np.savez(arguments.output, ids=ids, scores=scores)
         return 0
-    print(f"{'query':>8} {'rank':>5} {'id':>12} {'distance' if index.metric == 'l2' else 'score':>12}")
+    print(f"{'query':>8} {'rank':>5} {'id':>12} {'distance' if distances else 'score':>12}")
     for query, (row_ids, row_scores) in enumerate(zip(np.atleast_2d(ids), np.atleast_2d(scores), strict=True)):
         for rank, (item, score) in enumerate(zip(row_ids.tolist(), row_scores.tolist(), strict=True), 1):
             if item >= 0:
@@ -250,11 +261,10 @@ def _search(arguments: argparse.Namespace) -> int:
 
 
 def _tune(arguments: argparse.Namespace) -> int:
-    index = fb.open(arguments.index)
-    x = load_array(arguments.vectors) if arguments.vectors else None
-    found = fb.tune(
-        index, load_array(arguments.queries), arguments.k, recall=arguments.recall, x=x, threads=arguments.threads
-    )
+    index = open_any(arguments.index)
+    x = _vectors(index, arguments.vectors, "doc") if arguments.vectors else None
+    queries = _vectors(index, arguments.queries, "query")
+    found = fb.tune(index, queries, arguments.k, recall=arguments.recall, x=x, threads=arguments.threads)
     index.save(arguments.index)
     settings = [f"{name} {value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
     print(f"{arguments.index}: {', '.join(settings) or 'nothing to set'} by default")
@@ -265,8 +275,7 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     contents = fb.inspect(arguments.index)
-    several = "fde.dim" in contents["params"]
-    print((fb.MultiVectorIndex.open if several else fb.open)(arguments.index).explain())
+    print(open_any(arguments.index).explain())
     major, minor = contents["version"]
     print(f"\n{arguments.index}: format {major}.{minor}, {contents['bytes']:,} bytes")
     for section in contents["sections"]:

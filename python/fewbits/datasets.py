@@ -53,6 +53,15 @@ def load_array(path: str | Path) -> Array:
     return x
 
 
+def load_sets(folder: str | Path, name: str) -> tuple[Array, Array]:
+    """Sets of vectors: (NAME_tokens.npy, NAME_offsets.npy) of a folder, as `MultiVectorIndex.add` takes them."""
+    paths = [Path(folder) / f"{name}_{part}.npy" for part in ("tokens", "offsets")]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder}: a folder of token vectors has {path.name}")
+    return load_array(paths[0]), load_array(paths[1])
+
+
 def load(
     path: str | Path,
     *,

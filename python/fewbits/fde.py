@@ -66,6 +66,9 @@ class FDE:
         if self.final_dim is not None:
             whole_number(self.final_dim, "FDE: final_dim", 1, encoded)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FDE.of, (self.params,)  # without the encoder, which follows from them
+
     @property
     def dims(self) -> int:
         """Dimensions of an encoding."""

@@ -40,6 +40,12 @@ def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = Fals
     return described(name, open_engine(name, mmap, verify))
 
 
+def open_any(path: str | os.PathLike[str]) -> Index | MultiVectorIndex:
+    """The index in a file, of whichever kind; mapped."""
+    name = os.fspath(path)
+    return (MultiVectorIndex.open if "fde.dim" in inspect(name)["params"] else open)(name)
+
+
 def open_engine(name: str, mmap: bool, verify: bool) -> _core.Engine:
     """The engine in a file of either kind of index."""
     for value, argument in ((mmap, "mmap"), (verify, "verify")):
@@ -48,10 +54,17 @@ def open_engine(name: str, mmap: bool, verify: bool) -> _core.Engine:
     return _core.Engine.open(name, mapped=mmap, verify_all=verify)
 
 
+def engine_of_bytes(file: bytes) -> _core.Engine:
+    """The engine in the contents of a file; every byte is checked."""
+    if not isinstance(file, bytes):
+        raise TypeError(f"file: expected bytes, got {type(file).__name__}")
+    return _core.Engine.from_bytes(file)
+
+
 def described(name: str, engine: _core.Engine) -> Index:
     """The index of an engine that was read from what is called `name`."""
     if is_multivector(engine):
-        raise ValueError(f"{name}: holds a multi-vector index; open it with fewbits.MultiVectorIndex.open")
+        raise ValueError(f"{name}: holds a multi-vector index: that is for fewbits.MultiVectorIndex to read")
     description, why = decode_meta(name, engine)
     return Index._of(description, engine, why)
 
@@ -65,11 +78,7 @@ def verify(path: str | os.PathLike[str]) -> None:
     """Checks every checksum and everything that open checks; raises CorruptIndexError at the first thing wrong."""
     name = os.fspath(path)
     _core.verify(name)
-    engine = open_engine(name, mmap=True, verify=True)
-    if is_multivector(engine):
-        MultiVectorIndex.open(name)
-    else:
-        described(name, engine)
+    open_any(name)
 
 
 def encode_meta(description: Description, why: tuple[str, ...], **others: Any) -> bytes:

@@ -385,11 +385,9 @@ class Index:
 
         Raises CorruptIndexError (what is wrong, and where) or FormatVersionError.
         """
-        from .files import described
+        from .files import described, engine_of_bytes
 
-        if not isinstance(file, bytes):
-            raise TypeError(f"file: expected bytes, got {type(file).__name__}")
-        return described("bytes", _core.Engine.from_bytes(file))
+        return described("bytes", engine_of_bytes(file))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.is_trained:
@@ -468,18 +466,23 @@ class Index:
             if rerank is not None and whole_number(rerank, "rerank", 0):
                 raise ValueError(f"rerank: this index has no rerank store (Index(rerank=...)), got rerank={rerank}")
             return 0
-        if rerank is None:
-            stored = engine.params.get("default.rerank", 0)
-            return max(stored, k) if stored else max(_LEAST_RERANK, _RERANK_A_RESULT * k)
-        depth = whole_number(rerank, "rerank", 0)
-        if 0 < depth < k:
-            raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
-        return depth
+        return candidates(engine, rerank, k)
 
 
 def _untrained(description: Description) -> Index:
     parts = {field.name: getattr(description, field.name) for field in fields(description)}
     return Index(**parts)
+
+
+def candidates(engine: _core.Engine, rerank: int | None, k: int) -> int:
+    """How many are reranked for k results, where `rerank` of them were asked for (None: the default, stored or not)."""
+    if rerank is None:
+        stored = engine.params.get("default.rerank", 0)
+        return max(stored, k) if stored else max(_LEAST_RERANK, _RERANK_A_RESULT * k)
+    depth = whole_number(rerank, "rerank", 0)
+    if 0 < depth < k:
+        raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
+    return depth
 
 
 def _padded(ids: I64, scores: F32, k: int, worst: float) -> tuple[I64, F32]:

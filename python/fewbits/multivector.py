@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from .codecs import Codec, Scalar
 from .codecs_rotated import RaBitQ
 from .errors import CorruptIndexError, NotTrainedError
 from .fde import FDE
-from .index import Index, SearchResult
-from .inputs import BLOCK_FLOATS, F32, I64, thread_count, vector_ids, whole_number
+from .index import Index, SearchResult, candidates
+from .inputs import BLOCK_FLOATS, F32, I64, least_similarity, thread_count, vector_ids, whole_number
 from .partitions import IVF
 from .parts import Fitting
 from .progress import Progress, ProgressArgument
@@ -31,8 +32,6 @@ from .sets import Sets, SetsInput, read_sets, token_dim
 from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, new_store
 from .transforms import Transform
 
-_LEAST_RERANK = 100
-_RERANK_A_RESULT = 10
 _RANKED_AT_ONCE = 64
 
 
@@ -260,6 +259,7 @@ class MultiVectorIndex:
         nprobe: int | None = None,
         carve: float | None = None,
         filter: Any = None,
+        min_score: float | None = None,
         threads: int | None = None,
     ) -> SearchResult:
         """The k documents of largest Chamfer similarity to each query.
@@ -268,14 +268,16 @@ class MultiVectorIndex:
         ranked by their tokens (None: what `fb.tune` set, else 10·k and at least 100; 0: none, scores are then the
         encodings' estimates of Chamfer). nprobe: lists to read, with a partition. carve: rank by fewer query tokens, as
         `fb.carve` makes them (candidates are found by all). filter: which documents may be returned, by id, as in
-        `Index.search`.
+        `Index.search`. min_score: results score at least this; `counts` says how many there are.
 
         Returns SearchResult(ids, scores), bit-identical for any number of threads; scores are Chamfer similarities of
         the query and the document's tokens as stored.
         """
         store = self._trained("search")
         k = whole_number(k, "k", 1)
-        depth = self._depth(rerank, k)
+        assert self._index._engine is not None
+        depth = candidates(self._index._engine, rerank, k)
+        least = least_similarity(min_score, None, "ip")
         sets, single = read_sets(queries, self.dim, "queries")
         count = thread_count(threads)
         encoded = self._fde._encoder.encode_queries(*sets, threads=count)
@@ -285,6 +287,8 @@ class MultiVectorIndex:
             ids, scores = store.rerank(*ranked_by, found.ids, k, threads=count)
         else:
             ids, scores = found.ids, found.scores / np.float32(self._fde.repetitions)
+        enough = scores >= np.float32(least)
+        ids, scores = np.where(enough, ids, -1), np.where(enough, scores, np.float32(-np.inf))
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
     def rank_all(self, queries: Any, k: int = 10, *, threads: int | None = None) -> SearchResult:
@@ -306,28 +310,64 @@ class MultiVectorIndex:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the index with its tokens to one file, atomically."""
-        from .files import encode_meta
-
         store = self._trained("save")
         assert self._index._engine is not None
         with self._change:  # encodings and tokens of one moment
-            params = {f"fde.{name}": value for name, value in self._fde.params.items()}
-            params["tokens.next_id"] = self._next_id
-            meta = encode_meta(self._index._description, self._index._why, tokens=self._tokens, pooling=self._pooling)
-            self._index._engine.save(os.fspath(path), meta, tokens=store, params=params)
+            self._index._engine.save(os.fspath(path), self._meta(), tokens=store, params=self._params())
+
+    def to_bytes(self) -> bytes:
+        """The file that `save` would write, as bytes; tokens that lie on disk are among them."""
+        store = self._trained("to_bytes")
+        assert self._index._engine is not None
+        with self._change:
+            return self._index._engine.to_bytes(self._meta(), tokens=store, params=self._params())
 
     @staticmethod
     def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
         """Opens a file that `save` wrote; mmap, verify and errors as in `fb.open`."""
-        from .files import decode_meta, decode_part, open_engine
+        from .files import open_engine
 
         name = os.fspath(path)
-        engine = open_engine(name, mmap, verify)
+        return MultiVectorIndex._of(
+            name, open_engine(name, mmap, verify), lambda: _core.TokenStore.open(name, mapped=mmap)
+        )
+
+    @staticmethod
+    def from_bytes(file: bytes) -> MultiVectorIndex:
+        """An index, all in memory, from what `to_bytes` gave or the contents of a file; every byte is checked. Errors
+        as in `Index.from_bytes`."""
+        from .files import engine_of_bytes
+
+        return MultiVectorIndex._of("bytes", engine_of_bytes(file), lambda: _core.TokenStore.from_bytes(file))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.is_trained:
+            return MultiVectorIndex.from_bytes, (self.to_bytes(),)
+        of_index = {name: getattr(self._index, name) for name in ("transform", "partition", "codec")}
+        parts = of_index | {"fde": self._fde, "tokens": self._tokens, "pooling": self._pooling, "seed": self._seed}
+        return partial(MultiVectorIndex, **parts), (self.dim,)
+
+    # --- inside ---
+
+    def _meta(self) -> bytes:
+        from .files import encode_meta
+
+        return encode_meta(self._index._description, self._index._why, tokens=self._tokens, pooling=self._pooling)
+
+    def _params(self) -> dict[str, int]:
+        of_fde = {f"fde.{name}": value for name, value in self._fde.params.items()}
+        return of_fde | {"tokens.next_id": self._next_id}
+
+    @classmethod
+    def _of(cls, name: str, engine: _core.Engine, read_tokens: Callable[[], _core.TokenStore]) -> MultiVectorIndex:
+        """The index of an engine, and tokens beside it, that are read from what is called `name`."""
+        from .files import decode_meta, decode_part
+
         if not is_multivector(engine):
-            raise ValueError(f"{name}: holds an index of single vectors; open it with fewbits.open")
+            raise ValueError(f"{name}: holds an index of single vectors: that is for fewbits.Index to read")
         description, why = decode_meta(name, engine)
-        store = _core.TokenStore.open(name, mapped=mmap)
-        index = MultiVectorIndex.__new__(MultiVectorIndex)
+        store = read_tokens()
+        index = cls.__new__(cls)
         try:
             index._fde = FDE.of({name[4:]: value for name, value in engine.params.items() if name.startswith("fde.")})
             index._tokens = checked(decode_part(name, engine, "tokens"), index._fde.dim)
@@ -342,8 +382,6 @@ class MultiVectorIndex:
         index._next_id = store.params.get("tokens.next_id", 0)
         index._change = threading.Lock()
         return index
-
-    # --- inside ---
 
     def _trained(self, action: str) -> _core.TokenStore:
         if self._store is None:
@@ -369,17 +407,6 @@ class MultiVectorIndex:
         if encodings:
             self._index.train(np.concatenate(encodings), expected=expected, progress=progress, threads=threads)
         self._store = store
-
-    def _depth(self, rerank: int | None, k: int) -> int:
-        """How many candidates are ranked by their tokens."""
-        if rerank is None:
-            assert self._index._engine is not None
-            stored = self._index._engine.params.get("default.rerank", 0)
-            return max(stored, k) if stored else max(_LEAST_RERANK, _RERANK_A_RESULT * k)
-        depth = whole_number(rerank, "rerank", 0)
-        if 0 < depth < k:
-            raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
-        return depth
 
     def _pooled(self, sets: Sets, threads: int | None) -> Sets:
         return sets if self._pooling is None else self._pooling.of(sets, thread_count(threads))

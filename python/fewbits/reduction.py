@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from . import _core
-from .inputs import real_number, thread_count, whole_number
+from .inputs import I64, real_number, thread_count, whole_number
 from .parts import one_of
 from .sets import Sets, read_sets, token_dim
 
@@ -45,6 +47,12 @@ class Pooling:
         any number of threads."""
         sets, _ = read_sets(documents, token_dim(documents, "documents"), "documents")
         return self.of(sets, thread_count(threads))
+
+    def counts(self, tokens: I64) -> I64:
+        """How many are left of so many tokens of each document; "kmeans" may leave fewer."""
+        wanted = np.floor((self.share or 1.0) * tokens + 0.5)
+        left: I64 = np.maximum(1, np.minimum(wanted, self.tokens or _ANY)).astype(np.int64)
+        return left
 
     def of(self, sets: Sets, threads: int) -> Sets:
         share, most = self.share or 1.0, self.tokens or _ANY

@@ -244,7 +244,7 @@ def test_bench_of_token_vectors(token_folder, tmp_path, capsys):
     assert "query_offsets.npy" in capsys.readouterr().err
 
 
-def test_a_multi_vector_file_is_described_and_not_searched_by_single_vectors(token_folder, tmp_path, capsys):
+def test_a_multi_vector_file_is_described_searched_and_tuned(token_folder, tmp_path, capsys):
     pair = tuple(np.load(token_folder / f"doc_{name}.npy") for name in ("tokens", "offsets"))
     path = tmp_path / "mv.fb"
     fb.MultiVectorIndex(8, fde=fb.FDE(8, 2, 2), tokens=fb.PQ(4)).build(pair).save(path)
@@ -253,8 +253,17 @@ def test_a_multi_vector_file_is_described_and_not_searched_by_single_vectors(tok
     assert "fewbits.MultiVectorIndex of 50 documents" in printed
     assert "tokens0.codes" in printed
     assert cli.main(["verify", str(path)]) == 0
-    np.save(tmp_path / "q.npy", np.zeros((2, 8), np.float32))
-    capsys.readouterr()
-    for command in ("search", "tune"):
-        assert cli.main([command, str(path), str(tmp_path / "q.npy")]) == 1
-        assert "MultiVectorIndex.open" in capsys.readouterr().err
+    queries = tuple(np.load(token_folder / f"query_{name}.npy") for name in ("tokens", "offsets"))
+    expected = fb.MultiVectorIndex.open(path).search(queries, 3)
+    assert cli.main(["search", str(path), str(token_folder), "-k", "3", "-o", str(tmp_path / "out.npz")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["ids"], expected.ids)
+    np.save(tmp_path / "q.npy", queries[0].reshape(10, 4, 8))
+    assert cli.main(["search", str(path), str(tmp_path / "q.npy"), "-k", "3", "-o", str(tmp_path / "out.npz")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["scores"], expected.scores)
+    command = ["tune", str(path), str(token_folder), "-k", "3", "--recall", "0.2", "--vectors", str(token_folder)]
+    assert cli.main(command) == 0
+    assert "rerank" in capsys.readouterr().out
+    assert "default.rerank" in fb.inspect(path)["params"]
+    (token_folder / "doc_offsets.npy").unlink()
+    assert cli.main(command) == 1
+    assert "doc_offsets.npy" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """Chamfer similarity, and the index over encodings with its token store."""
 
+import copy
+import pickle
 import threading
 from dataclasses import replace
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
+from fewbits import auto_multivector
 
 DIM = 32
 FDE = fb.FDE(DIM, 8, 3, 8, seed=3)
@@ -134,6 +137,66 @@ def test_a_saved_index_searches_as_before(tmp_path, documents, queries, tokens, 
         fb.open(tmp_path / "a.fb")
 
 
+def test_bytes_and_pickles_are_the_file(tmp_path, documents, queries):
+    index = build(documents, fb.Scalar(4, on_disk=True), pooling=fb.Pooling(0.5))
+    index.remove([3])
+    index.save(tmp_path / "a.fb")
+    data = index.to_bytes()
+    assert data == (tmp_path / "a.fb").read_bytes()
+    for other in (fb.MultiVectorIndex.from_bytes(data), pickle.loads(pickle.dumps(index)), copy.deepcopy(index)):
+        assert other.to_bytes() == data
+        np.testing.assert_array_equal(other.search(queries, 5).scores, index.search(queries, 5).scores)
+        other.add(documents[:2])
+        assert 151 in other
+        assert len(index) == 149
+    with pytest.raises(ValueError, match="single vectors"):
+        fb.MultiVectorIndex.from_bytes(fb.Index(2, metric="ip").to_bytes())
+    with pytest.raises(ValueError, match="multi-vector"):
+        fb.Index.from_bytes(data)
+    with pytest.raises(fb.CorruptIndexError):
+        fb.MultiVectorIndex.from_bytes(data[:-1])
+    with pytest.raises(TypeError, match="file: expected bytes"):
+        fb.MultiVectorIndex.from_bytes(str(tmp_path))
+
+
+def test_untrained_indexes_are_pickled_too(documents):
+    settings = {"partition": fb.IVF(3), "codec": fb.PQ(16), "tokens": fb.RaBitQ(2), "pooling": fb.Pooling(tokens=9)}
+    index = fb.MultiVectorIndex(DIM, fde=FDE, seed=5, **settings)
+    other = pickle.loads(pickle.dumps(index))
+    assert not other.is_trained
+    assert other.build(documents).to_bytes() == index.build(documents).to_bytes()
+
+
+def test_encoders_are_pickled_as_their_settings(documents):
+    fde = fb.FDE(DIM, 4, 3, 8, projection="dense", final_dim=50, fill_empty=False, seed=9)
+    encoded = fde.encode_documents(documents)
+    other = pickle.loads(pickle.dumps(fde))
+    assert other == fde
+    np.testing.assert_array_equal(other.encode_documents(documents), encoded)
+
+
+def test_min_score_and_counts(documents, queries):
+    index = build(documents)
+    for rerank in (None, 0):
+        whole = index.search(queries, 30, rerank=rerank)
+        least = float(whole.scores[:, 4].mean())
+        some = index.search(queries, 30, rerank=rerank, min_score=least)
+        enough = whole.scores >= least
+        np.testing.assert_array_equal(some.ids, np.where(enough, whole.ids, -1))
+        np.testing.assert_array_equal(some.scores, np.where(enough, whole.scores, -np.inf))
+        np.testing.assert_array_equal(some.counts, enough.sum(axis=1))
+    assert index.search(queries[0], 5, min_score=1e9).counts == 0
+    with pytest.raises(ValueError, match="min_score"):
+        index.search(queries, min_score=float("nan"))
+
+
+def test_tokens_are_read_in_one_pass(documents):
+    wide = [np.repeat(d, 8, axis=1) for d in documents[:30]]  # 256 dimensions, from which on vectors have stages
+    index = fb.MultiVectorIndex(256, fde=fb.FDE(256, 4, 2), tokens=fb.RaBitQ(3)).build(wide)
+    assert index._store.params["tokens.staged"] == 0
+    np.testing.assert_array_equal(index.search(wide, 1).ids[:, 0], np.arange(30))
+
+
 def test_a_damaged_file_is_refused(tmp_path, documents):
     build(documents).save(tmp_path / "a.fb")
     section = next(s for s in fb.inspect(tmp_path / "a.fb")["sections"] if s["name"] == "tokens0.codes")
@@ -247,7 +310,7 @@ def test_searching_while_adding_and_removing(documents, queries):
 # --- fb.build_multivector ---
 
 
-@pytest.mark.parametrize("budget", [400, 1000, 2200, 9000, 20_000])
+@pytest.mark.parametrize("budget", [400, 520, 1000, 2200, 9000, 20_000])
 def test_a_budget_is_kept_and_explained(tmp_path, documents, queries, budget):
     index = fb.build_multivector(documents, bytes_per_document=budget, progress=False)
     numbers = index.stats()
@@ -259,8 +322,24 @@ def test_a_budget_is_kept_and_explained(tmp_path, documents, queries, budget):
 
 
 def test_more_bytes_keep_more(documents):
-    kept = [fb.build_multivector(documents, bytes_per_document=b, progress=False).tokens for b in (1000, 2200, 9000)]
-    assert kept == [fb.Scalar(8, on_disk=True), fb.Scalar(4), fb.Float(16)]
+    budgets = (400, 520, 620, 700, 800, 1000, 1300, 2200, 9000)
+    counts = np.array([len(document) for document in documents])
+    choices = [auto_multivector.choose(counts, DIM, budget, seed=0) for budget in budgets]
+    half = fb.Pooling(0.5)
+    assert [(choice.tokens, choice.pooling) for choice in choices] == [
+        (fb.Float(16, on_disk=True), None),
+        (fb.Scalar(8, on_disk=True), None),
+        (fb.RaBitQ(2), half),
+        (fb.RaBitQ(3), half),
+        (fb.RaBitQ(4), half),
+        (fb.RaBitQ(3), None),
+        (fb.RaBitQ(4), None),
+        (fb.RaBitQ(6), None),
+        (fb.Float(16), None),
+    ]
+    assert [choice.fde.dims for choice in choices] == [2560] * 8 + [10_240]
+    assert "tokens of a document, pooled from 37: RaBitQ, 2 bits" in choices[2].why[0]
+    assert "2,560 dimensions" in choices[2].why[1]
     with pytest.raises(ValueError, match="bytes_per_document"):
         fb.build_multivector(documents, bytes_per_document=100)
     with pytest.raises(ValueError, match="at least 1 document"):

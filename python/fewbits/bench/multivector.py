@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import fewbits as fb
 
-from ..datasets import load_array
+from ..datasets import load_array, load_sets
 from ..sets import Sets, SetsInput
 from . import charts
 from .ladder import Rerank
@@ -30,7 +30,6 @@ _NDCG_DEPTH = 10
 _CANDIDATES = 100
 _LATENCY_QUERIES = 50
 _BLOCK = 1000  # documents compared exactly at a time
-_FILES = ("doc_tokens", "doc_offsets", "query_tokens", "query_offsets")
 
 
 @dataclass(frozen=True)
@@ -122,14 +121,10 @@ def is_token_folder(path: Path) -> bool:
 
 def load_tokens(folder: Path) -> TokenData:
     """doc_tokens, doc_offsets, query_tokens, query_offsets and, if it is there, qrels_test, each as .npy."""
-    for name in _FILES:
-        if not (folder / f"{name}.npy").is_file():
-            raise FileNotFoundError(f"{folder}: a folder of token vectors has {name}.npy")
-    arrays = {name: load_array(folder / f"{name}.npy") for name in _FILES}
-    dim = arrays["doc_tokens"].shape[-1]
-    pair = (arrays["doc_tokens"], arrays["doc_offsets"])
+    pair = load_sets(folder, "doc")
+    dim = pair[0].shape[-1]
     documents = SetsInput(pair, dim, "documents")
-    queries = SetsInput((arrays["query_tokens"], arrays["query_offsets"]), dim, "queries")
+    queries = SetsInput(load_sets(folder, "query"), dim, "queries")
     if not len(documents) or not len(queries):
         raise ValueError(f"{folder}: expected documents and queries, got {len(documents)} and {len(queries)}")
     judged = folder / "qrels_test.npy"
@@ -152,10 +147,11 @@ def configs(dim: int, seed: int) -> Iterator[Config]:
     stores += [("Scalar", fb.Scalar(4)), ("Scalar", fb.Scalar(8)), ("Float", fb.Float(16))]
     for family, store in stores:
         yield Config(family, f"tokens {_short(store)}", "ram", {"fde": whole, "tokens": store})
-    for share in (0.25, 0.5):
-        for store in (fb.Scalar(4), fb.Scalar(8)):
-            settings = {"fde": whole, "tokens": store, "pooling": fb.Pooling(share)}
-            yield Config("Scalar, pooled", f"tokens {_short(store)}, {share:.0%} pooled", "ram", settings)
+    pooled: list[tuple[float, Any]] = [(0.25, fb.Scalar(4)), (0.25, fb.Scalar(8)), (0.5, fb.Scalar(4))]
+    pooled += [(0.5, fb.Scalar(8)), (0.5, fb.RaBitQ(1)), (0.5, fb.RaBitQ(2)), (0.5, fb.RaBitQ(4))]
+    for share, store in pooled:
+        settings = {"fde": whole, "tokens": store, "pooling": fb.Pooling(share)}
+        yield Config(f"{type(store).__name__}, pooled", f"tokens {_short(store)}, {share:.0%} pooled", "ram", settings)
     disk = fb.Scalar(8, on_disk=True)
     yield Config("Scalar", f"tokens {_short(disk)} on disk", "disk", {"fde": whole, "tokens": disk})
 
