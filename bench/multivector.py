@@ -218,16 +218,16 @@ def compressed(data: Data) -> None:
     """Codes of encodings: all documents for codecs without codebooks, and half of them for codebooks of the others."""
     n = len(data.documents.offsets) - 1
     fde = fb.FDE(data.dim)
-    half = fb.FDE(data.dim, 10)
-    documents = {f.dims: f.encode_documents(data.documents) for f in (fde, half)}
-    queries = {f.dims: f.encode_queries(data.queries) for f in (fde, half)}
+    all_fdes = (fde, fb.FDE(data.dim, 20, 4), fb.FDE(data.dim, 20, 3), fb.FDE(data.dim, 20, 3, 8))
+    documents = {f.dims: f.encode_documents(data.documents) for f in all_fdes}
+    queries = {f.dims: f.encode_queries(data.queries) for f in all_fdes}
     print("\nCompressed encodings: Chamfer top-10 within the first 100\n")
     rows: list[tuple[int, Any]] = [
         (fde.dims, fb.Float(32)),
         (fde.dims, fb.Scalar(4)),
         (fde.dims, fb.RaBitQ(bits=1)),
-        (half.dims, fb.Float(32)),
-        (half.dims, fb.RaBitQ(bits=1)),
+        *((f.dims, codec) for f in all_fdes[1:] for codec in (fb.Float(32), fb.Scalar(8), fb.Scalar(4))),
+        *((f.dims, fb.RaBitQ(bits)) for f in all_fdes[1:] for bits in (4, 2, 1)),
     ]
     for dims, codec in rows:
         index = fb.Index(dims, metric="ip", codec=codec).build(documents[dims], progress=False)
