@@ -103,7 +103,7 @@ def measure(
 
 
 def new_filters(index: fb.Index, q: NDArray[np.float32], options: Any, rounds: int) -> None:
-    """What it takes to ask a filter that was not asked before."""
+    """What it takes to ask a filter that was not asked before, which a search does only where it looks."""
 
     @numba.cfunc("boolean(int64)")  # type: ignore[untyped-decorator]
     def tenth(i: int) -> bool:

@@ -5,6 +5,7 @@
 #include "bindings/arrays.h"
 #include "index/engine.h"
 #include "index/exact.h"
+#include "index/filter.h"
 #include "index/search.h"
 #include "io/file.h"
 #include "multivector/token_store.h"
@@ -99,8 +100,23 @@ std::size_t remove_ids(Engine& engine, const IdArray& ids) {
 
 std::unique_ptr<Engine> join(const std::vector<const Engine*>& engines, const std::string& on_conflict) {
     const OnConflict meaning = conflict_from(on_conflict);
+    const Progress progress = progress_from(py::none());
     const py::gil_scoped_release unlocked;
-    return Engine::join(engines, meaning);
+    return Engine::join(engines, meaning, progress);
+}
+
+void publish(Engine& engine, SegmentBuilder& builder, const std::string& on_conflict, unsigned threads,
+             py::object callback) {
+    const OnConflict meaning = conflict_from(on_conflict);
+    const Progress progress = progress_from(std::move(callback));
+    const py::gil_scoped_release unlocked;
+    engine.publish(builder, meaning, threads, progress);
+}
+
+void compact(Engine& engine, unsigned threads, py::object callback) {
+    const Progress progress = progress_from(std::move(callback));
+    const py::gil_scoped_release unlocked;
+    engine.compact(threads, progress);
 }
 
 using Params = std::map<std::string, std::uint64_t>;
@@ -247,16 +263,10 @@ void register_engine(py::module_& m) {
                 return engine.builder(expected, directory.value_or(""));
             },
             "expected"_a = 0, py::kw_only(), "directory"_a = py::none())
-        .def(
-            "publish",
-            [](Engine& engine, SegmentBuilder& builder, const std::string& on_conflict, unsigned threads) {
-                const OnConflict meaning = conflict_from(on_conflict);
-                const py::gil_scoped_release unlocked;
-                engine.publish(builder, meaning, threads);
-            },
-            "builder"_a, py::kw_only(), "on_conflict"_a = "error", "threads"_a = 0)
+        .def("publish", &publish, "builder"_a, py::kw_only(), "on_conflict"_a = "error", "threads"_a = 0,
+             "progress"_a = py::none())
         .def("remove", &remove_ids, "ids"_a.noconvert())
-        .def("compact", &Engine::compact, py::kw_only(), "threads"_a = 0, py::call_guard<py::gil_scoped_release>())
+        .def("compact", &compact, py::kw_only(), "threads"_a = 0, "progress"_a = py::none())
         .def_static("join", &join, "engines"_a, py::kw_only(), "on_conflict"_a = "error")
         .def(
             "save",

@@ -160,7 +160,7 @@ std::vector<std::uint32_t> SegmentBuilder::order_by_list(std::vector<std::uint64
 
 // Rows become blocks in place. Blocks never take more room than their rows, but for short ones of an odd number of
 // 4-bit codes: the rows first move up by the sum of those excesses.
-void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists) {
+void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists, Steps& steps) {
     const CodeLayout layout = model_->codec->layout();
     const std::size_t row_bytes = layout.block_part_bytes();
     std::size_t packed = 0, excess = 0;
@@ -180,18 +180,22 @@ void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists) {
             std::memcpy(block_rows.data(), rows + row * row_bytes, vectors * row_bytes);
             pack_block(block_rows.data(), row_bytes, layout.element_bits, layout.elements, vectors, out);
             out += kernels::blocks_bytes(layout.element_bits, layout.elements, vectors);
+            steps.add(vectors);
         }
     }
 }
 
-std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id) {
+std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, const Progress& progress) {
     std::vector<std::uint64_t> lists;
     std::vector<std::uint32_t> order = order_by_list(lists);
     (void)lists_.take(DType::u32, 0);
     const bool reordered = !model_->partition->flat();
+    std::vector<Growing*> columns{&codes_, &rest_, &a_, &b_, &rerank_, &rerank_a_, &rerank_b_};
+    std::erase_if(columns, [](const Growing* column) { return column->row_bytes() == 0; });
+    Steps steps(progress, n_ * (columns.size() + 1 + (spill_ ? 1 : 0) + (custom_ids() ? 1 : 0)));
     if (reordered)
-        for (Growing* column : {&codes_, &rest_, &a_, &b_, &rerank_, &rerank_a_, &rerank_b_}) column->permute(order);
-    pack_lists(lists);
+        for (Growing* column : columns) column->permute(order, steps);
+    pack_lists(lists, steps);
 
     const CodeLayout layout = model_->codec->layout();
     std::size_t codes_bytes = 0;
@@ -208,7 +212,7 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id) {
     keep("a", a_.take(DType::f32, n_ * a_.row_bytes()));
     keep("b", b_.take(DType::f32, n_ * b_.row_bytes()));
     if (spill_)
-        keep("rerank", reordered ? io::reordered(*spill_, order, directory_).map() : spill_->map());
+        keep("rerank", reordered ? io::reordered(*spill_, order, directory_, steps).map() : spill_->map());
     else
         keep("rerank", rerank_.take(DType::u8, n_ * rerank_.row_bytes()));
     keep("rerank_a", rerank_a_.take(DType::f32, n_ * rerank_a_.row_bytes()));
@@ -216,7 +220,7 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id) {
     if (custom_ids()) {
         const auto* ids = ids_.as<std::int64_t>();
         parts.params["segment.next_id"] = n_ > 0 ? static_cast<std::uint64_t>(*std::max_element(ids, ids + n_)) + 1 : 0;
-        if (reordered) ids_.permute(order);
+        if (reordered) ids_.permute(order, steps);
         keep("ids", ids_.take(DType::i64, n_ * sizeof(std::int64_t)));
     } else if (reordered) {
         keep("ids", owned_array(std::move(order)));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/matrix.h"
+#include "core/steps.h"
 #include "index/growing.h"
 #include "index/model.h"
 #include "index/segment.h"
@@ -38,8 +39,8 @@ public:
     void append(const CodedRows& coded, const std::int64_t* ids);
     std::size_t size() const { return n_; }
     bool custom_ids() const { return custom_ids_.value_or(false); }
-    // Ends the builder. first_id: of the default ids.
-    std::shared_ptr<const Segment> finish(std::int64_t first_id);
+    // Ends the builder, also by an error. first_id: of the default ids.
+    std::shared_ptr<const Segment> finish(std::int64_t first_id, const Progress& progress = {});
 
 private:
     std::array<Growing*, 8> columns();
@@ -48,7 +49,7 @@ private:
     void encode_rows(MatrixView x, std::size_t first);
     void encode_rerank(MatrixView normalized, std::size_t first, std::uint8_t* spilled);
     std::vector<std::uint32_t> order_by_list(std::vector<std::uint64_t>& lists) const;
-    void pack_lists(const std::vector<std::uint64_t>& lists);
+    void pack_lists(const std::vector<std::uint64_t>& lists, Steps& steps);
 
     std::shared_ptr<const Model> model_;
     std::string directory_;

@@ -83,10 +83,13 @@ std::shared_ptr<const Snapshot> appended(const Snapshot& current, std::shared_pt
 
 // The same, once ids that are there already were refused, or their old rows removed.
 std::shared_ptr<const Snapshot> with_segment(const Snapshot& current, std::shared_ptr<const Segment> added,
-                                             const Bitmap& added_alive, OnConflict on_conflict) {
+                                             const Bitmap& added_alive, OnConflict on_conflict,
+                                             const Progress& progress) {
     Bitmap alive = current.alive;
+    Steps steps(progress, added->n());
     const bool all_new = !added->custom_ids() && added->first_id() >= current.next_id;
     for (std::uint32_t row = 0; row < added->n() && !all_new; ++row) {
+        steps.add(1);
         if (added_alive.size() > 0 && !added_alive.test(row)) continue;
         const std::int64_t known = current.row_of(added->id(row));
         if (known < 0) continue;
@@ -99,10 +102,11 @@ std::shared_ptr<const Snapshot> with_segment(const Snapshot& current, std::share
 }
 
 // Segments from `first` on become one.
-std::shared_ptr<const Snapshot> with_merged(const Snapshot& current, std::size_t first, unsigned threads) {
+std::shared_ptr<const Snapshot> with_merged(const Snapshot& current, std::size_t first, unsigned threads,
+                                            const Progress& progress) {
     const auto tail = current.part(first, current.segments.size());
     const auto kept = current.part(0, first);
-    return appended(*kept, merge(*tail, std::filesystem::temp_directory_path().string(), threads), Bitmap(),
+    return appended(*kept, merge(*tail, std::filesystem::temp_directory_path().string(), threads, progress), Bitmap(),
                     kept->alive);
 }
 
@@ -165,18 +169,18 @@ std::unique_ptr<SegmentBuilder> Engine::builder(std::size_t expected, const std:
         model_, expected, directory.empty() ? std::filesystem::temp_directory_path().string() : directory);
 }
 
-void Engine::publish(SegmentBuilder& builder, OnConflict on_conflict, unsigned threads) {
+void Engine::publish(SegmentBuilder& builder, OnConflict on_conflict, unsigned threads, const Progress& progress) {
     const std::lock_guard one(publishing_);
     const auto current = snapshot();
     if (builder.size() == 0) return;
     if (!builder.custom_ids() && current->next_id > max_next_id - std::int64_t{0xffffffff})
         fail("ids: no numbers are left above the largest");
-    const auto added = builder.finish(current->next_id);
-    if (const std::int64_t twice = added->duplicate_id(); twice >= 0)
+    const auto added = builder.finish(current->next_id, progress);
+    if (const std::int64_t twice = added->duplicate_id(progress); twice >= 0)
         fail("ids: " + std::to_string(twice) + " is given twice");
-    auto next = with_segment(*current, added, Bitmap(), on_conflict);
+    auto next = with_segment(*current, added, Bitmap(), on_conflict, progress);
     if (const std::size_t first = first_to_merge(*next); first + 1 < next->segments.size())
-        next = with_merged(*next, first, threads);
+        next = with_merged(*next, first, threads, progress);
     replace(std::move(next));
 }
 
@@ -195,14 +199,15 @@ std::size_t Engine::remove(std::span<const std::int64_t> ids) {
     return removed;
 }
 
-void Engine::compact(unsigned threads) {
+void Engine::compact(unsigned threads, const Progress& progress) {
     const std::lock_guard one(publishing_);
     const auto current = snapshot();
     const bool whole = current->segments.size() <= 1 && current->alive.size() == 0;
-    if (!whole) replace(with_merged(*current, 0, threads));
+    if (!whole) replace(with_merged(*current, 0, threads, progress));
 }
 
-std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnConflict on_conflict) {
+std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnConflict on_conflict,
+                                     const Progress& progress) {
     require(!engines.empty(), "merge: expected at least one index");
     auto joined = std::make_unique<Engine>(engines.front()->model_);
     joined->defaults_ = engines.front()->defaults();
@@ -212,7 +217,7 @@ std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnC
             fail("merge: index " + std::to_string(e) + " has another training than the first");
         const auto more = engines[e]->snapshot();
         for (std::size_t s = 0; s < more->segments.size(); ++s)
-            next = with_segment(*next, more->segments[s], more->part(s, s + 1)->alive, on_conflict);
+            next = with_segment(*next, more->segments[s], more->part(s, s + 1)->alive, on_conflict, progress);
     }
     joined->replace(std::move(next));
     return joined;

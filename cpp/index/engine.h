@@ -34,16 +34,19 @@ public:
     const Model& model() const { return *model_; }
     std::shared_ptr<const Snapshot> snapshot() const;
     std::unique_ptr<SegmentBuilder> builder(std::size_t expected, const std::string& directory) const;
-    // All or nothing: an error leaves the index as it was. Small segments are merged as they pile up.
-    void publish(SegmentBuilder& builder, OnConflict on_conflict = OnConflict::error, unsigned threads = 0);
+    // All or nothing: an error leaves the index as it was, as it does in all that follows, also one that `progress`
+    // throws. Small segments are merged as they pile up.
+    void publish(SegmentBuilder& builder, OnConflict on_conflict = OnConflict::error, unsigned threads = 0,
+                 const Progress& progress = {});
     // At once for every search that starts from now on; the codes stay until their segment is merged. Unknown ids are
     // passed over; returns how many were there.
     std::size_t remove(std::span<const std::int64_t> ids);
     // All segments become one, without the removed vectors.
-    void compact(unsigned threads = 0);
+    void compact(unsigned threads = 0, const Progress& progress = {});
     // An engine of the segments of all, which it shares with them. Their models must be the same, byte for byte. Where
     // two have an id, the later one's vector stays, or it is an error.
-    static std::unique_ptr<Engine> join(std::span<const Engine* const> engines, OnConflict on_conflict);
+    static std::unique_ptr<Engine> join(std::span<const Engine* const> engines, OnConflict on_conflict,
+                                        const Progress& progress = {});
 
     // more: parts of others in the same file (cpp/multivector).
     void save(const std::string& path, const std::string& meta, const Parts& more = {}) const;

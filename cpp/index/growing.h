@@ -9,6 +9,7 @@
 #include <new>
 
 #include "core/matrix.h"
+#include "core/steps.h"
 #include "io/sections.h"
 
 namespace fewbits {
@@ -44,12 +45,13 @@ public:
         if (bytes > capacity_) reserve_bytes(std::max(bytes, capacity_ + capacity_ / 4));
     }
 
-    // Row i moves to row order^-1: afterwards row r is what row order[r] was. `done` is n scratch bits, all false.
-    void permute(const std::vector<std::uint32_t>& order) {
+    // Row i moves to row order^-1: afterwards row r is what row order[r] was. Stopped by `steps`, it is neither.
+    void permute(const std::vector<std::uint32_t>& order, Steps& steps) {
         if (row_bytes_ == 0) return;
         std::vector<bool> done(order.size());
         std::vector<std::uint8_t> first(row_bytes_);
         for (std::size_t start = 0; start < order.size(); ++start) {
+            steps.add(1);
             if (done[start]) continue;
             std::memcpy(first.data(), row(start), row_bytes_);
             std::size_t to = start;

@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "core/blocks.h"
-#include "core/parallel.h"
+#include "core/steps.h"
 #include "index/growing.h"
 #include "io/spill.h"
 
@@ -13,14 +13,15 @@ namespace fewbits {
 namespace {
 
 constexpr std::size_t task_rows = 8192;      // rows copied by one thread at a time
+constexpr std::size_t slice_rows = 1 << 17;  // copied between two reports of progress
 constexpr std::uint64_t least_full = 65536;  // a segment of fewer rows is merged, however few lists there are
 constexpr std::uint64_t full_list = 2 * kernels::block_size;
 
 class Merge {
 public:
     // rows: which to take.
-    Merge(const Snapshot& sources, const Bitmap& rows, unsigned threads)
-        : sources_(sources), model_(*sources.model), threads_(threads) {
+    Merge(const Snapshot& sources, const Bitmap& rows, unsigned threads, const Progress& progress)
+        : sources_(sources), model_(*sources.model), threads_(threads), progress_(progress) {
         order_rows(rows);
         parts_.params["segment.n"] = order_.size();
         parts_.params["segment.first_id"] = 0;
@@ -56,6 +57,7 @@ private:
     const Snapshot& sources_;
     const Model& model_;
     unsigned threads_;
+    const Progress& progress_;
     std::vector<std::uint32_t> order_;  // rows of the sources as they are to be
     std::vector<std::uint64_t> lists_;
     Parts parts_;
@@ -89,19 +91,20 @@ void Merge::keep_blocks() {
                                                                              lists_[list + 1] - lists_[list]));
     Growing codes(1);
     codes.reserve(offsets.back());
-    parallel_for(lists_.size() - 1, threads_, [&](std::size_t list, unsigned) {
-        std::vector<std::uint8_t> rows(kernels::block_size * row_bytes);
-        std::uint8_t* out = codes.data() + offsets[list];
-        for (std::uint64_t first = lists_[list]; first < lists_[list + 1]; first += kernels::block_size) {
-            const auto n =
-                static_cast<std::uint32_t>(std::min<std::uint64_t>(kernels::block_size, lists_[list + 1] - first));
-            for_rows(first, first + n, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
-                segment.block_part(layout, row, rows.data() + (i - first) * row_bytes);
-            });
-            pack_block(rows.data(), row_bytes, layout.element_bits, layout.elements, n, out);
-            out += kernels::blocks_bytes(layout.element_bits, layout.elements, n);
-        }
-    });
+    in_slices(lists_.size() - 1, 1 + slice_rows * lists_.size() / (order_.size() + 1), threads_, progress_,
+              [&](std::size_t list) {
+                  std::vector<std::uint8_t> rows(kernels::block_size * row_bytes);
+                  std::uint8_t* out = codes.data() + offsets[list];
+                  for (std::uint64_t first = lists_[list]; first < lists_[list + 1]; first += kernels::block_size) {
+                      const auto n = static_cast<std::uint32_t>(
+                          std::min<std::uint64_t>(kernels::block_size, lists_[list + 1] - first));
+                      for_rows(first, first + n, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
+                          segment.block_part(layout, row, rows.data() + (i - first) * row_bytes);
+                      });
+                      pack_block(rows.data(), row_bytes, layout.element_bits, layout.elements, n, out);
+                      out += kernels::blocks_bytes(layout.element_bits, layout.elements, n);
+                  }
+              });
     keep("codes", codes.take(DType::u8, offsets.back()));
 }
 
@@ -109,17 +112,19 @@ void Merge::keep_column(const char* name, DType dtype, std::size_t row_bytes, co
     if (row_bytes == 0) return;
     Growing rows(row_bytes);
     rows.reserve(order_.size());
-    parallel_for((order_.size() + task_rows - 1) / task_rows, threads_, [&](std::size_t task, unsigned) {
-        const std::size_t begin = task * task_rows, end = std::min(order_.size(), begin + task_rows);
-        for_rows(begin, end, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
-            std::memcpy(rows.row(i), column(segment) + row * row_bytes, row_bytes);
-        });
-    });
+    in_slices((order_.size() + task_rows - 1) / task_rows, slice_rows / task_rows, threads_, progress_,
+              [&](std::size_t task) {
+                  const std::size_t begin = task * task_rows, end = std::min(order_.size(), begin + task_rows);
+                  for_rows(begin, end, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
+                      std::memcpy(rows.row(i), column(segment) + row * row_bytes, row_bytes);
+                  });
+              });
     keep(name, rows.take(dtype, order_.size() * row_bytes));
 }
 
 void Merge::keep_on_disk(const std::string& directory, std::size_t row_bytes) {
     io::Spill spill(directory, row_bytes);
+    Steps steps(progress_, order_.size());
     std::vector<std::uint8_t> rows(task_rows * row_bytes);
     for (std::size_t begin = 0; begin < order_.size(); begin += task_rows) {
         const std::size_t end = std::min(order_.size(), begin + task_rows);
@@ -127,6 +132,7 @@ void Merge::keep_on_disk(const std::string& directory, std::size_t row_bytes) {
             std::memcpy(rows.data() + (i - begin) * row_bytes, segment.rerank().base + row * row_bytes, row_bytes);
         });
         spill.append({rows.data(), (end - begin) * row_bytes});
+        steps.add(end - begin);
     }
     keep("rerank", spill.map());
 }
@@ -203,8 +209,9 @@ Parts Merge::parts() {
 
 }  // namespace
 
-std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads) {
-    Merge work(sources, sources.alive_rows(), threads);
+std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads,
+                                     const Progress& progress) {
+    Merge work(sources, sources.alive_rows(), threads, progress);
     work.keep_codes();
     if (sources.model->rerank) work.keep_rerank(directory);
     work.keep_ids();
@@ -217,7 +224,8 @@ Packed pack(const Snapshot& sources, const Bitmap& rows) {
     const Parts flat{{{"partition.kind", 0}}, {}};
     model->partition = std::make_shared<Partition>(flat, model->transform->out_dim(), model->metric);
     Packed packed;
-    Merge work(sources, rows, 1);
+    const Progress silent;
+    Merge work(sources, rows, 1, silent);
     packed.lists = work.join_lists();
     work.keep_codes();
     auto segment = std::make_shared<Segment>(*model, work.parts(), "segment");

@@ -6,12 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "core/parallel.h"
 #include "index/snapshot.h"
 
 namespace fewbits {
 
 // All rows alive as one segment. directory: where an on-disk rerank tier goes.
-std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads);
+std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads,
+                                     const Progress& progress = {});
 
 // Codes and factors of some rows in one list, to scan them and nothing else: without ids and rerank codes, which are
 // the sources'.

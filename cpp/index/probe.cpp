@@ -24,24 +24,13 @@ double read_unfiltered(const Snapshot& snapshot, std::uint32_t nprobe) {
     return double{1.0} * std::min(nprobe, nlist) * snapshot.n() / nlist;
 }
 
-// The lists that hold anything allowed, in the order in which one query is to read them, sorted as far as is asked for.
+// All lists, the nearest to one query first, sorted as far as is asked for.
 class Ranking {
 public:
-    explicit Ranking(const RowFilter& filter) : filter_(filter) {}
-
-    // Returns the allowed share of what is in the nprobe nearest lists, empty ones included.
-    double reset(const float* scores, std::uint32_t nprobe) {
+    void reset(const float* scores, std::uint32_t nlist) {
         lists_.clear();
-        for (std::uint32_t list = 0; list < filter_.list_sizes().size(); ++list) lists_.push_back({list, scores[list]});
-        std::nth_element(lists_.begin(), at(nprobe - 1), lists_.end(), BetterHit{});
-        double allowed = 0, all = 1;
-        for (std::size_t j = 0; j < nprobe; ++j) {
-            allowed += filter_.by_list()[lists_[j].row];
-            all += filter_.list_sizes()[lists_[j].row];
-        }
-        std::erase_if(lists_, [&](const Hit& list) { return filter_.by_list()[list.row] == 0; });
+        for (std::uint32_t list = 0; list < nlist; ++list) lists_.push_back({list, scores[list]});
         sorted_ = 0;
-        return allowed / all;
     }
     std::size_t size() const { return lists_.size(); }
     const Hit& operator[](std::size_t j) {
@@ -56,17 +45,28 @@ public:
 private:
     std::vector<Hit>::iterator at(std::size_t j) { return lists_.begin() + static_cast<std::ptrdiff_t>(j); }
 
-    const RowFilter& filter_;
     std::vector<Hit> lists_;
     std::size_t sorted_ = 0;
 };
 
+// Of the nprobe lists nearest to a query: how much less is allowed than of all, 0 (no less) to 1 (nothing is, of a
+// small share of all).
+double farness(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, Ranking& ranking) {
+    const double share = filter.expected() / snapshot.n();
+    double allowed = 0, all = 1;
+    for (std::size_t j = 0; j < nprobe; ++j) {
+        const RowFilter::List& list = filter.list(snapshot, ranking[j].row);
+        allowed += list.n_allowed;
+        all += static_cast<double>(list.allowed.size());
+    }
+    return std::max(0.0, 1 - allowed / all / share) * (1 - share);
+}
+
 // The k best of a share s reach as far as the k / s best of all; what it takes to find these grows more slowly than
-// that. `near`: the allowed share of the nearest lists.
-double least_allowed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, double near) {
-    const double share = double{1.0} * filter.n() / snapshot.n();
-    const double growth = 1 + far_growth * std::max(0.0, 1 - near / share) * (1 - share);
-    return growth * std::pow(share, slower) * read_unfiltered(snapshot, nprobe);
+// that.
+double least_allowed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, double far) {
+    const double share = filter.expected() / snapshot.n();
+    return (1 + far_growth * far) * std::pow(share, slower) * read_unfiltered(snapshot, nprobe);
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ double least_allowed(const Snapshot& snapshot, const RowFilter& filter, std::uin
 bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe) {
     const double most =
         std::min(std::max(least_packed, most_packed * read_unfiltered(snapshot, nprobe)), 0.25 * snapshot.n());
-    return filter.n() <= most;
+    return filter.expected() <= most;
 }
 
 Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe) {
@@ -92,16 +92,18 @@ Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t 
     std::vector<float> scores(queries.rows * partition.nlist());
     partition.scores(queries, scores.data());
     std::vector<std::vector<Probe>> chosen(queries.rows);
-    Ranking ranking(filter);
+    Ranking ranking;
     Probes probes;
     for (std::size_t i = 0; i < queries.rows; ++i) {
-        const double near = ranking.reset(scores.data() + i * partition.nlist(), nprobe);
-        const double least = std::max(least_allowed(snapshot, filter, nprobe, near), 2.0 * static_cast<double>(wanted));
+        ranking.reset(scores.data() + i * partition.nlist(), partition.nlist());
+        const double far = farness(snapshot, filter, nprobe, ranking);
+        const double least = std::max(least_allowed(snapshot, filter, nprobe, far), 2.0 * static_cast<double>(wanted));
         double seen = 0;
-        for (std::size_t j = 0; j < ranking.size() && (j < nprobe || seen < least); ++j) {
+        for (std::size_t j = 0; j < ranking.size() && (chosen[i].size() < nprobe || seen < least); ++j) {
             const Hit& list = ranking[j];
-            seen += filter.by_list()[list.row];
-            chosen[i].push_back({list.row, partition.coarse(list)});
+            const std::uint32_t allowed = filter.list(snapshot, list.row).n_allowed;
+            if (allowed > 0) chosen[i].push_back({list.row, partition.coarse(list)});
+            seen += allowed;
         }
         probes.width = std::max(probes.width, chosen[i].size());
     }

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/matrix.h"
-#include "index/filter.h"
 #include "index/model.h"
+#include "index/row_filter.h"
 
 namespace fewbits {
 

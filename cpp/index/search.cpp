@@ -22,20 +22,21 @@ constexpr double worker_bytes = 1 << 20;       // codes read per worker that mak
 std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
     const std::size_t wanted =
         snapshot.model->rerank && params.rerank > 0 ? std::max(params.rerank, params.k) : params.k;
-    return std::min<std::size_t>(wanted, params.filter ? params.filter->n() : snapshot.n());
+    return std::min<std::size_t>(wanted, snapshot.n());
 }
 
 const Packed* packed_or_null(const Snapshot& snapshot, const SearchParams& params) {
     const bool packs = params.filter && scans_packed(snapshot, *params.filter, params.nprobe);
-    return packs ? &params.filter->packed(snapshot) : nullptr;
+    return packs ? &params.filter->packed(snapshot, params.threads) : nullptr;
 }
 
 // What one worker needs for a group of queries, and the steps of the pipeline over it.
 class GroupSearch {
 public:
-    GroupSearch(const Snapshot& snapshot, MatrixView queries, const SearchParams& params)
+    // packed: what the filter allows, if nothing else is to be scanned.
+    GroupSearch(const Snapshot& snapshot, const Packed* packed, MatrixView queries, const SearchParams& params)
         : snapshot_(snapshot),
-          packed_(packed_or_null(snapshot, params)),
+          packed_(packed),
           scanned_(packed_ ? *packed_->snapshot : snapshot),
           model_(*snapshot.model),
           queries_(queries),
@@ -68,13 +69,14 @@ private:
     std::size_t near_probes() const;
     void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
     void scan_list(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step);
-    void scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs);
+    void scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs,
+                    std::uint32_t first_row);
     bool adds_lists() const { return packed_ && model_.residual; }
     void add_lists(kernels::ScanQuery& query, std::size_t i) const;
     MatrixView input() const { return {normalized_.data(), queries_.rows, model_.dim}; }
 
     const Snapshot& snapshot_;
-    const Packed* packed_;     // what the filter allows, if that is all that is scanned
+    const Packed* packed_;
     const Snapshot& scanned_;  // it, or the snapshot
     const Model& model_;
     MatrixView queries_;
@@ -131,7 +133,7 @@ void GroupSearch::probe() {
 }
 
 std::size_t GroupSearch::near_probes() const {
-    const std::size_t n = params_.filter ? params_.filter->n() : snapshot_.n();
+    const auto n = static_cast<std::size_t>(params_.filter ? params_.filter->expected() : snapshot_.n());
     const std::size_t list_size = std::max<std::size_t>(1, n / model_.partition->nlist());
     return std::min(probes_.width, std::max<std::size_t>(1, (2 * capacity_ + list_size - 1) / list_size));
 }
@@ -157,7 +159,9 @@ void GroupSearch::scan_probes(std::size_t begin, std::size_t end, std::uint32_t 
 // Chunks depend on nothing but the list, so that all slices of the work agree on them.
 void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step) {
     const CodeLayout layout = model_.codec->layout();
-    const Bitmap& allow = params_.filter && !packed_ ? params_.filter->allowed() : scanned_.alive;
+    const bool filtered = params_.filter && !packed_;
+    const Bitmap& allow = filtered ? params_.filter->list(snapshot_, list).allowed : scanned_.alive;
+    std::uint32_t in_list = 0;  // rows of earlier segments: a filter's answer numbers the rows of a list
     for (std::size_t s = 0; s < scanned_.segments.size(); ++s) {
         const Segment& segment = *scanned_.segments[s];
         const std::uint32_t n = segment.list_size(list), row = segment.first_row(list);
@@ -167,17 +171,21 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> p
             chunk.codes = segment.list_codes(list) + kernels::blocks_bytes(layout.element_bits, layout.elements, begin);
             chunk.n = std::min(step, n - begin);
             chunk.m = layout.elements;
-            chunk.first_row = scanned_.first_rows[s] + row + begin;
+            const std::uint32_t first_row = scanned_.first_rows[s] + row + begin;
+            chunk.first_row = filtered ? in_list + begin : first_row;
             chunk.a = segment.a() ? segment.a() + row + begin : nullptr;
             chunk.b = segment.b() ? segment.b() + row + begin : nullptr;
             chunk.allow = allow.size() > 0 ? allow.data() : nullptr;
             chunk.levels = model_.codec->levels();
-            scan_chunk(chunk, segment.rest(layout.rest_bytes, row + begin), pairs);
+            scan_chunk(chunk, segment.rest(layout.rest_bytes, row + begin), pairs, first_row);
         }
+        in_list += n;
     }
 }
 
-void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs) {
+// first_row: of the chunk; hits are to have such rows, whatever the scan's own are.
+void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs,
+                             std::uint32_t first_row) {
     scan_queries_.resize(pairs.size());
     for (std::size_t p = 0; p < pairs.size(); ++p) {
         const std::size_t i = pairs[p] / probes_.width;
@@ -205,6 +213,8 @@ void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, s
             model_.codec->refine(scan, rest, row_queries_.data() + i * model_.codec->row_query_bytes(),
                                  scan_queries_[p], 0);
         if (adds_lists()) add_lists(scan_queries_[p], i);
+        for (std::size_t j = 0; j < scan_queries_[p].count; ++j)
+            scan_queries_[p].hits[j].row += first_row - chunk.first_row;
         hits_[i].added(scan_queries_[p].count);
     }
 }
@@ -299,6 +309,7 @@ unsigned useful_threads(const Snapshot& snapshot, std::size_t n_queries, const S
 void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids,
             float* scores) {
     const unsigned threads = useful_threads(snapshot, queries.rows, params);
+    const Packed* packed = packed_or_null(snapshot, params);
     const std::size_t group = std::clamp<std::size_t>((queries.rows + threads - 1) / threads, 1, group_queries);
     const std::size_t groups = (queries.rows + group - 1) / group;
     // Fewer queries than threads: several workers scan for one query, and their hits are merged.
@@ -316,7 +327,7 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
     };
     if (slices == 1) {
         parallel_for(groups, threads, [&](std::size_t g, unsigned) {
-            GroupSearch work(snapshot, group_of(g), params);
+            GroupSearch work(snapshot, packed, group_of(g), params);
             work.scan(0, 1);
             finish(work, g);
         });
@@ -324,7 +335,7 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
     }
     std::vector<std::unique_ptr<GroupSearch>> works(groups * slices);
     parallel_for(works.size(), threads, [&](std::size_t task, unsigned) {
-        works[task] = std::make_unique<GroupSearch>(snapshot, group_of(task / slices), params);
+        works[task] = std::make_unique<GroupSearch>(snapshot, packed, group_of(task / slices), params);
         works[task]->scan(task % slices, slices);
     });
     parallel_for(groups, threads, [&](std::size_t g, unsigned) {

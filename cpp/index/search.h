@@ -8,7 +8,7 @@
 #include <span>
 
 #include "core/topk.h"
-#include "index/filter.h"
+#include "index/row_filter.h"
 #include "index/snapshot.h"
 
 namespace fewbits {

@@ -1,15 +1,35 @@
 #include "index/segment.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "core/blocks.h"
+#include "core/steps.h"
 
 namespace fewbits {
 namespace {
 
 constexpr std::uint64_t max_rows = 0xffffffffu - 1;  // rows are u32
 constexpr std::uint64_t max_first_id = std::uint64_t{1} << 62;
+
+// Sorts runs, then merges them, so that sorting many rows can be cancelled.
+template <class Less>
+void sort_in_steps(std::vector<std::uint32_t>& rows, const Progress& progress, Less less) {
+    constexpr std::size_t run = 1 << 17;
+    const std::size_t n = rows.size();
+    const auto at = [&](std::size_t i) { return rows.begin() + static_cast<std::ptrdiff_t>(std::min(i, n)); };
+    Steps steps(progress, n * (1 + std::bit_width(n / run)));
+    for (std::size_t first = 0; first < n; first += run) {
+        std::sort(at(first), at(first + run), less);
+        steps.add(std::min(run, n - first));
+    }
+    for (std::size_t half = run; half < n; half *= 2)
+        for (std::size_t first = 0; first + half < n; first += 2 * half) {
+            std::inplace_merge(at(first), at(first + half), at(first + 2 * half), less);
+            steps.add(std::min(2 * half, n - first));
+        }
+}
 
 void check_lists(std::span<const std::uint64_t> lists, std::uint64_t n) {
     if (lists.front() != 0 || lists.back() != n || !std::is_sorted(lists.begin(), lists.end()))
@@ -62,11 +82,11 @@ std::uint32_t Segment::list_of(std::uint32_t row) const {
     return static_cast<std::uint32_t>(std::upper_bound(lists_.begin(), lists_.end(), row) - lists_.begin() - 1);
 }
 
-const std::vector<std::uint32_t>& Segment::rows_by_id() const {
-    std::call_once(sorted_once_, [this] {
+const std::vector<std::uint32_t>& Segment::rows_by_id(const Progress& progress) const {
+    std::call_once(sorted_once_, [&] {
         std::vector<std::uint32_t> rows(n_);
         std::iota(rows.begin(), rows.end(), 0u);
-        std::sort(rows.begin(), rows.end(), [this](std::uint32_t x, std::uint32_t y) { return id(x) < id(y); });
+        sort_in_steps(rows, progress, [this](std::uint32_t x, std::uint32_t y) { return id(x) < id(y); });
         sorted_ = std::move(rows);
     });
     return sorted_;
@@ -81,9 +101,9 @@ std::int64_t Segment::row_of(std::int64_t wanted) const {
     return found != rows.end() && id(*found) == wanted ? std::int64_t{*found} : -1;
 }
 
-std::int64_t Segment::duplicate_id() const {
+std::int64_t Segment::duplicate_id(const Progress& progress) const {
     if (!custom_ids()) return -1;
-    const auto& rows = rows_by_id();
+    const auto& rows = rows_by_id(progress);
     const auto twice = std::adjacent_find(rows.begin(), rows.end(),
                                           [this](std::uint32_t x, std::uint32_t y) { return id(x) == id(y); });
     return twice == rows.end() ? -1 : id(*twice);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/parallel.h"
 #include "index/model.h"
 
 namespace fewbits {
@@ -46,7 +47,7 @@ public:
     // The row that carries the id, or -1.
     std::int64_t row_of(std::int64_t id) const;
     // The first id that two rows carry, or -1.
-    std::int64_t duplicate_id() const;
+    std::int64_t duplicate_id(const Progress& progress = {}) const;
 
     // A row's code in row form, as the codec encoded it.
     void code(const Model& model, std::uint32_t row, std::uint8_t* out) const;
@@ -56,7 +57,7 @@ public:
     const Parts& parts() const { return parts_; }  // without prefix, for saving
 
 private:
-    const std::vector<std::uint32_t>& rows_by_id() const;
+    const std::vector<std::uint32_t>& rows_by_id(const Progress& progress = {}) const;
 
     Parts parts_;
     std::uint32_t n_ = 0;

@@ -41,7 +41,7 @@ Array Spill::map() const {
     return {DType::u8, bytes, std::move(owner)};
 }
 
-Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory) {
+Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory, Steps& steps) {
     static constexpr std::size_t batch = 8192;  // reads that the disk is asked for at once
     const std::size_t row_bytes = rows.row_bytes();
     const Array mapped = rows.map();
@@ -59,6 +59,7 @@ Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const s
         for (std::size_t i = 0; i < picked.size(); ++i)
             std::memcpy(gathered.data() + i * row_bytes, base + picked[i] * row_bytes, row_bytes);
         result.append(gathered);
+        steps.add(picked.size());
     }
     return result;
 }

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "core/steps.h"
 #include "io/posix.h"
 #include "io/sections.h"
 
@@ -30,7 +31,8 @@ private:
     Descriptor file_;
 };
 
-// A spill in `directory` whose row i is row order[i] of `rows`: what puts the rows of a list next to each other.
-Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory);
+// A spill in `directory` whose row i is row order[i] of `rows`: what puts the rows of a list next to each other. A step
+// a row.
+Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory, Steps& steps);
 
 }  // namespace fewbits::io

@@ -9,23 +9,12 @@
 #include <vector>
 
 #include "core/matrix.h"
-#include "core/parallel.h"
+#include "core/steps.h"
 
 namespace fewbits {
 
 // All rows in a random order, of which every prefix is a uniform sample.
 std::vector<std::uint32_t> shuffled(std::size_t n, std::uint64_t seed);
-
-// parallel_for that reports its progress between slices of tasks, so that long work can be cancelled.
-template <class Body>
-void in_slices(std::size_t tasks, std::size_t slice, unsigned threads, const Progress& progress, const Body& body) {
-    if (!progress) slice = tasks;
-    for (std::size_t first = 0; first < tasks; first += slice) {
-        const std::size_t count = std::min(slice, tasks - first);
-        parallel_for(count, threads, [&](std::size_t task, unsigned) { body(first + task); });
-        if (progress) progress(static_cast<double>(first + count) / static_cast<double>(tasks));
-    }
-}
 
 class Clusters {
 public:

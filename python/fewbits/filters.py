@@ -20,7 +20,7 @@ class Filter:
     - a boolean mask by id, (m,) bool: id i is allowed if mask[i]; ids of m or more are not,
     - the ids that are allowed, (n,) whole numbers,
     - a compiled predicate, a numba `@cfunc("boolean(int64)")` of the id: called without the GIL from several threads,
-      once for each vector, so it must give the same answer whenever it is asked.
+      for what a search looks at and a sample, so it must give the same answer whenever it is asked.
 
     `Filter.deny(ids)` allows all but these. Raises TypeError for anything else.
 

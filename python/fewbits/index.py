@@ -261,14 +261,14 @@ class Index:
             self._description, self._engine = upgraded(self._description, self._trained("upgrade"), codec)
         return self
 
-    def compact(self, *, threads: int | None = None) -> Index:
+    def compact(self, *, progress: ProgressArgument = None, threads: int | None = None) -> Index:
         """Rewrites all segments as one without what was removed, from the stored codes; ids stay.
 
-        Needs memory for a second copy of the codes meanwhile. Searches go on, in the state before.
+        Needs memory for a second copy of the codes meanwhile. Searches go on, in the state before; Ctrl-C leaves it.
         """
         count = thread_count(threads)
-        with self._change:
-            self._trained("compact").compact(threads=count)
+        with self._change, Progress(progress) as shown:
+            self._trained("compact").compact(threads=count, progress=shown.stage("compacting"))
         return self
 
     def build(
@@ -446,7 +446,7 @@ class Index:
         if own is not None and len(own) != len(builder):
             raise ValueError(f"ids: expected one a vector ({len(builder)}), got {len(own)}")
         if len(builder):
-            engine.publish(builder, on_conflict=on_conflict, threads=threads)
+            engine.publish(builder, on_conflict=on_conflict, threads=threads, progress=progress.stage("ordering"))
 
     def _check_new(self, engine: _core.Engine, ids: I64) -> None:
         known = engine.contains(ids) if len(engine) else np.zeros(len(ids), np.bool_)

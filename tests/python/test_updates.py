@@ -139,3 +139,27 @@ def test_merge() -> None:
         fb.merge([])
     with pytest.raises(fb.NotTrainedError):
         fb.merge([monday, fb.Index(DIM, metric="l2", codec=fb.PQ(4))])
+
+
+def test_compact_and_add_stopped_leave_the_index_as_it_was() -> None:
+    x = vectors(600, DIM, seed=6)
+    index = trained("ivf-pq4-scalar8")
+    for first in range(0, 400, 100):
+        index.add(x[first : first + 100])
+    index.remove(range(50))
+    before = index.to_bytes()
+
+    def interrupt(stage: str, fraction: float) -> None:
+        if stage in ("compacting", "ordering"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.compact(progress=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        index.add(x[400:], progress=interrupt)
+    assert index.to_bytes() == before
+    seen: list[float] = []
+    index.compact(progress=lambda stage, fraction: seen.append(fraction))
+    assert seen
+    assert max(seen) == 1.0
+    assert len(index.stats()["segment_sizes"]) == 1

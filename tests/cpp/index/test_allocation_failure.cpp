@@ -7,6 +7,7 @@
 
 #include "allocations.h"
 #include "golden.h"
+#include "index/filter.h"
 #include "index/models.h"
 #include "multivector/token_store.h"
 

@@ -1,9 +1,11 @@
 // Filters against a scan of all rows: whatever is allowed and however it is reached (packed, or list by list), the
 // scores are the same bits as without a filter.
 #include <algorithm>
+#include <atomic>
 #include <map>
 
 #include "check.h"
+#include "index/filter.h"
 #include "index/models.h"
 
 using namespace fewbits;
@@ -109,6 +111,25 @@ TEST("filter: mask, ids, all but ids and a predicate say the same") {
         CHECK(found == filtered(engine, *Filter::of_ids(ids, true), params));
         CHECK(found == filtered(engine, *Filter::of_ids(others, false), params));
     }
+}
+
+std::atomic<std::size_t> asked{0};
+bool counting(std::int64_t id) {
+    ++asked;
+    return id % 3 == 0;
+}
+
+TEST("filter: a predicate is asked about what a search looks at, and once") {
+    Engine engine(make_parts({Metric::l2, 50, "pq4", true, ""}, x()));
+    add(engine, x());
+    const auto filter = Filter::of_predicate(counting);
+    constexpr std::size_t sample = 2048;
+    for (const unsigned threads : {1u, 3u})
+        (void)filtered(engine, *filter, {.k = k, .nprobe = 1, .threads = threads}, q().block(0, 1));
+    CHECK(asked > sample);
+    CHECK(asked < sample + n / 2);
+    for (const unsigned threads : {1u, 3u}) (void)filtered(engine, *filter, {.k = k, .nprobe = 50, .threads = threads});
+    CHECK_EQ(asked.load(), sample + n);
 }
 
 TEST("filter: thresholds cut the result where its scores fall below") {

@@ -234,3 +234,60 @@ TEST("updates: a snapshot that is held stays as it was") {
     CHECK_EQ(held->n(), 100u);
     for (std::int64_t id = 0; id < 100; ++id) CHECK(held->row_of(id) >= 0);
 }
+
+TEST("updates: add, compact and merge stopped at any report of their progress leave the index as it was") {
+    for (const Choice& choice : choices()) {
+        Engine engine(make_parts(choice, x())), other(make_parts(choice, x()));
+        const auto late = range(300, n);
+        for (std::size_t first = 0; first < 300; first += 100) add(engine, x().block(first, 100));
+        engine.remove(range(10, 50));
+        add(other, x().block(300, n - 300), late.data());
+        const auto expected = by_score(engine);
+        const std::vector<const Engine*> engines{&engine, &other};
+        const std::function<void(const Progress&)> works[] = {
+            [&](const Progress& progress) { engine.compact(2, progress); },
+            [&](const Progress& progress) { (void)Engine::join(engines, OnConflict::error, progress); },
+            [&](const Progress& progress) {
+                const auto builder = engine.builder(0, "");
+                builder->append(x().block(300, n - 300), nullptr, 1);
+                engine.publish(*builder, OnConflict::error, 2, progress);
+            }};
+        for (const auto& work : works) {
+            for (int reports = 0;; ++reports) {
+                int left = reports;
+                bool stopped = false;
+                try {
+                    work([&](double fraction) {
+                        CHECK(fraction >= 0 && fraction <= 1);
+                        if (left-- == 0) throw std::runtime_error("stopped");
+                    });
+                } catch (const std::runtime_error&) {
+                    stopped = true;
+                }
+                if (!stopped) {
+                    CHECK(reports > 0);
+                    break;
+                }
+                CHECK_EQ(engine.snapshot()->n(), 260u);
+                CHECK(by_score(engine) == expected);
+            }
+        }
+        CHECK_EQ(engine.snapshot()->n(), n - 40);
+    }
+}
+
+TEST("updates: own ids in any order, more than are sorted at once") {
+    constexpr std::size_t many = 300'007;  // a prime: the ids are all different
+    const std::vector<float> floats(many * 2, 0.5f);
+    Engine engine(make_parts({Metric::l2, 0, "scalar8", false, ""}, {floats.data(), 100, 2}));
+    std::vector<std::int64_t> ids(many);
+    for (std::size_t i = 0; i < many; ++i) ids[i] = static_cast<std::int64_t>(i * 7919 % many);
+    add(engine, {floats.data(), many, 2}, ids.data(), many);
+    const auto snapshot = engine.snapshot();
+    for (std::size_t i = 0; i < many; i += 1 + i % 97) CHECK_EQ(snapshot->row_of(ids[i]), static_cast<std::int64_t>(i));
+    Engine other(snapshot->model);
+    ids[many - 1] = ids[0];
+    const auto builder = other.builder(many, "");
+    builder->append({floats.data(), many, 2}, ids.data(), 2);
+    CHECK_THROWS(other.publish(*builder), "is given twice");
+}

@@ -33,6 +33,12 @@ Spill filled(const Folder& folder, std::size_t n) {
     return spill;
 }
 
+Spill in_order(const Spill& rows, const std::vector<std::uint32_t>& order, const Folder& folder) {
+    const Progress silent;
+    Steps steps(silent, order.size());
+    return reordered(rows, order, folder.path(), steps);
+}
+
 bool holds(const Array& rows, std::size_t at, std::size_t number) {
     const auto found = rows.bytes.subspan(at * width, width);
     return std::ranges::equal(found, std::as_bytes(std::span<const std::uint8_t>(row(number))));
@@ -59,7 +65,7 @@ TEST("spill: none") {
     const Spill spill(folder.path(), 4);
     CHECK_EQ(spill.rows(), 0u);
     CHECK(spill.map().bytes.empty());
-    CHECK_EQ(reordered(spill, {}, folder.path()).rows(), 0u);
+    CHECK_EQ(in_order(spill, {}, folder).rows(), 0u);
 }
 
 TEST("spill: reordered, with repeats and omissions") {
@@ -73,7 +79,7 @@ TEST("spill: reordered, with repeats and omissions") {
     Array rows;
     {
         const Spill spill = filled(folder, n);
-        const Spill result = reordered(spill, order, folder.path());
+        const Spill result = in_order(spill, order, folder);
         CHECK_EQ(result.rows(), n);
         rows = result.map();
     }
@@ -91,7 +97,7 @@ TEST("spill: wrong use and a full disk") {
     Spill spill = filled(folder, 10);
     CHECK_THROWS(spill.append(std::vector<std::uint8_t>(width + 1)), "whole number of rows");
     const std::vector<std::uint32_t> beyond{3, 10};
-    CHECK_THROWS(reordered(spill, beyond, folder.path()), "beyond the last row");
+    CHECK_THROWS(in_order(spill, beyond, folder), "beyond the last row");
 
     ::rlimit old_limit{};
     ::getrlimit(RLIMIT_FSIZE, &old_limit);

@@ -1,0 +1,74 @@
+#include "index/row_filter.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/parallel.h"
+#include "core/random.h"
+
+namespace fewbits {
+namespace {
+
+constexpr std::size_t task_rows = 1 << 16;  // a multiple of 64: no two workers write one word
+constexpr std::uint32_t sample_rows = 2048;
+constexpr std::uint64_t sample_seed = 0x5a3;
+
+}  // namespace
+
+RowFilter::RowFilter(const Snapshot& snapshot, Ask ask, unsigned threads)
+    : ask_(std::move(ask)), lists_(std::make_unique<Asked[]>(snapshot.model->partition->nlist())) {
+    const std::uint32_t n = snapshot.rows(), sampled = std::min(n, sample_rows);
+    Bitmap allowed(sampled);
+    for (std::uint32_t i = 0; i < sampled; ++i) {
+        const auto row = n == sampled ? i : static_cast<std::uint32_t>(random_below(sample_seed, i, n));
+        const std::size_t s = snapshot.segment_of(row);
+        ask_(snapshot, s, row - snapshot.first_rows[s], 1, allowed, i);
+    }
+    expected_ = static_cast<double>(allowed.count(0, sampled)) * n / std::max(sampled, 1u);
+    if (snapshot.model->partition->flat()) std::call_once(lists_[0].once, [&] { answer(snapshot, 0, threads); });
+}
+
+void RowFilter::answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const {
+    std::size_t n = 0;
+    for (const auto& segment : snapshot.segments) n += segment->list_size(list);
+    Bitmap allowed(n);
+    const std::size_t tasks = (n + task_rows - 1) / task_rows;
+    parallel_for(tasks, tasks > 4 ? threads : 1, [&](std::size_t task, unsigned) {
+        const std::size_t begin = task * task_rows, end = std::min(n, begin + task_rows);
+        std::size_t first = 0;
+        for (std::size_t s = 0; s < snapshot.segments.size(); ++s) {
+            const std::size_t size = snapshot.segments[s]->list_size(list);
+            const std::size_t low = std::max(begin, first), high = std::min(end, first + size);
+            const std::size_t row = snapshot.segments[s]->first_row(list);
+            if (low < high)
+                ask_(snapshot, s, static_cast<std::uint32_t>(row + low - first), static_cast<std::uint32_t>(high - low),
+                     allowed, low);
+            first += size;
+        }
+    });
+    lists_[list].n_allowed = static_cast<std::uint32_t>(allowed.count(0, n));
+    lists_[list].allowed = std::move(allowed);
+}
+
+const RowFilter::List& RowFilter::list(const Snapshot& snapshot, std::uint32_t list) const {
+    std::call_once(lists_[list].once, [&] { answer(snapshot, list, 1); });
+    return lists_[list];
+}
+
+const Packed& RowFilter::packed(const Snapshot& snapshot, unsigned threads) const {
+    std::call_once(packed_once_, [&] {
+        const std::uint32_t nlist = snapshot.model->partition->nlist();
+        parallel_for(nlist, snapshot.rows() > 4 * task_rows ? threads : 1,
+                     [&](std::size_t l, unsigned) { (void)list(snapshot, static_cast<std::uint32_t>(l)); });
+        Bitmap rows;
+        for (std::vector<std::size_t> taken(nlist); const auto& segment : snapshot.segments)
+            for (std::uint32_t l = 0; l < nlist; ++l) {
+                const std::size_t first = taken[l];
+                rows.append(lists_[l].allowed, first, taken[l] += segment->list_size(l));
+            }
+        packed_ = pack(snapshot, rows);
+    });
+    return packed_;
+}
+
+}  // namespace fewbits

@@ -1,0 +1,51 @@
+// What a filter says of the rows of one state of an index. It is asked list by list, when a search first reaches one,
+// and its answers are shared by all searches of that state: no row is asked about twice, or before it is looked at.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/bitmap.h"
+#include "index/merge.h"
+#include "index/snapshot.h"
+
+namespace fewbits {
+
+class RowFilter {
+public:
+    // Sets bit at + i of `allowed` where row first + i of a segment (i < n) is alive and allowed; called from several
+    // threads.
+    using Ask = std::function<void(const Snapshot& snapshot, std::size_t segment, std::uint32_t first, std::uint32_t n,
+                                   Bitmap& allowed, std::size_t at)>;
+    // One list: its rows, segment after segment.
+    struct List {
+        Bitmap allowed;
+        std::uint32_t n_allowed = 0;
+    };
+
+    // The snapshot of all calls is the one that this was made from. A list that every search reads is asked at once.
+    RowFilter(const Snapshot& snapshot, Ask ask, unsigned threads);
+
+    // About how many rows are allowed, by a sample; exact if there are few rows.
+    double expected() const { return expected_; }
+    const List& list(const Snapshot& snapshot, std::uint32_t list) const;
+    // The codes of all that is allowed, side by side; copied at the first call.
+    const Packed& packed(const Snapshot& snapshot, unsigned threads) const;
+
+private:
+    struct Asked : List {
+        std::once_flag once;
+    };
+    void answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const;
+
+    Ask ask_;
+    double expected_ = 0;
+    std::unique_ptr<Asked[]> lists_;
+    mutable std::once_flag packed_once_;
+    mutable Packed packed_;
+};
+
+}  // namespace fewbits
