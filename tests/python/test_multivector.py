@@ -337,7 +337,7 @@ def test_more_bytes_keep_more(documents):
         (fb.RaBitQ(6), None),
         (fb.Float(16), None),
     ]
-    assert [choice.fde.dims for choice in choices] == [2560] * 8 + [10_240]
+    assert [choice.fde.dims for choice in choices] == [2560] * 7 + [5120, 10_240]
     assert "tokens of a document, pooled from 37: RaBitQ, 2 bits" in choices[2].why[0]
     assert "2,560 dimensions" in choices[2].why[1]
     with pytest.raises(ValueError, match="bytes_per_document"):
