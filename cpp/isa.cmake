@@ -9,12 +9,14 @@ set(avx2_flags -mavx2 -mfma -mf16c -mpopcnt -mlzcnt -mbmi -mbmi2)
 set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd
     $<$<CXX_COMPILER_ID:GNU>:-fno-tree-pre>)
 
+set(FEWBITS_ISAS avx2 avx512 avx512vnni avx512vbmi CACHE STRING "Instruction sets to build beside plain C++")
+
 function(fewbits_isa isa)
     set(file ${CMAKE_SOURCE_DIR}/cpp/kernels/${isa}.cpp)
     if(NOT file IN_LIST sources)
         return()
     endif()
-    if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    if(NOT isa IN_LIST FEWBITS_ISAS OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
         list(REMOVE_ITEM sources ${file})
         set(sources ${sources} PARENT_SCOPE)
         return()
