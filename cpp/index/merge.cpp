@@ -218,15 +218,17 @@ std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string&
     return std::make_shared<Segment>(*sources.model, work.parts(), "segment");
 }
 
-Packed pack(const Snapshot& sources, const Bitmap& rows) {
+Packed pack(const Snapshot& sources, const Bitmap& rows, bool join) {
     auto model = std::make_shared<Model>(*sources.model);
     model->rerank = nullptr;
-    const Parts flat{{{"partition.kind", 0}}, {}};
-    model->partition = std::make_shared<Partition>(flat, model->transform->out_dim(), model->metric);
     Packed packed;
     const Progress silent;
     Merge work(sources, rows, 1, silent);
-    packed.lists = work.join_lists();
+    if (join) {
+        const Parts flat{{{"partition.kind", 0}}, {}};
+        model->partition = std::make_shared<Partition>(flat, model->transform->out_dim(), model->metric);
+        packed.lists = work.join_lists();
+    }
     work.keep_codes();
     auto segment = std::make_shared<Segment>(*model, work.parts(), "segment");
     packed.snapshot = Snapshot::make(std::move(model), {std::move(segment)}, Bitmap(), 0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "core/topk.h"
 
@@ -12,10 +13,12 @@ using Probe = Partition::Probe;
 
 constexpr double least_packed = 4096;  // vectors that take no longer to scan than to think about
 constexpr double most_packed = 1;      // times what a search without filter reads: each costs less than one in a list
+constexpr double most_copied = 0.25;   // of all vectors: copies take memory
+constexpr double copying = 50;         // vectors scanned in the time in which one is copied
 
 // How much more is read where the lists nearest to a query hold nothing that is allowed: what is lies far off, where
 // the order of the lists says less about the order of their vectors. These two are measured: bench/filters.py.
-constexpr double far_growth = 5;
+constexpr double far_growth = 9;
 constexpr double slower = 0.65;  // read are share^(slower - 1) times as many vectors, of which that share is allowed
 
 // Vectors that a search without filter reads.
@@ -24,57 +27,119 @@ double read_unfiltered(const Snapshot& snapshot, std::uint32_t nprobe) {
     return double{1.0} * std::min(nprobe, nlist) * snapshot.n() / nlist;
 }
 
-// All lists, the nearest to one query first, sorted as far as is asked for.
+// The lists, to be taken nearest first.
 class Ranking {
 public:
     void reset(const float* scores, std::uint32_t nlist) {
-        lists_.clear();
-        for (std::uint32_t list = 0; list < nlist; ++list) lists_.push_back({list, scores[list]});
-        sorted_ = 0;
+        lists_.resize(nlist);
+        for (std::uint32_t list = 0; list < nlist; ++list) lists_[list] = {list, scores[list]};
+        taken_ = 0;
     }
-    std::size_t size() const { return lists_.size(); }
-    const Hit& operator[](std::size_t j) {
-        if (j >= sorted_) {
-            const std::size_t end = std::min(lists_.size(), std::max(2 * sorted_, j + 16));
-            std::partial_sort(at(sorted_), at(end), lists_.end(), BetterHit{});
-            sorted_ = end;
-        }
-        return lists_[j];
+    std::size_t taken() const { return taken_; }
+    bool empty() const { return taken_ == lists_.size(); }
+
+    // The nearest `count` (or all) of those not taken yet, in no order.
+    std::span<Hit> take(std::size_t count) {
+        const std::span<Hit> left = std::span(lists_).subspan(taken_);
+        count = std::min(count, left.size());
+        if (count < left.size())
+            std::nth_element(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(count), left.end(), BetterHit{});
+        taken_ += count;
+        return left.first(count);
     }
 
 private:
-    std::vector<Hit>::iterator at(std::size_t j) { return lists_.begin() + static_cast<std::ptrdiff_t>(j); }
-
     std::vector<Hit> lists_;
-    std::size_t sorted_ = 0;
+    std::size_t taken_ = 0;
 };
 
-// Of the nprobe lists nearest to a query: how much less is allowed than of all, 0 (no less) to 1 (nothing is, of a
-// small share of all).
-double farness(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, Ranking& ranking) {
-    const double share = filter.expected() / snapshot.n();
-    double allowed = 0, all = 1;
-    for (std::size_t j = 0; j < nprobe; ++j) {
-        const RowFilter::List& list = filter.list(snapshot, ranking[j].row);
-        allowed += list.n_allowed;
-        all += static_cast<double>(list.allowed.size());
-    }
-    return std::max(0.0, 1 - allowed / all / share) * (1 - share);
-}
+// Chooses the lists of one query after another: the nearest that hold anything allowed, until that is enough.
+class Choice {
+public:
+    Choice(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::size_t wanted)
+        : snapshot_(snapshot),
+          partition_(*snapshot.model->partition),
+          filter_(filter),
+          nprobe_(nprobe),
+          wanted_(static_cast<double>(wanted)) {}
 
-// The k best of a share s reach as far as the k / s best of all; what it takes to find these grows more slowly than
-// that.
-double least_allowed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, double far) {
-    const double share = filter.expected() / snapshot.n();
-    return (1 + far_growth * far) * std::pow(share, slower) * read_unfiltered(snapshot, nprobe);
-}
+    // scores: of all lists.
+    const std::vector<Probe>& choose(const float* scores) {
+        ranking_.reset(scores, partition_.nlist());
+        chosen_.clear();
+        allowed_ = 0;
+        const std::span<Hit> nearest = ranking_.take(nprobe_);
+        std::sort(nearest.begin(), nearest.end(), BetterHit{});
+        for (const Hit& list : nearest) take(list);
+        least_ = std::max(least_allowed(farness(nearest)), 2 * wanted_);
+        while (!enough() && !ranking_.empty()) {
+            const std::span<Hit> next = ranking_.take(lists_more());
+            // Where a part of them may do it is the nearest.
+            if (allowed_ + allowed_in(next) >= least_) std::sort(next.begin(), next.end(), BetterHit{});
+            for (const Hit& list : next)
+                if (!enough()) take(list);
+        }
+        return chosen_;
+    }
+
+private:
+    bool enough() const { return chosen_.size() >= nprobe_ && allowed_ >= least_; }
+
+    void take(const Hit& list) {
+        const std::uint32_t allowed = filter_.list(snapshot_, list.row).n_allowed;
+        if (allowed > 0) chosen_.push_back({list.row, partition_.coarse(list)});
+        allowed_ += allowed;
+    }
+
+    double allowed_in(std::span<const Hit> lists) const {
+        double allowed = 0;
+        for (const Hit& list : lists) allowed += filter_.list(snapshot_, list.row).n_allowed;
+        return allowed;
+    }
+
+    // How much less is allowed in the nearest lists than of all: 0 (no less) to 1 (nothing is, of a small share of
+    // all).
+    double farness(std::span<const Hit> nearest) const {
+        const double share = filter_.expected() / snapshot_.n();
+        double all = 1;
+        for (const Hit& list : nearest) all += static_cast<double>(filter_.list(snapshot_, list.row).allowed.size());
+        return std::max(0.0, 1 - allowed_ / all / share) * (1 - share);
+    }
+
+    // The k best of a share s reach as far as the k / s best of all; what it takes to find these grows more slowly than
+    // that.
+    double least_allowed(double far) const {
+        const double share = filter_.expected() / snapshot_.n();
+        return (1 + far_growth * far) * std::pow(share, slower) * read_unfiltered(snapshot_, nprobe_);
+    }
+
+    // About how many lists more hold what is missing, if they are like those taken.
+    std::size_t lists_more() const {
+        const auto taken = static_cast<double>(ranking_.taken());
+        const double more = taken * (least_ - allowed_) / std::max(allowed_, 1.0);
+        return static_cast<std::size_t>(std::clamp(more, 16.0, 16.0 + taken));
+    }
+
+    const Snapshot& snapshot_;
+    const Partition& partition_;
+    const RowFilter& filter_;
+    std::uint32_t nprobe_;
+    double wanted_, allowed_ = 0, least_ = 0;
+    Ranking ranking_;
+    std::vector<Probe> chosen_;
+};
 
 }  // namespace
 
 bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe) {
     const double most =
-        std::min(std::max(least_packed, most_packed * read_unfiltered(snapshot, nprobe)), 0.25 * snapshot.n());
+        std::min(std::max(least_packed, most_packed * read_unfiltered(snapshot, nprobe)), most_copied * snapshot.n());
     return filter.expected() <= most;
+}
+
+bool packs_lists(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries) {
+    return filter.expected() <= most_copied * snapshot.n()
+           && static_cast<double>(queries) * read_unfiltered(snapshot, nprobe) >= copying * filter.expected();
 }
 
 Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe) {
@@ -92,19 +157,10 @@ Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t 
     std::vector<float> scores(queries.rows * partition.nlist());
     partition.scores(queries, scores.data());
     std::vector<std::vector<Probe>> chosen(queries.rows);
-    Ranking ranking;
+    Choice choice(snapshot, filter, nprobe, wanted);
     Probes probes;
     for (std::size_t i = 0; i < queries.rows; ++i) {
-        ranking.reset(scores.data() + i * partition.nlist(), partition.nlist());
-        const double far = farness(snapshot, filter, nprobe, ranking);
-        const double least = std::max(least_allowed(snapshot, filter, nprobe, far), 2.0 * static_cast<double>(wanted));
-        double seen = 0;
-        for (std::size_t j = 0; j < ranking.size() && (chosen[i].size() < nprobe || seen < least); ++j) {
-            const Hit& list = ranking[j];
-            const std::uint32_t allowed = filter.list(snapshot, list.row).n_allowed;
-            if (allowed > 0) chosen[i].push_back({list.row, partition.coarse(list)});
-            seen += allowed;
-        }
+        chosen[i] = choice.choose(scores.data() + i * partition.nlist());
         probes.width = std::max(probes.width, chosen[i].size());
     }
     probes.lists.assign(queries.rows * probes.width, {Probes::none, 0});

@@ -20,6 +20,8 @@ struct Probes {
 
 // Whether to scan all that a filter allows, packed, instead of parts of lists: it is no more work.
 bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe);
+// Whether so many queries are worth a copy of what a filter allows, list by list, to read it without the rest.
+bool packs_lists(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries);
 
 // queries: transformed. wanted: hits a query.
 Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe);

@@ -55,20 +55,27 @@ const RowFilter::List& RowFilter::list(const Snapshot& snapshot, std::uint32_t l
     return lists_[list];
 }
 
-const Packed& RowFilter::packed(const Snapshot& snapshot, unsigned threads) const {
-    std::call_once(packed_once_, [&] {
-        const std::uint32_t nlist = snapshot.model->partition->nlist();
-        parallel_for(nlist, snapshot.rows() > 4 * task_rows ? threads : 1,
-                     [&](std::size_t l, unsigned) { (void)list(snapshot, static_cast<std::uint32_t>(l)); });
-        Bitmap rows;
-        for (std::vector<std::size_t> taken(nlist); const auto& segment : snapshot.segments)
-            for (std::uint32_t l = 0; l < nlist; ++l) {
-                const std::size_t first = taken[l];
-                rows.append(lists_[l].allowed, first, taken[l] += segment->list_size(l));
-            }
-        packed_ = pack(snapshot, rows);
-    });
-    return packed_;
+Packed RowFilter::pack_all(const Snapshot& snapshot, bool join, unsigned threads) const {
+    const std::uint32_t nlist = snapshot.model->partition->nlist();
+    parallel_for(nlist, snapshot.rows() > 4 * task_rows ? threads : 1,
+                 [&](std::size_t l, unsigned) { (void)list(snapshot, static_cast<std::uint32_t>(l)); });
+    Bitmap rows;
+    for (std::vector<std::size_t> taken(nlist); const auto& segment : snapshot.segments)
+        for (std::uint32_t l = 0; l < nlist; ++l) {
+            const std::size_t first = taken[l];
+            rows.append(lists_[l].allowed, first, taken[l] += segment->list_size(l));
+        }
+    return pack(snapshot, rows, join);
+}
+
+const Packed& RowFilter::joined(const Snapshot& snapshot, unsigned threads) const {
+    std::call_once(joined_.once, [&] { joined_.packed = pack_all(snapshot, true, threads); });
+    return joined_.packed;
+}
+
+const Packed& RowFilter::by_list(const Snapshot& snapshot, unsigned threads) const {
+    std::call_once(by_list_.once, [&] { by_list_.packed = pack_all(snapshot, false, threads); });
+    return by_list_.packed;
 }
 
 }  // namespace fewbits

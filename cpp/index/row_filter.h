@@ -2,6 +2,7 @@
 // and its answers are shared by all searches of that state: no row is asked about twice, or before it is looked at.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,20 +33,28 @@ public:
     // About how many rows are allowed, by a sample; exact if there are few rows.
     double expected() const { return expected_; }
     const List& list(const Snapshot& snapshot, std::uint32_t list) const;
-    // The codes of all that is allowed, side by side; copied at the first call.
-    const Packed& packed(const Snapshot& snapshot, unsigned threads) const;
+    // The codes of all that is allowed, side by side: in one list, or each in its own. Copied at the first call.
+    const Packed& joined(const Snapshot& snapshot, unsigned threads) const;
+    const Packed& by_list(const Snapshot& snapshot, unsigned threads) const;
+    // How many queries have been asked with this filter, these included.
+    std::uint64_t count(std::uint64_t queries) const { return queries_ += queries; }
 
 private:
     struct Asked : List {
         std::once_flag once;
     };
+    struct PackedOnce {
+        std::once_flag once;
+        Packed packed;
+    };
     void answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const;
+    Packed pack_all(const Snapshot& snapshot, bool join, unsigned threads) const;
 
     Ask ask_;
     double expected_ = 0;
     std::unique_ptr<Asked[]> lists_;
-    mutable std::once_flag packed_once_;
-    mutable Packed packed_;
+    mutable PackedOnce joined_, by_list_;
+    mutable std::atomic<std::uint64_t> queries_ = 0;
 };
 
 }  // namespace fewbits

@@ -25,9 +25,13 @@ std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
     return std::min<std::size_t>(wanted, snapshot.n());
 }
 
-const Packed* packed_or_null(const Snapshot& snapshot, const SearchParams& params) {
-    const bool packs = params.filter && scans_packed(snapshot, *params.filter, params.nprobe);
-    return packs ? &params.filter->packed(snapshot, params.threads) : nullptr;
+const Packed* packed_or_null(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
+    if (!params.filter) return nullptr;
+    const RowFilter& filter = *params.filter;
+    if (scans_packed(snapshot, filter, params.nprobe)) return &filter.joined(snapshot, params.threads);
+    if (packs_lists(snapshot, filter, params.nprobe, filter.count(n_queries)))
+        return &filter.by_list(snapshot, params.threads);
+    return nullptr;
 }
 
 // What one worker needs for a group of queries, and the steps of the pipeline over it.
@@ -68,10 +72,12 @@ private:
     void probe();
     std::size_t near_probes() const;
     void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
+    void sort_by_list(std::vector<std::uint32_t>& pairs) const;
     void scan_list(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step);
     void scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs,
                     std::uint32_t first_row);
-    bool adds_lists() const { return packed_ && model_.residual; }
+    bool joined() const { return packed_ && !packed_->lists.empty(); }
+    bool adds_lists() const { return joined() && model_.residual; }
     void add_lists(kernels::ScanQuery& query, std::size_t i) const;
     MatrixView input() const { return {normalized_.data(), queries_.rows, model_.dim}; }
 
@@ -122,7 +128,7 @@ void GroupSearch::prepare() {
 void GroupSearch::probe() {
     const MatrixView queries{transformed_.data(), queries_.rows, model_.transform->out_dim()};
     const std::uint32_t nprobe = std::clamp(params_.nprobe, 1u, model_.partition->nlist());
-    if (packed_) {
+    if (joined()) {
         probes_ = choose_lists(*scanned_.model, queries, 1);
         list_scores_.resize(model_.residual ? queries.rows * model_.partition->nlist() : 0);
         if (model_.residual) model_.partition->scores(queries, list_scores_.data());
@@ -145,15 +151,21 @@ void GroupSearch::scan_probes(std::size_t begin, std::size_t end, std::uint32_t 
     for (std::size_t i = 0; i < queries_.rows; ++i)
         for (std::size_t j = i * probes_.width + begin; j < i * probes_.width + end; ++j)
             if (probes_.lists[j].list != Probes::none) pairs.push_back(static_cast<std::uint32_t>(j));
-    if (queries_.rows > 1)
-        std::stable_sort(pairs.begin(), pairs.end(), [&](std::uint32_t x, std::uint32_t y) {
-            return probes_.lists[x].list < probes_.lists[y].list;
-        });
+    if (queries_.rows > 1) sort_by_list(pairs);
     for (std::size_t first = 0, last; first < pairs.size(); first = last) {
         const std::uint32_t list = probes_.lists[pairs[first]].list;
         for (last = first + 1; last < pairs.size() && probes_.lists[pairs[last]].list == list;) ++last;
         scan_list(list, {pairs.data() + first, last - first}, first_step);
     }
+}
+
+// Stable, in one pass.
+void GroupSearch::sort_by_list(std::vector<std::uint32_t>& pairs) const {
+    std::vector<std::uint32_t> next(model_.partition->nlist() + 1), sorted(pairs.size());
+    for (const std::uint32_t pair : pairs) ++next[probes_.lists[pair].list + 1];
+    std::partial_sum(next.begin(), next.end(), next.begin());
+    for (const std::uint32_t pair : pairs) sorted[next[probes_.lists[pair].list]++] = pair;
+    pairs = std::move(sorted);
 }
 
 // Chunks depend on nothing but the list, so that all slices of the work agree on them.
@@ -213,8 +225,10 @@ void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, s
             model_.codec->refine(scan, rest, row_queries_.data() + i * model_.codec->row_query_bytes(),
                                  scan_queries_[p], 0);
         if (adds_lists()) add_lists(scan_queries_[p], i);
-        for (std::size_t j = 0; j < scan_queries_[p].count; ++j)
-            scan_queries_[p].hits[j].row += first_row - chunk.first_row;
+        for (std::size_t j = 0; j < scan_queries_[p].count; ++j) {
+            const std::uint32_t row = scan_queries_[p].hits[j].row + (first_row - chunk.first_row);
+            scan_queries_[p].hits[j].row = packed_ ? packed_->rows[row] : row;
+        }
         hits_[i].added(scan_queries_[p].count);
     }
 }
@@ -234,9 +248,6 @@ void GroupSearch::add_lists(kernels::ScanQuery& query, std::size_t i) const {
 }
 
 void GroupSearch::finish() {
-    if (packed_)
-        for (TopHits& top : hits_)
-            for (Hit& hit : top.kept()) hit.row = packed_->rows[hit.row];
     if (reranks_) rerank();
 }
 
@@ -309,7 +320,7 @@ unsigned useful_threads(const Snapshot& snapshot, std::size_t n_queries, const S
 void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids,
             float* scores) {
     const unsigned threads = useful_threads(snapshot, queries.rows, params);
-    const Packed* packed = packed_or_null(snapshot, params);
+    const Packed* packed = packed_or_null(snapshot, queries.rows, params);
     const std::size_t group = std::clamp<std::size_t>((queries.rows + threads - 1) / threads, 1, group_queries);
     const std::size_t groups = (queries.rows + group - 1) / group;
     // Fewer queries than threads: several workers scan for one query, and their hits are merged.

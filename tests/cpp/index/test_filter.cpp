@@ -132,6 +132,30 @@ TEST("filter: a predicate is asked about what a search looks at, and once") {
     CHECK_EQ(asked.load(), sample + n);
 }
 
+TEST("filter: what is allowed is copied for many queries, and they find what the first found, ties included") {
+    static std::atomic<std::size_t> calls;
+    const auto fifth = [](std::int64_t id) {
+        ++calls;
+        return id % 5 == 0;
+    };
+    constexpr std::size_t copies = 5;
+    for (const Choice& choice :
+         {Choice{Metric::l2, 40, "pq4", true, ""}, {Metric::ip, 40, "staged", true, "scalar8"}}) {
+        Engine engine(make_parts(choice, x()));
+        for (std::size_t copy = 0; copy < copies; ++copy) add(engine, x());
+        calls = 0;
+        const auto filter = Filter::of_predicate(fifth);
+        const SearchParams params{.k = k, .nprobe = 2, .rerank = choice.rerank.empty() ? 0u : 40u};
+        const Found first = filtered(engine, *filter, params, q().block(0, 1));
+        CHECK(calls < copies * n);
+        for (int again = 0; again < 300; ++again) CHECK(filtered(engine, *filter, params, q().block(0, 1)) == first);
+        CHECK(calls > copies * n);  // about all of them: copied
+        const Found all = filtered(engine, *filter, params);
+        const auto fresh = Filter::of_predicate(fifth);
+        CHECK(all == filtered(engine, *fresh, params));
+    }
+}
+
 TEST("filter: thresholds cut the result where its scores fall below") {
     for (const char* rerank : {"", "float32"}) {
         Engine engine(make_parts({Metric::ip, 9, "pq8", true, rerank}, x()));
