@@ -1,10 +1,11 @@
 """Ranking quality of PQ codes at equal bytes, untrained and trained for ranking, beside the float vectors.
 
 python bench/trained_codecs.py DATA_FOLDER... [--bytes 12,24,48,96] [--bits 4,8] [--seeds 3] [--losses softmax]
-    [--repconc] [--chart FILE.svg] [--read LOG...]
+    [--repconc] [--topics N] [--chart FILE.svg] [--read LOG...]
 
---repconc: also with codes that are learnt. --chart: nDCG@10 of clean queries against bytes. --read: the figures that
-earlier runs printed are counted too (alone, if no folder is given), for runs that were spread over time.
+--repconc: also with codes that are learnt. --topics: also with batches of one topic each, of N. --chart: nDCG@10 of
+clean queries against bytes. --read: the figures that earlier runs printed are counted too (alone, if no folder is
+given), for runs that were spread over time.
 
 A folder holds base, queries_train, queries_test, qrels_train, qrels_test and queries_test_clean (the test queries that
 nearly repeat no training query and share no positive with one). Training sees the training split only. `clean` is on
@@ -19,6 +20,7 @@ import re
 import tempfile
 import time
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,7 +75,10 @@ class Bench:
         self.rows: dict[tuple[str, int, int], list[list[float]]] = defaultdict(list)
 
     def note(self, method: str, size: int, bits: int, index: fb.Index) -> None:
-        figures = self.data.figures(index.search(self.data.test, 100, threads=self.threads).ids)
+        self.found(method, size, bits, index.search(self.data.test, 100, threads=self.threads).ids)
+
+    def found(self, method: str, size: int, bits: int, ids: I64) -> None:
+        figures = self.data.figures(ids)
         self.rows[method, size, bits].append(figures)
         shown = " ".join(f"{figure:.4f}" for figure in figures)
         print(f"# {self.data.name} {size} B, {bits} bits, {method}: {shown}", flush=True)
@@ -82,6 +87,21 @@ class Bench:
         codec = fb.PQ(size * 8 // bits, bits=bits, score_aware=False)
         index = fb.Index(self.data.base.shape[1], metric="ip", transform=fb.OPQ(), codec=codec, seed=seed)
         return index.build(self.data.base, progress=False, threads=self.threads)
+
+    def faiss(self, size: int, bits: int, seed: int) -> None:
+        """The same codec, fitted by faiss."""
+        import faiss
+
+        data, m = self.data, size * 8 // bits
+        faiss.omp_set_num_threads(self.threads)
+        dim = data.base.shape[1]
+        codes = faiss.IndexPQ(dim, m, bits, faiss.METRIC_INNER_PRODUCT)
+        codes.pq.cp.seed, codes.pq.cp.min_points_per_centroid = seed + 1, 1
+        codes.do_polysemous_training = False  # renumbers codewords only
+        index = faiss.IndexPreTransform(faiss.OPQMatrix(dim, m), codes)
+        index.train(data.base)
+        index.add(data.base)
+        self.found("OPQ of faiss", size, bits, index.search(data.test, 100)[1])
 
     def train(
         self, name: str, path: Path, size: int, bits: int, *labelled: Any, trainer: Any = None, **settings: Any
@@ -94,10 +114,14 @@ class Bench:
         )
         self.note(name, size, bits, index)
 
-    def run(self, size: int, bits: int, seed: int, losses: list[str], repconc: bool) -> None:
+    def run(
+        self, size: int, bits: int, seed: int, losses: list[str], *, repconc: bool = False, topics: int | None = None
+    ) -> None:
         data = self.data
         index = self.index(size, bits, seed)
         self.note("OPQ", size, bits, index)
+        if find_spec("faiss"):
+            self.faiss(size, bits, seed)
         settings = {"x": data.base, "seed": seed, "threads": self.threads, "progress": False}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "untrained.fb"
@@ -107,9 +131,14 @@ class Bench:
                 name = f"JPQ, labels ({loss})"
                 self.train(name, path, size, bits, data.train, data.train_labels, loss=loss, **settings)
             if repconc:
-                settings["trainer"] = fb.train.repconc
-                self.train("RepCONC, no labels", path, size, bits, data.train, **settings)
-                self.train("RepCONC, labels", path, size, bits, data.train, data.train_labels, **settings)
+                learnt = settings | {"trainer": fb.train.repconc}
+                self.train("RepCONC, no labels", path, size, bits, data.train, **learnt)
+                self.train("RepCONC, labels", path, size, bits, data.train, data.train_labels, **learnt)
+            if topics:
+                by_topic = settings | {"topics": topics}
+                self.train(f"JPQ, no labels, {topics} topics", path, size, bits, data.train, **by_topic)
+                labelled = data.train, data.train_labels
+                self.train(f"JPQ, labels, {topics} topics", path, size, bits, *labelled, **by_topic)
 
     def floats(self, seed: int) -> None:
         """The float vectors, and a map of queries learnt from the same labels over them."""
@@ -191,6 +220,7 @@ def main() -> None:
     parser.add_argument("--losses", default="softmax")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repconc", action="store_true")
+    parser.add_argument("--topics", type=int)
     parser.add_argument("--chart")
     parser.add_argument("--read", nargs="+", default=[])
     arguments = parser.parse_args()
@@ -204,7 +234,8 @@ def main() -> None:
         for size in map(int, arguments.bytes.split(",")):
             for bits in map(int, arguments.bits.split(",")):
                 for seed in range(arguments.seeds):
-                    bench.run(size, bits, seed, arguments.losses.split(","), arguments.repconc)
+                    losses = arguments.losses.split(",")
+                    bench.run(size, bits, seed, losses, repconc=arguments.repconc, topics=arguments.topics)
         results = sets.setdefault(data.name, Results(data.name, defaultdict(list)))
         for key, rows in bench.rows.items():
             results.rows[key] += rows

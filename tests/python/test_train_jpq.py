@@ -12,6 +12,7 @@ import pytest
 
 import fewbits as fb
 from conftest import vectors
+from fewbits.train.batches import Batches
 from fewbits.train.descent import Descent
 from fewbits.train.examples import judged, near, split
 from fewbits.train.query_map import FullMap
@@ -171,6 +172,35 @@ def test_validation_shares_no_document_and_no_near_duplicate() -> None:
     assert not near(training.queries, held.queries).any()
 
 
+def test_a_batch_is_of_one_topic_and_an_epoch_of_all_queries() -> None:
+    random = np.random.default_rng(0)
+    centers = random.normal(size=(8, DIM))
+    topic = random.integers(8, size=500)
+    queries = (centers[topic] + 0.01 * random.normal(size=(500, DIM))).astype(np.float32)
+    batches = Batches(16, 8, np.random.default_rng(1), threads=1)
+    for _ in range(2):
+        parts = batches.of(queries)
+        assert len(parts) == batches.count(500)
+        np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(500))
+        assert np.mean([len(np.unique(topic[part])) for part in parts]) < 3
+    mixed = Batches(16, None, np.random.default_rng(1), threads=1).of(queries)
+    assert np.mean([len(np.unique(topic[part])) for part in mixed]) > 5
+    assert len(Batches(16, 9, random, threads=1).of(queries[:4])) == 1  # fewer queries than topics
+
+
+@pytest.mark.parametrize("trainer", [fb.train.jpq, fb.train.adapter, fb.train.repconc])
+def test_topics_change_what_is_learnt_and_it_is_still_a_gain(trainer: Any) -> None:
+    settings = {"x": W.x, "epochs": 2, "threads": 1, "progress": False, "pseudo_queries": 300, "validation": 0.3}
+    found = []
+    for topics in (None, 12, 12):
+        index = build(W, CODECS["pq4"])
+        report = trainer(index, W.queries[:TRAIN], W.positives[:TRAIN], topics=topics, **settings)
+        assert report.after > report.before
+        found.append(index.search(W.queries).scores)
+    np.testing.assert_array_equal(found[1], found[2])
+    assert not np.array_equal(found[0], found[1])
+
+
 def test_forms_of_positives() -> None:
     ids = np.array([7, 5, 9])
     for positives in (
@@ -200,6 +230,7 @@ def test_forms_of_positives() -> None:
         ({"x": W.x[:10]}, ValueError, "10 rows"),
         ({"loss": "hinge"}, ValueError, "'softmax' or 'lambda' or 'mann_whitney', got 'hinge'"),
         ({"query_map": 0}, ValueError, "query_map"),
+        ({"topics": 0}, ValueError, "topics"),
         ({"query_map": "half"}, TypeError, "query_map"),
         ({"validation": 1.0}, ValueError, "below 1"),
         ({"queries": W.queries[:, :5]}, ValueError, "queries"),

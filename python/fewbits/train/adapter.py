@@ -23,6 +23,7 @@ def adapter(
     distillation: float = 1.0,
     epochs: int = 8,
     batch_size: int = 64,
+    topics: int | None = None,
     negatives: int = 200,
     pseudo_queries: int | None = None,
     rate: float = 1.0,
@@ -44,7 +45,18 @@ def adapter(
     map: adapted dense retrieval, arXiv 2310.05380.)
     """
     settings = checked(
-        index, loss, distillation, epochs, batch_size, negatives, pseudo_queries, rate, validation, seed, threads
+        index,
+        loss,
+        distillation,
+        epochs,
+        batch_size,
+        topics,
+        negatives,
+        pseudo_queries,
+        rate,
+        validation,
+        seed,
+        threads,
     )
     kind = map_kind(query_map, index.dim)
     if kind is None:

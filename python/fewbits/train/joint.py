@@ -19,6 +19,7 @@ from ..inputs import F32, I64, are_positions
 from ..parts import Model, f32_array
 from .adam import Adam
 from .assignment import balanced, nearest, squared_distances
+from .batches import Batches
 from .descent import LEARNING_RATE, MAP_RATE
 from .examples import Examples, RowOf
 from .kernels import F64
@@ -26,7 +27,7 @@ from .losses import Loss, distillation, ranking_loss, spread_of
 from .query_map import QueryMap
 from .scorer import CodeScorer
 from .settings import Settings
-from .stages import Distillation, in_batches
+from .stages import Distillation
 from .teacher import Teacher
 
 _DRAWN = 12  # of a query's mined documents, for a batch
@@ -215,21 +216,22 @@ class JointRanking:
         descent: JointDescent,
         pool: Distillation,
         examples: Examples | None,
+        batches: Batches,
         weight: float,
         random: np.random.Generator,
     ) -> None:
         self.descent, self.pool, self.examples, self.random = descent, pool, examples, random
-        self.weight = weight
-        self.steps = pool.steps if examples is None else -(-len(examples) // pool.batch)
+        self.batches, self.weight = batches, weight
+        self.steps = pool.steps if examples is None else batches.count(len(examples))
         self.spread: float | None = None
 
     def epoch(self) -> Iterator[Batch]:
         if self.examples is None:
             queries = self.pool.examples()
-            for batch in in_batches(len(queries), self.pool.batch, self.random):
+            for batch in self.pool.batches.of(queries):
                 yield self.batch(queries[batch], None)
             return
-        for batch in in_batches(len(self.examples), self.pool.batch, self.random):
+        for batch in self.batches.of(self.examples.queries):
             some = self.examples.take(batch)
             yield self.batch(some.queries, some)
 

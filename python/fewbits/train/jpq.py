@@ -28,6 +28,7 @@ def jpq(
     distillation: float = 1.0,
     epochs: int = 8,
     batch_size: int = 64,
+    topics: int | None = None,
     negatives: int = 200,
     pseudo_queries: int | None = None,
     rate: float = 1.0,
@@ -50,10 +51,11 @@ def jpq(
     `negatives` best.
 
     query_map: "full", the rank of a low-rank residual, or None to train the codebook only. epochs: at most, for each of
-    the two stages. pseudo_queries: made for an epoch of distillation (None: 6,000 less the given queries, and at least
-    2,000). rate: a factor on the learning rates, which are relative to the codebook's scale. validation: the share of
-    queries held out, by document, to choose the state to keep and when to stop. Results are the same for the same seed,
-    whatever `threads`.
+    the two stages. topics: queries are clustered into so many, and a batch is of one topic (Hofstaetter et al., 2021);
+    None: batches at random. pseudo_queries: made for an epoch of distillation (None: 6,000 less the given queries, and
+    at least 2,000). rate: a factor on the learning rates, which are relative to the codebook's scale. validation: the
+    share of queries held out, by document, to choose the state to keep and when to stop. Results are the same for the
+    same seed, whatever `threads`.
 
     Returns a TrainingReport. All or nothing: an error leaves the index as it was; Ctrl-C keeps the best state so far;
     and the index is never worse than before on the validation queries. Vectors added later are encoded as before.
@@ -64,7 +66,18 @@ def jpq(
     (Zhan et al., "Jointly Optimizing Query Encoder and Product Quantization to Improve Retrieval Performance", 2021.)
     """
     settings = checked(
-        index, loss, distillation, epochs, batch_size, negatives, pseudo_queries, rate, validation, seed, threads
+        index,
+        loss,
+        distillation,
+        epochs,
+        batch_size,
+        topics,
+        negatives,
+        pseudo_queries,
+        rate,
+        validation,
+        seed,
+        threads,
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("jpq", index)

@@ -33,6 +33,7 @@ def repconc(
     epsilon: float = 0.003,
     epochs: int = 8,
     batch_size: int = 64,
+    topics: int | None = None,
     negatives: int = 200,
     pseudo_queries: int | None = None,
     rate: float = 1.0,
@@ -63,7 +64,18 @@ def repconc(
     Retrieval", 2021. Where the paper trains two encoders, linear maps of finished vectors are trained here.)
     """
     settings = checked(
-        index, loss, distillation, epochs, batch_size, negatives, pseudo_queries, rate, validation, seed, threads
+        index,
+        loss,
+        distillation,
+        epochs,
+        batch_size,
+        topics,
+        negatives,
+        pseudo_queries,
+        rate,
+        validation,
+        seed,
+        threads,
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("repconc", index)

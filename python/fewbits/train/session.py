@@ -16,6 +16,7 @@ from ..errors import NotTrainedError
 from ..index import Index
 from ..inputs import queries as as_queries
 from ..progress import Progress, ProgressArgument
+from .batches import Batches
 from .descent import Descent
 from .examples import Examples, judged, near, split, unjudged
 from .joint import CodesSettings, JointDescent, JointRanking
@@ -110,7 +111,7 @@ class Session:
             if self.labels is not None and not any(stage.interrupted for stage in stages):
                 beside = distillation if settings.distillation > 0 else None
                 ranking = Ranking(
-                    descent, self.train, settings.loss, settings.batch_size, beside, settings.distillation, random
+                    descent, self.train, settings.loss, self._batches(random), beside, settings.distillation, random
                 )
                 stages.append(self._stage(f"labels ({settings.loss})", _NDCG, ranking, whole, shown))
         after = whole(descent)
@@ -130,13 +131,17 @@ class Session:
             seconds=time.monotonic() - started,
         )
 
+    def _batches(self, random: np.random.Generator) -> Batches:
+        """Of given queries, or of given and made ones: each has topics of its own."""
+        return Batches(self.settings.batch_size, self.settings.topics, random, self.settings.threads)
+
     def _distillation(self, teacher: Teacher, random: np.random.Generator) -> Distillation:
         made = self.settings.pseudo_queries
         if made is None:
             made = max(_PSEUDO_QUERIES - len(self.pool), _LEAST_PSEUDO_QUERIES)
         if not made + len(self.pool):
             raise ValueError("pseudo_queries: expected at least 1 where no queries are given to train on, got 0")
-        return Distillation(self.descent, teacher, self.pool, made, self.settings.batch_size, self.cosine, random)
+        return Distillation(self.descent, teacher, self.pool, made, self._batches(random), self.cosine, random)
 
     def _overlap(self, teacher: Teacher, random: np.random.Generator) -> Measure:
         """On the queries held out; where they are few, also on pseudo-queries that no epoch repeats."""
@@ -162,7 +167,12 @@ class Session:
         settings, teacher = self.settings, distillation.teacher
         joint = JointDescent(self.engine, teacher, starting_map(self.engine, self.kind, settings.seed), codes, settings)
         source = JointRanking(
-            joint, distillation, None if self.labels is None else self.train, settings.distillation, distillation.random
+            joint,
+            distillation,
+            None if self.labels is None else self.train,
+            self._batches(distillation.random),
+            settings.distillation,
+            distillation.random,
         )
         stage = run(joint, source, settings.epochs, whole, shown.stage("codes"))
         kept = clearly_better(stage.best, before)

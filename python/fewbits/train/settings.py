@@ -17,6 +17,7 @@ class Settings:
     distillation: float
     epochs: int
     batch_size: int
+    topics: int | None
     negatives: int
     pseudo_queries: int | None
     rate: float
@@ -31,6 +32,7 @@ def checked(
     distillation: object,
     epochs: object,
     batch_size: object,
+    topics: object,
     negatives: object,
     pseudo_queries: object,
     rate: object,
@@ -51,6 +53,7 @@ def checked(
         distillation=real_number(distillation, "distillation", 0),
         epochs=whole_number(epochs, "epochs", 0),
         batch_size=whole_number(batch_size, "batch_size", 1),
+        topics=None if topics is None else whole_number(topics, "topics", 1),
         negatives=whole_number(negatives, "negatives", 1),
         pseudo_queries=None if pseudo_queries is None else whole_number(pseudo_queries, "pseudo_queries", 0),
         rate=real_number(rate, "rate", 0),

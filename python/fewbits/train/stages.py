@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from ..inputs import F32, I64
+from ..inputs import F32
+from .batches import Batches
 from .descent import Descent, Term
 from .examples import Examples
 from .kernels import F64
@@ -96,11 +97,6 @@ def _epoch(
     return float(np.mean(losses))
 
 
-def in_batches(n: int, size: int, random: np.random.Generator) -> list[I64]:
-    order = random.permutation(n)
-    return [order[first : first + size] for first in range(0, n, size)]
-
-
 class Distillation:
     """Terms that pull the compressed ranking towards the float one, on given queries and on pseudo-queries."""
 
@@ -110,13 +106,13 @@ class Distillation:
         teacher: Teacher,
         queries: F32,
         n: int,
-        batch: int,
+        batches: Batches,
         cosine: bool,
         random: np.random.Generator,
     ) -> None:
-        self.descent, self.teacher, self.queries, self.n, self.batch = descent, teacher, queries, n, batch
+        self.descent, self.teacher, self.queries, self.n, self.batches = descent, teacher, queries, n, batches
         self.cosine, self.random = cosine, random
-        self.steps = -(-(len(queries) + n) // batch)
+        self.steps = batches.count(len(queries) + n)
         self.loss: Loss | None = None
 
     def examples(self) -> F32:
@@ -132,7 +128,7 @@ class Distillation:
 
     def epoch(self) -> Iterator[list[Term]]:
         queries = self.examples()
-        for batch in in_batches(len(queries), self.batch, self.random):
+        for batch in self.batches.of(queries):
             yield [self.term(queries[batch])]
 
 
@@ -144,14 +140,14 @@ class Ranking:
         descent: Descent,
         examples: Examples,
         loss: str,
-        batch: int,
+        batches: Batches,
         beside: Distillation | None,
         weight: float,
         random: np.random.Generator,
     ) -> None:
-        self.descent, self.examples, self.name, self.batch = descent, examples, loss, batch
+        self.descent, self.examples, self.name, self.batches = descent, examples, loss, batches
         self.beside, self.weight, self.random = beside, weight, random
-        self.steps = -(-len(examples) // batch)
+        self.steps = batches.count(len(examples))
         self.loss: Loss | None = None
 
     def term(self, batch: Examples) -> Term:
@@ -163,10 +159,10 @@ class Ranking:
 
     def epoch(self) -> Iterator[list[Term]]:
         pool = self.beside.examples() if self.beside else None
-        for batch in in_batches(len(self.examples), self.batch, self.random):
+        for batch in self.batches.of(self.examples.queries):
             terms = [self.term(self.examples.take(batch))]
             if self.beside and pool is not None:
-                drawn = pool[self.random.integers(len(pool), size=self.batch)]
+                drawn = pool[self.random.integers(len(pool), size=self.batches.size)]
                 terms.append(self.beside.term(drawn, self.weight))
             yield terms
 
