@@ -72,7 +72,7 @@ def test_the_plan_bears_degenerate_batches() -> None:
 def joint(index: fb.Index, epsilon: float = 0.0, reconstruction: float = 0.7) -> JointDescent:
     engine = index._engine
     assert engine is not None
-    settings = checked(index, "softmax", 1, 1, 8, None, 20, None, 1, 0.1, 0, 1)
+    settings = checked("softmax", 1, 1, 8, None, 20, None, 1, 0.1, 0, 1)
     vectors_in_order = W.x[engine.codes()[0]]
     teacher = Teacher(vectors_in_order, "ip", 1)
     eye = np.eye(DIM, dtype=np.float32)

@@ -9,7 +9,7 @@ from ..progress import ProgressArgument
 from .report import TrainingReport
 from .scorer import VectorScorer
 from .session import Session
-from .settings import checked, map_kind
+from .settings import check_index, checked, map_kind
 
 
 def adapter(
@@ -44,19 +44,9 @@ def adapter(
     (Dynamic negatives: Zhan et al., "Optimizing Dense Retrieval Model Training with Hard Negatives", 2021. The residual
     map: adapted dense retrieval, arXiv 2310.05380.)
     """
+    check_index(index)
     settings = checked(
-        index,
-        loss,
-        distillation,
-        epochs,
-        batch_size,
-        topics,
-        negatives,
-        pseudo_queries,
-        rate,
-        validation,
-        seed,
-        threads,
+        loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, threads
     )
     kind = map_kind(query_map, index.dim)
     if kind is None:

@@ -14,7 +14,7 @@ from ..progress import ProgressArgument
 from .report import TrainingReport
 from .scorer import CodeScorer
 from .session import Session
-from .settings import checked, map_kind
+from .settings import check_index, checked, map_kind
 
 
 def jpq(
@@ -65,19 +65,9 @@ def jpq(
 
     (Zhan et al., "Jointly Optimizing Query Encoder and Product Quantization to Improve Retrieval Performance", 2021.)
     """
+    check_index(index)
     settings = checked(
-        index,
-        loss,
-        distillation,
-        epochs,
-        batch_size,
-        topics,
-        negatives,
-        pseudo_queries,
-        rate,
-        validation,
-        seed,
-        threads,
+        loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, threads
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("jpq", index)

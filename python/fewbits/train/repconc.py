@@ -17,7 +17,7 @@ from .jpq import check_scores_are_trainable
 from .report import TrainingReport
 from .scorer import CodeScorer
 from .session import Session
-from .settings import checked, map_kind
+from .settings import check_index, checked, map_kind
 
 
 def repconc(
@@ -63,19 +63,9 @@ def repconc(
     (Zhan et al., "Learning Discrete Representations via Constrained Clustering for Effective and Efficient Dense
     Retrieval", 2021. Where the paper trains two encoders, linear maps of finished vectors are trained here.)
     """
+    check_index(index)
     settings = checked(
-        index,
-        loss,
-        distillation,
-        epochs,
-        batch_size,
-        topics,
-        negatives,
-        pseudo_queries,
-        rate,
-        validation,
-        seed,
-        threads,
+        loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, threads
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("repconc", index)

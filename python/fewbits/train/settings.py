@@ -26,8 +26,14 @@ class Settings:
     threads: int
 
 
+def check_index(index: object) -> None:
+    """Also that there is numba."""
+    require_numba()
+    if not isinstance(index, Index):
+        raise TypeError(f"index: expected a fewbits.Index, got {type(index).__name__}")
+
+
 def checked(
-    index: object,
     loss: object,
     distillation: object,
     epochs: object,
@@ -40,10 +46,6 @@ def checked(
     seed: object,
     threads: object,
 ) -> Settings:
-    """Also that there are an index and numba."""
-    require_numba()
-    if not isinstance(index, Index):
-        raise TypeError(f"index: expected a fewbits.Index, got {type(index).__name__}")
     one_of(loss, "loss", RANKING_LOSSES)
     share = real_number(validation, "validation", 0)
     if share >= 1:
