@@ -162,8 +162,8 @@ struct Scrambled {
     return bound < 65535 ? static_cast<std::uint16_t>(bound) : std::uint16_t{65535};
 }
 
-// A full block of an even number of runs whose sums fit 16 bits: nearly all are.
-template <int n_queries>
+// A full block whose sums fit 16 bits: nearly all are. odd: scan.m is.
+template <int n_queries, bool odd>
 [[gnu::noinline]] void scan4_full(const Scan& scan, ScanQuery* queries, const std::uint16_t* bounds,
                                   const CodeBlock& block, const std::uint8_t* codes) noexcept {
     const std::uint8_t* tables[n_queries];
@@ -171,7 +171,38 @@ template <int n_queries>
     for (int q = 0; q < n_queries; ++q) tables[q] = static_cast<const std::uint8_t*>(queries[q].table);
     NibbleSums sums[n_queries];
     sum_pairs<true>(sums, tables, codes, 16, scan.m / 2);
+    const std::size_t last = std::size_t{scan.m - 1} * 16;
 #pragma GCC unroll 2
+    for (int q = 0; q < n_queries; ++q) {
+        if (odd) add_run(sums[q], tables[q] + last, codes + last);
+        const Scrambled sum = finish(sums[q]);
+        if (any_reaches(sum, bounds[q])) take_sums(scan, queries[q], block, in_order(sum));
+    }
+}
+
+// Sums of runs begin .. begin + count - 1 (at most elements_per_spill) of any block.
+template <int n_queries>
+[[gnu::always_inline]] inline void sum_runs(NibbleSums (&sums)[n_queries], const ScanQuery* queries,
+                                            const Runs<4>& runs, std::uint32_t begin, std::uint32_t count) noexcept {
+    const std::uint32_t pairs = runs.in_place > begin ? least(count, runs.in_place - begin) / 2 : 0;
+    const std::uint8_t* first = runs.codes + begin * runs.stride;
+    const std::uint8_t* tables[n_queries];
+    for (int q = 0; q < n_queries; ++q)
+        tables[q] = static_cast<const std::uint8_t*>(queries[q].table) + std::size_t{begin} * 16;
+    if (pairs > 0 && runs.stride == 16) sum_pairs<true>(sums, tables, first, 16, pairs);
+    if (pairs > 0 && runs.stride != 16) sum_pairs<false>(sums, tables, first, runs.stride, pairs);
+    for (int q = 0; q < n_queries; ++q)
+        for (std::uint32_t s = 2 * pairs; s < count; ++s)
+            add_run(sums[q], tables[q] + std::size_t{s} * 16, runs.at(begin + s));
+}
+
+// Any block whose sums fit 16 bits: the last of a list. Lanes past its vectors may reach the bound, and are left out
+// then.
+template <int n_queries>
+[[gnu::noinline]] void scan4_short(const Scan& scan, ScanQuery* queries, const std::uint16_t* bounds,
+                                   const CodeBlock& block, const std::uint8_t* codes) noexcept {
+    NibbleSums sums[n_queries] = {};
+    sum_runs(sums, queries, Runs<4>(codes, block.vectors, scan.m), 0, scan.m);
     for (int q = 0; q < n_queries; ++q) {
         const Scrambled sum = finish(sums[q]);
         if (any_reaches(sum, bounds[q])) take_sums(scan, queries[q], block, in_order(sum));
@@ -180,25 +211,14 @@ template <int n_queries>
 
 // Any block and any m.
 template <int n_queries>
-[[gnu::noinline]] void scan4_any(const Scan& scan, ScanQuery* queries, const CodeBlock& block,
-                                 const std::uint8_t* codes) noexcept {
+[[gnu::noinline]] void scan4_long(const Scan& scan, ScanQuery* queries, const CodeBlock& block,
+                                  const std::uint8_t* codes) noexcept {
     const Runs<4> runs(codes, block.vectors, scan.m);
     Sums sums[n_queries] = {};
     for (std::uint32_t begin = 0; begin < scan.m; begin += elements_per_spill) {
-        const std::uint32_t count = least(elements_per_spill, scan.m - begin);
-        const std::uint32_t pairs = runs.in_place > begin ? least(count, runs.in_place - begin) / 2 : 0;
-        const std::uint8_t* first = runs.codes + begin * runs.stride;
-        const std::uint8_t* tables[n_queries];
-        for (int q = 0; q < n_queries; ++q)
-            tables[q] = static_cast<const std::uint8_t*>(queries[q].table) + std::size_t{begin} * 16;
         NibbleSums part[n_queries] = {};
-        if (pairs > 0 && runs.stride == 16) sum_pairs<true>(part, tables, first, 16, pairs);
-        if (pairs > 0 && runs.stride != 16) sum_pairs<false>(part, tables, first, runs.stride, pairs);
-        for (int q = 0; q < n_queries; ++q) {
-            for (std::uint32_t s = 2 * pairs; s < count; ++s)
-                add_run(part[q], tables[q] + std::size_t{s} * 16, runs.at(begin + s));
-            add(sums[q], in_order(finish(part[q])));
-        }
+        sum_runs(part, queries, runs, begin, least(elements_per_spill, scan.m - begin));
+        for (int q = 0; q < n_queries; ++q) add(sums[q], in_order(finish(part[q])));
     }
     for (int q = 0; q < n_queries; ++q) take_sums(scan, queries[q], block, sums[q]);
 }
@@ -208,9 +228,11 @@ void scan4_queries(const Scan& scan, ScanQuery* queries, std::uint32_t first, st
     std::uint16_t bounds[n_queries];
     for (int q = 0; q < n_queries; ++q) bounds[q] = least_sum(scan, queries[q]);
     for_blocks(scan, 4, first, end, [&](const CodeBlock& block, const std::uint8_t* codes) {
-        if (block.vectors == block_size && scan.m <= elements_per_spill && scan.m % 2 == 0)
-            return scan4_full<n_queries>(scan, queries, bounds, block, codes);
-        scan4_any<n_queries>(scan, queries, block, codes);
+        if (scan.m > elements_per_spill) return scan4_long<n_queries>(scan, queries, block, codes);
+        if (block.vectors < block_size || scan.m == 1)
+            return scan4_short<n_queries>(scan, queries, bounds, block, codes);
+        if (scan.m % 2 != 0) return scan4_full<n_queries, true>(scan, queries, bounds, block, codes);
+        scan4_full<n_queries, false>(scan, queries, bounds, block, codes);
     });
 }
 
