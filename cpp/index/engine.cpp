@@ -88,6 +88,8 @@ std::shared_ptr<const Snapshot> with_segment(const Snapshot& current, std::share
     Bitmap alive = current.alive;
     Steps steps(progress, added->n());
     const bool all_new = !added->custom_ids() && added->first_id() >= current.next_id;
+    if (!all_new)
+        for (const auto& segment : current.segments) segment->order_ids(progress);
     for (std::uint32_t row = 0; row < added->n() && !all_new; ++row) {
         steps.add(1);
         if (added_alive.size() > 0 && !added_alive.test(row)) continue;

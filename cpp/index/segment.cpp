@@ -101,6 +101,10 @@ std::int64_t Segment::row_of(std::int64_t wanted) const {
     return found != rows.end() && id(*found) == wanted ? std::int64_t{*found} : -1;
 }
 
+void Segment::order_ids(const Progress& progress) const {
+    if (custom_ids() || !positions_.empty()) rows_by_id(progress);
+}
+
 std::int64_t Segment::duplicate_id(const Progress& progress) const {
     if (!custom_ids()) return -1;
     const auto& rows = rows_by_id(progress);

@@ -46,6 +46,8 @@ public:
     std::int64_t next_id() const { return next_id_; }  // above every id
     // The row that carries the id, or -1.
     std::int64_t row_of(std::int64_t id) const;
+    // What the first row_of does once, and here can be cancelled.
+    void order_ids(const Progress& progress) const;
     // The first id that two rows carry, or -1.
     std::int64_t duplicate_id(const Progress& progress = {}) const;
 

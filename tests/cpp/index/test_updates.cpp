@@ -286,6 +286,15 @@ TEST("updates: own ids in any order, more than are sorted at once") {
     const auto snapshot = engine.snapshot();
     for (std::size_t i = 0; i < many; i += 1 + i % 97) CHECK_EQ(snapshot->row_of(ids[i]), static_cast<std::int64_t>(i));
     Engine other(snapshot->model);
+    const std::int64_t next = many;
+    add(other, {floats.data(), 1, 2}, &next);
+    const auto opened = Engine::from_bytes(engine.to_bytes(""));  // which orders ids when they are asked for
+    for (int allowed = 0; allowed < 3; ++allowed) {
+        int left = allowed;
+        CHECK_THROWS(Engine::join(std::vector<const Engine*>{opened.get(), &other}, OnConflict::error,
+                                  [&](double) { left-- > 0 ? void() : fail("stopped"); }),
+                     "stopped");
+    }
     ids[many - 1] = ids[0];
     const auto builder = other.builder(many, "");
     builder->append({floats.data(), many, 2}, ids.data(), 2);
