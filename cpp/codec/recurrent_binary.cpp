@@ -10,6 +10,8 @@
 namespace fewbits::codec {
 namespace {
 
+constexpr float max_weight = 1e3f;
+
 float inverse_root(double squares) {
     return squares > 0 ? static_cast<float>(1 / std::sqrt(squares)) : 0.0f;
 }
@@ -26,6 +28,9 @@ RecurrentBinaryCodec::RecurrentBinaryCodec(const Parts& parts, const std::string
         sections_ = {{1, 2}, {2, 0}};
     else
         sections_ = {{binarizer_.bits(), 0}};
+    if (parts.has(prefix + ".weight")) weight_ = parts.finite(prefix + ".weight", 1).front();
+    if (!(weight_ >= 1 / max_weight && weight_ <= max_weight))
+        corrupt("array '" + prefix + ".weight': got " + std::to_string(weight_) + ", expected 0.001 to 1000");
 }
 
 std::uint32_t RecurrentBinaryCodec::elements() const {
@@ -70,7 +75,7 @@ void RecurrentBinaryCodec::unpack(const std::uint8_t* row, std::uint8_t* codes) 
     }
 }
 
-// a = 1 / |level|
+// a = weight / |level|
 void RecurrentBinaryCodec::encode(MatrixView x, const float*, std::uint8_t* rows, float* a, float*) const {
     std::vector<std::uint8_t> codes(rows_at_once * binarizer_.m());
     for (std::size_t first = 0; first < x.rows; first += rows_at_once) {
@@ -81,7 +86,7 @@ void RecurrentBinaryCodec::encode(MatrixView x, const float*, std::uint8_t* rows
             pack(own.data(), rows + (first + i) * layout().row_bytes());
             std::int64_t squares = 0;
             for (const std::uint8_t code : own) squares += std::int64_t{2 * code - largest()} * (2 * code - largest());
-            a[first + i] = inverse_root(static_cast<double>(squares));
+            a[first + i] = weight_ * inverse_root(static_cast<double>(squares));
         }
     }
 }

@@ -3,6 +3,9 @@
 // or of a query's projection and a code. Both come out of the same table scan: a half byte holds 4, 2 or 1 dimensions,
 // and its table their products with the query's.
 //
+// Every score is times the encoder's weight (array "<prefix>.weight", 1 if there is none), which makes those of an
+// index that holds codes of two encoders comparable.
+//
 // Elements of a code: half bytes of as many dimensions as fit, the earlier in the lower bits. Codes of 3 bits are
 // split: first the half bytes of the highest bit, then those of the two others.
 #pragma once
@@ -48,6 +51,7 @@ private:
 
     Binarizer binarizer_;
     bool symmetric_;
+    float weight_ = 1;
     std::vector<Section> sections_;
 };
 

@@ -41,6 +41,7 @@ def encoder(description: Description, engine: _core.Engine) -> RecurrentBinary:
     dim, m = description.dim, codec.dim
     ins, outs = {"base": dim, "back": m, "refine": dim}, {"base": m, "back": dim, "refine": m}
     maps = {"decoder": arrays.pop("decoder").reshape(dim, m)} if "decoder" in arrays else {}
+    maps |= {"weight": arrays.pop("weight")} if "weight" in arrays else {}
     for name, array in arrays.items():
         part, _, end = name.partition("_")
         steps = () if part == "base" else (codec.bits - 1,)

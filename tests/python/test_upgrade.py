@@ -69,6 +69,46 @@ def test_recall_holds_while_codes_are_replaced(world: World, tmp_path: Path) -> 
     np.testing.assert_array_equal(index.search(w.q, 10).scores, whole.search(w.q, 10).scores)
 
 
+def test_an_embedding_that_knows_more_gains_with_every_part_that_is_replaced() -> None:
+    """The older one has half of the directions, and noise."""
+    x, q = vectors(N, NEW), vectors(150, NEW, seed=5)
+    random = np.random.default_rng(0)
+    strongest = np.linalg.eigh(x.T @ x)[1][:, NEW // 2 :].astype(np.float32)
+    old_x, old_q = (y @ strongest + random.normal(size=(len(y), NEW // 2)).astype(np.float32) / 4 for y in (x, q))
+    settings: dict[str, Any] = {"bits_per_dim": 2, "steps": 40, "progress": False}
+    exact = brute_force(x, q, 10, "cosine")[0]
+    old = fb.train.recurrent_binary(old_x, dim=NEW, **settings)
+    index = fb.Index(NEW // 2, metric="cosine", codec=old).build(old_x, progress=False)
+    recalls = [overlap(index.search(old_q, 10).ids, exact)]
+    new = fb.train.recurrent_binary(x, compatible_with=index, old=old_x, **settings)
+    assert new.maps is not None
+    assert new.maps["weight"][0] < 1  # old codes say less of a vector than new ones
+    index.upgrade(new)
+    ids = random.permutation(N)
+    for part in (ids[:0], ids[: N // 2], ids[N // 2 :]):
+        index.add(x[part], ids=part, on_conflict="replace")
+        recalls.append(overlap(index.search(q, 10).ids, exact))
+    assert recalls[1] > recalls[0] - 0.02
+    assert recalls[1:] == sorted(recalls[1:])
+    assert recalls[3] > recalls[1] + 0.05  # what only the newer one knows is in its codes
+
+
+def test_upgrades_follow_each_other(tmp_path: Path, world: World) -> None:
+    """Weights multiply, and a file keeps them."""
+    w = world
+    first = fb.Index(OLD, metric="cosine", codec=w.old).build(w.old_x, progress=False).upgrade(w.new)
+    first.save(tmp_path / "a.fb")
+    kept = fb.open(tmp_path / "a.fb")._encoder()
+    assert w.new.maps is not None
+    assert kept.maps is not None
+    np.testing.assert_array_equal(kept.maps["weight"], w.new.maps["weight"])
+    again = after(fb.open(tmp_path / "a.fb"), w.x, w.x)
+    assert again.maps is not None
+    assert again.maps["weight"][0] == pytest.approx(w.new.maps["weight"][0], abs=0.03)  # of the same embedding
+    upgraded = fb.open(tmp_path / "a.fb").upgrade(again)
+    assert found(upgraded, w) > found(first, w) - 0.02
+
+
 def test_scores_are_those_of_each_encoders_codes(world: World) -> None:
     w = world
     index = index_of(w)

@@ -33,6 +33,8 @@ _VALIDATION_QUERIES = 500
 _VALIDATION_BASE = 8_000
 _DEPTH = 10  # of recall, and of the reciprocal rank
 _RIDGE = 1e-3
+_LEAST_GAINS = (0.8, 0.6, 0.4, 0.2)  # of any direction in a start that is fitted to an older codec; a free start has 1
+_WEIGHTS = (0.5, 2.0)
 _LEAST = 64  # vectors, or pairs
 
 
@@ -96,7 +98,8 @@ def recurrent_binary(
         _descend(net, data, past, symmetric, count, heat, random, shown)
     maps = net.arrays() | {"decoder": _least_squares(net.forward(data.x)[1], data.x)}
     predecessor = None
-    if elder_codec is not None and data.old is not None:
+    if past is not None and elder_codec is not None and data.old is not None:
+        maps["weight"] = _weight(net, data, past, symmetric)
         predecessor = Predecessor(fingerprint(bits, elder_codec.maps or {}), _least_squares(data.old, data.x))
     return RecurrentBinary(bits, symmetric, m, maps, predecessor)
 
@@ -118,7 +121,9 @@ class _Past(NamedTuple):
 
     z: F32
     b: F32
+    base_z: F32
     base_b: F32
+    weight: float
 
 
 def _unit_rows(x: Any, name: str, dim: int | None = None) -> F32:
@@ -184,17 +189,36 @@ def _past(codec: RecurrentBinary, data: _Data, bits: int, dim: int | None) -> _P
     expected = codec.maps["base"].shape[-1]
     if data.old.shape[1] != expected:
         raise ValueError(f"old: expected shape (n, {expected}), got (n, {data.old.shape[1]})")
-    return _Past(*embed(codec.maps, bits, data.old), embed(codec.maps, bits, data.old_base)[1])
+    weight = float(codec.maps["weight"][0]) if "weight" in codec.maps else 1.0
+    return _Past(*embed(codec.maps, bits, data.old), *embed(codec.maps, bits, data.old_base), weight)
 
 
 def _start(data: _Data, past: _Past | None, m: int, bits: int, hidden: int, seed: int) -> Binarizer:
-    """A random rotation of the principal directions, as many of each as there are; or what is nearest to an older
-    codec's projections."""
+    """A random rotation of the principal directions, as many of each as there are; or near an older codec's
+    projections."""
     if past is not None:
-        return Binarizer(_least_squares(data.x, past.z), _least_squares(past.b, data.x), bits, hidden, seed)
-    directions = principal_directions(data.x)[0][:m]
-    base = f32_array(random_rotation(m, seed)[:, : len(directions)] @ directions)
+        base = _imitation(data, past)
+    else:
+        directions = principal_directions(data.x)[0][:m]
+        base = f32_array(random_rotation(m, seed)[:, : len(directions)] @ directions)
     return Binarizer(base * np.float32(np.sqrt(m)), f32_array(base.T), bits, hidden, seed)
+
+
+def _imitation(data: _Data, past: _Past) -> F32:
+    """The map nearest to the older codec's projections, but deaf to no direction: what the older embedding lacks goes
+    where its codes have nothing. It is noise to them, so there is as much of it as leaves new queries as good as old.
+    """
+    rows = np.arange(0, len(data.base), -(-len(data.base) // _VALIDATION_QUERIES))
+    answers = exact_search(data.base, data.base[rows], min(_DEPTH, len(data.base)), metric="cosine").ids
+    old_codes = normalized(past.base_b)[0]
+    enough = _found(past.base_z[rows] @ old_codes.T, answers)
+    nearest = f32_array(_least_squares(data.x, past.z) / np.sqrt(past.z.shape[1]))
+    left, values, right = np.linalg.svd(nearest, full_matrices=False)
+    for gain in _LEAST_GAINS:
+        base = f32_array(left * np.maximum(values, gain) @ right)
+        if _found(data.base[rows] @ base.T @ old_codes.T, answers) >= enough:
+            return base
+    return nearest
 
 
 def _least_squares(x: F32, y: F32) -> F32:
@@ -261,6 +285,18 @@ def _quality(net: Binarizer, data: _Data, past: _Past | None, symmetric: bool) -
     queries = b if symmetric else z
     bases = [net.forward(data.base)[1], *([] if past is None else [past.base_b])]
     return float(np.mean([_found(queries @ normalized(base)[0].T, data.answers) for base in bases]))
+
+
+def _weight(net: Binarizer, data: _Data, past: _Past, symmetric: bool) -> F32:
+    """What makes scores of the new codes as large as the old ones' are, of what queries should find: so that an index
+    of both prefers neither. Old codes say less of a vector, hence less of it is along a query."""
+    z, b, _ = net.forward(data.queries)
+    queries = normalized(b if symmetric else z)[0]
+    new, old = (
+        float((queries[:, None] * normalized(codes)[0][data.answers]).sum(axis=2).mean())
+        for codes in (net.forward(data.base)[1], past.base_b)
+    )
+    return f32_array(np.array([past.weight * np.clip(old / new if new > 0 else 1, *_WEIGHTS)]))
 
 
 def _found(scores: Array, answers: I64) -> float:

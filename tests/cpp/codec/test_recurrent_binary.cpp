@@ -87,6 +87,33 @@ TEST("recurrent binary: a row's code is the same alone and among others, a zero 
     }
 }
 
+TEST("recurrent binary: the sign of zero is positive, of both zeros") {
+    const auto codec = make_codec(binary_parts(1, 4, false), "codec", 4, Metric::ip, false);
+    const std::vector<float> x{0.0f, -0.0f, -1.0f, 1.0f};
+    std::uint8_t row = 0;
+    float a = 0;
+    codec->encode({x.data(), 1, 4}, nullptr, &row, &a, nullptr);
+    CHECK(row == 0b1011);
+}
+
+TEST("recurrent binary: the encoder's weight multiplies every score and no code") {
+    for (const bool symmetric : {false, true}) {
+        Parts parts = binary_parts(2, 13, symmetric);
+        const std::vector<float> x = normal(n * 13, 6), query = normal(13, 7);
+        const auto plain = make_codec(parts, "codec", 13, Metric::ip, false);
+        set_array(parts, "codec.weight", std::vector<float>{0.75f});
+        const auto weighted = make_codec(parts, "codec", 13, Metric::ip, false);
+        const Coded one(*plain, x, {}), other(*weighted, x, {});
+        CHECK(one.rows == other.rows);
+        const auto expected = one.by_scan(query.data(), -INFINITY), hits = other.by_scan(query.data(), -INFINITY);
+        const std::vector<float> expected_rows = one.by_rows(query.data()), rows = other.by_rows(query.data());
+        for (std::size_t i = 0; i < n; ++i) {
+            CHECK(std::fabs(hits[i].score - 0.75f * expected[i].score) < 1e-6f);
+            CHECK(std::fabs(rows[i] - 0.75f * expected_rows[i]) < 1e-6f);
+        }
+    }
+}
+
 TEST("recurrent binary: damaged params and arrays are refused by name") {
     const auto refused = [](Parts parts, const char* text, Metric metric = Metric::ip, bool residual = false) {
         CHECK_THROWS(make_codec(parts, "codec", 7, metric, residual), text);
@@ -116,6 +143,11 @@ TEST("recurrent binary: damaged params and arrays are refused by name") {
     parts = good;
     set_array(parts, "codec.decoder", std::vector<float>(62));
     refused(parts, "codec.decoder");
+    for (const float weight : {0.0f, -1.0f, 2000.0f, NAN}) {
+        parts = good;
+        set_array(parts, "codec.weight", std::vector<float>{weight});
+        refused(parts, "codec.weight");
+    }
 }
 
 }  // namespace
