@@ -8,17 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "kernels/kernels.h"
+#include "core/hit.h"
 
 namespace fewbits {
-
-using kernels::Hit;
-
-struct BetterHit {
-    bool operator()(const Hit& x, const Hit& y) const noexcept {
-        return x.score > y.score || (x.score == y.score && x.row < y.row);
-    }
-};
 
 class TopHits {
 public:
@@ -47,20 +39,13 @@ public:
     float threshold() const noexcept { return threshold_; }
 
     void compact() {
-        if (count_ <= capacity_) {
-            if (count_ == capacity_ && capacity_ > 0)
-                threshold_ =
-                    std::max_element(begin(), begin() + static_cast<std::ptrdiff_t>(count_), BetterHit{})->score;
-            return;
-        }
-        if (capacity_ == 0) {
-            count_ = 0;
-            return;
-        }
-        const auto last = begin() + static_cast<std::ptrdiff_t>(capacity_ - 1);
-        std::nth_element(begin(), last, begin() + static_cast<std::ptrdiff_t>(count_), BetterHit{});
+        if (count_ < capacity_) return;
+        select_best({hits_.data(), count_}, capacity_);
         count_ = capacity_;
-        threshold_ = last->score;
+        if (count_ == 0) return;
+        const auto worst = std::min_element(begin(), begin() + static_cast<std::ptrdiff_t>(count_),
+                                            [](const Hit& x, const Hit& y) { return x.score < y.score; });
+        threshold_ = worst->score;
     }
 
     // The kept hits, in no order (after compact()) or best first.

@@ -42,8 +42,7 @@ public:
     std::span<Hit> take(std::size_t count) {
         const std::span<Hit> left = std::span(lists_).subspan(taken_);
         count = std::min(count, left.size());
-        if (count < left.size())
-            std::nth_element(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(count), left.end(), BetterHit{});
+        select_best(left, count);
         taken_ += count;
         return left.first(count);
     }
