@@ -134,8 +134,9 @@ def quality(data: Data, widths: list[int], steps: int) -> None:
 
 
 def upgrades(data: Data, steps: int) -> None:
-    """One index while its embedding is replaced. The older one is made from the newer: half as many directions, the
-    strongest, with noise a quarter as large as they are; what should be found are the newer one's neighbours."""
+    """One index while its embedding is replaced, without lists and with. The older embedding is made from the newer:
+    half as many directions, the strongest, with noise a quarter as large as they are. What should be found are the
+    newer one's neighbours."""
     random = np.random.default_rng(0)
     dim = data.base.shape[1]
     strongest = np.linalg.eigh(data.base.T @ data.base)[1][:, -(dim // 2) :]
@@ -147,18 +148,27 @@ def upgrades(data: Data, steps: int) -> None:
     old_x, old_q = older(data.base), older(data.queries)
     settings: dict[str, Any] = {"bits_per_dim": 2, "steps": steps, "progress": False}
     old = fb.train.recurrent_binary(old_x, dim=dim, **settings)
-    index = fb.Index(old_x.shape[1], metric="cosine", codec=old).build(old_x, progress=False)
-    print(f"\n{data.name}: upgrade from {old_x.shape[1]} to {dim} dimensions, codes of {dim} x 2 bits: recall@10")
-    print(f"  old queries, old codes                    {recall(data, index.search(old_q, 10).ids):.4f}")
-    index.upgrade(fb.train.recurrent_binary(data.base, compatible_with=index, old=old_x, **settings))
+    new = fb.train.recurrent_binary(data.base, compatible_with=old, old=old_x, **settings)
+    free = fb.train.recurrent_binary(data.base, **settings)
     ids = random.permutation(len(old_x))
-    for share, part in ((0, ids[:0]), (50, ids[: len(ids) // 2]), (100, ids[len(ids) // 2 :])):
-        if len(part):
-            index.add(data.base[part], ids=part, on_conflict="replace", progress=False)
-        found = recall(data, index.search(data.queries, 10).ids)
-        print(f"  new queries, {share:3} % of the codes are new      {found:.4f}")
-    free = ours(data, fb.train.recurrent_binary(data.base, **settings))[1]
-    print(f"  new queries and codes, free of the old    {recall(data, free(data.queries)):.4f}", flush=True)
+    print(f"\n{data.name}: upgrade from {old_x.shape[1]} to {dim} dimensions, codes of {dim} x 2 bits: recall@10")
+    for nlist in (None, len(ids) // 64):
+        lists = None if nlist is None else fb.IVF(nlist)
+        nprobe = None if nlist is None else nlist // 4
+
+        def found(index: fb.Index, queries: NDArray[np.float32], nprobe: int | None = nprobe) -> float:
+            return recall(data, index.search(queries, 10, nprobe=nprobe, threads=1).ids)
+
+        index = fb.Index(old_x.shape[1], metric="cosine", codec=old, partition=lists).build(old_x, progress=False)
+        print("  exhaustively" if lists is None else f"  {nlist} lists, nprobe {nprobe}")
+        print(f"    old queries, old codes                    {found(index, old_q):.4f}")
+        index.upgrade(new)
+        for share, part in ((0, ids[:0]), (50, ids[: len(ids) // 2]), (100, ids[len(ids) // 2 :])):
+            if len(part):
+                index.add(data.base[part], ids=part, on_conflict="replace", progress=False)
+            print(f"    new queries, {share:3} % of the codes are new      {found(index, data.queries):.4f}")
+        index = fb.Index(dim, metric="cosine", codec=free, partition=lists).build(data.base, progress=False)
+        print(f"    new queries and codes, free of the old    {found(index, data.queries):.4f}", flush=True)
 
 
 # --- lists ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,11 @@ _DRAWN = {
     "RecurrentBinary symmetric": ("the same, queries as codes", "#be2a74", "o--"),
     "RaBitQ": ("RaBitQ, best of 1 to 4", "#a16207", "s-"),
     "OPQ + PQ 4-bit": ("OPQ + PQ, 4 bits", "#0f8a6d", "^-"),
+    "OPQ + PQ 8-bit": ("OPQ + PQ, 8 bits", "#0f8a6d", "^--"),
     "sign hashing": ("signs (Hamming)", "#5b6673", "v-"),
+    "faiss RaBitQ": ("faiss RaBitQ", "#2b59c3", "x"),
+    "turbovec": ("turbovec", "#2b59c3", "+"),
+    "rabitqlib": ("rabitqlib", "#2b59c3", "1"),
 }
 Best = dict[str, dict[tuple[str, int], float]]  # data set -> codec and bits -> recall@10 of its best shape
 
@@ -93,9 +97,12 @@ def read(paths: list[Path]) -> Best:
 def draw(best: Best, chart: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.2 + 3.8 * len(best), 4.2), layout="constrained")
-    panels = figure.subplots(1, len(best), squeeze=False)[0]
-    for axes, (data, found) in zip(panels, best.items(), strict=True):
+    columns = min(2, len(best))
+    figure = Figure(figsize=(1.2 + 4.2 * columns, 1 + 3.4 * -(-len(best) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(best) // columns), columns, squeeze=False).ravel()
+    for axes in panels[len(best) :]:
+        axes.remove()
+    for axes, (data, found) in zip(panels, best.items(), strict=False):
         for name, (label, color, style) in _DRAWN.items():
             points = sorted((total, value) for (codec, total), value in found.items() if codec == name)
             if points:
@@ -106,5 +113,6 @@ def draw(best: Best, chart: Path) -> None:
         axes.minorticks_off()
         axes.set(xlabel="bits a vector", ylabel="recall@10", title=data)
         axes.grid(color="#e3e7eb")
-    panels[0].legend(frameon=False, fontsize=8)
+    shown = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     figure.savefig(chart, metadata={"Date": None} if chart.suffix == ".svg" else None)
