@@ -67,8 +67,8 @@ constexpr RowKind row_kinds[] = {
 };
 constexpr std::uint32_t planes_bits = 4;
 
-constexpr const char* others[] = {"tile_dot",   "tile_best",  "fold_signs", "add_to_buckets", "hadamard",
-                                  "f32_to_f16", "f16_to_f32", "extract4",   "encode_uniform", "encode_levels"};
+constexpr const char* others[] = {"tile_dot",   "tile_best",  "add_to_buckets", "hadamard",       "signed_hadamard",
+                                  "f32_to_f16", "f16_to_f32", "extract4",       "encode_uniform", "encode_levels"};
 
 template <class T>
 using Buffer = std::shared_ptr<std::vector<T>>;
@@ -215,16 +215,17 @@ Case other_case(const Kernels& set, const std::string& name) {
     const auto x = floats(numbers), y = zeros<float>(numbers);
     const auto halves = zeros<std::uint16_t>(numbers);
     const auto bytes = codes(8, numbers);
-    if (name == "fold_signs") {
+    if (name == "signed_hadamard") {
         const auto signs = floats(dim);
         for (float& s : *signs) s = s < 0 ? -1.0F : 1.0F;
-        return numbers_case(
-            4, [=, &set] { set.fold_signs({x->data(), numbers / dim, dim, signs->data(), dim / 4, y->data()}); });
+        return numbers_case(4, [=, &set] {
+            set.signed_hadamard({x->data(), numbers / dim, dim, dim, signs->data(), dim, 1, y->data(), dim});
+        });
     }
     if (name == "add_to_buckets") {
         const auto bucket = listed_rows(numbers / dim);
         return numbers_case(
-            4, [=, &set] { set.add_to_buckets({x->data(), numbers / dim, dim, bucket->data(), y->data()}); });
+            4, [=, &set] { set.add_to_buckets({x->data(), numbers / dim, dim, dim, bucket->data(), y->data()}); });
     }
     if (name == "hadamard")  // not scaled: of zeros, or it would overflow
         return numbers_case(4, [=, &set] {

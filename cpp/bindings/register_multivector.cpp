@@ -23,6 +23,12 @@ ProjectionKind projection_from(const std::string& name) {
     fail("projection: got '" + name + "', expected 'none', 'dense' or 'sketch'");
 }
 
+DirectionKind directions_from(const std::string& name) {
+    if (name == "gaussian") return DirectionKind::gaussian;
+    if (name == "hadamard") return DirectionKind::hadamard;
+    fail("directions: got '" + name + "', expected 'gaussian' or 'hadamard'");
+}
+
 Clustering clustering_from(const std::string& name) {
     if (name == "agglomerative") return Clustering::agglomerative;
     if (name == "kmeans") return Clustering::kmeans;
@@ -176,13 +182,14 @@ void register_multivector(py::module_& m) {
     m.def("carve", &carved, "tokens"_a.noconvert(), "offsets"_a.noconvert(), py::kw_only(), "least"_a, "threads"_a = 0);
     py::class_<Fde>(m, "Fde")
         .def(py::init([](std::uint32_t dim, std::uint32_t repetitions, std::uint32_t simhash_bits,
-                         const std::string& projection, std::uint32_t projection_dim, std::uint32_t final_dim,
-                         bool fill_empty, std::uint64_t seed) {
-                 return std::make_unique<Fde>(FdeParams{dim, repetitions, simhash_bits, projection_from(projection),
-                                                        projection_dim, final_dim, fill_empty, seed});
+                         const std::string& directions, const std::string& projection, std::uint32_t projection_dim,
+                         std::uint32_t final_dim, bool fill_empty, std::uint64_t seed) {
+                 return std::make_unique<Fde>(FdeParams{dim, repetitions, simhash_bits, directions_from(directions),
+                                                        projection_from(projection), projection_dim, final_dim,
+                                                        fill_empty, seed});
              }),
-             "dim"_a, py::kw_only(), "repetitions"_a, "simhash_bits"_a, "projection"_a, "projection_dim"_a,
-             "final_dim"_a, "fill_empty"_a, "seed"_a)
+             "dim"_a, py::kw_only(), "repetitions"_a, "simhash_bits"_a, "directions"_a, "projection"_a,
+             "projection_dim"_a, "final_dim"_a, "fill_empty"_a, "seed"_a)
         .def_property_readonly("dims", &Fde::dims)
         .def("encode_queries", &encoded<&Fde::encode_queries>, "tokens"_a.noconvert(), "offsets"_a.noconvert(),
              py::kw_only(), "threads"_a = 0)

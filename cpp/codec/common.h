@@ -66,11 +66,10 @@ inline float largest_magnitude(const float* x, std::size_t n) {
     return std::max(-range.low, range.high);
 }
 
-// q as integers in -limit..limit times the returned scale (> 0), and their sum. Values too small to have a scale are
-// zeros.
+// q as integers in -limit..limit times the returned scale (> 0), and their sum; `largest`, no less than any magnitude,
+// becomes the limit. Values too small to have a scale are zeros.
 template <class Integer>
-float quantize_query(const float* q, std::size_t n, int limit, Integer* out, std::int64_t& sum) {
-    const float largest = largest_magnitude(q, n);
+float quantize_query(const float* q, std::size_t n, float largest, int limit, Integer* out, std::int64_t& sum) {
     const bool usable = largest >= std::numeric_limits<float>::min() * static_cast<float>(limit)
                         && largest <= std::numeric_limits<float>::max();
     const float inverse = usable ? static_cast<float>(limit) / largest : 0.0f;
@@ -82,6 +81,10 @@ float quantize_query(const float* q, std::size_t n, int limit, Integer* out, std
         sum += out[j];
     }
     return usable ? largest / static_cast<float>(limit) : 1.0f;
+}
+template <class Integer>
+float quantize_query(const float* q, std::size_t n, int limit, Integer* out, std::int64_t& sum) {
+    return quantize_query(q, n, largest_magnitude(q, n), limit, out, sum);
 }
 
 // As the scans compute it (kernels.h), so that a row's score is the same whoever asks.

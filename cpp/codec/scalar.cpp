@@ -33,6 +33,23 @@ std::vector<float> copied(std::span<const float> values) {
     return {values.begin(), values.end()};
 }
 
+constexpr int query_limit = 127;
+
+// The greatest sum of positive weights, or of negated negative ones, in the dimensions that maxima sum in one word
+// of bytes (kernels.h): 128 at most, and rounded to integers it is up to 2 more.
+float largest_word(const std::vector<float>& weights) {
+    float largest = 0;
+    for (std::size_t first = 0; first < weights.size(); first += 8) {
+        float up[2] = {}, down[2] = {};
+        for (std::size_t j = first; j < std::min(first + 8, weights.size()); ++j) {
+            up[j / 2 % 2] += std::max(weights[j], 0.0f);
+            down[j / 2 % 2] -= std::min(weights[j], 0.0f);
+        }
+        largest = std::max({largest, up[0], up[1], down[0], down[1]});
+    }
+    return largest;
+}
+
 }  // namespace
 
 // One row on its way to its code.
@@ -176,18 +193,21 @@ void (*ScalarCodec::max_kernel() const)(const kernels::Scan&) {
 }
 
 QueryTerms ScalarCodec::prepare(const float* query, std::uint8_t* table) const {
-    return prepare_within(127, query, table);
+    return prepare_as(false, query, table);
 }
 
 QueryTerms ScalarCodec::prepare_max(const float* query, std::uint8_t* table) const {
-    return prepare_within(bits_ == 4 ? 127 : 64, query, table);
+    return prepare_as(true, query, table);
 }
 
-QueryTerms ScalarCodec::prepare_within(int limit, const float* query, std::uint8_t* table) const {
+QueryTerms ScalarCodec::prepare_as(bool for_maxima, const float* query, std::uint8_t* table) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
+    float largest = largest_magnitude(weights.data(), dim_);
+    if (for_maxima && bits_ == 8) largest = std::max(largest, largest_word(weights) * (query_limit / 126.0f));
     std::int64_t sum;
-    const float scale = quantize_query(weights.data(), dim_, limit, reinterpret_cast<std::int8_t*>(table), sum);
+    auto* integers = reinterpret_cast<std::int8_t*>(table);
+    const float scale = quantize_query(weights.data(), dim_, largest, query_limit, integers, sum);
     return {scale, -center() * static_cast<float>(sum) * scale, constant};
 }
 

@@ -51,7 +51,7 @@ protected:
 private:
     struct Scratch;
 
-    QueryTerms prepare_within(int limit, const float* query, std::uint8_t* table) const;
+    QueryTerms prepare_as(bool for_maxima, const float* query, std::uint8_t* table) const;
     float center() const { return bits_ == 4 ? outermost_level : 127.5f; }
     float value(std::uint8_t code) const { return model_ ? model_->values[code] : static_cast<float>(code) - 127.5f; }
     // x^ relative to the mean: without it l2 keeps its precision far from the origin. Only where there is no residual.

@@ -25,10 +25,11 @@ __m256 butterflies_of_8(__m256 x) {
                          _mm256_xor_ps(_mm256_permute2f128_ps(x, x, 0x11), minus_4));
 }
 
-void hadamard_below_8(float* x, std::size_t n) {
-    for (std::size_t half = 1; half < n; half *= 2) {
+// The stages of distances below 8, one number at a time.
+void short_butterflies(float* x, std::size_t n, std::size_t first) {
+    for (std::size_t half = first; half < n; half *= 2) {
         for (std::size_t i = 0; i < n; ++i) {
-            if (i & half) continue;
+            if (i / half % 2 != 0) continue;
             const float low = x[i], high = x[i + half];
             x[i] = low + high;
             x[i + half] = low - high;
@@ -63,12 +64,34 @@ void two_butterflies(float* x, std::size_t n, std::size_t half) {
     }
 }
 
-void hadamard(float* x, std::size_t n) {
-    if (n < 8) return hadamard_below_8(x, n);
-    for (std::size_t i = 0; i < n; i += 8) _mm256_storeu_ps(x + i, butterflies_of_8(_mm256_loadu_ps(x + i)));
-    std::size_t half = 8;
+// The stages from distance `half` up, a multiple of 8.
+void long_butterflies(float* x, std::size_t n, std::size_t half) {
     for (; 4 * half <= n; half *= 4) two_butterflies(x, n, half);
     if (half < n) butterflies(x, n, half);
+}
+
+void hadamard(float* x, std::size_t n) {
+    if (n < 8) return short_butterflies(x, n, 1);
+    for (std::size_t i = 0; i < n; i += 8) _mm256_storeu_ps(x + i, butterflies_of_8(_mm256_loadu_ps(x + i)));
+    long_butterflies(x, n, 8);
+}
+
+void signed_hadamard(const SignedHadamard& rows) {
+    for (std::size_t i = 0; i < rows.n; ++i) {
+        const float* x = rows.x + i * rows.stride;
+        float* out = rows.out + i * rows.out_stride;
+        std::size_t j = 0;
+        for (; j + 8 <= rows.dim; j += 8)
+            _mm256_storeu_ps(out + j, _mm256_mul_ps(_mm256_loadu_ps(rows.signs + j), _mm256_loadu_ps(x + j)));
+        for (; j < rows.dim; ++j) out[j] = rows.signs[j] * x[j];
+        __builtin_memset(out + j, 0, (rows.size - j) * sizeof *out);
+        if (rows.first == 1)
+            hadamard(out, rows.size);
+        else if (rows.first % 8 == 0)
+            long_butterflies(out, rows.size, rows.first);
+        else
+            short_butterflies(out, rows.size, rows.first);
+    }
 }
 
 // --- f16 -----------------------------------------------------------------------------------------------------------
@@ -139,70 +162,9 @@ void encode_levels(const float* x, std::size_t n, const float* edges, std::uint3
     });
 }
 
-// --- folds ---------------------------------------------------------------------------------------------------------
-
-// Outputs j .. j + lanes - 1 of one row; the last coordinates may not reach all of them.
-__m256 fold_lanes(const Fold& fold, const float* row, std::size_t j, std::size_t lanes) {
-    __m256 sum = _mm256_setzero_ps();
-    for (std::size_t c = j; c < fold.dim; c += fold.out_dim) {
-        const std::size_t left = fold.dim - c;
-        const auto count = static_cast<std::uint32_t>(left < lanes ? left : lanes);
-        if (count == 8) {
-            sum = _mm256_fmadd_ps(_mm256_loadu_ps(fold.signs + c), _mm256_loadu_ps(row + c), sum);
-        } else {
-            const __m256 sign = F32::load_first(bytes_at(fold.signs + c), count);
-            const __m256 more = _mm256_fmadd_ps(sign, F32::load_first(bytes_at(row + c), count), sum);
-            sum = _mm256_blendv_ps(sum, more, _mm256_castsi256_ps(first_lanes(count)));
-        }
-    }
-    return sum;
-}
-
-// Outputs j .. j + 8 * G - 1 of R rows, where every fold is whole.
-template <unsigned R, unsigned G>
-void fold_whole(const Fold& fold, std::size_t first, std::size_t j) {
-    __m256 sums[R][G];
-    for (unsigned r = 0; r < R; ++r)
-        for (unsigned g = 0; g < G; ++g) sums[r][g] = _mm256_setzero_ps();
-    for (std::size_t c = j; c < fold.dim; c += fold.out_dim) {
-        for (unsigned g = 0; g < G; ++g) {
-            const __m256 sign = _mm256_loadu_ps(fold.signs + c + std::size_t{8} * g);
-            for (unsigned r = 0; r < R; ++r) {
-                const float* x = fold.x + (first + r) * fold.dim + c + std::size_t{8} * g;
-                sums[r][g] = _mm256_fmadd_ps(sign, _mm256_loadu_ps(x), sums[r][g]);
-            }
-        }
-    }
-    for (unsigned r = 0; r < R; ++r)
-        for (unsigned g = 0; g < G; ++g)
-            _mm256_storeu_ps(fold.out + (first + r) * fold.out_dim + j + std::size_t{8} * g, sums[r][g]);
-}
-
-void fold_row(const Fold& fold, std::size_t i) {
-    float* out = fold.out + i * fold.out_dim;
-    for (std::size_t j = 0; j < fold.out_dim; j += 8) {
-        const std::size_t lanes = fold.out_dim - j < 8 ? fold.out_dim - j : 8;
-        _mm256_maskstore_ps(out + j, first_lanes(static_cast<std::uint32_t>(lanes)),
-                            fold_lanes(fold, fold.x + i * fold.dim, j, lanes));
-    }
-}
-
-// Four rows at a time: as many chains of sums as hide an addition's latency.
-void fold_signs(const Fold& fold) {
-    std::size_t i = 0;
-    if (fold.out_dim % 8 == 0 && fold.dim % fold.out_dim == 0) {
-        for (; i + 4 <= fold.n; i += 4) {
-            std::size_t j = 0;
-            for (; j + 16 <= fold.out_dim; j += 16) fold_whole<4, 2>(fold, i, j);
-            if (j < fold.out_dim) fold_whole<4, 1>(fold, i, j);
-        }
-    }
-    for (; i < fold.n; ++i) fold_row(fold, i);
-}
-
 void add_to_buckets(const Buckets& buckets) {
     for (std::size_t i = 0; i < buckets.n; ++i) {
-        const float* x = buckets.x + i * buckets.dim;
+        const float* x = buckets.x + i * buckets.stride;
         float* sum = buckets.out + buckets.bucket[i] * buckets.dim;
         std::size_t j = 0;
         for (; j + 8 <= buckets.dim; j += 8)

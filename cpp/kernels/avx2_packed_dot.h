@@ -2,12 +2,14 @@
 // which every query then multiplies by four of its own bytes.
 //
 // No product saturates: |level * query| <= 128 * 127, twice that fits 16 bits. Bytes (dot8) are read as byte - 128, and
-// 128 * sum(query) is added back; or as they are, if no |query| is above 64 (2 * 255 * 64 < 2^15).
+// 128 * sum(query) is added back. Maxima of queries that allow it (words_hold) sum two quads in 16 bits, bytes as they
+// are.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <immintrin.h>
+#include <initializer_list>
 
 #include "kernels/avx2_runs.h"
 #include "kernels/avx2_score.h"
@@ -93,7 +95,7 @@ struct BitLevels : OfNibbles {
     __m256i four, two[2], one[4];
 };
 
-// centred: bytes less 128, for queries of any size; otherwise as they are, for queries of which no pair saturates.
+// centred: bytes less 128, for queries of any size; otherwise as they are, for queries whose words hold them.
 template <bool centred>
 struct ByteLevels {
     static constexpr std::uint32_t element_bits = 8;
@@ -194,6 +196,28 @@ void add_dots(__m256i (*sums)[4], const __m256i* quads, const std::int8_t* const
     add_quads<n_queries, is_signed>(sums, quads + whole, padded, 1);
 }
 
+// The same of one query whose words hold two quads: half as many multiplications by one. Its entries are broadcast from
+// memory, and the levels are read once a query: more queries at once would need more registers than there are.
+[[gnu::noinline]] inline void add_pairs_of_quads(__m256i* sums, const __m256i* quads, const std::int8_t* query,
+                                                 std::uint32_t n_pairs) noexcept {
+    const __m256i ones = _mm256_set1_epi16(1);
+    const auto entries = [](const std::int8_t* four) noexcept {
+        return _mm256_castps_si256(_mm256_broadcast_ss(reinterpret_cast<const float*>(four)));
+    };
+    Ints acc[4] = {};
+    for (; n_pairs > 0; --n_pairs, quads += 8, query += 8) {
+        const __m256i y = entries(query), z = entries(query + 4);
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) {
+            const __m256i products = _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_load_si256(quads + k), y),
+                                                      _mm256_maddubs_epi16(_mm256_load_si256(quads + 4 + k), z));
+            acc[k] += reinterpret_cast<Ints>(_mm256_madd_epi16(products, ones));
+        }
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) sums[k] = _mm256_add_epi32(sums[k], reinterpret_cast<__m256i>(acc[k]));
+}
+
 // What dot8 subtracted from every level, times the query.
 [[maybe_unused]] std::int32_t centre(const ScanQuery& query, std::uint32_t m) noexcept {
     std::uint32_t sum = 0;
@@ -202,14 +226,72 @@ void add_dots(__m256i (*sums)[4], const __m256i* quads, const std::int8_t* const
     return static_cast<std::int32_t>(sum * 128);
 }
 
-template <class Levels, auto take>
-void dot_queries(const Scan& scan, const Levels& levels, ScanQuery* queries, std::uint32_t n_queries) noexcept {
+// The greatest sum of positive entries, or of negated negative ones, that a word of two quads multiplies.
+[[maybe_unused]] std::int32_t greatest_word(const std::int8_t* query, std::uint32_t m) noexcept {
+    const __m256i zero = _mm256_setzero_si256(), ones = _mm256_set1_epi8(1);
+    __m256i greatest = zero;
+    for (std::uint32_t j = 0; j < m; j += 32) {
+        alignas(32) std::int8_t padded[32] = {};
+        const bool whole = j + 32 <= m;
+        if (!whole) __builtin_memcpy(padded, query + j, m - j);
+        const __m256i y = load256(whole ? query + j : padded);
+        for (const __m256i part : {_mm256_max_epi8(y, zero), _mm256_max_epi8(_mm256_sub_epi8(zero, y), zero)}) {
+            const __m256i pairs = _mm256_maddubs_epi16(ones, part);
+            greatest = _mm256_max_epi16(greatest, _mm256_add_epi16(pairs, _mm256_srli_epi64(pairs, 32)));
+        }
+    }
+    const Words words = reinterpret_cast<Words>(greatest);
+    std::int32_t out = 0;
+    for (int i = 0; i < 16; ++i) out = words[i] > out ? words[i] : out;
+    return out;
+}
+
+// Whether two quads' products with levels up to `level` always fit 16 bits together.
+[[maybe_unused]] bool words_hold(const ScanQuery& query, std::uint32_t m, std::int32_t level) noexcept {
+    return greatest_word(static_cast<const std::int8_t*>(query.table), m) * level <= 32767;
+}
+
+// What becomes of a query's sums over a block: hits, or the greatest score so far.
+struct TakeHits {
+    static void take(const Scan& scan, ScanQuery& query, std::uint32_t, const CodeBlock& block,
+                     const Sums& sums) noexcept {
+        take_sums(scan, query, block, sums);
+    }
+    static void finish(ScanQuery*, std::uint32_t) noexcept {}
+};
+
+struct RaiseThresholds {
+    RaiseThresholds() noexcept {
+        for (__m256& one : top) one = _mm256_set1_ps(-__builtin_inff());
+    }
+
+    void take(const Scan& scan, const ScanQuery& query, std::uint32_t q, const CodeBlock& block,
+              const Sums& sums) noexcept {
+        __m256 acc[4];
+        for (int g = 0; g < 4; ++g) acc[g] = _mm256_cvtepi32_ps(sums.eight[g]);
+        top[q] = top_of_block(top[q], scan, query, block.first, block.vectors, block.wanted, acc);
+    }
+    void finish(ScanQuery* queries, std::uint32_t n_queries) const noexcept {
+        for (std::uint32_t q = 0; q < n_queries; ++q) raise_to(queries[q], top[q]);
+    }
+
+    __m256 top[queries_per_decode];
+};
+
+// in_words: two quads at a time, by queries that allow it with levels up to `level` (0: all do).
+template <class Levels, class Taker, bool in_words>
+void dot_queries(const Scan& scan, const Levels& levels, std::int32_t level, ScanQuery* queries,
+                 std::uint32_t n_queries) noexcept {
     constexpr bool is_signed = Levels::is_signed;
     constexpr std::uint32_t runs_per_segment = segment_dimensions / 4 * Levels::runs_per_quad;
     alignas(32) __m256i quads[segment_dimensions];
     alignas(32) __m256i sums[queries_per_decode][4];
     std::int32_t centres[queries_per_decode] = {};
     for (std::uint32_t q = 0; is_signed && q < n_queries; ++q) centres[q] = centre(queries[q], scan.m);
+    bool holds[queries_per_decode] = {};
+    for (std::uint32_t q = 0; in_words && q < n_queries; ++q)
+        holds[q] = level == 0 || words_hold(queries[q], scan.m, level);
+    Taker taker;
 
     for_blocks(scan, Levels::element_bits, 0, scan.n, [&](const CodeBlock& block, const std::uint8_t* codes) {
         const Runs<Levels::element_bits> runs(codes, block.vectors, scan.m);
@@ -224,6 +306,12 @@ void dot_queries(const Scan& scan, const Levels& levels, ScanQuery* queries, std
                        + std::size_t{begin} * 4 / Levels::runs_per_quad;
             };
             std::uint32_t q = 0;
+            for (; in_words && q < n_queries; ++q) {
+                const std::uint32_t paired = holds[q] ? dimensions / 8 * 8 : 0;
+                add_pairs_of_quads(sums[q], quads, table(q), paired / 8);
+                const std::int8_t* const rest[1] = {table(q) + paired};
+                if (paired < dimensions) add_dots<1, is_signed>(sums + q, quads + paired, rest, dimensions - paired);
+            }
             for (; q + 2 <= n_queries; q += 2) {
                 const std::int8_t* const tables[2] = {table(q), table(q + 1)};
                 add_dots<2, is_signed>(sums + q, quads, tables, dimensions);
@@ -233,28 +321,17 @@ void dot_queries(const Scan& scan, const Levels& levels, ScanQuery* queries, std
                 add_dots<1, is_signed>(sums + q, quads, tables, dimensions);
             }
         }
-        for (std::uint32_t q = 0; q < n_queries; ++q) take(scan, queries[q], block, Levels::in_order(sums[q]));
+        for (std::uint32_t q = 0; q < n_queries; ++q) taker.take(scan, queries[q], q, block, Levels::in_order(sums[q]));
     });
+    taker.finish(queries, n_queries);
 }
 
-template <class Levels, auto take = take_sums>
-void packed_dot(const Scan& scan) noexcept {
+template <class Levels, class Taker = TakeHits, bool in_words = false>
+void packed_dot(const Scan& scan, std::int32_t level = 0) noexcept {
     const Levels levels(scan.levels);
     for (std::uint32_t q = 0; q < scan.n_queries; q += queries_per_decode)
-        dot_queries<Levels, take>(scan, levels, scan.queries + q, least(queries_per_decode, scan.n_queries - q));
-}
-
-// Whether two products with bytes up to 255 always fit 16 bits: then nothing is to be centred, and a third is saved.
-[[maybe_unused]] bool queries_are_small(const Scan& scan) noexcept {
-    std::uint8_t largest = 0;  // of query + 64, which is in 0..128 for small ones
-    for (std::uint32_t q = 0; q < scan.n_queries; ++q) {
-        const auto* query = static_cast<const std::uint8_t*>(scan.queries[q].table);
-        for (std::uint32_t j = 0; j < scan.m; ++j) {
-            const auto shifted = static_cast<std::uint8_t>(query[j] + 64);
-            largest = shifted > largest ? shifted : largest;
-        }
-    }
-    return largest <= 128;
+        dot_queries<Levels, Taker, in_words>(scan, levels, level, scan.queries + q,
+                                             least(queries_per_decode, scan.n_queries - q));
 }
 
 void dot4(const Scan& scan) noexcept {
@@ -268,13 +345,17 @@ void dot8(const Scan& scan) noexcept {
     packed_dot<ByteLevels<true>>(scan);
 }
 void max_dot4(const Scan& scan) noexcept {
-    packed_dot<NibbleLevels, raise_sums>(scan);
+    std::int32_t level = 0;
+    for (int i = 0; i < 16; ++i) level = scan.levels[i] > level ? scan.levels[i] : level;
+    packed_dot<NibbleLevels, RaiseThresholds, true>(scan, level);
 }
 void max_dot8(const Scan& scan) noexcept {
-    if (queries_are_small(scan))
-        packed_dot<ByteLevels<false>, raise_sums>(scan);
+    bool all = true;
+    for (std::uint32_t q = 0; q < scan.n_queries && all; ++q) all = words_hold(scan.queries[q], scan.m, 255);
+    if (all)
+        packed_dot<ByteLevels<false>, RaiseThresholds, true>(scan);
     else
-        packed_dot<ByteLevels<true>, raise_sums>(scan);
+        packed_dot<ByteLevels<true>, RaiseThresholds>(scan);
 }
 
 }  // namespace

@@ -68,27 +68,40 @@ template <bool whole>
     }
 }
 
-// The same scores raise the query's threshold to the best of them.
-[[maybe_unused]] void raise_block(const Scan& scan, ScanQuery& query, std::uint32_t v, std::uint32_t vectors,
-                                  std::uint32_t wanted, const __m256 acc[4]) {
-    const __m256 lowest = _mm256_set1_ps(-__builtin_inff());
-    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    __m256 top = lowest;  // of max(value, top) the order matters: a NaN leaves top as it is
+// The greatest of `top` and the same scores, lane by lane.
+[[maybe_unused]] inline __m256 top_of_block(__m256 top, const Scan& scan, const ScanQuery& query, std::uint32_t v,
+                                            std::uint32_t vectors, std::uint32_t wanted, const __m256 acc[4]) {
+    // Of max(value, top) the order matters: a NaN leaves top as it is.
     if (wanted == ~0u) {
+#pragma GCC unroll 4
         for (std::uint32_t first = 0; first < block_size; first += 8)
             top = _mm256_max_ps(scores_of<true>(scan, query, v, first, vectors, acc[first / 8]), top);
-    } else {
-        for (std::uint32_t first = 0; first < vectors; first += 8) {
-            const __m256 score = scores_of<false>(scan, query, v, first, vectors, acc[first / 8]);
-            const __m256i bits = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(wanted >> first)), bit);
-            const __m256 taken = _mm256_castsi256_ps(_mm256_cmpeq_epi32(bits, bit));
-            top = _mm256_max_ps(_mm256_blendv_ps(lowest, score, taken), top);
-        }
+        return top;
     }
+    const __m256 lowest = _mm256_set1_ps(-__builtin_inff());
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    for (std::uint32_t first = 0; first < vectors; first += 8) {
+        const __m256 score = scores_of<false>(scan, query, v, first, vectors, acc[first / 8]);
+        const __m256i bits = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(wanted >> first)), bit);
+        const __m256 taken = _mm256_castsi256_ps(_mm256_cmpeq_epi32(bits, bit));
+        top = _mm256_max_ps(_mm256_blendv_ps(lowest, score, taken), top);
+    }
+    return top;
+}
+
+// The query's threshold rises to the greatest lane.
+[[maybe_unused]] inline void raise_to(ScanQuery& query, __m256 top) {
     const __m128 four = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     const float best = _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
     if (best > query.threshold) query.threshold = best;
+}
+
+// The same scores raise the query's threshold to the best of them.
+[[maybe_unused, gnu::noinline]] void raise_block(const Scan& scan, ScanQuery& query, std::uint32_t v,
+                                                 std::uint32_t vectors, std::uint32_t wanted, const __m256 acc[4]) {
+    const __m256 none = _mm256_set1_ps(-__builtin_inff());
+    raise_to(query, top_of_block(none, scan, query, v, vectors, wanted, acc));
 }
 
 }  // namespace

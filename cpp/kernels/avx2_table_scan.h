@@ -27,13 +27,6 @@ struct CodeBlock {
     take_block(scan, query, block.first, block.vectors, block.wanted, acc);
 }
 
-[[maybe_unused, gnu::noinline]] void raise_sums(const Scan& scan, ScanQuery& query, const CodeBlock& block,
-                                                const Sums& sums) noexcept {
-    __m256 acc[4];
-    for (int g = 0; g < 4; ++g) acc[g] = _mm256_cvtepi32_ps(sums.eight[g]);
-    raise_block(scan, query, block.first, block.vectors, block.wanted, acc);
-}
-
 // Calls visit(block, codes of the block) for the blocks of vectors first .. end - 1 of which any may be returned.
 template <class Visit>
 void for_blocks(const Scan& scan, std::uint32_t bits, std::uint32_t first, std::uint32_t end, Visit visit) noexcept {

@@ -11,6 +11,19 @@ namespace {
     return _mm512_mask_sub_ps(_mm512_add_ps(x, partner), upper, partner, x);
 }
 
+// The stages from distance `half` up, a multiple of 16.
+void long_butterflies(float* x, std::size_t n, std::size_t half) {
+    for (; half < n; half *= 2) {
+        for (std::size_t first = 0; first < n; first += 2 * half) {
+            for (float* at = x + first; at < x + first + half; at += 16) {
+                const __m512 a = _mm512_loadu_ps(at), b = _mm512_loadu_ps(at + half);
+                _mm512_storeu_ps(at, _mm512_add_ps(a, b));
+                _mm512_storeu_ps(at + half, _mm512_sub_ps(a, b));
+            }
+        }
+    }
+}
+
 void hadamard(float* x, std::size_t n) {
     const __mmask16 lanes = first_16(n < 16 ? static_cast<std::uint32_t>(n) : 16);
     for (std::size_t i = 0; i < n; i += 16) {
@@ -21,15 +34,7 @@ void hadamard(float* x, std::size_t n) {
         if (n > 8) v = butterfly(v, _mm512_shuffle_f32x4(v, v, 0x4e), 0xff00);
         _mm512_mask_storeu_ps(x + i, lanes, v);
     }
-    for (std::size_t half = 16; half < n; half *= 2) {
-        for (std::size_t first = 0; first < n; first += 2 * half) {
-            for (float* at = x + first; at < x + first + half; at += 16) {
-                const __m512 a = _mm512_loadu_ps(at), b = _mm512_loadu_ps(at + half);
-                _mm512_storeu_ps(at, _mm512_add_ps(a, b));
-                _mm512_storeu_ps(at + half, _mm512_sub_ps(a, b));
-            }
-        }
-    }
+    long_butterflies(x, n, 16);
 }
 
 // body(first, lanes) for each 16 of n elements.
@@ -77,26 +82,41 @@ void encode_levels(const float* x, std::size_t n, const float* edges, std::uint3
     });
 }
 
-void fold_signs(const Fold& fold) {
-    for (std::size_t i = 0; i < fold.n; ++i) {
-        const float* row = fold.x + i * fold.dim;
-        each_16(fold.out_dim, [&](std::size_t j, __mmask16 lanes) {
-            __m512 sum = _mm512_setzero_ps();
-            for (std::size_t c = j; c < fold.dim; c += fold.out_dim) {
-                const std::size_t left = fold.dim - c < 16 ? fold.dim - c : 16;
-                const auto here = static_cast<__mmask16>(lanes & first_16(static_cast<std::uint32_t>(left)));
-                const __m512 sign = _mm512_maskz_loadu_ps(here, fold.signs + c);
-                const __m512 more = _mm512_fmadd_ps(sign, _mm512_maskz_loadu_ps(here, row + c), sum);
-                sum = _mm512_mask_mov_ps(sum, here, more);
-            }
-            _mm512_mask_storeu_ps(fold.out + i * fold.out_dim + j, lanes, sum);
+// Butterflies at distances that are no multiple of 16 and not of a whole transform, one pair of runs at a time.
+void uneven_butterflies(float* x, std::size_t n, std::size_t half) {
+    for (; half < n; half *= 2) {
+        for (float* first = x; first < x + n; first += 2 * half) {
+            each_16(half, [=](std::size_t i, __mmask16 lanes) {
+                const __m512 a = _mm512_maskz_loadu_ps(lanes, first + i);
+                const __m512 b = _mm512_maskz_loadu_ps(lanes, first + half + i);
+                _mm512_mask_storeu_ps(first + i, lanes, _mm512_add_ps(a, b));
+                _mm512_mask_storeu_ps(first + half + i, lanes, _mm512_sub_ps(a, b));
+            });
+        }
+    }
+}
+
+void signed_hadamard(const SignedHadamard& rows) {
+    for (std::size_t i = 0; i < rows.n; ++i) {
+        const float* x = rows.x + i * rows.stride;
+        float* out = rows.out + i * rows.out_stride;
+        each_16(rows.dim, [=](std::size_t j, __mmask16 lanes) {
+            const __m512 sign = _mm512_maskz_loadu_ps(lanes, rows.signs + j);
+            _mm512_mask_storeu_ps(out + j, lanes, _mm512_mul_ps(sign, _mm512_maskz_loadu_ps(lanes, x + j)));
         });
+        __builtin_memset(out + rows.dim, 0, (rows.size - rows.dim) * sizeof *out);
+        if (rows.first == 1)
+            hadamard(out, rows.size);
+        else if (rows.first % 16 == 0)
+            long_butterflies(out, rows.size, rows.first);
+        else
+            uneven_butterflies(out, rows.size, rows.first);
     }
 }
 
 void add_to_buckets(const Buckets& buckets) {
     for (std::size_t i = 0; i < buckets.n; ++i) {
-        const float* x = buckets.x + i * buckets.dim;
+        const float* x = buckets.x + i * buckets.stride;
         float* sum = buckets.out + buckets.bucket[i] * buckets.dim;
         each_16(buckets.dim, [&](std::size_t j, __mmask16 lanes) {
             const __m512 more =

@@ -86,20 +86,26 @@ struct Tile {
     const float* bias;  // k values added to the dots, or null
 };
 
-// Rows of floats folded to out_dim: coordinate c of a row goes to output c mod out_dim, times its sign.
-struct Fold {
-    const float* x;  // n rows of dim
+// Rows of dim floats, padded with zeros to `size`, times signs, then butterflies (a, b) -> (a + b, a - b) at distances
+// first, 2 first, 4 first, ... below size (size / first is a power of two): of first = 1 a Hadamard transform, else as
+// many as `first`, of every first-th number each.
+struct SignedHadamard {
+    const float* x;
     std::size_t n;
+    std::size_t stride;  // floats from one row to the next
     std::size_t dim;
-    const float* signs;  // dim
-    std::size_t out_dim;
-    float* out;  // n rows of out_dim
+    const float* signs;  // size
+    std::size_t size;
+    std::size_t first;
+    float* out;  // n rows of size: x, if dim = size, or apart from it
+    std::size_t out_stride;
 };
 
 // Rows of floats added to the sums of their buckets, in order.
 struct Buckets {
     const float* x;  // n rows of dim
     std::size_t n;
+    std::size_t stride;  // floats from one row to the next
     std::size_t dim;
     const std::uint32_t* bucket;  // n
     float* out;                   // sums of dim: bucket b's start at out + b * dim
@@ -129,7 +135,9 @@ struct Kernels {
     void (*l2_f16)(const Scan&);
 
     // --- maxima: the scores of dot4, ..., but no hits: each query's threshold rises to its best score, if that is
-    // ----- greater (a NaN never is). constant is not -0.
+    // ----- greater (a NaN never is). constant is not -0. Fastest where the positive entries of a query in dimensions
+    // ----- 8i + {0, 1, 4, 5}, and in 8i + {2, 3, 6, 7}, sum to at most 258 for max_dot4 and 128 for max_dot8, and the
+    // ----- negative ones to no less than minus that: then products are summed in 16 bits.
     void (*max_dot4)(const Scan&);
     void (*max_dot8)(const Scan&);
     void (*max_dot_f32)(const Scan&);
@@ -156,9 +164,9 @@ struct Kernels {
         float* score);  // largest dot + bias, first on ties
                         // a value replaces (0, -inf) or the best so far only if greater, so a NaN never does
     // --- elementwise ---------------------------------------------------------------------------------------------
-    void (*fold_signs)(const Fold&);            // coordinates ascending, fused: s = 0; s = fma(sign, x, s)
     void (*add_to_buckets)(const Buckets&);     // out = out + x, one row after the other
     void (*hadamard)(float* x, std::size_t n);  // in place, n a power of two, not scaled
+    void (*signed_hadamard)(const SignedHadamard&);
     void (*f32_to_f16)(const float* x, std::size_t n,
                        std::uint16_t* out);  // to nearest, ties to even; a NaN becomes
                                              // quiet and keeps the high bits of its payload, in both directions

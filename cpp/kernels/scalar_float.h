@@ -223,26 +223,16 @@ void tile_best(const Tile& tile, std::uint32_t* best, float* score) {
 
 // --- elementwise ---------------------------------------------------------------------------------------------------
 
-void fold_signs(const Fold& fold) {
-    for (std::size_t i = 0; i < fold.n; ++i) {
-        for (std::size_t j = 0; j < fold.out_dim; ++j) {
-            float sum = 0;
-            for (std::size_t c = j; c < fold.dim; c += fold.out_dim)
-                sum = __builtin_fmaf(fold.signs[c], fold.x[i * fold.dim + c], sum);
-            fold.out[i * fold.out_dim + j] = sum;
-        }
-    }
-}
-
 void add_to_buckets(const Buckets& buckets) {
     for (std::size_t i = 0; i < buckets.n; ++i) {
         float* sum = buckets.out + buckets.bucket[i] * buckets.dim;
-        for (std::size_t j = 0; j < buckets.dim; ++j) sum[j] = sum[j] + buckets.x[i * buckets.dim + j];
+        for (std::size_t j = 0; j < buckets.dim; ++j) sum[j] = sum[j] + buckets.x[i * buckets.stride + j];
     }
 }
 
-void hadamard(float* x, std::size_t n) {
-    for (std::size_t half = 1; half < n; half *= 2) {
+// The stages from distance `half` up.
+void butterflies(float* x, std::size_t n, std::size_t half) {
+    for (; half < n; half *= 2) {
         for (std::size_t first = 0; first < n; first += 2 * half) {
             for (std::size_t i = first; i < first + half; ++i) {
                 const float sum = x[i] + x[i + half];
@@ -250,6 +240,19 @@ void hadamard(float* x, std::size_t n) {
                 x[i] = sum;
             }
         }
+    }
+}
+
+void hadamard(float* x, std::size_t n) {
+    butterflies(x, n, 1);
+}
+
+void signed_hadamard(const SignedHadamard& rows) {
+    for (std::size_t i = 0; i < rows.n; ++i) {
+        float* out = rows.out + i * rows.out_stride;
+        for (std::size_t j = 0; j < rows.size; ++j)
+            out[j] = j < rows.dim ? rows.signs[j] * rows.x[i * rows.stride + j] : 0.0f;
+        butterflies(out, rows.size, rows.first);
     }
 }
 

@@ -3,30 +3,20 @@
 #include <algorithm>
 #include <string>
 
-#include "core/blocks.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "kernels/kernels.h"
-#include "multivector/random_directions.h"
 
 namespace fewbits {
 namespace {
 
 constexpr std::size_t sets_a_task = 8;
-constexpr std::size_t tokens_at_once = 256;
-constexpr std::size_t tokens_in_cache = 16;
+constexpr std::int32_t one_bit = 1 << 25;  // of distance, above the number of a token
 constexpr std::uint64_t most_dims = std::uint64_t{1} << 24;
 
 // Seeds of the three kinds of random numbers.
 constexpr std::uint64_t stream(std::uint64_t seed, std::uint64_t kind) {
     return random_bits(seed, kind);
-}
-
-std::vector<float> packed_directions(const FdeParams& params) {
-    const std::size_t n = std::size_t{params.repetitions} * params.simhash_bits;
-    const std::vector<double> drawn = random_directions(n, params.dim, stream(params.seed, 0));
-    const std::vector<float> rows(drawn.begin(), drawn.end());
-    return pack_floats({rows.data(), n, params.dim});
 }
 
 void check(const char* name, std::uint64_t value, std::uint64_t low, std::uint64_t high) {
@@ -38,11 +28,11 @@ void check(const char* name, std::uint64_t value, std::uint64_t low, std::uint64
 }  // namespace
 
 struct Fde::Scratch {
-    std::vector<float> products;        // of some tokens with every direction
+    SimHash::Scratch simhash;
     std::vector<std::uint32_t> bucket;  // of each token in each repetition: repetitions x tokens
     std::vector<std::uint32_t> held;    // tokens of each bucket, in the repetition at hand
-    std::vector<std::uint64_t> filler;  // which token fills each bucket, below its distance
-    std::vector<float> tokens;          // projected: repetitions x tokens
+    std::vector<std::int32_t> filler;   // which token fills each bucket, below its distance
+    std::vector<float> tokens;          // projected, in all repetitions
     std::vector<float> sums;            // buckets x dim, before a projection
     std::vector<float> encoded;         // of the set, before the final sketch
 };
@@ -56,9 +46,12 @@ Fde::Fde(const FdeParams& params) : params_(params) {
     check("dimensions before final_dim",
           std::uint64_t{params.repetitions} * params.projection_dim << params.simhash_bits, 1, most_dims);
     check("final_dim", params.final_dim, 0, encoded_dims());
-    directions_ = packed_directions(params);
-    projection_ = make_projection(params.projection, params.dim, params.projection_dim, params.repetitions,
-                                  stream(params.seed, 1));
+    simhash_.emplace(params.directions, params.dim, params.repetitions, params.simhash_bits, stream(params.seed, 0));
+    const std::uint64_t seed = stream(params.seed, 1);
+    if (params.projection == ProjectionKind::dense)
+        dense_.emplace(params.dim, params.projection_dim, params.repetitions, seed);
+    if (params.projection == ProjectionKind::sketch)
+        sketch_.emplace(params.dim, params.projection_dim, params.repetitions, seed);
     if (params.final_dim == 0) return;
     for (std::size_t j = 0; j < encoded_dims(); ++j) {
         const std::uint64_t place = random_below(stream(params.seed, 2), 2 * j, params.final_dim);
@@ -81,6 +74,7 @@ void Fde::encode(const SetsView& sets, bool document, float* out, unsigned threa
     if (sets.tokens.cols != params_.dim)
         fail(std::string(name) + ": got " + std::to_string(sets.tokens.cols) + " dimensions, expected "
              + std::to_string(params_.dim));
+    for (std::size_t i = 0; i < sets.size(); ++i) check("tokens of a set", sets[i].rows, 1, one_bit - 1);
     std::vector<Scratch> scratch(resolve_threads(threads));
     parallel_for((sets.size() + sets_a_task - 1) / sets_a_task, threads, [&](std::size_t task, unsigned worker) {
         const std::size_t end = std::min(sets.size(), (task + 1) * sets_a_task);
@@ -89,51 +83,31 @@ void Fde::encode(const SetsView& sets, bool document, float* out, unsigned threa
     });
 }
 
-// Bit i of a token's bucket: whether its product with the repetition's direction i is positive.
-void Fde::find_buckets(MatrixView tokens, Scratch& scratch) const {
-    const std::uint32_t bits = params_.simhash_bits, directions = params_.repetitions * bits;
-    scratch.bucket.assign(params_.repetitions * tokens.rows, 0);
-    scratch.products.resize(tokens_at_once * directions);
-    for (std::size_t begin = 0; begin < tokens.rows && directions > 0; begin += tokens_at_once) {
-        const MatrixView some = tokens.block(begin, std::min(tokens_at_once, tokens.rows - begin));
-        const kernels::Tile tile{some.data,   params_.dim,        static_cast<std::uint32_t>(some.rows),
-                                 params_.dim, directions_.data(), directions,
-                                 nullptr};
-        kernels::active().tile_dot(tile, scratch.products.data(), directions);
-        for (std::size_t t = 0; t < some.rows; ++t) {
-            const float* product = scratch.products.data() + t * directions;
-            for (std::uint32_t r = 0; r < params_.repetitions; ++r, product += bits) {
-                std::uint32_t bucket = 0;
-                for (std::uint32_t i = bits; i-- > 0;) bucket = 2 * bucket + std::uint32_t{product[i] > 0};
-                scratch.bucket[r * tokens.rows + begin + t] = bucket;
-            }
-        }
-    }
-}
-
 // Counts the tokens of each bucket and finds the token to fill it with: the first of the nearest bucket in Hamming
 // distance that holds any, of several such the earliest. Distances grow bit by bit, as through a cube's dimensions.
 void Fde::find_fillers(const std::uint32_t* bucket, std::size_t tokens, Scratch& scratch) const {
-    constexpr std::uint64_t one_bit = std::uint64_t{1} << 32, none = ~std::uint64_t{0} / 2;
+    constexpr std::int32_t none = 1 << 30;
     scratch.held.assign(buckets(), 0);
     scratch.filler.assign(buckets(), none);
     for (std::size_t t = 0; t < tokens; ++t)
-        if (scratch.held[bucket[t]]++ == 0) scratch.filler[bucket[t]] = t;
+        if (scratch.held[bucket[t]]++ == 0) scratch.filler[bucket[t]] = static_cast<std::int32_t>(t);
+    std::int32_t* filler = scratch.filler.data();
     for (std::size_t bit = 1; bit < buckets(); bit *= 2) {
         for (std::size_t first = 0; first < buckets(); first += 2 * bit) {
             for (std::size_t b = first; b < first + bit; ++b) {
-                const std::uint64_t low = scratch.filler[b], high = scratch.filler[b + bit];
-                scratch.filler[b] = std::min(low, high + one_bit);
-                scratch.filler[b + bit] = std::min(high, low + one_bit);
+                const std::int32_t low = filler[b], high = filler[b + bit];
+                filler[b] = std::min(low, high + one_bit);
+                filler[b + bit] = std::min(high, low + one_bit);
             }
         }
     }
 }
 
 // Sums of the rows in each bucket; of a document their means, or the row that fills an empty one.
-void Fde::aggregate(MatrixView x, const std::uint32_t* bucket, bool document, Scratch& scratch, float* out) const {
+void Fde::aggregate(MatrixView x, std::size_t stride, const std::uint32_t* bucket, bool document, Scratch& scratch,
+                    float* out) const {
     std::fill_n(out, buckets() * x.cols, 0.0f);
-    kernels::active().add_to_buckets({x.data, x.rows, x.cols, bucket, out});
+    kernels::active().add_to_buckets({x.data, x.rows, stride, x.cols, bucket, out});
     if (!document) return;
     find_fillers(bucket, x.rows, scratch);
     for (std::size_t b = 0; b < buckets(); ++b, out += x.cols) {
@@ -141,18 +115,7 @@ void Fde::aggregate(MatrixView x, const std::uint32_t* bucket, bool document, Sc
         const float share = 1.0f / static_cast<float>(held);
         for (std::size_t j = 0; j < x.cols && held > 1; ++j) out[j] *= share;
         if (held == 0 && params_.fill_empty)
-            std::copy_n(x.row(static_cast<std::uint32_t>(scratch.filler[b])), x.cols, out);
-    }
-}
-
-// Some tokens at a time in every repetition, so that they are read from the nearest cache.
-void Fde::project_tokens(MatrixView tokens, Scratch& scratch) const {
-    const std::size_t short_dim = params_.projection_dim;
-    scratch.tokens.resize(params_.repetitions * tokens.rows * short_dim);
-    for (std::size_t first = 0; first < tokens.rows; first += tokens_in_cache) {
-        const MatrixView some = tokens.block(first, std::min(tokens_in_cache, tokens.rows - first));
-        for (std::uint32_t r = 0; r < params_.repetitions; ++r)
-            projection_->apply(r, some, scratch.tokens.data() + (r * tokens.rows + first) * short_dim);
+            std::copy_n(x.data + static_cast<std::size_t>(scratch.filler[b] % one_bit) * stride, x.cols, out);
     }
 }
 
@@ -161,21 +124,23 @@ void Fde::encode_set(MatrixView tokens, bool document, Scratch& scratch, float* 
     const std::size_t dim = params_.dim, short_dim = params_.projection_dim, part = buckets() * short_dim;
     scratch.encoded.resize(params_.final_dim > 0 ? encoded_dims() : 0);
     float* encoded = params_.final_dim > 0 ? scratch.encoded.data() : out;
-    find_buckets(tokens, scratch);
-    const bool tokens_first = projection_ && projection_->of_tokens();
-    if (tokens_first) project_tokens(tokens, scratch);
-    if (projection_ && !tokens_first) scratch.sums.resize(buckets() * dim);
+    scratch.bucket.resize(params_.repetitions * tokens.rows);
+    simhash_->find(tokens, scratch.simhash, scratch.bucket.data());
+    if (sketch_) {
+        scratch.tokens.resize(tokens.rows * sketch_->stride());
+        sketch_->apply(tokens, scratch.tokens.data());
+    }
+    scratch.sums.resize(dense_ ? buckets() * dim : 0);
     for (std::uint32_t r = 0; r < params_.repetitions; ++r) {
         const std::uint32_t* bucket = scratch.bucket.data() + r * tokens.rows;
-        if (tokens_first) {
-            const float* projected = scratch.tokens.data() + r * tokens.rows * short_dim;
-            aggregate({projected, tokens.rows, short_dim}, bucket, document, scratch, encoded + r * part);
-        } else if (projection_) {
-            aggregate(tokens, bucket, document, scratch, scratch.sums.data());
-            projection_->apply(r, {scratch.sums.data(), buckets(), dim}, encoded + r * part);
+        float* sums = dense_ ? scratch.sums.data() : encoded + r * part;
+        if (sketch_) {
+            const MatrixView projected{scratch.tokens.data() + r * short_dim, tokens.rows, short_dim};
+            aggregate(projected, sketch_->stride(), bucket, document, scratch, sums);
         } else {
-            aggregate(tokens, bucket, document, scratch, encoded + r * part);
+            aggregate(tokens, dim, bucket, document, scratch, sums);
         }
+        if (dense_) dense_->apply(r, {sums, buckets(), dim}, encoded + r * part);
     }
     if (params_.final_dim == 0) return;
     std::fill_n(out, params_.final_dim, 0.0f);

@@ -9,11 +9,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <vector>
 
 #include "multivector/projection.h"
 #include "multivector/sets.h"
+#include "multivector/simhash.h"
 
 namespace fewbits {
 
@@ -21,6 +22,7 @@ struct FdeParams {
     std::uint32_t dim = 0;
     std::uint32_t repetitions = 1;
     std::uint32_t simhash_bits = 0;
+    DirectionKind directions = DirectionKind::hadamard;
     ProjectionKind projection = ProjectionKind::none;
     std::uint32_t projection_dim = 0;  // dim without a projection
     std::uint32_t final_dim = 0;       // 0: none; else a count sketch of the whole
@@ -45,15 +47,15 @@ private:
     std::size_t encoded_dims() const noexcept { return buckets() * params_.repetitions * params_.projection_dim; }
     void encode(const SetsView& sets, bool document, float* out, unsigned threads) const;
     void encode_set(MatrixView tokens, bool document, Scratch& scratch, float* out) const;
-    void find_buckets(MatrixView tokens, Scratch& scratch) const;
-    void project_tokens(MatrixView tokens, Scratch& scratch) const;
     void find_fillers(const std::uint32_t* bucket, std::size_t tokens, Scratch& scratch) const;
-    void aggregate(MatrixView x, const std::uint32_t* bucket, bool document, Scratch& scratch, float* out) const;
+    void aggregate(MatrixView x, std::size_t stride, const std::uint32_t* bucket, bool document, Scratch& scratch,
+                   float* out) const;
 
     FdeParams params_;
-    std::vector<float> directions_;                 // repetitions * simhash_bits of them, in blocks of 32
-    std::shared_ptr<const Projection> projection_;  // null: none
-    std::vector<std::uint32_t> final_place_;        // of each encoded dimension: output * 2 + (1 if negated)
+    std::optional<SimHash> simhash_;
+    std::optional<DenseProjection> dense_;
+    std::optional<SketchProjection> sketch_;
+    std::vector<std::uint32_t> final_place_;  // of each encoded dimension: output * 2 + (1 if negated)
 };
 
 }  // namespace fewbits

@@ -30,7 +30,7 @@ std::size_t renumber(std::vector<std::uint32_t>& cluster) {
 // Sums of each cluster's tokens.
 std::vector<float> summed(MatrixView tokens, const std::vector<std::uint32_t>& cluster, std::size_t count) {
     std::vector<float> sums(count * tokens.cols);
-    kernels::active().add_to_buckets({tokens.data, tokens.rows, tokens.cols, cluster.data(), sums.data()});
+    kernels::active().add_to_buckets({tokens.data, tokens.rows, tokens.cols, tokens.cols, cluster.data(), sums.data()});
     return sums;
 }
 

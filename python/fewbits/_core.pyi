@@ -146,6 +146,7 @@ class Fde:
         *,
         repetitions: int,
         simhash_bits: int,
+        directions: str,  # "gaussian", "hadamard"
         projection: str,  # "none", "dense", "sketch"
         projection_dim: int,
         final_dim: int,  # 0: none

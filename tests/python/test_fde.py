@@ -20,7 +20,7 @@ def ragged(n, seed, low=1, high=40):
 
 def buckets_of(tokens, fde):
     """(repetitions, t): the one bucket that each token's own query encoding fills."""
-    plain = fb.FDE(DIM, fde.repetitions, fde.simhash_bits, projection=None, seed=fde.seed)
+    plain = fb.FDE(DIM, fde.repetitions, fde.simhash_bits, projection=None, seed=fde.seed, directions=fde.directions)
     encoded = plain.encode_queries(list(tokens[:, None, :])).reshape(
         len(tokens), fde.repetitions, 1 << fde.simhash_bits, DIM
     )
@@ -55,8 +55,9 @@ def test_without_a_projection_an_encoding_is_sums_and_filled_means(bits, fill):
             np.testing.assert_allclose(got.reshape(expected.shape), expected, atol=1e-5)
 
 
-def test_a_bucket_is_the_signs_of_its_directions():
-    fde = fb.FDE(DIM, 4, 5, projection=None, seed=3)
+@pytest.mark.parametrize("directions", ["gaussian", "hadamard"])
+def test_a_bucket_is_the_signs_of_its_directions(directions):
+    fde = fb.FDE(DIM, 4, 5, projection=None, seed=3, directions=directions)
     tokens = unit((400,), 2)
     bits = (buckets_of(tokens, fde)[:, :, None] >> np.arange(5)) & 1  # (repetitions, t, bits)
     opposite = (buckets_of(-tokens, fde)[:, :, None] >> np.arange(5)) & 1
@@ -68,6 +69,24 @@ def test_a_bucket_is_the_signs_of_its_directions():
             ones = bits[r, :, bit] == 1
             direction = tokens[ones].mean(axis=0) - tokens[~ones].mean(axis=0)
             assert ((tokens @ direction > 0) == ones).mean() > 0.9
+
+
+@pytest.mark.parametrize("directions", ["gaussian", "hadamard"])
+@pytest.mark.parametrize("bits", [2, 9])
+def test_bits_differ_as_often_as_the_angle_says(directions, bits):
+    fde = fb.FDE(DIM, 240 // bits, bits, projection=None, seed=4, directions=directions)
+    x, y = unit((30,), 11), unit((30,), 12)
+    near = x + 0.3 * y
+    angle = np.arccos(np.sum(x * near, axis=1) / np.linalg.norm(near, axis=1))
+    changed = buckets_of(x, fde) ^ buckets_of(near, fde)  # (repetitions, t)
+    share = np.mean((changed[:, :, None] >> np.arange(bits)) & 1)
+    assert abs(share - angle.mean() / np.pi) < 0.015  # of 30 pairs and 240 directions
+
+
+def test_settings_of_older_files_mean_gaussian_directions():
+    params = fb.FDE(DIM, 3, 4).params
+    assert fb.FDE.of(params).directions == "hadamard"
+    assert fb.FDE.of({name: value for name, value in params.items() if name != "directions"}).directions == "gaussian"
 
 
 @pytest.mark.parametrize("bits", [0, 2, 4])
@@ -157,6 +176,7 @@ def test_seeds_differ_and_repeat():
         ({"dim": 0}, "FDE: dim"),
         ({"repetitions": 0}, "repetitions"),
         ({"simhash_bits": 17}, "simhash_bits"),
+        ({"directions": "uniform"}, "directions: expected 'gaussian' or 'hadamard'"),
         ({"projection": "ams"}, "projection: expected 'sketch' or 'dense' or None"),
         ({"projection_dim": 25}, "projection_dim"),
         ({"projection": None, "projection_dim": 8}, "projection_dim"),

@@ -55,7 +55,8 @@ inline constexpr Kind kinds[] = {
     dot_bits<7>("dot_bits[7]"),
 };
 
-enum class Fill { random, zero, largest, smallest };
+// small: random codes and queries of which two quads fit a word (kernels.h); full: the largest such, and larger by one.
+enum class Fill { random, zero, largest, smallest, small, full };
 
 // Code of dimension j of the quad whose first element is at `quad`.
 inline int code_of(std::uint32_t bits, const std::uint8_t* quad, std::uint32_t j) {
@@ -184,7 +185,8 @@ public:
 
 private:
     std::uint8_t fill_byte(Fill fill, int largest) {
-        if (fill == Fill::random) return static_cast<std::uint8_t>(random.byte() % (largest + 1));
+        if (fill == Fill::random || fill == Fill::small)
+            return static_cast<std::uint8_t>(random.byte() % (largest + 1));
         return static_cast<std::uint8_t>(fill == Fill::zero ? 0 : largest);
     }
     std::uint8_t table_byte(Fill fill, std::uint32_t q) {
@@ -193,6 +195,9 @@ private:
         if (fill == Fill::zero) value = 0;
         if (fill == Fill::largest) value = q % 2 == 0 ? 127 : -127;
         if (fill == Fill::smallest) value = -127;
+        const int most = kind.element_bits == 8 ? 32 : 64;
+        if (fill == Fill::small) value = random.byte() % (2 * most + 1) - most;
+        if (fill == Fill::full) value = (q % 2 == 0 ? 1 : -1) * (most + (q == 2));
         return static_cast<std::uint8_t>(static_cast<std::int8_t>(value));
     }
 

@@ -172,25 +172,39 @@ TEST("hadamard: every set rounds as the specification") {
     }
 }
 
-TEST("fold_signs: every set returns the specification's sums of signed coordinates") {
-    for (const std::size_t dim : {1u, 2u, 7u, 8u, 9u, 16u, 31u, 48u, 100u, 128u, 131u}) {
-        for (const std::size_t out_dim : {1u, 2u, 3u, 7u, 8u, 9u, 15u, 16u, 17u, 24u, 33u, 128u}) {
-            if (out_dim > dim) continue;
-            const std::size_t n = 1 + dim % 6;
-            const Guarded<float> x(random_floats(dim, n * dim));
-            auto drawn = random_floats(out_dim, dim);
+TEST("signed_hadamard: every set rounds as the specification, in place too") {
+    for (const std::size_t dim : {1u, 2u, 7u, 8u, 9u, 16u, 31u, 48u, 100u, 128u}) {
+        for (const std::size_t first : {1u, 2u, 3u, 7u, 8u, 9u, 16u, 24u, 33u}) {
+            std::size_t size = first;
+            while (size < dim) size *= 2;
+            const std::size_t n = 1 + dim % 3, stride = dim + first % 2, out_stride = size + dim % 2;
+            const auto values = random_floats(dim, n * stride);
+            const Guarded<float> x(values);
+            auto drawn = random_floats(first, size);
             for (float& sign : drawn) sign = sign < 0 ? -1.0f : 1.0f;
             const Guarded<float> signs(drawn);
-            for (const Kernels* set : cases::all_sets()) {
-                Guarded<float> out(std::vector<float>(n * out_dim, nan_value));
-                set->fold_signs({x.data(), n, dim, signs.data(), out_dim, out.data()});
-                for (std::size_t i = 0; i < n; ++i) {
-                    for (std::size_t j = 0; j < out_dim; ++j) {
-                        float sum = 0;
-                        for (std::size_t c = j; c < dim; c += out_dim) sum += drawn[c] * x[i * dim + c];
-                        CHECK(same_bits(out[i * out_dim + j], sum));
+            std::vector<float> expected(n * out_stride, 0.5f);
+            for (std::size_t i = 0; i < n; ++i) {
+                float* out = expected.data() + i * out_stride;
+                for (std::size_t j = 0; j < size; ++j) out[j] = j < dim ? drawn[j] * values[i * stride + j] : 0.0f;
+                for (std::size_t half = first; half < size; half *= 2) {
+                    for (std::size_t j = 0; j < size; ++j) {
+                        if (j / half % 2) continue;
+                        const float low = out[j], high = out[j + half];
+                        out[j] = low + high;
+                        out[j + half] = low - high;
                     }
                 }
+            }
+            for (const Kernels* set : cases::all_sets()) {
+                Guarded<float> out(std::vector<float>(n * out_stride, 0.5f));
+                set->signed_hadamard({x.data(), n, stride, dim, signs.data(), size, first, out.data(), out_stride});
+                for (std::size_t i = 0; i < expected.size(); ++i) CHECK(same_bits(out[i], expected[i]));
+                if (dim != size || stride != dim) continue;
+                Guarded<float> in_place(values);
+                set->signed_hadamard({in_place.data(), n, dim, dim, signs.data(), dim, first, in_place.data(), dim});
+                for (std::size_t i = 0; i < n * dim; ++i)
+                    CHECK(same_bits(in_place[i], expected[i / dim * out_stride + i % dim]));
             }
         }
     }
@@ -200,19 +214,20 @@ TEST("add_to_buckets: every set returns the specification's sums, which are sums
     constexpr std::uint32_t count = 5;
     for (const std::size_t dim : {1u, 7u, 8u, 16u, 19u, 64u, 131u}) {
         for (const std::size_t n : {0u, 1u, 2u, 40u}) {
-            const Guarded<float> x(random_floats(dim + n, n * dim));
+            const std::size_t stride = dim + n % 3;
+            const Guarded<float> x(random_floats(dim + n, n * stride));
             std::vector<std::uint32_t> numbers;
             for (std::uint32_t i = 0; i < n; ++i) numbers.push_back((i * 7 + i / 3) % (count - 1));
             const Guarded<std::uint32_t> bucket(numbers);
             const auto before = random_floats(dim, count * dim);
             for (const Kernels* set : cases::all_sets()) {
                 Guarded<float> out(before);
-                set->add_to_buckets({x.data(), n, dim, bucket.data(), out.data()});
+                set->add_to_buckets({x.data(), n, stride, dim, bucket.data(), out.data()});
                 for (std::uint32_t b = 0; b < count; ++b) {
                     for (std::size_t j = 0; j < dim; ++j) {
                         float sum = before[b * dim + j];
                         for (std::size_t i = 0; i < n; ++i)
-                            if (numbers[i] == b) sum += x[i * dim + j];
+                            if (numbers[i] == b) sum += x[i * stride + j];
                         CHECK(same_bits(out[b * dim + j], sum));
                     }
                 }

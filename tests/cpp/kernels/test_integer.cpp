@@ -231,8 +231,9 @@ TEST("max_dot4, max_dot8: thresholds rise to the best score that dot4, dot8 woul
                        {"max_dot8", [](const Kernels& k) { return k.max_dot8; }, 8, 1, 0, false}};
     for (const Kind& kind : of) {
         for (const std::uint32_t n : {0u, 1u, 2u, 7u, 8u, 9u, 31u, 32u, 33u, 63u, 65u, 127u}) {
-            for (const std::uint32_t m : {1u, 3u, 4u, 31u, 128u, 257u}) {
-                List list(kind, n, m, 1 + (n + m) % 5, Fill::random, n * 1000 + m);
+            for (const std::uint32_t m : {1u, 3u, 4u, 5u, 8u, 31u, 128u, 257u, 260u}) {
+                constexpr Fill fills[] = {Fill::random, Fill::small, Fill::full};
+                List list(kind, n, m, 1 + (n + m) % 5, fills[(n + m) % 3], n * 1000 + m);
                 list.set_factors(n % 3 != 0, n % 2 == 0);
                 if (m % 2) list.set_allow(n % 13);
                 if (n > 4) list.a()[3] = nan_value;
