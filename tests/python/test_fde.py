@@ -98,6 +98,23 @@ def test_with_fill_an_encoding_is_never_above_chamfer(bits):
     assert (scores <= chamfer + 1e-4).all()
 
 
+def test_with_fill_more_buckets_come_nearer_to_chamfer():
+    queries, documents = ragged(12, 3, 1, 12), ragged(15, 4)
+    means = []
+    for bits in (0, 2, 4, 6):
+        fde = fb.FDE(DIM, 20, bits, projection=None, seed=5)
+        means.append(float(np.mean(fde.encode_queries(queries) @ fde.encode_documents(documents).T)))
+    assert means == sorted(means)
+
+
+def test_buckets_of_queries_stay_empty():
+    fde = fb.FDE(DIM, 6, 5, 4)
+    for tokens in ragged(5, 9, 1, 6):
+        filled = np.abs(fde.encode_queries(tokens).reshape(6, 32, 4)).sum(axis=2) > 0
+        assert (filled.sum(axis=1) <= len(tokens)).all()
+        assert (np.abs(fde.encode_documents(tokens).reshape(6, 32, 4)).sum(axis=2) > 0).all()
+
+
 @pytest.mark.parametrize("projection", ["sketch", "dense"])
 @pytest.mark.parametrize("projection_dim", [1, 5, 8, 24])
 def test_projections_are_unbiased(projection, projection_dim):

@@ -280,6 +280,8 @@ def test_small_indexes_and_misuse(documents):
         fb.MultiVectorIndex(DIM, tokens=fb.PQ(33))
     with pytest.raises(ValueError, match="residual"):
         fb.MultiVectorIndex(DIM, tokens=fb.RaBitQ(2, residual=True))
+    with pytest.raises(TypeError, match=r"sequence of fewbits\.Index, got <fewbits\.MultiVectorIndex"):
+        fb.merge([index, index])
     assert "1 documents" in repr(index)
     assert "to rank it" in index.explain()
 

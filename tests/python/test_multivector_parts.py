@@ -90,6 +90,8 @@ def test_pooling_joins_what_is_alike(method):
     np.testing.assert_array_equal(pooled.tokens[5:], near[:3])  # small enough as they are
     assert (np.sum(pooled.tokens[:5] * centres, axis=1) > 0.99).all()
     np.testing.assert_allclose(np.linalg.norm(pooled.tokens, axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(fb.Pooling(tokens=40, method=method).pool([near]).tokens, near)
+    np.testing.assert_array_equal(fb.Pooling(tokens=5, method=method).pool([near, near[:3]]).tokens, pooled.tokens)
     half = fb.Pooling(0.5, method=method).pool([near, near[:3], near[:1]], threads=2)
     assert np.diff(half.offsets)[1:].tolist() == [2, 1]
     assert np.diff(half.offsets)[0] == 20 if method == "agglomerative" else np.diff(half.offsets)[0] <= 20
