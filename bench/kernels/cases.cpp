@@ -10,7 +10,6 @@
 namespace fewbits::bench {
 namespace {
 
-using kernels::Fold;
 using kernels::Kernels;
 using kernels::Rows;
 using kernels::Scan;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <limits>
 
 #include "core/blocks.h"
@@ -67,7 +66,10 @@ void SimHash::multiply(MatrixView tokens, float* products) const {
 
 void SimHash::find(MatrixView tokens, Scratch& scratch, std::uint32_t* bucket) const {
     constexpr float positive = std::numeric_limits<float>::min();
-    if (stride_ == 0) return std::fill_n(bucket, repetitions_ * tokens.rows, 0u), void();
+    if (stride_ == 0) {
+        std::fill_n(bucket, repetitions_ * tokens.rows, 0u);
+        return;
+    }
     scratch.products.resize(tokens_at_once * stride_);
     scratch.signs.assign(stride_ + 16, 0);  // bits are gathered from eight bytes at a time
     for (std::size_t begin = 0; begin < tokens.rows; begin += tokens_at_once) {
