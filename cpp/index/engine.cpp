@@ -37,9 +37,12 @@ Parts model_parts(const Parts& parts) {
     return own;
 }
 
+bool is_known_default(const std::string& name) {
+    return name == "default.nprobe" || name == "default.rerank";
+}
+
 void check_default(const std::string& name, std::uint64_t value) {
-    if (name != "default.nprobe" && name != "default.rerank")
-        fail("default: got '" + name + "', expected 'default.nprobe' or 'default.rerank'");
+    if (!is_known_default(name)) fail("default: got '" + name + "', expected 'default.nprobe' or 'default.rerank'");
     if (value > max_default)
         fail(name + ": got " + std::to_string(value) + ", expected at most " + std::to_string(max_default));
 }
@@ -127,8 +130,11 @@ Engine::Engine(std::shared_ptr<const Model> model)
     : model_(std::move(model)), snapshot_(Snapshot::make(model_, {}, Bitmap(), 0)) {}
 
 Engine::Engine(const Parts& parts) : Engine(Model::make(model_parts(parts))) {
-    for (const auto& [name, value] : parts.params)
-        if (is_default(name)) set_default(name, parts.param(name, 0, max_default));
+    for (const auto& [name, value] : parts.params) {
+        if (!is_default(name)) continue;
+        if (!is_known_default(name)) throw Error(ErrorKind::corrupt, "param '" + name + "': no such default");
+        set_default(name, parts.param(name, 0, max_default));
+    }
 }
 
 std::unique_ptr<Engine> Engine::open(const std::string& path, bool mapped, bool verify_all) {

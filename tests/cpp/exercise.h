@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
 
+#include "allocations.h"
 #include "check.h"
 #include "index/engine.h"
 #include "index/filter.h"
@@ -24,6 +26,7 @@ namespace exercise {
 using namespace fewbits;
 
 constexpr std::size_t n_queries = 2, k = 6;
+constexpr std::size_t most_bytes_a_byte = 64, most_bytes = 4 << 20;  // that opening may take
 
 inline std::vector<float> some_floats(std::size_t n) {
     std::vector<float> x(n);
@@ -73,8 +76,25 @@ inline void change(Engine& engine, std::span<const std::int64_t> found) {
     Engine::from_bytes(engine.to_bytes(""));
 }
 
+// Opening takes a small multiple of the file, also where it is refused.
+inline auto opened(std::span<const std::byte> file) {
+    const allocations::Peak peak;
+    const auto check_peak = [&] {
+        if (peak.bytes() > most_bytes_a_byte * file.size() + most_bytes)
+            throw std::runtime_error("opening took " + std::to_string(peak.bytes()) + " bytes");
+    };
+    try {
+        auto engine = Engine::from_bytes(file);
+        check_peak();
+        return engine;
+    } catch (const Error&) {
+        check_peak();
+        throw;
+    }
+}
+
 inline void open_and_use(std::span<const std::byte> file) {
-    const auto engine = Engine::from_bytes(file);
+    const auto engine = opened(file);
     std::vector<std::int64_t> found = searched(*engine, nullptr);
     if (engine->params().contains("tokens.dim")) rerank_tokens(file, found);
     searched(*engine, Filter::of_mask(std::vector<std::uint8_t>(150, 1)).get());
