@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -391,7 +393,15 @@ TABLES: dict[str, Callable[[Data, int], None]] = {
 }
 
 
+def hold_numpy_to_one_thread() -> None:
+    """By starting over: its BLAS asks for that once, when it is loaded."""
+    if "OPENBLAS_NUM_THREADS" not in os.environ:
+        os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 def main() -> None:
+    hold_numpy_to_one_thread()
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
