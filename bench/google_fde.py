@@ -3,13 +3,14 @@
 python bench/google_fde.py ../shared/data/scifact_tokens GRAPH_MINING EIGEN
 
 GRAPH_MINING: a clone of github.com/google/graph-mining. EIGEN: the folder that has Eigen/Core. The encoder is compiled
-with c++, in two ways (-O2; -O3 -march=native), against stand-ins for what it needs of Abseil and protobuf.
+with c++, in two ways (-O2; -O3 and, on x86, AVX2), against stand-ins for what it needs of Abseil and protobuf.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import platform
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -21,7 +22,7 @@ import fewbits as fb
 from fewbits.sets import Sets
 from multivector import DEPTHS, F32, SETTINGS, Data, best, head, load, recall, seconds
 
-FLAGS = ("-O2", "-O3 -march=native")
+FLAGS = ("-O2", "-O3 -mavx2 -mfma" if platform.machine() in ("x86_64", "AMD64") else "-O3")
 HERE = Path(__file__).parent / "google_fde"
 SOURCE = "sketching/point_cloud/fixed_dimensional_encoding"
 HEADERS = (
