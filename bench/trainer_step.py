@@ -1,16 +1,20 @@
-"""A step of fb.train.jpq beside the same step in plain PyTorch: search with the codes as they score now, the listwise
-loss over what was found, its gradients of codebook and query map, Adam.
+"""A step and an epoch of fb.train.jpq beside the same in plain PyTorch: search with the codes as they score now, the
+listwise loss over what was found, its gradients of codebook and query map, Adam.
 
-python bench/trainer_step.py [--n 20000] [--dim 384] [--bytes 24] [--queries 64] [--negatives 200] [--steps 10]
+python bench/trainer_step.py [DATA_FOLDER] [--n 20000] [--dim 384] [--bytes 24] [--queries 6000] [--batch 64]
+    [--negatives 200]
 
-Made-up vectors; one thread, CPU time, medians of steps that take turns. Needs torch.
+An epoch is of as many queries as jpq takes by default, made from the vectors as it makes them; neither making them nor
+validation is counted. Vectors are those of the folder's base.npy, or made up. One thread, CPU time, steps in turn: of
+an epoch the sum, of a step the median. Both sides start from the same codebook, so their first losses agree.
+Needs torch.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +22,7 @@ import torch
 import fewbits as fb
 from fewbits.train.descent import Descent, Term
 from fewbits.train.losses import distillation, spread_of
+from fewbits.train.pseudo import pseudo_queries
 from fewbits.train.query_map import FullMap
 from fewbits.train.scorer import CodeScorer
 from fewbits.train.teacher import Teacher
@@ -52,6 +57,7 @@ class Plain:
         assert scorer.transform is not None
         self.turn, self.x, self.negatives = torch.from_numpy(scorer.transform.copy()), torch.from_numpy(x), negatives
         self.subspaces = torch.arange(scorer.m)
+        self.temperature: torch.Tensor | None = None
         self.adam = torch.optim.Adam([self.book, self.map], lr=1e-3)
 
     def decoded(self, codes: torch.Tensor) -> torch.Tensor:
@@ -64,45 +70,57 @@ class Plain:
             rows = (z @ self.decoded(self.codes).T).topk(self.negatives, dim=1).indices
         scores = torch.einsum("bd,bkd->bk", z, self.decoded(self.codes[rows]))
         wanted = torch.einsum("bd,bkd->bk", q, self.x[rows])
-        temperature = 5 * wanted.std(dim=1).mean()
-        loss = torch.nn.functional.kl_div(
-            (scores / temperature).log_softmax(dim=1), (wanted / temperature).softmax(dim=1), reduction="batchmean"
-        )
+        if self.temperature is None:
+            self.temperature = 5 * wanted.std(dim=1, correction=0).mean()
+        ours, floats = scores / self.temperature, wanted / self.temperature
+        loss = torch.nn.functional.kl_div(ours.log_softmax(dim=1), floats.softmax(dim=1), reduction="batchmean")
         self.adam.zero_grad()
         loss.backward()
         self.adam.step()
         return float(loss.detach())
 
 
-def cpu_seconds(step: Callable[[np.ndarray], float], queries: np.ndarray) -> float:
-    began = time.process_time()
-    step(queries)
-    return time.process_time() - began
+def vectors(given: argparse.Namespace) -> np.ndarray:
+    if given.folder:
+        return np.ascontiguousarray(np.load(given.folder / "base.npy"), dtype=np.float32)
+    x = np.random.default_rng(0).normal(size=(given.n, given.dim)).astype(np.float32)
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("n", 20_000), ("dim", 384), ("bytes", 24), ("queries", 64), ("negatives", 200), ("steps", 10)):
+    parser.add_argument("folder", nargs="?", type=Path)
+    sizes = {"n": 20_000, "dim": 384, "bytes": 24, "queries": 6000, "batch": 64, "negatives": 200}
+    for name, value in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    random = np.random.default_rng(0)
-    x = random.normal(size=(given.n, given.dim)).astype(np.float32)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    x = vectors(given)
+    n, dim = x.shape
+    made = pseudo_queries(Teacher(x, "ip", 1), x[:0], given.queries, False, np.random.default_rng(0))
+    print(f"n {n:,}, d {dim}, {given.bytes} bytes; an epoch of {given.queries:,} queries, {given.batch} a step")
     for bits in (4, 8):
         codec = fb.PQ(given.bytes * 8 // bits, bits=bits, score_aware=False)
-        index = fb.Index(given.dim, metric="ip", transform=fb.OPQ(iterations=1), codec=codec)
+        index = fb.Index(dim, metric="ip", transform=fb.OPQ(iterations=1), codec=codec)
         index.build(x, progress=False, threads=1)
+        Ours(index, x, given.negatives).step(made[: given.batch])  # compiles
         sides = {"fewbits": Ours(index, x, given.negatives), "torch": Plain(index, x, given.negatives)}
         seconds: dict[str, list[float]] = {name: [] for name in sides}
-        for number in range(given.steps + 1):
-            queries = x[random.integers(given.n, size=given.queries)]
+        losses: dict[str, list[float]] = {name: [] for name in sides}
+        for first in range(0, given.queries, given.batch):
             for name, side in sides.items():
-                taken = cpu_seconds(side.step, queries)
-                if number:  # the first compiles
-                    seconds[name].append(taken)
-        ours, plain = (float(np.median(seconds[name])) for name in sides)
-        print(f"{bits} bits: fewbits {1e3 * ours:.1f} ms a step, torch {1e3 * plain:.1f} ms: {plain / ours:.1f} times")
+                began = time.process_time()
+                losses[name].append(side.step(made[first : first + given.batch]))
+                seconds[name].append(time.process_time() - began)
+        assert np.isclose(*(of[0] for of in losses.values()), rtol=0.01)  # lists differ at their ends
+        epoch, step = ({name: measure(of) for name, of in seconds.items()} for measure in (np.sum, np.median))
+        print(
+            f"{bits} bits: an epoch: fewbits {epoch['fewbits']:.2f} s, torch {epoch['torch']:.2f} s: "
+            f"{epoch['torch'] / epoch['fewbits']:.1f} times; "
+            f"a step: {1e3 * step['fewbits']:.1f} ms, {1e3 * step['torch']:.1f} ms: "
+            f"{step['torch'] / step['fewbits']:.1f} times",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

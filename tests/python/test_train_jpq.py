@@ -16,7 +16,8 @@ from fewbits.train.batches import Batches
 from fewbits.train.descent import Descent
 from fewbits.train.examples import judged, near, split
 from fewbits.train.query_map import FullMap
-from fewbits.train.scorer import CodeScorer
+from fewbits.train.scorer import CodeScorer, Lists
+from fewbits.train.stages import with_positives
 from training_data import DIM, TRAIN, build, unseen_ndcg, world
 
 W = world()
@@ -46,11 +47,14 @@ def codes(index: fb.Index) -> Any:
 def test_labels_gain_and_codes_stay(codec: str, lists: int | None, tmp_path: Path) -> None:
     index = build(W, CODECS[codec], lists=lists)
     before, was, stats = unseen_ndcg(index, W), codes(index), index.stats()
+    fitted = index._engine.arrays()  # type: ignore[union-attr]
     report = train(index, epochs=4)
     assert report.changed
     assert report.after > report.before
     assert unseen_ndcg(index, W) > before + 0.015
     np.testing.assert_array_equal(codes(index), was)
+    for name, array in fitted.items():  # rotation, centroids and the codebook that encodes
+        np.testing.assert_array_equal(index._engine.arrays()[name], array)  # type: ignore[union-attr]
     assert index.stats()["bytes_per_vector"] == stats["bytes_per_vector"]
     assert "trained for ranking" in index.explain()
     index.save(tmp_path / "a.fb")
@@ -123,6 +127,16 @@ def test_negatives_are_mined_from_the_index_as_it_is_at_the_step() -> None:
     np.testing.assert_array_equal(descent.mined(W.queries[:5]).rows, before.rows)
     descent.parameters[0][...] *= np.random.default_rng(0).normal(1, 1, descent.parameters[0].shape)
     assert (descent.mined(W.queries[:5]).rows != before.rows).any()
+
+
+def test_positives_that_are_not_mined_come_behind_all_that_are() -> None:
+    """In the positions behind, whatever their ids; a mined positive keeps its position and is no negative."""
+    labels = judged(W.queries[:2], [(0, 9, 2), (0, 4, 1), (1, 3, 1)], np.arange(len(W.x)))[0]
+    mined = Lists(np.array([8, 9, 7, 5, 6]), np.array([0, 3, 5]))
+    lists, grades = with_positives(mined, labels)
+    np.testing.assert_array_equal(lists.starts, [0, 4, 7])
+    np.testing.assert_array_equal(lists.rows, [8, 9, 7, 4, 5, 6, 3])
+    np.testing.assert_array_equal(grades, [0, 2, 0, 1, 0, 0, 1])
 
 
 def test_ctrl_c_keeps_the_best_so_far() -> None:

@@ -15,7 +15,7 @@ from fewbits.train.assignment import balanced, nearest, squared_distances, trans
 from fewbits.train.joint import Batch, CodesSettings, JointDescent
 from fewbits.train.losses import distillation, ranking_loss
 from fewbits.train.query_map import FullMap
-from fewbits.train.scorer import CodeScorer, Lists, VectorScorer
+from fewbits.train.scorer import CodeScorer, Lists, VectorScorer, unpacked
 from fewbits.train.settings import checked
 from fewbits.train.teacher import Teacher
 from test_train_gradients import numeric
@@ -150,6 +150,17 @@ def test_codes_that_are_learnt_make_an_ordinary_index(lists: int | None, tmp_pat
     assert np.square(index.reconstruct(np.arange(len(w.x))) - w.x).mean() < 1e-3  # rerank's codes know of no map
     more = np.concatenate([w.x, w.x[:100]])
     fb.train.jpq(index, w.queries[:TRAIN], x=more, epochs=1, pseudo_queries=100, progress=False)
+
+
+def test_an_index_codes_by_the_nearest_codeword_whatever_the_batch() -> None:
+    """The plan is for training: with it, codes would depend on what is coded together."""
+    descent = joint(build(W, fb.PQ(8, bits=4)), epsilon=0.003)
+    ids, _, packed = descent.engine().codes()
+    rows = descent.row_of(ids)
+    v = descent.mapped(rows)[1]
+    expected = nearest(squared_distances(descent.parts(v), descent.book)).T
+    assert np.mean(unpacked(packed, 8, 4) == expected) > 0.999  # sums of floats are not in the same order
+    assert np.mean(expected == descent.codes(v).T) < 0.98
 
 
 def unseen_ndcg_of_codes(index: fb.Index, w: World) -> float:
