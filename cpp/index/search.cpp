@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t group_queries = 1024;    // queries that share a pass over the lists
 constexpr std::uint32_t chunk_vectors = 2048;  // vectors scanned before thresholds are raised
-constexpr std::uint32_t first_chunk = 512;     // the same at the start of a query's nearest lists, when it has none
+constexpr std::uint32_t first_chunk = 64;      // the same at the start of a query's nearest lists, then twice as many
 constexpr double worker_bytes = 1 << 20;       // codes read per worker that make it worth starting one (about 50 us)
 
 std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
@@ -177,7 +177,8 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> p
     for (std::size_t s = 0; s < scanned_.segments.size(); ++s) {
         const Segment& segment = *scanned_.segments[s];
         const std::uint32_t n = segment.list_size(list), row = segment.first_row(list);
-        for (std::uint32_t begin = 0, step = first_step; begin < n; begin += step, step = chunk_vectors) {
+        for (std::uint32_t begin = 0, step = first_step; begin < n;
+             begin += step, step = std::min(2 * step, chunk_vectors)) {
             if (work_++ % slices_ != slice_) continue;
             kernels::Scan chunk{};
             chunk.codes = segment.list_codes(list) + kernels::blocks_bytes(layout.element_bits, layout.elements, begin);

@@ -24,7 +24,7 @@ class RaBitQ:
     residual: code the difference from the list's centroid (None: yes, with an IVF). staged: a search reads one bit of
     every dimension first, and the others only of vectors that may still be among the best (by three standard
     deviations), instead of whole codes in one pass (None: from 256 dimensions on, unless codes are of residuals; few
-    dimensions tell too little by one bit, and in lists a pass over whole codes takes less time).
+    dimensions tell too little by one bit, and in lists whole codes are faster for batches that read few of them).
     Without a transform the index rotates at random, which the estimates rely on. on_disk: for tokens of a
     `MultiVectorIndex` (it is no rerank store: those are of vectors that are not rotated).
     (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound", 2024; Gao et al.,
