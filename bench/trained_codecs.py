@@ -1,11 +1,12 @@
 """Ranking quality of PQ codes at equal bytes, untrained and trained for ranking, beside the float vectors.
 
 python bench/trained_codecs.py DATA_FOLDER... [--bytes 12,24,48,96] [--bits 4,8] [--seeds 3] [--losses softmax]
-    [--repconc] [--topics N] [--chart FILE.svg] [--read LOG...]
+    [--score-aware] [--repconc] [--topics N] [--chart FILE.svg] [--read LOG...]
 
---repconc: also with codes that are learnt. --topics: also with batches of one topic each, of N. --chart: nDCG@10 of
-clean queries against bytes. --read: the figures that earlier runs printed are counted too (alone, if no folder is
-given), for runs that were spread over time.
+--score-aware: over anisotropic codes instead of plain ones. --repconc: also with codes that are learnt. --topics: also
+with batches of one topic each, of N. --chart: nDCG@10 of clean queries against bytes, of what was measured at all of
+them. --read: the figures that earlier runs printed are counted too (alone, if no folder is given), for runs that were
+spread over time.
 
 A folder holds base, queries_train, queries_test, qrels_train, qrels_test and queries_test_clean (the test queries that
 nearly repeat no training query and share no positive with one). Training sees the training split only. `clean` is on
@@ -70,8 +71,9 @@ def load(folder: str, threads: int) -> Labelled:
 
 
 class Bench:
-    def __init__(self, data: Labelled, threads: int) -> None:
+    def __init__(self, data: Labelled, threads: int, score_aware: bool = False) -> None:
         self.data, self.threads = data, threads
+        self.score_aware = None if score_aware else False  # None: the codec's default
         self.rows: dict[tuple[str, int, int], list[list[float]]] = defaultdict(list)
 
     def note(self, method: str, size: int, bits: int, index: fb.Index) -> None:
@@ -84,7 +86,7 @@ class Bench:
         print(f"# {self.data.name} {size} B, {bits} bits, {method}: {shown}", flush=True)
 
     def index(self, size: int, bits: int, seed: int) -> fb.Index:
-        codec = fb.PQ(size * 8 // bits, bits=bits, score_aware=False)
+        codec = fb.PQ(size * 8 // bits, bits=bits, score_aware=self.score_aware)
         index = fb.Index(self.data.base.shape[1], metric="ip", transform=fb.OPQ(), codec=codec, seed=seed)
         return index.build(self.data.base, progress=False, threads=self.threads)
 
@@ -159,12 +161,12 @@ class Results:
 
     def table(self) -> str:
         lines = [
-            f"| {self.name} | bytes | bits | " + " | ".join(COLUMNS) + " |",
-            "|---" * (3 + len(COLUMNS)) + "|",
+            f"| {self.name} | bytes | bits | seeds | " + " | ".join(COLUMNS) + " |",
+            "|---" * (4 + len(COLUMNS)) + "|",
         ]
         for (method, size, bits), figures in sorted(self.rows.items(), key=lambda item: (-item[0][1], item[0][2])):
             means = " | ".join(f"{figure:.3f}" for figure in np.mean(figures, axis=0))
-            lines.append(f"| {method} | {size} | {bits} | {means} |")
+            lines.append(f"| {method} | {size} | {bits} | {len(figures)} | {means} |")
         return "\n".join(lines)
 
 
@@ -190,12 +192,15 @@ def draw(sets: dict[str, Results], path: str) -> None:
         curves: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
         for (method, size, bits), rows in results.rows.items():
             curves[method, bits][size] = float(np.mean(rows, axis=0)[0])
+        longest = max(len(points) for points in curves.values())
+        curves = {key: points for key, points in curves.items() if key[1] == 32 or len(points) == longest}
+        methods = sorted({method for method, bits in curves if bits != 32})
         for (method, bits), points in sorted(curves.items()):
             if bits == 32:
                 axis.axhline(*points.values(), color="gray", linestyle=":" if method == "float" else "-.", label=method)
                 continue
             style = "--" if bits == 8 else "-"
-            color = f"C{sorted({method for method, _ in curves}).index(method)}"
+            color = f"C{methods.index(method)}"
             values = [points[size] for size in sorted(points)]
             label = f"{method}, {bits} bits"
             axis.plot(sorted(points), values, style, marker="o", markersize=3, color=color, label=label)
@@ -219,6 +224,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--losses", default="softmax")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--score-aware", action="store_true")
     parser.add_argument("--repconc", action="store_true")
     parser.add_argument("--topics", type=int)
     parser.add_argument("--chart")
@@ -229,7 +235,7 @@ def main() -> None:
     sets = read(arguments.read)
     for folder in arguments.folders:
         data = load(folder, arguments.threads)
-        bench = Bench(data, arguments.threads)
+        bench = Bench(data, arguments.threads, arguments.score_aware)
         bench.floats(0)
         for size in map(int, arguments.bytes.split(",")):
             for bits in map(int, arguments.bits.split(",")):

@@ -15,7 +15,7 @@ from conftest import vectors
 from fewbits.train.batches import Batches
 from fewbits.train.descent import Descent
 from fewbits.train.examples import judged, near, split
-from fewbits.train.query_map import FullMap
+from fewbits.train.query_map import FullMap, NoMap
 from fewbits.train.scorer import CodeScorer, Lists
 from fewbits.train.stages import with_positives
 from training_data import DIM, TRAIN, build, unseen_ndcg, world
@@ -137,6 +137,16 @@ def test_positives_that_are_not_mined_come_behind_all_that_are() -> None:
     np.testing.assert_array_equal(lists.starts, [0, 4, 7])
     np.testing.assert_array_equal(lists.rows, [8, 9, 7, 4, 5, 6, 3])
     np.testing.assert_array_equal(grades, [0, 2, 0, 1, 0, 0, 1])
+
+
+def test_labels_move_the_codebook_slowly_beside_a_map() -> None:
+    engine = build(W, CODECS["pq4"])._engine
+    assert engine is not None
+    for query_map, factors in ((FullMap(np.eye(DIM)), [0.1, 1]), (NoMap(), [1])):
+        descent = Descent(engine, CodeScorer(engine), query_map, depth=20, threads=1)
+        was = np.array(descent.rates)
+        descent.hold_codebook()
+        np.testing.assert_allclose(np.array(descent.rates) / was, factors)
 
 
 def test_ctrl_c_keeps_the_best_so_far() -> None:

@@ -21,6 +21,7 @@ from .scorer import Lists, Scorer
 
 LEARNING_RATE = 0.02  # relative to the root mean square of a codebook's values
 MAP_RATE = 0.5  # of that
+_HELD_RATE = 0.1  # of a codebook's own
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ class Descent:
     @property
     def parameters(self) -> list[F32]:
         return self.scorer.parameters + self.query_map.parameters
+
+    def hold_codebook(self) -> None:
+        """Slows it down for good, if there is a query map to move: labels touch few vectors of each codeword, and would
+        be learnt by heart."""
+        if self.query_map.parameters:
+            books = len(self.scorer.parameters)
+            self.rates[:books] = [_HELD_RATE * rate for rate in self.rates[:books]]
 
     def restart(self) -> None:
         """Forgets the gradients so far."""

@@ -53,9 +53,9 @@ def jpq(
     query_map: "full", the rank of a low-rank residual, or None to train the codebook only. epochs: at most, for each of
     the two stages. topics: queries are clustered into so many, and a batch is of one topic (Hofstaetter et al., 2021);
     None: batches at random. pseudo_queries: made for an epoch of distillation (None: 6,000 less the given queries, and
-    at least 2,000). rate: a factor on the learning rates, which are relative to the codebook's scale. validation: the
-    share of queries held out, by document, to choose the state to keep and when to stop. Results are the same for the
-    same seed, whatever `threads`.
+    at least 2,000). rate: a factor on the learning rates, which are relative to the codebook's scale; beside a query
+    map, labels move the codebook at a tenth of its own. validation: the share of queries held out, by document, to
+    choose the state to keep and when to stop. Results are the same for the same seed, whatever `threads`.
 
     Returns a TrainingReport. All or nothing: an error leaves the index as it was; Ctrl-C keeps the best state so far;
     and the index is never worse than before on the validation queries. Vectors added later are encoded as before.

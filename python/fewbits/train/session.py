@@ -109,6 +109,7 @@ class Session:
             if distillation is not None and overlaps is not None and not learnt_from_labels and not interrupted:
                 stages.append(self._stage("distillation", _OVERLAP, distillation, overlaps, shown))
             if self.labels is not None and not any(stage.interrupted for stage in stages):
+                descent.hold_codebook()
                 beside = distillation if settings.distillation > 0 else None
                 ranking = Ranking(
                     descent, self.train, settings.loss, self._batches(random), beside, settings.distillation, random
