@@ -7,7 +7,9 @@ FOLDER holds base.npy and queries.npy (without it, clustered data is generated).
 farthest from it. Recall@10 is against exact search among the allowed (without a filter, among all), as stored in the
 finest codes; times are CPU times of one thread, the median of ratios of alternating runs, for a batch and for single
 queries, with a prepared `fb.Filter`. Below the table: one query with a filter that is new to the index (a predicate and
-a mask), and a batch whose queries share a few filters, against the same queries one by one.
+a mask), and a batch whose queries share a few filters, against the same queries one by one. With --rebuilt SHARE, what
+it takes in indexes built for each mask, of nothing but what it allows, at the least nprobe whose recall is within a
+point of the unfiltered search's.
 """
 
 from __future__ import annotations
@@ -131,6 +133,20 @@ def shared_filters(index: fb.Index, q: NDArray[np.float32], options: Any, rounds
     print(f"{len(q)} queries with {GROUPS} filters between them, in one call: {took:.2f} times one by one", flush=True)
 
 
+def rebuilt(
+    index: fb.Index, fresh: fb.Index, q: NDArray[np.float32], wanted: float, options: Any, rounds: int
+) -> tuple[float, float]:
+    """Recall and time (of unfiltered search in the whole index) of a batch in `fresh`."""
+    lists = fresh.stats()["lists"]
+    exact = fresh.search(q, K, nprobe=lists, rerank=1000).ids
+    found = 0.0
+    for nprobe in sorted({min(lists, round(8 * 2 ** (i / 4))) for i in range(40)}):
+        own = {**options, "nprobe": nprobe}
+        if (found := recall(fresh.search(q, K, **own).ids, exact)) >= wanted:
+            break
+    return found, ratio(lambda: fresh.search(q, K, **own), lambda: index.search(q, K, **options), rounds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
@@ -138,8 +154,9 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--nprobe", type=int, default=None, help="default: the least with recall 0.95 without a filter")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
+    parser.add_argument("--shares", type=float, nargs="*", default=SHARES)
     parser.add_argument("--metric", default="l2", choices=("l2", "ip", "cosine"))
+    parser.add_argument("--rebuilt", type=float, nargs="*", default=(), metavar="SHARE")
     arguments = parser.parse_args()
     if arguments.folder:
         x = np.load(arguments.folder / "base.npy", mmap_mode="r")[: arguments.n].astype(np.float32)
@@ -147,7 +164,11 @@ def main() -> None:
     else:
         x, q = generated(arguments.n, arguments.dim, 1)
     parts = {"partition": fb.IVF(), "codec": fb.PQ(x.shape[1] // 2, bits=4), "rerank": fb.Scalar(8)}
-    index = fb.Index(x.shape[1], metric=arguments.metric, **parts).build(x, progress=False)  # type: ignore[arg-type]
+
+    def built(x: NDArray[np.float32]) -> fb.Index:
+        return fb.Index(x.shape[1], metric=arguments.metric, **parts).build(x, progress=False)  # type: ignore[arg-type]
+
+    index = built(x)
     lists = index.stats()["lists"]
     depth = 100
     truth = index.search(q, K, nprobe=lists, rerank=1000).ids
@@ -168,6 +189,23 @@ def main() -> None:
             ]
             columns = [float(column) for column in np.mean(rows, axis=0)]
             print(f"{share:>8.2%} {kind:>12} " + " ".join(f"{value:>8.3f}" for value in columns), flush=True)
+    for share in arguments.rebuilt:
+        for kind in ("independent", "near", "far"):
+            rows = [
+                rebuilt(
+                    index,
+                    built(x[masks(x, q[group], share, number)[kind]]),
+                    q[group],
+                    recall(index.search(q[group], K, **options).ids, truth[group]) - 0.01,
+                    options,
+                    arguments.rounds,
+                )
+                for number, group in enumerate(query_groups(q))
+            ]
+            found, took = np.mean(rows, axis=0)
+            print(
+                f"{share:>8.2%} {kind:>12} in an index of these alone: recall {found:.3f}, {took:.2f} times", flush=True
+            )
     new_filters(index, q, options, arguments.rounds)
     shared_filters(index, q, options, arguments.rounds)
 

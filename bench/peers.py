@@ -108,7 +108,7 @@ class FewbitsFlat(System):
 
 
 class FewbitsRaBitQ(System):
-    """IVF of fewer lists and 4 bits a dimension, no rerank: one bit of each dimension is read first."""
+    """IVF of fewer lists and 4 bits a dimension, no rerank; of many dimensions the high bit plane first."""
 
     name = "fewbits IVF,RaBitQ(4)"
 
@@ -116,7 +116,7 @@ class FewbitsRaBitQ(System):
         import fewbits as fb
 
         n, dim = base.shape
-        codec = fb.RaBitQ(4, staged=True)
+        codec = fb.RaBitQ(4, staged=dim >= 256)
         self.index = fb.Index(dim, metric="ip", partition=fb.IVF(nlist_for(n) // 2), codec=codec)
         self.index.build(base, progress=False, threads=self.threads)
 

@@ -14,7 +14,8 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t group_queries = 1024;    // queries that share a pass over the lists
+constexpr std::size_t group_queries = 1024;    // queries that share a pass over the lists, at most
+constexpr std::size_t worth_sharing = 64;      // queries; groups are not made smaller only so that threads end together
 constexpr std::uint32_t chunk_vectors = 2048;  // vectors scanned before thresholds are raised
 constexpr std::uint32_t first_chunk = 64;      // the same at the start of a query's nearest lists, then twice as many
 constexpr double worker_bytes = 1 << 20;       // codes read per worker that make it worth starting one (about 50 us)
@@ -316,13 +317,21 @@ unsigned useful_threads(const Snapshot& snapshot, std::size_t n_queries, const S
         std::clamp(bytes / worker_bytes, 1.0, static_cast<double>(resolve_threads(params.threads))));
 }
 
+// Several groups a thread, so that none waits long for the others; each shares its scans.
+std::size_t queries_a_group(std::size_t n_queries, unsigned threads) {
+    const auto share = [&](std::size_t parts) { return std::max<std::size_t>(1, (n_queries + parts - 1) / parts); };
+    const std::size_t group =
+        threads == 1 ? n_queries : std::max(share(4 * threads), std::min(share(threads), worth_sharing));
+    return std::clamp<std::size_t>(group, 1, group_queries);
+}
+
 }  // namespace
 
 void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids,
             float* scores) {
     const unsigned threads = useful_threads(snapshot, queries.rows, params);
     const Packed* packed = packed_or_null(snapshot, queries.rows, params);
-    const std::size_t group = std::clamp<std::size_t>((queries.rows + threads - 1) / threads, 1, group_queries);
+    const std::size_t group = queries_a_group(queries.rows, threads);
     const std::size_t groups = (queries.rows + group - 1) / group;
     // Fewer queries than threads: several workers scan for one query, and their hits are merged.
     const std::size_t slices = groups == 0 ? 1 : std::max<std::size_t>(1, threads / groups);
