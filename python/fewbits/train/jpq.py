@@ -46,9 +46,9 @@ def jpq(
 
     Without labels the ranking of the float vectors is distilled, on `queries` and on pseudo-queries made from the
     documents. With labels, a second stage lowers `loss`: "softmax" (cross entropy), "lambda" (pairs weighted by the
-    difference of their reciprocal ranks, as JPQ's paper has it) or "mann_whitney" (all pairs alike), with `distillation`
-    as the weight of the first stage's beside it (0: labels alone). Negatives are mined from the index as it scores at
-    each step: the `negatives` best.
+    difference of their reciprocal ranks, as JPQ's paper has it) or "mann_whitney" (all pairs alike), with
+    `distillation` as the weight of the first stage's beside it (0: labels alone). Negatives are mined from the index as
+    it scores at each step: the `negatives` best.
 
     query_map: "full", the rank of a low-rank residual, or None to train the codebook only. epochs: at most, for each of
     the two stages. topics: queries are clustered into so many, and a batch is of one topic (Hofstaetter et al., 2021);
