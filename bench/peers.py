@@ -60,7 +60,21 @@ def saved_bytes(save: Callable[[str], object]) -> int:
         return sum(file.stat().st_size for file in files)
 
 
-class Fewbits(System):
+class FewbitsSystem(System):
+    """What the three of fewbits share; a setting is nprobe, and rerank where there is one."""
+
+    index: Any
+
+    def bytes(self) -> int:
+        return int(self.index.stats()["bytes"]["total"])
+
+    def search(self, queries: F32, k: int, setting: Setting) -> NDArray[np.integer[Any]]:
+        options = dict(zip(("nprobe", "rerank"), setting, strict=False))
+        found: NDArray[np.int64] = self.index.search(queries, k, threads=self.threads, **options).ids
+        return found
+
+
+class Fewbits(FewbitsSystem):
     """IVF, 4-bit PQ of half a byte for every two dimensions, 8-bit rerank: a configuration that others have too."""
 
     name = "fewbits IVF,PQx4,rerank 8"
@@ -74,40 +88,11 @@ class Fewbits(System):
         )
         self.index.build(base, progress=False, threads=self.threads)
 
-    def bytes(self) -> int:
-        return int(self.index.stats()["bytes"]["total"])
-
     def settings(self) -> list[Setting]:
         return [(p, r) for p in nprobes(self.index.stats()["lists"]) for r in (20, 40, 80, 160)]
 
-    def search(self, queries: F32, k: int, setting: Setting) -> NDArray[np.integer[Any]]:
-        nprobe, rerank = setting
-        return self.index.search(queries, k, nprobe=nprobe, rerank=rerank, threads=self.threads).ids
 
-
-class FewbitsFlat(System):
-    """4-bit scalar codes, all of them scanned; of many dimensions the high bit plane first, which tells enough."""
-
-    name = "fewbits Scalar(4)"
-
-    def build(self, base: F32) -> None:
-        import fewbits as fb
-
-        codec = fb.Scalar(4, levels="lloyd-max", staged=base.shape[1] >= 256)
-        self.index = fb.Index(base.shape[1], metric="ip", transform=fb.RandomRotation(), codec=codec)
-        self.index.build(base, progress=False, threads=self.threads)
-
-    def bytes(self) -> int:
-        return int(self.index.stats()["bytes"]["total"])
-
-    def settings(self) -> list[Setting]:
-        return [()]
-
-    def search(self, queries: F32, k: int, setting: Setting) -> NDArray[np.integer[Any]]:
-        return self.index.search(queries, k, threads=self.threads).ids
-
-
-class FewbitsRaBitQ(System):
+class FewbitsRaBitQ(FewbitsSystem):
     """IVF of fewer lists and 4 bits a dimension, no rerank; of many dimensions the high bit plane first."""
 
     name = "fewbits IVF,RaBitQ(4)"
@@ -120,15 +105,25 @@ class FewbitsRaBitQ(System):
         self.index = fb.Index(dim, metric="ip", partition=fb.IVF(nlist_for(n) // 2), codec=codec)
         self.index.build(base, progress=False, threads=self.threads)
 
-    def bytes(self) -> int:
-        return int(self.index.stats()["bytes"]["total"])
-
     def settings(self) -> list[Setting]:
         nlist = self.index.stats()["lists"]
         return [(p,) for p in (*nprobes(nlist), nlist * 5 // 8, nlist * 3 // 4, nlist)]
 
-    def search(self, queries: F32, k: int, setting: Setting) -> NDArray[np.integer[Any]]:
-        return self.index.search(queries, k, nprobe=setting[0], threads=self.threads).ids
+
+class FewbitsFlat(FewbitsSystem):
+    """4-bit scalar codes, all of them scanned; of many dimensions the high bit plane first, which tells enough."""
+
+    name = "fewbits Scalar(4)"
+
+    def build(self, base: F32) -> None:
+        import fewbits as fb
+
+        codec = fb.Scalar(4, levels="lloyd-max", staged=base.shape[1] >= 256)
+        self.index = fb.Index(base.shape[1], metric="ip", transform=fb.RandomRotation(), codec=codec)
+        self.index.build(base, progress=False, threads=self.threads)
+
+    def settings(self) -> list[Setting]:
+        return [()]
 
 
 class Faiss(System):
