@@ -101,9 +101,11 @@ py::tuple encode_of(const py::dict& params, const py::dict& arrays, const std::s
     {
         const py::gil_scoped_release unlocked;
         in_blocks(n, threads, [&](std::size_t first, std::size_t count) {
+            std::vector<float> stage(layout.has_stage ? count : 0);
             codec->encode(points.block(first, count), from ? from + first * points.cols : nullptr,
-                          rows.data() + first * row_bytes, a.empty() ? nullptr : a.data() + first,
-                          b.empty() ? nullptr : b.data() + first);
+                          rows.data() + first * row_bytes,
+                          {a.empty() ? nullptr : a.data() + first, b.empty() ? nullptr : b.data() + first,
+                           stage.empty() ? nullptr : stage.data()});
         });
     }
     auto codes = to_numpy(std::move(rows), {static_cast<Size>(n), static_cast<Size>(row_bytes)});
@@ -111,20 +113,21 @@ py::tuple encode_of(const py::dict& params, const py::dict& arrays, const std::s
 }
 
 py::array_t<float> decode_of(const py::dict& params, const py::dict& arrays, const std::string& prefix,
-                             const ByteArray& rows, const OptionalFloats& a, unsigned threads) {
+                             const ByteArray& rows, const OptionalFloats& a, const OptionalFloats& b, unsigned threads) {
     const auto codec = codec_of(parts_from(params, arrays), prefix);
     const CodeLayout layout = codec->layout();
     if (rows.ndim() != 2) fail("rows: got " + std::to_string(rows.ndim()) + " dimensions, expected 2");
     const auto n = static_cast<std::size_t>(rows.shape(0));
     expect("rows.shape[1]", static_cast<std::size_t>(rows.shape(1)), layout.row_bytes());
     if (layout.has_a) expect("a", a ? static_cast<std::size_t>(a->size()) : 0, n);
+    if (b) expect("b", static_cast<std::size_t>(b->size()), n);
     const std::uint8_t* codes = rows.data();
-    const float* factors = layout.has_a ? a->data() : nullptr;
+    const StoredFactors factors{layout.has_a ? a->data() : nullptr, b ? b->data() : nullptr, nullptr};
     std::vector<float> x(checked_mul(n, codec->dim()));
     {
         const py::gil_scoped_release unlocked;
         in_blocks(n, threads, [&](std::size_t first, std::size_t count) {
-            codec->decode(codes + first * layout.row_bytes(), factors ? factors + first : nullptr, count,
+            codec->decode(codes + first * layout.row_bytes(), factors.from(first), nullptr, count,
                           x.data() + first * codec->dim());
         });
     }
@@ -144,7 +147,7 @@ void register_codecs(py::module_& m) {
           py::arg("origin") = py::none(), py::kw_only(), py::arg("threads") = 0,
           "(codes, a, b) of the rows of x; the factors are None where the codec has none.");
     m.def("decode", decode_of, py::arg("params"), py::arg("arrays"), py::arg("prefix"), py::arg("rows"), py::arg("a"),
-          py::kw_only(), py::arg("threads") = 0, "What codes stand for, without the origin.");
+          py::arg("b") = py::none(), py::kw_only(), py::arg("threads") = 0, "What codes stand for, without the origin.");
 }
 
 }  // namespace fewbits::bindings

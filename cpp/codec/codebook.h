@@ -15,6 +15,8 @@ public:
     // padded: (m, k, pq_width(m, dim)); what lies beyond a narrower subspace is not read.
     Codebook(std::span<const float> padded, std::uint32_t m, std::uint32_t k, std::uint32_t dim);
 
+    std::uint32_t m() const { return m_; }
+    std::uint32_t k() const { return k_; }
     std::uint32_t begin(std::uint32_t s) const { return pq_begin(s, m_, dim_); }
     std::uint32_t width(std::uint32_t s) const { return begin(s + 1) - begin(s); }
     const float* word(std::uint32_t s, std::uint32_t code) const {

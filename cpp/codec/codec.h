@@ -1,7 +1,8 @@
 // What a vector is in memory and how a query scores it. A codec is immutable once made; everything it needs at search
 // comes from the arrays it was made from, which is also how it is stored (io/sections.h), so there is one constructor.
 //
-// x^ = origin + decode(code): `origin` is the centroid of the vector's list when the index codes residuals, else zero.
+// x^ = origin + what the code says: `origin` is the centroid of the vector's list when the index codes residuals, else
+// zero.
 // Similarities (larger is better): ip <q, x^>; l2 -|q - x^|^2. (RaBitQ estimates <q, x> and -|q - x|^2 without bias.)
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/matrix.h"
 #include "core/metric.h"
@@ -24,17 +26,33 @@ struct CodeLayout {
     std::uint32_t rest_bytes = 0;    // staged codecs: bytes a row outside the blocks
     bool has_a = false;              // per-vector factors, see kernels.h
     bool has_b = false;
+    bool has_stage = false;          // staged codecs: factor a of the first stage, which has its own
 
     std::size_t block_part_bytes() const { return (std::size_t{elements} * element_bits + 7) / 8; }
     std::size_t row_bytes() const { return block_part_bytes() + rest_bytes; }
-    std::size_t factor_bytes() const { return (has_a ? 4u : 0u) + (has_b ? 4u : 0u); }
 };
+
+// Factors of consecutive rows; null where the layout has none.
+template <class Float>
+struct FactorColumns {
+    Float* a = nullptr;
+    Float* b = nullptr;
+    Float* stage = nullptr;
+
+    FactorColumns from(std::size_t row) const {
+        const auto at = [row](Float* column) { return column ? column + row : nullptr; };
+        return {at(a), at(b), at(stage)};
+    }
+};
+using Factors = FactorColumns<float>;
+using StoredFactors = FactorColumns<const float>;
 
 // A query's side of a scan: see ScanQuery. Staged codecs score optimistically first: `offset` then carries a margin.
 struct QueryTerms {
     float scale = 1;
     float offset = 0;
     float constant = 0;
+    float b_scale = 1;
 };
 
 // Row-form codes and factors, indexed by row number.
@@ -52,11 +70,12 @@ public:
     virtual CodeLayout layout() const = 0;
 
     // x: the vectors themselves (origin not yet subtracted); origin: n x dim or null. rows: n x row_bytes (block part
-    // first, packed low first; then the rest). Factors that the layout lacks are null. Deterministic: the same bytes
-    // for any thread count, block size and instruction set.
-    virtual void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const = 0;
-    // Without the origin. `a` may be null where the layout has none.
-    virtual void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const = 0;
+    // first, packed low first; then the rest). Deterministic: the same bytes for any thread count, block size and
+    // instruction set.
+    virtual void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const = 0;
+    // x^ with its origin (null: zero). The first stage's factor is not needed.
+    virtual void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                        float* x) const = 0;
 
     // Scan: the kernel, and its tables for one query.
     virtual void (*scan_kernel() const)(const kernels::Scan&) = 0;
@@ -68,6 +87,12 @@ public:
     virtual std::size_t table_bytes() const = 0;
     virtual QueryTerms prepare(const float* query, std::uint8_t* table) const = 0;
 
+    // Queries whose weights are too unlike one another for the kernel's 8 bits (a column of a larger unit, say) are
+    // wide: they are scanned in float32 by scan_wide, whose tables are dim floats.
+    virtual bool is_wide(const float* query) const;
+    virtual QueryTerms prepare_wide(const float* query, float* weights) const;
+    virtual void scan_wide(const kernels::Scan& scan) const;
+
     // Rows: what rerank scores, exact in the codec's values (float tables or 12-bit queries, never 8-bit tables).
     virtual std::size_t row_query_bytes() const = 0;
     virtual void prepare_rows(const float* query, std::uint8_t* row_query) const = 0;
@@ -75,12 +100,13 @@ public:
     virtual void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
                             std::size_t n, float* scores) const = 0;
 
-    // Staged codecs: replaces the optimistic scores of the hits query.hits[first..count) by final ones, in order, and
-    // drops hits below the threshold. The rest of the scan's vector v lies at rest.base + v * rest.stride, v = hit.row
-    // - scan.first_row. A final score is never above the optimistic one, so that which vectors survive can not depend
-    // on the order in which thresholds rose.
+    // Staged codecs: replaces the optimistic scores of the hits query.hits[first..count) by those of the whole codes, in
+    // order, and drops hits below the threshold. Vector v of the scan, v = hit.row - scan.first_row, has the rest of its
+    // code at rest.base + v * rest.stride and its factor a at rest.a[v]. `exceeding` (or null): a vector that scores
+    // more than the first stage promised keeps the promise as its score, and is appended here with its own. Selecting by
+    // the lesser of the two makes the survivors independent of the order in which thresholds rose; see planes.h.
     virtual void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
-                        kernels::ScanQuery& query, std::size_t first) const;
+                        kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const;
 };
 
 // kind, bits, ... are read from params "<prefix>.kind" etc., arrays from "<prefix>.codebook" etc.; every value and

@@ -88,9 +88,10 @@ float quantize_query(const float* q, std::size_t n, int limit, Integer* out, std
 }
 
 // As the scans compute it (kernels.h), so that a row's score is the same whoever asks.
-inline float score_of(std::int32_t sum, const QueryTerms& terms, float a, const float* b, float constant) {
+inline float score_of(std::int32_t sum, const QueryTerms& terms, float a, const float* b, float b_scale,
+                      float constant) {
     const float score = (static_cast<float>(sum) * terms.scale + terms.offset) * a;
-    return (b ? score + *b : score) + constant;
+    return (b ? score + b_scale * *b : score) + constant;
 }
 
 // Rows first..first + count of x, less their origin if there is one (then they are written to `buffer`).
@@ -104,10 +105,14 @@ inline MatrixView residuals(MatrixView x, const float* origin, std::size_t first
     return {buffer.data(), count, x.cols};
 }
 
+inline void add_origin(Matrix<float> x, const float* origin) {
+    if (origin)
+        for (std::size_t i = 0; i < x.size(); ++i) x.data[i] += origin[i];
+}
+
 // The factor b of l2 over residuals: -|origin + decoded|^2 of each row; `decoded` is overwritten.
 inline void negated_norms(Matrix<float> decoded, const float* origin, float* b) {
-    if (origin)
-        for (std::size_t i = 0; i < decoded.size(); ++i) decoded.data[i] += origin[i];
+    add_origin(decoded, origin);
     for (std::size_t i = 0; i < decoded.rows; ++i) b[i] = -squared_norm(decoded.row(i), decoded.cols);
 }
 

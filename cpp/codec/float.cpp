@@ -23,7 +23,7 @@ CodeLayout FloatCodec::layout() const {
     return layout;
 }
 
-void FloatCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, float*, float* b) const {
+void FloatCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const {
     std::vector<float> buffer, decoded;
     for (std::size_t first = 0; first < x.rows; first += rows_at_once) {
         const std::size_t count = std::min(rows_at_once, x.rows - first);
@@ -40,18 +40,23 @@ void FloatCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, f
         }
         if (norms_) {
             decoded.resize(block.size());
-            decode(out, nullptr, count, decoded.data());
-            negated_norms({decoded.data(), count, dim_}, origin ? origin + first * dim_ : nullptr, b + first);
+            values(out, block.size(), decoded.data());
+            negated_norms({decoded.data(), count, dim_}, origin ? origin + first * dim_ : nullptr, factors.b + first);
         }
     }
 }
 
-void FloatCodec::decode(const std::uint8_t* rows, const float*, std::size_t n, float* x) const {
-    const std::size_t values = n * dim_;
+void FloatCodec::values(const std::uint8_t* codes, std::size_t count, float* out) const {
     if (half())
-        kernels::active().f16_to_f32(reinterpret_cast<const std::uint16_t*>(rows), values, x);
+        kernels::active().f16_to_f32(reinterpret_cast<const std::uint16_t*>(codes), count, out);
     else
-        std::memcpy(x, rows, values * sizeof(float));
+        std::memcpy(out, codes, count * sizeof(float));
+}
+
+void FloatCodec::decode(const std::uint8_t* rows, const StoredFactors&, const float* origin, std::size_t n,
+                        float* x) const {
+    values(rows, n * dim_, x);
+    add_origin({x, n, dim_}, origin);
 }
 
 void (*FloatCodec::scan_kernel() const)(const kernels::Scan&) {
@@ -68,7 +73,7 @@ void (*FloatCodec::max_kernel() const)(const kernels::Scan&) {
 QueryTerms FloatCodec::write_query(const float* query, float* out) const {
     const float factor = norms_ ? 2.0f : 1.0f;
     for (std::size_t j = 0; j < dim_; ++j) out[j] = factor * query[j];
-    return {1, 0, norms_ ? -squared_norm(query, dim_) : 0.0f};
+    return {1, 0, norms_ ? -squared_norm(query, dim_) : 0.0f, 1};
 }
 
 QueryTerms FloatCodec::prepare(const float* query, std::uint8_t* table) const {

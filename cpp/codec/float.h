@@ -11,8 +11,9 @@ public:
 
     std::uint32_t dim() const override { return dim_; }
     CodeLayout layout() const override;
-    void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const override;
-    void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override;
+    void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const override;
+    void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
     void (*max_kernel() const)(const kernels::Scan&) override;
@@ -27,6 +28,7 @@ public:
 private:
     bool half() const { return bits_ == 16; }
     std::size_t row_bytes() const { return std::size_t{dim_} * bits_ / 8; }
+    void values(const std::uint8_t* codes, std::size_t count, float* out) const;
     QueryTerms write_query(const float* query, float* out) const;
 
     std::uint32_t dim_;

@@ -30,6 +30,7 @@ inline void prepare_integer_query(const float* weights, std::size_t dim, int lar
     auto* integers = reinterpret_cast<std::int16_t*>(row_query + sizeof(QueryTerms));
     std::int64_t sum;
     terms.constant = constant;
+    terms.b_scale = 1;
     terms.scale = quantize_query(weights, dim, most, integers, sum);
     terms.offset = -center * static_cast<float>(sum) * terms.scale;
 }
@@ -48,7 +49,7 @@ void score_integer_rows(const std::uint8_t* row_query, const RowCodes& codes, co
         sums_of(numbers, count, sums);
         for (std::size_t i = 0; i < count; ++i) {
             const float* b = codes.b ? codes.b + numbers[i] : nullptr;
-            scores[first + i] = score_of(sums[i], terms, codes.a[numbers[i]], b, terms.constant);
+            scores[first + i] = score_of(sums[i], terms, codes.a[numbers[i]], b, terms.b_scale, terms.constant);
         }
     }
 }

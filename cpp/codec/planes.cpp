@@ -10,6 +10,9 @@ namespace {
 // How many standard deviations a vector may gain by its other planes and still be found in the first stage.
 constexpr float margin_deviations = 3.0f;
 
+// Of what signs say of a normally distributed vector, as a share of their own square: 1 - 2 / pi.
+constexpr float sign_variance = 0.36338f;
+
 // Bit j of entry n says whether weight j counts as +half or -half.
 void fill_table(const float* weights, std::size_t count, float half, float* table) {
     table[0] = 0;
@@ -38,9 +41,16 @@ QueryTerms Planes::high_terms(const float* weights, float half, std::uint8_t* ta
 
 QueryTerms Planes::optimistic_terms(const float* weights, const LevelModel& model, float unit,
                                     std::uint8_t* table) const {
-    QueryTerms terms = high_terms(weights, unit * model.half, table);
     const float deviation = unit * model.half_deviation;
-    const float below = deviation * deviation * squared_norm(weights, dim_);
+    return with_margin(high_terms(weights, unit * model.half, table), weights, deviation * deviation);
+}
+
+QueryTerms Planes::optimistic_terms(const float* weights, std::uint8_t* table) const {
+    return with_margin(high_terms(weights, 1, table), weights, sign_variance);
+}
+
+QueryTerms Planes::with_margin(QueryTerms terms, const float* weights, float variance) const {
+    const float below = variance * squared_norm(weights, dim_);
     const float rounding = terms.scale * terms.scale * static_cast<float>(nibbles()) / 12;
     terms.offset += margin_deviations * std::sqrt(below + rounding);
     return terms;
@@ -61,7 +71,7 @@ void Planes::sum_rows(const std::int16_t* query, const RowCodes& codes, const st
 }
 
 void Planes::refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
-                    kernels::ScanQuery& query, std::size_t first) const {
+                    kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const {
     const QueryTerms& terms = query_terms(row_query);
     std::vector<std::uint8_t> high(std::min(rows_at_once, query.count - first) * plane());
     std::uint32_t vectors[rows_at_once];
@@ -79,11 +89,14 @@ void Planes::refine(const kernels::Scan& scan, const RowCodes& rest, const std::
         plane_sums(rest, vectors, count, query_integers(row_query), high.data(), sums);
         for (std::size_t i = 0; i < count; ++i) {
             const std::uint32_t v = vectors[i];
-            const float full = score_of(sums[i], terms, scan.a[v], scan.b ? scan.b + v : nullptr, query.constant);
-            // Capped by the first stage: a vector that an early, low threshold let pass must not win over one that a
-            // later threshold dropped unseen.
-            const kernels::Hit hit{query.hits[first + i].row, std::min(query.hits[first + i].score, full)};
-            if (hit.score >= query.threshold) query.hits[kept++] = hit;
+            const float* b = scan.b ? scan.b + v : nullptr;
+            const float score = score_of(sums[i], terms, rest.a[v], b, query.b_scale, query.constant);
+            kernels::Hit hit = query.hits[first + i];
+            const bool exceeds = exceeding && score > hit.score;
+            if (!exceeds) hit.score = score;
+            if (!(hit.score >= query.threshold)) continue;
+            query.hits[kept++] = hit;
+            if (exceeds) exceeding->push_back({hit.row, score});
         }
         first += count;
     }

@@ -2,6 +2,11 @@
 // reads the first and scores optimistically; what may still be among the best is scored from all planes, and those
 // scores are bit for bit the ones that rows have by themselves.
 //
+// Which vectors are found does not depend on the order of the scan: a vector counts as min(promise, score), where the
+// promise is its optimistic score. That is a number of the vector and the query alone, so the k best by it are a fixed
+// set, and none of them is ever dropped: a threshold is at most the k-th best such number of all vectors, hence no more
+// than theirs, and their promises are no less. Of the k that remain, scores are restored to those of the whole codes.
+//
 // Row form: the high plane, then the others, high first.
 #pragma once
 
@@ -25,8 +30,11 @@ public:
 
     // Tables of the high plane for scan4: bit 1 counts as +half, 0 as -half, times the weight.
     QueryTerms high_terms(const float* weights, float half, std::uint8_t* table) const;
-    // The same, optimistic by how much a vector may gain from the other planes: half and its deviation are those of
-    // levels that are `unit` times the model's.
+    // Signs times the weights, optimistic by how much a vector may gain from the other planes, for codes whose first
+    // stage has a factor of its own: the one by which its signs have the right product with the vector itself.
+    QueryTerms optimistic_terms(const float* weights, std::uint8_t* table) const;
+    // The same where it shares the factor of the whole code, so that signs are worth a level's expected value: half and
+    // its deviation are those of levels that are `unit` times the model's.
     QueryTerms optimistic_terms(const float* weights, const LevelModel& model, float unit, std::uint8_t* table) const;
 
     // Sums of query times level of n <= rows_at_once listed rows in row form; bits >= 2.
@@ -34,9 +42,10 @@ public:
                   std::int32_t* sums) const;
     // Codec::refine, of codes whose row queries are integer_rows.h's.
     void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
-                kernels::ScanQuery& query, std::size_t first) const;
+                kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const;
 
 private:
+    QueryTerms with_margin(QueryTerms terms, const float* weights, float variance) const;
     void plane_sums(const RowCodes& rest, const std::uint32_t* rows, std::size_t n, const std::int16_t* query,
                     const std::uint8_t* high, std::int32_t* sums) const;
 

@@ -3,6 +3,7 @@
 #include "codec/anisotropic.h"
 #include "codec/common.h"
 #include "codec/packing.h"
+#include "codec/table_limit.h"
 #include "codec/tables.h"
 
 namespace fewbits::codec {
@@ -39,6 +40,7 @@ PqCodec::PqCodec(const Parts& parts, const std::string& prefix, std::uint32_t di
         corrupt("array '" + prefix + ".eta': got " + std::to_string(eta_) + ", expected 1 to 1e6");
     nearest_bias_ = scaled(assignment_.squared_norms(), -0.5f);
     if (l2_ && !residual_) table_bias_ = scaled(scoring().squared_norms(), -1.0f);
+    uneven_ = l2_ && !residual_ && is_uneven(scoring());
 }
 
 CodeLayout PqCodec::layout() const {
@@ -92,7 +94,7 @@ void PqCodec::improve(MatrixView x, MatrixView y, std::uint8_t* codes) const {
     }
 }
 
-void PqCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, float*, float* b) const {
+void PqCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const {
     std::vector<float> buffer, decoded;
     std::vector<std::uint8_t> codes(rows_at_once * m_);
     for (std::size_t first = 0; first < x.rows; first += rows_at_once) {
@@ -105,16 +107,18 @@ void PqCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, floa
         if (!layout().has_b) continue;
         decoded.resize(count * dim_);
         for (std::size_t i = 0; i < count; ++i) scoring().decode(codes.data() + i * m_, decoded.data() + i * dim_);
-        negated_norms({decoded.data(), count, dim_}, origin ? origin + first * dim_ : nullptr, b + first);
+        negated_norms({decoded.data(), count, dim_}, origin ? origin + first * dim_ : nullptr, factors.b + first);
     }
 }
 
-void PqCodec::decode(const std::uint8_t* rows, const float*, std::size_t n, float* x) const {
+void PqCodec::decode(const std::uint8_t* rows, const StoredFactors&, const float* origin, std::size_t n,
+                     float* x) const {
     std::vector<std::uint8_t> codes(m_);
     for (std::size_t i = 0; i < n; ++i) {
         unpack_codes(rows + i * row_bytes(), m_, bits_, codes.data());
         scoring().decode(codes.data(), x + i * dim_);
     }
+    add_origin({x, n, dim_}, origin);
 }
 
 void (*PqCodec::scan_kernel() const)(const kernels::Scan&) {
@@ -137,7 +141,8 @@ float PqCodec::fill_tables(const float* query, float* tables) const {
 QueryTerms PqCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> tables(entries());
     const float constant = fill_tables(query, tables.data());
-    QueryTerms terms = quantize_tables(tables.data(), m_, k(), table);
+    const float limit = uneven_ ? table_limit(tables.data(), m_, k()) : std::numeric_limits<float>::infinity();
+    QueryTerms terms = quantize_tables(tables.data(), m_, k(), table, limit);
     terms.constant = constant;
     return terms;
 }

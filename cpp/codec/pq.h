@@ -15,8 +15,9 @@ public:
 
     std::uint32_t dim() const override { return dim_; }
     CodeLayout layout() const override;
-    void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const override;
-    void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override;
+    void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const override;
+    void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
     std::size_t table_bytes() const override { return entries(); }
@@ -44,6 +45,7 @@ private:
     std::vector<Codebook> scoring_;    // none or one
     std::vector<float> nearest_bias_;  // -|C|^2 / 2 of the assignment codebook
     std::vector<float> table_bias_;    // -|C|^2 of the scoring codebook
+    bool uneven_ = false;              // tables hold distances, some of them too large to set the step
 };
 
 }  // namespace fewbits::codec

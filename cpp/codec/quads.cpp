@@ -35,7 +35,7 @@ QueryTerms Quads::terms(const float* weights, float center, std::uint8_t* table)
     std::fill_n(table, table_bytes(), std::uint8_t{0});
     std::int64_t sum;
     const float scale = quantize_query(weights, dim_, 127, reinterpret_cast<std::int8_t*>(table), sum);
-    return {scale, -center * static_cast<float>(sum) * scale, 0};
+    return {scale, -center * static_cast<float>(sum) * scale, 0, 1};
 }
 
 void Quads::pack(const std::uint8_t* codes, std::uint8_t* row) const {

@@ -18,10 +18,6 @@ std::vector<std::uint8_t> bytes_up_to(std::uint32_t bits) {
     return levels;
 }
 
-// Files from before there was a choice do not say: their codes are staged.
-bool staged_unless_said(const Parts& parts, const std::string& name) {
-    return parts.params.count(name) == 0 || parts.param(name, 0, 1) == 1;
-}
 
 }  // namespace
 
@@ -38,7 +34,8 @@ RabitqCodec::RabitqCodec(const Parts& parts, const std::string& prefix, std::uin
       bits_(static_cast<std::uint32_t>(parts.param(prefix + ".bits", 1, 8))),
       l2_(metric == Metric::l2),
       residual_(residual),
-      staged_(staged_unless_said(parts, prefix + ".staged") && bits_ > 1),
+      // Files from before there was a choice do not say.
+      staging_(bits_ > 1 ? staging_of(parts, prefix, Staging::shared_factor) : Staging::none),
       model_(model_levels(uniform_values(bits_))),
       planes_(dim, bits_, bytes_up_to(bits_)),
       quads_(dim, bits_) {
@@ -54,6 +51,7 @@ CodeLayout RabitqCodec::layout() const {
         quads_.set_layout(layout);
     layout.has_a = true;
     layout.has_b = l2_ || residual_;
+    layout.has_stage = staging_ == Staging::own_factor;
     return layout;
 }
 
@@ -120,32 +118,44 @@ float RabitqCodec::encode_row(Scratch& scratch) const {
                                                                                                                  : 0.0f;
 }
 
-void RabitqCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const {
+// What the high bits alone are worth as signs: exact along r.
+float RabitqCodec::high_bit_factor(const Scratch& scratch) const {
+    const auto high = static_cast<std::uint8_t>(1u << (bits_ - 1));
+    std::vector<float> signs(dim_);
+    for (std::size_t j = 0; j < dim_; ++j) signs[j] = scratch.codes[j] < high ? -1.0f : 1.0f;
+    const float along = dot(scratch.r.data(), signs.data(), dim_);
+    return along > 0 ? squared_norm(scratch.r.data(), dim_) / along : 0.0f;
+}
+
+void RabitqCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const {
     Scratch scratch(dim_);
     const std::size_t row_bytes = layout().row_bytes();
     for (std::size_t i = 0; i < x.rows; ++i) {
         const float* from = origin ? origin + i * dim_ : mean_.data();
         for (std::size_t j = 0; j < dim_; ++j) scratch.r[j] = x.row(i)[j] - from[j];
-        a[i] = encode_row(scratch);
+        const float a = factors.a[i] = encode_row(scratch);
         pack(scratch.codes.data(), rows + i * row_bytes);
-        if (l2_) b[i] = -squared_norm(scratch.r.data(), dim_);
+        if (factors.stage) factors.stage[i] = high_bit_factor(scratch);
+        if (l2_) factors.b[i] = -squared_norm(scratch.r.data(), dim_);
         if (!residual_) continue;
-        const float estimate = a[i] * dot(scratch.grid.data(), from, dim_);
+        const float estimate = a * dot(scratch.grid.data(), from, dim_);
         if (l2_)
-            b[i] -= squared_norm(from, dim_) + 2 * estimate;
+            factors.b[i] -= squared_norm(from, dim_) + 2 * estimate;
         else
-            b[i] = dot(scratch.r.data(), from, dim_) - estimate;
+            factors.b[i] = dot(scratch.r.data(), from, dim_) - estimate;
     }
 }
 
-void RabitqCodec::decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const {
-    require(a != nullptr, "RaBitQ codes: decoding needs their factors a");
+void RabitqCodec::decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                         float* x) const {
+    require(factors.a != nullptr, "RaBitQ codes: decoding needs their factors a");
     std::vector<std::uint8_t> codes(dim_);
     for (std::size_t i = 0; i < n; ++i) {
         unpack(rows + i * layout().row_bytes(), codes.data());
         for (std::size_t j = 0; j < dim_; ++j)
-            x[i * dim_ + j] = mean_[j] + a[i] * (static_cast<float>(codes[j]) - center());
+            x[i * dim_ + j] = mean_[j] + factors.a[i] * (static_cast<float>(codes[j]) - center());
     }
+    add_origin({x, n, dim_}, origin);
 }
 
 // --- scores --------------------------------------------------------------------------------------------------------
@@ -169,11 +179,16 @@ void (*RabitqCodec::scan_kernel() const)(const kernels::Scan&) {
 QueryTerms RabitqCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
-    QueryTerms terms = bits_ == 1 ? planes_.high_terms(weights.data(), 0.5f, table)
-                       : staged_  ? planes_.optimistic_terms(weights.data(), model_, center() / outermost_level, table)
-                                  : quads_.terms(weights.data(), center(), table);
+    QueryTerms terms = prepare_weights(weights.data(), table);
     terms.constant = constant;
     return terms;
+}
+
+QueryTerms RabitqCodec::prepare_weights(const float* weights, std::uint8_t* table) const {
+    if (bits_ == 1) return planes_.high_terms(weights, 0.5f, table);
+    if (staging_ == Staging::own_factor) return planes_.optimistic_terms(weights, table);
+    if (staged()) return planes_.optimistic_terms(weights, model_, center() / outermost_level, table);
+    return quads_.terms(weights, center(), table);
 }
 
 std::size_t RabitqCodec::row_query_bytes() const {
@@ -193,8 +208,8 @@ void RabitqCodec::score_rows(const std::uint8_t* row_query, const RowCodes& code
 }
 
 void RabitqCodec::refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
-                         kernels::ScanQuery& query, std::size_t first) const {
-    if (staged_) planes_.refine(scan, rest, row_query, query, first);
+                         kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const {
+    if (staged()) planes_.refine(scan, rest, row_query, query, first, exceeding);
 }
 
 }  // namespace fewbits::codec

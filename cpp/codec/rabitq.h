@@ -17,6 +17,7 @@
 #include "codec/levels.h"
 #include "codec/planes.h"
 #include "codec/quads.h"
+#include "codec/staged.h"
 
 namespace fewbits::codec {
 
@@ -26,9 +27,10 @@ public:
 
     std::uint32_t dim() const override { return dim_; }
     CodeLayout layout() const override;
-    void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const override;
+    void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const override;
     // mean + a g: the vector whose inner products the estimates are, not the nearest to x.
-    void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override;
+    void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
     std::size_t table_bytes() const override { return by_planes() ? planes_.table_bytes() : quads_.table_bytes(); }
@@ -39,22 +41,26 @@ public:
     void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
                     float* scores) const override;
     void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
-                kernels::ScanQuery& query, std::size_t first) const override;
+                kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const override;
 
 private:
     struct Scratch;
 
     // One bit a dimension is the same in either layout, and scanned by tables.
-    bool by_planes() const { return staged_ || bits_ == 1; }
+    bool by_planes() const { return staged() || bits_ == 1; }
+    bool staged() const { return staging_ != Staging::none; }
     void pack(const std::uint8_t* codes, std::uint8_t* row) const;
     void unpack(const std::uint8_t* row, std::uint8_t* codes) const;
     float center() const { return static_cast<float>((1u << bits_) - 1) / 2; }
     float weigh(const float* query, float* weights) const;
     float encode_row(Scratch& scratch) const;
     float nearest_direction(Scratch& scratch) const;
+    float high_bit_factor(const Scratch& scratch) const;
+    QueryTerms prepare_weights(const float* weights, std::uint8_t* table) const;
 
     std::uint32_t dim_, bits_;
-    bool l2_, residual_, staged_;
+    bool l2_, residual_;
+    Staging staging_;
     std::vector<float> mean_;  // zero where codes are of residuals
     LevelModel model_;
     Planes planes_;

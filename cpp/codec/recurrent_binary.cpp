@@ -20,7 +20,9 @@ float inverse_root(double squares) {
 
 RecurrentBinaryCodec::RecurrentBinaryCodec(const Parts& parts, const std::string& prefix, std::uint32_t dim,
                                            Metric metric, bool residual)
-    : binarizer_(parts, prefix, dim), symmetric_(parts.param(prefix + ".symmetric", 0, 1) == 1) {
+    : binarizer_(parts, prefix, dim),
+      lengths_(parts.has(prefix + ".direction")),
+      symmetric_(parts.param(prefix + ".symmetric", 0, 1) == 1) {
     if (metric != Metric::ip || residual)
         corrupt("param '" + prefix + ".kind': recurrent binary codes score cosines of whole vectors, got "
                 + (residual ? "residuals" : "metric l2"));
@@ -75,8 +77,8 @@ void RecurrentBinaryCodec::unpack(const std::uint8_t* row, std::uint8_t* codes) 
     }
 }
 
-// a = weight / |level|
-void RecurrentBinaryCodec::encode(MatrixView x, const float*, std::uint8_t* rows, float* a, float*) const {
+// a = weight * length / |level|
+void RecurrentBinaryCodec::encode(MatrixView x, const float*, std::uint8_t* rows, const Factors& factors) const {
     std::vector<std::uint8_t> codes(rows_at_once * binarizer_.m());
     for (std::size_t first = 0; first < x.rows; first += rows_at_once) {
         const std::size_t count = std::min(rows_at_once, x.rows - first);
@@ -86,26 +88,32 @@ void RecurrentBinaryCodec::encode(MatrixView x, const float*, std::uint8_t* rows
             pack(own.data(), rows + (first + i) * layout().row_bytes());
             std::int64_t squares = 0;
             for (const std::uint8_t code : own) squares += std::int64_t{2 * code - largest()} * (2 * code - largest());
-            a[first + i] = weight_ * inverse_root(static_cast<double>(squares));
+            factors.a[first + i] = weight_ * length(x.row(first + i)) * inverse_root(static_cast<double>(squares));
         }
     }
 }
 
-void RecurrentBinaryCodec::decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const {
-    require(a != nullptr, "recurrent binary codes: decoding needs their factors a");
+void RecurrentBinaryCodec::decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin,
+                                  std::size_t n, float* x) const {
+    require(factors.a != nullptr, "recurrent binary codes: decoding needs their factors a");
     std::vector<std::uint8_t> codes(binarizer_.m());
     std::vector<float> values(binarizer_.m());
     for (std::size_t i = 0; i < n; ++i) {
         unpack(rows + i * layout().row_bytes(), codes.data());
-        for (std::size_t j = 0; j < codes.size(); ++j) values[j] = static_cast<float>(2 * codes[j] - largest()) * a[i];
+        for (std::size_t j = 0; j < codes.size(); ++j) values[j] = static_cast<float>(2 * codes[j] - largest()) * factors.a[i];
         binarizer_.decode({values.data(), 1, values.size()}, x + i * dim());
     }
+    add_origin({x, n, dim()}, origin);
 }
 
 // --- scores --------------------------------------------------------------------------------------------------------
 
 void (*RecurrentBinaryCodec::scan_kernel() const)(const kernels::Scan&) {
     return kernels::active().scan4;
+}
+
+float RecurrentBinaryCodec::length(const float* x) const {
+    return lengths_ ? std::sqrt(squared_norm(x, dim())) : 1.0f;
 }
 
 // What multiplies the levels: the query's own levels, or its projection.
@@ -141,7 +149,7 @@ QueryTerms RecurrentBinaryCodec::prepare(const float* query, std::uint8_t* table
             }
         }
     }
-    QueryTerms terms{2, 0, 0};
+    QueryTerms terms{2, 0, 0, 1};
     if (symmetric_) {
         for (std::size_t s = 0; s < elements(); ++s) {
             const float* own = tables.data() + 16 * s;
@@ -152,7 +160,7 @@ QueryTerms RecurrentBinaryCodec::prepare(const float* query, std::uint8_t* table
     } else {
         terms = quantize_tables(tables.data(), elements(), 16, table);
     }
-    const float inverse = inverse_root(squared_norm(values.data(), values.size()));
+    const float inverse = length(query) * inverse_root(squared_norm(values.data(), values.size()));
     terms.scale = inverse > 0 ? terms.scale * inverse : 1.0f;
     terms.offset *= inverse;
     return terms;
@@ -164,7 +172,7 @@ std::size_t RecurrentBinaryCodec::row_query_bytes() const {
 
 void RecurrentBinaryCodec::prepare_rows(const float* query, std::uint8_t* row_query) const {
     std::vector<float> values = query_values(query);
-    const float inverse = inverse_root(squared_norm(values.data(), values.size()));
+    const float inverse = length(query) * inverse_root(squared_norm(values.data(), values.size()));
     for (float& value : values) value *= 2 * inverse;
     prepare_integer_query(values.data(), values.size(), largest(), static_cast<float>(largest()) / 2, 0, row_query);
 }

@@ -24,8 +24,9 @@ public:
 
     std::uint32_t dim() const override { return binarizer_.dim(); }
     CodeLayout layout() const override;
-    void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const override;
-    void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override;
+    void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const override;
+    void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
     std::size_t table_bytes() const override { return std::size_t{elements()} * 16; }
@@ -49,7 +50,10 @@ private:
     void unpack(const std::uint8_t* row, std::uint8_t* codes) const;
     std::vector<float> query_values(const float* query) const;
 
+    float length(const float* x) const;
+
     Binarizer binarizer_;
+    bool lengths_;  // vectors and queries lost their parts along a direction (direction.h): they are no longer unit
     bool symmetric_;
     float weight_ = 1;
     std::vector<Section> sections_;

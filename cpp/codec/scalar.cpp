@@ -1,6 +1,7 @@
 #include "codec/scalar.h"
 
 #include <array>
+#include <cstring>
 #include <limits>
 
 #include "codec/common.h"
@@ -34,6 +35,19 @@ std::vector<float> copied(std::span<const float> values) {
 }
 
 constexpr int query_limit = 127;
+
+// Beyond these a typical weight is but a few steps of the integers that a query becomes: 127 of them in a scan, 2,047
+// over rows. Weights of ordinary data spread by 5 to 12.
+constexpr float widest_spread = 16;
+constexpr float widest_row_spread = 256;
+
+// The largest magnitude over a typical one: a mean of roots, which a few large ones hardly move.
+float spread(const float* weights, std::size_t n) {
+    float roots = 0;
+    for (std::size_t j = 0; j < n; ++j) roots += std::sqrt(std::fabs(weights[j]));
+    const float typical = roots / static_cast<float>(n) * (roots / static_cast<float>(n));
+    return typical > 0 ? largest_magnitude(weights, n) / typical : 1.0f;
+}
 
 // The greatest sum of positive weights, or of negated negative ones, in the dimensions that maxima sum in one word
 // of bytes (kernels.h): 128 at most, and rounded to integers it is up to 2 more.
@@ -94,14 +108,25 @@ CodeLayout ScalarCodec::layout() const {
 
 // --- encoding ------------------------------------------------------------------------------------------------------
 
-// The smallest scale that clips nothing.
+// The codes of the smallest scale that clips nothing, and then their best scale: without it a column of a larger unit has
+// the error of all.
 float ScalarCodec::encode_bytes(Scratch& scratch) const {
     std::vector<float>& u = scratch.normal;
     const float a = largest_magnitude(u.data(), dim_) / 127.5f;
     const bool flat = !(a >= std::numeric_limits<float>::min());
     for (float& value : u) value -= a / 2;  // bytes are the halves between integers: -127.5 is byte 0
     kernels::active().encode_uniform(u.data(), dim_, flat ? 0.0f : 1 / a, -128, 127, scratch.codes.data());
-    return flat ? 0 : a;
+    if (flat) return 0;
+    for (std::size_t j = 0; j < dim_; ++j) scratch.decoded[j] = step_[j] * value(scratch.codes[j]);
+    return best_scale(scratch);
+}
+
+// That of the least error for the codes whose values are decoded; 0 if they have no length.
+float ScalarCodec::best_scale(const Scratch& scratch) const {
+    const float product = dot(scratch.centred.data(), scratch.decoded.data(), dim_);
+    const float squares = squared_norm(scratch.decoded.data(), dim_);
+    const float scale = squares > 0 ? std::max(product / squares, 0.0f) : 0.0f;
+    return scale <= std::numeric_limits<float>::max() ? scale : 0.0f;
 }
 
 // The best of a few scales around the one that suits a normal distribution, then the least-squares scale of its codes:
@@ -134,7 +159,16 @@ float ScalarCodec::encode_row(Scratch& scratch) const {
     return bits_ == 8 ? encode_bytes(scratch) : encode_nibbles(scratch);
 }
 
-void ScalarCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const {
+// What the high bits alone are worth as signs times the steps: exact along the row itself.
+float ScalarCodec::high_bit_factor(const Scratch& scratch) const {
+    const auto high = static_cast<std::uint8_t>(1u << (bits_ - 1));
+    std::vector<float> signs(dim_);
+    for (std::size_t j = 0; j < dim_; ++j) signs[j] = scratch.codes[j] < high ? -step_[j] : step_[j];
+    const float along = dot(scratch.centred.data(), signs.data(), dim_);
+    return along > 0 ? squared_norm(scratch.centred.data(), dim_) / along : 0.0f;
+}
+
+void ScalarCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const {
     Scratch scratch(dim_);
     std::vector<float> buffer, decoded(dim_);
     const std::size_t row_bytes = layout().row_bytes();
@@ -144,25 +178,28 @@ void ScalarCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, 
         for (std::size_t i = 0; i < count; ++i) {
             const std::size_t row = first + i;
             for (std::size_t j = 0; j < dim_; ++j) scratch.centred[j] = y.row(i)[j] - mean_[j];
-            a[row] = encode_row(scratch);
+            const float a = factors.a[row] = encode_row(scratch);
             pack(scratch.codes.data(), rows + row * row_bytes);
+            if (factors.stage) factors.stage[row] = high_bit_factor(scratch);
             if (!l2_) continue;
             for (std::size_t j = 0; j < dim_; ++j) {
-                decoded[j] = step_[j] * (a[row] * value(scratch.codes[j]));
+                decoded[j] = step_[j] * (a * value(scratch.codes[j]));
                 if (!centred()) decoded[j] = mean_[j] + decoded[j];
             }
-            negated_norms({decoded.data(), 1, dim_}, origin ? origin + row * dim_ : nullptr, b + row);
+            negated_norms({decoded.data(), 1, dim_}, origin ? origin + row * dim_ : nullptr, factors.b + row);
         }
     }
 }
 
-void ScalarCodec::decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const {
-    require(a != nullptr, "scalar codes: decoding needs their factors a");
+void ScalarCodec::decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                         float* x) const {
+    require(factors.a != nullptr, "scalar codes: decoding needs their factors a");
     std::vector<std::uint8_t> codes(dim_);
     for (std::size_t i = 0; i < n; ++i) {
         unpack(rows + i * layout().row_bytes(), codes.data());
-        for (std::size_t j = 0; j < dim_; ++j) x[i * dim_ + j] = mean_[j] + step_[j] * (a[i] * value(codes[j]));
+        for (std::size_t j = 0; j < dim_; ++j) x[i * dim_ + j] = mean_[j] + step_[j] * (factors.a[i] * value(codes[j]));
     }
+    add_origin({x, n, dim_}, origin);
 }
 
 void ScalarCodec::pack(const std::uint8_t* codes, std::uint8_t* row) const {
@@ -208,17 +245,54 @@ QueryTerms ScalarCodec::prepare_as(bool for_maxima, const float* query, std::uin
     std::int64_t sum;
     auto* integers = reinterpret_cast<std::int8_t*>(table);
     const float scale = quantize_query(weights.data(), dim_, largest, query_limit, integers, sum);
-    return {scale, -center() * static_cast<float>(sum) * scale, constant};
+    return {scale, -center() * static_cast<float>(sum) * scale, constant, 1};
 }
 
+bool ScalarCodec::is_wide(const float* query) const {
+    std::vector<float> weights(dim_);
+    weigh(query, weights.data());
+    return spread(weights.data(), dim_) > widest_spread;
+}
+
+// The tables of dot_f32 over levels about their center.
+QueryTerms ScalarCodec::prepare_wide(const float* query, float* weights) const {
+    return {1, 0, weigh(query, weights), 1};
+}
+
+void ScalarCodec::scan_wide(const kernels::Scan& scan) const {
+    std::vector<float> blocks(std::size_t{scan.n} * dim_);
+    if (bits_ == 8) {
+        for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = value(scan.codes[i]);
+    } else {
+        float* out = blocks.data();
+        const std::uint8_t* run = scan.codes;
+        for (std::uint32_t first = 0; first < scan.n; first += kernels::block_size) {
+            const std::uint32_t vectors = std::min(kernels::block_size, scan.n - first);
+            for (std::uint32_t j = 0; j < dim_; ++j, run += kernels::run_bytes(4, vectors))
+                for (std::uint32_t v = 0; v < vectors; ++v) *out++ = value(run[v / 2] >> (v % 2 * 4) & 15);
+        }
+    }
+    kernels::Scan floats = scan;
+    floats.codes = reinterpret_cast<const std::uint8_t*>(blocks.data());
+    kernels::active().dot_f32(floats);
+}
+
+// An integer query, or the weights of a wide one; then which of the two it is.
 std::size_t ScalarCodec::row_query_bytes() const {
-    return integer_query_bytes(dim_);
+    return wide_query_bytes() + sizeof(std::uint32_t);
 }
 
 void ScalarCodec::prepare_rows(const float* query, std::uint8_t* row_query) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
-    prepare_integer_query(weights.data(), dim_, bits_ == 4 ? 127 : 255, center(), constant, row_query);
+    const std::uint32_t wide = spread(weights.data(), dim_) > widest_row_spread;
+    std::memcpy(row_query + wide_query_bytes(), &wide, sizeof wide);
+    if (wide) {
+        *reinterpret_cast<QueryTerms*>(row_query) = {1, 0, constant, 1};
+        std::memcpy(row_query + sizeof(QueryTerms), weights.data(), dim_ * sizeof(float));
+    } else {
+        prepare_integer_query(weights.data(), dim_, bits_ == 4 ? 127 : 255, center(), constant, row_query);
+    }
 }
 
 void ScalarCodec::sum_rows(const std::int16_t* query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
@@ -230,10 +304,28 @@ void ScalarCodec::sum_rows(const std::int16_t* query, const RowCodes& codes, con
 
 void ScalarCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
                              std::size_t n, float* scores) const {
+    std::uint32_t wide;
+    std::memcpy(&wide, row_query + wide_query_bytes(), sizeof wide);
+    if (wide) return score_wide_rows(row_query, codes, rows, n, scores);
     score_integer_rows(row_query, codes, rows, n, scores,
                        [&](const std::uint32_t* numbers, std::size_t count, std::int32_t* sums) {
                            sum_rows(query_integers(row_query), codes, numbers, count, sums);
                        });
+}
+
+void ScalarCodec::score_wide_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
+                                  std::size_t n, float* scores) const {
+    const QueryTerms& terms = query_terms(row_query);
+    const auto* weights = reinterpret_cast<const float*>(row_query + sizeof(QueryTerms));
+    std::vector<std::uint8_t> unpacked(dim_);
+    std::vector<float> levels(dim_);
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::size_t row = rows ? rows[i] : i;
+        unpack(codes.base + row * codes.stride, unpacked.data());
+        for (std::size_t j = 0; j < dim_; ++j) levels[j] = value(unpacked[j]);
+        const float score = dot(weights, levels.data(), dim_) * codes.a[row];
+        scores[i] = (codes.b ? score + codes.b[row] : score) + terms.constant;
+    }
 }
 
 }  // namespace fewbits::codec

@@ -18,8 +18,9 @@ public:
 
     std::uint32_t dim() const override { return dim_; }
     CodeLayout layout() const override;
-    void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const override;
-    void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override;
+    void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const override;
+    void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
     void (*max_kernel() const)(const kernels::Scan&) override;
@@ -27,6 +28,10 @@ public:
     const std::uint8_t* levels() const override { return levels_.empty() ? nullptr : levels_.data(); }
     std::size_t table_bytes() const override { return dim_; }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
+
+    bool is_wide(const float* query) const override;
+    QueryTerms prepare_wide(const float* query, float* weights) const override;
+    void scan_wide(const kernels::Scan& scan) const override;
 
     std::size_t row_query_bytes() const override;
     void prepare_rows(const float* query, std::uint8_t* row_query) const override;
@@ -59,6 +64,11 @@ private:
     float encode_row(Scratch& scratch) const;
     float encode_bytes(Scratch& scratch) const;
     float encode_nibbles(Scratch& scratch) const;
+    float best_scale(const Scratch& scratch) const;
+    float high_bit_factor(const Scratch& scratch) const;
+    std::size_t wide_query_bytes() const { return sizeof(QueryTerms) + dim_ * sizeof(float); }
+    void score_wide_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
+                         float* scores) const;
 
     bool l2_, residual_;
     std::vector<float> mean_, step_, inverse_step_;

@@ -5,19 +5,22 @@
 
 namespace fewbits::codec {
 
-bool is_staged(const Parts& parts, const std::string& prefix) {
+Staging staging_of(const Parts& parts, const std::string& prefix, Staging absent) {
     const std::string name = prefix + ".staged";
-    return parts.params.count(name) > 0 && parts.param(name, 0, 1) == 1;
+    return parts.params.count(name) > 0 ? static_cast<Staging>(parts.param(name, 0, 2)) : absent;
 }
 
 StagedCodec::StagedCodec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric, bool residual)
-    : ScalarCodec(parts, prefix, dim, metric, residual), planes_(dim, 4, levels_) {
+    : ScalarCodec(parts, prefix, dim, metric, residual),
+      staging_(staging_of(parts, prefix, Staging::none)),
+      planes_(dim, 4, levels_) {
     if (bits_ != 4) corrupt("param '" + prefix + ".staged': got 1 with 8 bits, expected 4 bits");
 }
 
 CodeLayout StagedCodec::layout() const {
     CodeLayout layout = ScalarCodec::layout();
     planes_.set_layout(layout);
+    layout.has_stage = staging_ == Staging::own_factor;
     return layout;
 }
 
@@ -35,7 +38,9 @@ void (*StagedCodec::scan_kernel() const)(const kernels::Scan&) {
 QueryTerms StagedCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
-    QueryTerms terms = planes_.optimistic_terms(weights.data(), *model_, 1, table);
+    QueryTerms terms = staging_ == Staging::own_factor
+                           ? planes_.optimistic_terms(weights.data(), table)
+                           : planes_.optimistic_terms(weights.data(), *model_, 1, table);
     terms.constant = constant;
     return terms;
 }

@@ -7,7 +7,10 @@
 
 namespace fewbits::codec {
 
-bool is_staged(const Parts& parts, const std::string& prefix);
+// Param "<prefix>.staged" (absent: 0): 0 whole codes in blocks; 1 staged, by the factor of the whole code; 2 staged, by
+// a factor of its own.
+enum class Staging : std::uint32_t { none = 0, shared_factor = 1, own_factor = 2 };
+Staging staging_of(const Parts& parts, const std::string& prefix, Staging absent);
 
 class StagedCodec final : public ScalarCodec {
 public:
@@ -20,9 +23,10 @@ public:
     std::size_t table_bytes() const override { return planes_.table_bytes(); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
     void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
-                kernels::ScanQuery& query, std::size_t first) const override {
-        planes_.refine(scan, rest, row_query, query, first);
+                kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const override {
+        planes_.refine(scan, rest, row_query, query, first, exceeding);
     }
+    bool is_wide(const float*) const override { return false; }  // tables are of floats, a step for all
 
 protected:
     void pack(const std::uint8_t* codes, std::uint8_t* row) const override;
@@ -33,6 +37,7 @@ protected:
     }
 
 private:
+    Staging staging_;
     Planes planes_;
 };
 

@@ -4,12 +4,13 @@
 
 namespace fewbits::codec {
 
-QueryTerms quantize_tables(float* tables, std::size_t m, std::size_t k, std::uint8_t* out) {
+QueryTerms quantize_tables(float* tables, std::size_t m, std::size_t k, std::uint8_t* out, float limit) {
     float widest = 0;
     double lowest = 0;
     for (std::size_t s = 0; s < m; ++s) {
         float* table = tables + s * k;
-        const Range range = range_of(table, k);
+        Range range = range_of(table, k);
+        if (range.high - range.low > limit) range.low = range.high - limit;
         widest = std::max(widest, range.high - range.low);
         lowest += range.low;
         for (std::size_t i = 0; i < k; ++i) table[i] -= range.low;
@@ -17,7 +18,7 @@ QueryTerms quantize_tables(float* tables, std::size_t m, std::size_t k, std::uin
     constexpr float largest = 255;
     const bool constant = !(widest >= largest * std::numeric_limits<float>::min());
     kernels::active().encode_uniform(tables, m * k, constant ? 0.0f : largest / widest, 0, largest, out);
-    return {constant ? 1.0f : widest / largest, static_cast<float>(lowest), 0};
+    return {constant ? 1.0f : widest / largest, static_cast<float>(lowest), 0, 1};
 }
 
 }  // namespace fewbits::codec

@@ -27,6 +27,7 @@ SegmentBuilder::SegmentBuilder(std::shared_ptr<const Model> model, std::size_t e
     rest_ = Growing(layout.rest_bytes);
     a_ = Growing(layout.has_a ? sizeof(float) : 0);
     b_ = Growing(layout.has_b ? sizeof(float) : 0);
+    stage_ = Growing(layout.has_stage ? sizeof(float) : 0);
     lists_ = Growing(model_->partition->flat() ? 0 : sizeof(std::uint32_t));
     ids_ = Growing(sizeof(std::int64_t));
     if (model_->rerank) {
@@ -41,8 +42,8 @@ SegmentBuilder::SegmentBuilder(std::shared_ptr<const Model> model, std::size_t e
     for (Growing* column : columns()) column->reserve(expected);
 }
 
-std::array<Growing*, 8> SegmentBuilder::columns() {
-    return {&codes_, &rest_, &a_, &b_, &lists_, &rerank_, &rerank_a_, &rerank_b_};
+std::array<Growing*, 9> SegmentBuilder::columns() {
+    return {&codes_, &rest_, &a_, &b_, &stage_, &lists_, &rerank_, &rerank_a_, &rerank_b_};
 }
 
 // Room for n more rows, and their ids.
@@ -62,6 +63,7 @@ void SegmentBuilder::append(const CodedRows& coded, const std::int64_t* ids) {
             fail(std::string(what) + ": got " + std::to_string(got) + ", expected " + std::to_string(expected));
     };
     if (model_->rerank) fail("codes: this index has a rerank store, which follows from the vectors");
+    if (layout.has_stage) fail("codes: a first stage has a factor of its own, which follows from the vectors");
     expect("bytes of codes", coded.rows.size(), checked_mul(coded.n, layout.row_bytes()));
     expect("lists", coded.lists.size(), model_->partition->flat() ? 0 : coded.n);
     expect("factors a", coded.a.size(), layout.has_a ? coded.n : 0);
@@ -98,12 +100,9 @@ void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned thre
     parallel_for((x.rows + task_rows - 1) / task_rows, threads, [&](std::size_t task, unsigned) {
         const std::size_t begin = task * task_rows;
         const MatrixView part = x.block(begin, std::min(task_rows, x.rows - begin));
-        std::vector<float> normalized(model_->metric == Metric::cosine ? part.size() : 0);
-        MatrixView rows = part;
-        if (!normalized.empty()) {
-            normalize_rows(part, normalized.data());
-            rows.data = normalized.data();
-        }
+        std::vector<float> entered(part.size());
+        model_->enter(part, entered.data());
+        const MatrixView rows{entered.data(), part.rows, part.cols};
         encode_rows(rows, first + begin);
         if (model_->rerank) {
             const std::size_t row_bytes = model_->rerank->layout().row_bytes();
@@ -129,16 +128,20 @@ void SegmentBuilder::encode_rows(MatrixView x, std::size_t first) {
             for (std::size_t i = 0; i < x.rows; ++i) std::copy_n(centroids.row(lists[i]), d, origin.data() + i * d);
         }
     }
+    if (model_->relative) {  // what the codec sees is all there is: it has no origin
+        for (std::size_t i = 0; i < y.size(); ++i) y[i] -= origin[i];
+        origin.clear();
+    }
     const CodeLayout layout = model_->codec->layout();
     std::vector<std::uint8_t> rows(x.rows * layout.row_bytes());
-    model_->codec->encode(transformed, origin.empty() ? nullptr : origin.data(), rows.data(), or_null<float>(a_, first),
-                          or_null<float>(b_, first));
+    model_->codec->encode(transformed, origin.empty() ? nullptr : origin.data(), rows.data(),
+                          {or_null<float>(a_, first), or_null<float>(b_, first), or_null<float>(stage_, first)});
     for (std::size_t i = 0; i < x.rows; ++i) split_row(rows.data() + i * layout.row_bytes(), first + i);
 }
 
 void SegmentBuilder::encode_rerank(MatrixView x, std::size_t first, std::uint8_t* spilled) {
-    model_->rerank->encode(x, nullptr, spilled ? spilled : rerank_.row(first), or_null<float>(rerank_a_, first),
-                           or_null<float>(rerank_b_, first));
+    model_->rerank->encode(x, nullptr, spilled ? spilled : rerank_.row(first),
+                           {or_null<float>(rerank_a_, first), or_null<float>(rerank_b_, first), nullptr});
 }
 
 // The rows in list order, within a list in the order of arrival; fills lists (nlist + 1 first rows).
@@ -190,7 +193,7 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, con
     std::vector<std::uint32_t> order = order_by_list(lists);
     (void)lists_.take(DType::u32, 0);
     const bool reordered = !model_->partition->flat();
-    std::vector<Growing*> columns{&codes_, &rest_, &a_, &b_, &rerank_, &rerank_a_, &rerank_b_};
+    std::vector<Growing*> columns{&codes_, &rest_, &a_, &b_, &stage_, &rerank_, &rerank_a_, &rerank_b_};
     std::erase_if(columns, [](const Growing* column) { return column->row_bytes() == 0; });
     Steps steps(progress, n_ * (columns.size() + 1 + (spill_ ? 1 : 0) + (custom_ids() ? 1 : 0)));
     if (reordered)
@@ -211,6 +214,7 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, con
     keep("rest", rest_.take(DType::u8, n_ * layout.rest_bytes));
     keep("a", a_.take(DType::f32, n_ * a_.row_bytes()));
     keep("b", b_.take(DType::f32, n_ * b_.row_bytes()));
+    keep("stage", stage_.take(DType::f32, n_ * stage_.row_bytes()));
     if (spill_)
         keep("rerank", reordered ? io::reordered(*spill_, order, directory_, steps).map() : spill_->map());
     else

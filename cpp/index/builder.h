@@ -43,7 +43,7 @@ public:
     std::shared_ptr<const Segment> finish(std::int64_t first_id, const Progress& progress = {});
 
 private:
-    std::array<Growing*, 8> columns();
+    std::array<Growing*, 9> columns();
     void extend(std::size_t n, const std::int64_t* ids);
     void split_row(const std::uint8_t* row, std::size_t to);
     void encode_rows(MatrixView x, std::size_t first);
@@ -55,7 +55,7 @@ private:
     std::string directory_;
     std::size_t n_ = 0;
     std::optional<bool> custom_ids_;
-    Growing codes_, rest_, a_, b_, lists_, ids_, rerank_, rerank_a_, rerank_b_;
+    Growing codes_, rest_, a_, b_, stage_, lists_, ids_, rerank_, rerank_a_, rerank_b_;
     std::unique_ptr<io::Spill> spill_;  // of an on-disk rerank tier, in the order of arrival
 };
 

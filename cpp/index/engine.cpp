@@ -312,16 +312,16 @@ void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
         float* x = out + i * model.dim;
         if (model.rerank) {
             const RowCodes& codes = segment.rerank();
-            model.rerank->decode(codes.base + row * codes.stride, codes.a ? codes.a + row : nullptr, 1, x);
-            continue;
+            const StoredFactors factors = StoredFactors{codes.a, codes.b, nullptr}.from(row);
+            model.rerank->decode(codes.base + row * codes.stride, factors, nullptr, 1, x);
+        } else {
+            segment.code(model, row, row_bytes.data());
+            const float* origin =
+                model.residual ? model.partition->centroids().row(segment.list_of(row)) : nullptr;
+            model.codec->decode(row_bytes.data(), segment.factors().from(row), origin, 1, y.data());
+            model.transform->invert({y.data(), 1, y.size()}, x);
         }
-        segment.code(model, row, row_bytes.data());
-        model.codec->decode(row_bytes.data(), segment.a() ? segment.a() + row : nullptr, 1, y.data());
-        if (model.residual) {
-            const float* centroid = model.partition->centroids().row(segment.list_of(row));
-            for (std::size_t j = 0; j < y.size(); ++j) y[j] += centroid[j];
-        }
-        model.transform->invert({y.data(), 1, y.size()}, x);
+        for (std::size_t j = 0; j < model.center.size(); ++j) x[j] += model.center[j];
     }
 }
 

@@ -178,6 +178,8 @@ void Merge::keep_codes() {
     keep_column("rest", DType::u8, layout.rest_bytes, [](const Segment& segment) { return segment.rest_rows(); });
     keep_column("a", DType::f32, layout.has_a ? 4 : 0, [](const Segment& segment) { return bytes_of(segment.a()); });
     keep_column("b", DType::f32, layout.has_b ? 4 : 0, [](const Segment& segment) { return bytes_of(segment.b()); });
+    keep_column("stage", DType::f32, layout.has_stage ? 4 : 0,
+                [](const Segment& segment) { return bytes_of(segment.stage()); });
 }
 
 void Merge::keep_rerank(const std::string& directory) {

@@ -1,5 +1,6 @@
 #include "index/model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -15,6 +16,19 @@ bool is_scoring(const std::string& name) {
 // Normalised rows leave ip and l2 to the parts; cosine is the former.
 Metric inner(Metric metric) {
     return metric == Metric::l2 ? Metric::l2 : Metric::ip;
+}
+
+// Whether readers of version 1 would find other vectors or scores: they do not know of these.
+bool needs_format_2(const Parts& parts) {
+    return parts.has("center") || parts.has("codec.direction") || parts.has("rerank.direction")
+           || parts.param_or("partition.relative", 0) != 0
+           || parts.param_or("partition.projected", 0) != 0 || parts.param_or("codec.staged", 0) > 1;
+}
+
+// Relative to a list, a code of a residual is to a query what any other code is.
+std::shared_ptr<const Codec> make_inner_codec(const Parts& parts, const Model& model) {
+    return make_codec(parts, "codec", model.transform->out_dim(), inner(model.metric),
+                      model.residual && !model.relative);
 }
 
 template <class Values>
@@ -39,7 +53,20 @@ std::shared_ptr<const Model> Model::make(Parts parts) {
     model->residual = parts.param_or("partition.residual", 0) != 0;
     if (model->residual && model->partition->flat())
         throw Error(ErrorKind::corrupt, "partition.residual: got 1 without a partition, expected 0");
-    model->codec = make_codec(parts, "codec", model->transform->out_dim(), parts_metric, model->residual);
+    // Before there was a choice, cosine took every query for as long as its centroids.
+    model->projected = model->residual && model->metric != Metric::l2 && !parts.has("codec.direction")
+                       && (model->metric == Metric::ip || parts.param_or("partition.projected", 0) != 0);
+    model->relative = parts.param_or("partition.relative", 0) != 0;
+    if (model->relative && (!model->residual || parts_metric != Metric::l2))
+        throw Error(ErrorKind::corrupt, "partition.relative: expected 0 unless codes are of residuals under l2");
+    if (parts.has("center")) {
+        if (parts_metric != Metric::l2) throw Error(ErrorKind::corrupt, "array 'center': expected it under l2 alone");
+        const auto center = parts.finite("center", model->dim);
+        model->center.assign(center.begin(), center.end());
+    }
+    parts.params.erase("format");
+    if (needs_format_2(parts)) parts.params["format"] = 2;
+    model->codec = make_inner_codec(parts, *model);
     if (parts.param_or("rerank.kind", 0) != 0)
         model->rerank = make_codec(parts, "rerank", model->dim, parts_metric, false);
     model->rerank_on_disk = parts.param_or("rerank.on_disk", 0) != 0;
@@ -59,7 +86,7 @@ std::shared_ptr<const Model> Model::with_scoring(const Parts& trained) const {
             fail("codec.scoring: the norms stored with residual codes under metric l2 follow from the codebook");
     }
     model->query_map = make_query_map(model->parts, dim);
-    model->codec = make_codec(model->parts, "codec", transform->out_dim(), inner(metric), residual);
+    model->codec = make_inner_codec(model->parts, *model);
     return model;
 }
 
@@ -82,6 +109,19 @@ std::shared_ptr<const Model> Model::with_encoder(const Parts& encoder) const {
     if (parts.param("codec.bits") != encoder.param("codec.bits") || parts.param("codec.m") != encoder.param("codec.m"))
         fail("encoder: expected codes of the same size as those in the index");
     return model;
+}
+
+void Model::enter(MatrixView x, float* out) const {
+    if (metric == Metric::cosine) return normalize_rows(x, out);
+    std::copy_n(x.data, x.size(), out);
+    for (std::size_t i = 0; i < x.rows && !center.empty(); ++i)
+        for (std::size_t j = 0; j < x.cols; ++j) out[i * x.cols + j] -= center[j];
+}
+
+// <q, r> = <q - s c, r> + s <c, r>, and b holds what the estimate of <c, r> is off by. q - s c is shortest, and so the
+// estimate of the first part best, where s c is q's projection.
+float Model::b_scale(const QueryTerms& terms, const Partition::Probe& probe) const {
+    return projected ? partition->projection(probe) : terms.b_scale;
 }
 
 void normalize_rows(MatrixView x, float* out) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "codec/codec.h"
 #include "core/metric.h"
@@ -18,13 +19,21 @@ struct Model {
     Parts parts;  // what it was made from, which is how it is stored (docs/format.md)
     std::uint32_t dim;
     Metric metric;
-    bool residual;  // codes are of x - centroid
+    bool residual;   // codes are of x - centroid
+    bool projected;  // and factors b count by a query's projection on the centroid (ip)
+    bool relative;   // and queries are prepared for each list, as q - centroid (l2)
+    std::vector<float> center;  // l2: subtracted from vectors and queries before all else; or empty
     bool rerank_on_disk;
     std::shared_ptr<const QueryMap> query_map;  // or null
     std::shared_ptr<const Transform> transform;
     std::shared_ptr<const Partition> partition;
     std::shared_ptr<const Codec> codec;   // in transformed space
     std::shared_ptr<const Codec> rerank;  // in input space, or null
+
+    // Rows as the parts see them: normalised, under cosine, and about the center, under l2. out: not x.
+    void enter(MatrixView x, float* out) const;
+    // What of factor b a score of codes in this list counts.
+    float b_scale(const QueryTerms& terms, const Partition::Probe& probe) const;
 
     // The only constructor: parts come from training or from a file, and are validated all the same.
     static std::shared_ptr<const Model> make(Parts parts);

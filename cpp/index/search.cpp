@@ -29,7 +29,8 @@ std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
 const Packed* packed_or_null(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
     if (!params.filter) return nullptr;
     const RowFilter& filter = *params.filter;
-    if (scans_packed(snapshot, filter, params.nprobe)) return &filter.joined(snapshot, params.threads);
+    if (!snapshot.model->relative && scans_packed(snapshot, filter, params.nprobe))
+        return &filter.joined(snapshot, params.threads);
     if (packs_lists(snapshot, filter, params.nprobe, filter.count(n_queries)))
         return &filter.by_list(snapshot, params.threads);
     return nullptr;
@@ -62,6 +63,7 @@ public:
         scan_probes(near, probes_.width, chunk_vectors);
     }
 
+    void absorb(GroupSearch& other);
     // The hits, once all slices scanned, as rows of the snapshot and by their final scores.
     void finish();
 
@@ -69,18 +71,26 @@ public:
 
 private:
     void rerank();
+    void restore(std::span<Hit> hits, std::vector<Hit>& exceeding) const;
     void prepare();
+    void enter_queries();
+    void prepare_query(const float* query, std::size_t i);
+    void prepare_relative(std::uint32_t list, std::span<const std::uint32_t> pairs);
     void probe();
     std::size_t near_probes() const;
     void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
     void sort_by_list(std::vector<std::uint32_t>& pairs) const;
-    void scan_list(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step);
-    void scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs,
+    void scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, std::uint32_t first_step);
+    void scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs, bool wide,
                     std::uint32_t first_row);
     bool joined() const { return packed_ && !packed_->lists.empty(); }
     bool adds_lists() const { return joined() && model_.residual; }
-    void add_lists(kernels::ScanQuery& query, std::size_t i) const;
-    MatrixView input() const { return {normalized_.data(), queries_.rows, model_.dim}; }
+    bool adds_coarse() const { return model_.residual && !model_.relative; }
+    float of_list(std::uint32_t row, std::size_t i, float score, const kernels::Scan& chunk) const;
+    void add_lists(kernels::ScanQuery& query, std::size_t i, const kernels::Scan& chunk,
+                   std::span<Hit> exceeding) const;
+    bool is_wide(std::uint32_t pair) const { return !wide_[pair / probes_.width].empty(); }
+    MatrixView input() const { return {entered_.data(), queries_.rows, model_.dim}; }
 
     const Snapshot& snapshot_;
     const Packed* packed_;
@@ -91,8 +101,10 @@ private:
     std::size_t capacity_;
     bool staged_, reranks_;
     std::size_t slice_ = 0, slices_ = 1, work_ = 0;
-    std::vector<float> normalized_;  // queries as the parts see them, in input space
+    std::vector<float> entered_;  // queries as the parts see them, in input space
     std::vector<float> transformed_;
+    std::vector<std::vector<float>> wide_;       // weights of the queries that are wide
+    std::vector<std::vector<Hit>> exceeding_;  // of staged codes: see Codec::refine
     std::vector<std::uint8_t> tables_, row_queries_;
     std::vector<QueryTerms> terms_;
     std::vector<TopHits> hits_;
@@ -103,26 +115,56 @@ private:
 
 void GroupSearch::prepare() {
     const std::size_t nq = queries_.rows;
-    normalized_.assign(queries_.data, queries_.data + queries_.size());
-    if (model_.metric == Metric::cosine) normalize_rows(queries_, normalized_.data());
-    if (model_.query_map) {
-        std::vector<float> mapped(normalized_.size());
-        model_.query_map->apply(input(), mapped.data());
-        normalized_ = std::move(mapped);
-    }
+    entered_.resize(queries_.size());
+    enter_queries();
     const std::uint32_t d = model_.transform->out_dim();
     transformed_.resize(nq * d);
     model_.transform->apply_to_queries(input(), transformed_.data());
     tables_.resize(nq * model_.codec->table_bytes());
     terms_.resize(nq);
+    wide_.assign(nq, {});
+    exceeding_.assign(staged_ ? nq : 0, {});
     row_queries_.resize(staged_ ? nq * model_.codec->row_query_bytes() : 0);
     hits_.resize(nq);
     for (std::size_t i = 0; i < nq; ++i) {
-        const float* query = transformed_.data() + i * d;
-        terms_[i] = model_.codec->prepare(query, tables_.data() + i * model_.codec->table_bytes());
-        if (staged_) model_.codec->prepare_rows(query, row_queries_.data() + i * model_.codec->row_query_bytes());
+        if (!model_.relative) prepare_query(transformed_.data() + i * d, i);
         // Codes that are reranked are compared with one another only: their scores are not the final ones.
         hits_[i].reset(capacity_, reranks_ ? -std::numeric_limits<float>::infinity() : params_.least);
+    }
+}
+
+// Query maps are of the space of input; centers are subtracted from what they give.
+void GroupSearch::enter_queries() {
+    if (!model_.query_map) return model_.enter(queries_, entered_.data());
+    std::vector<float> mapped(queries_.data, queries_.data + queries_.size());
+    if (model_.metric == Metric::cosine) normalize_rows(queries_, mapped.data());
+    model_.query_map->apply({mapped.data(), queries_.rows, queries_.cols}, entered_.data());
+    if (model_.center.empty()) return;
+    model_.enter({entered_.data(), queries_.rows, queries_.cols}, mapped.data());
+    entered_ = std::move(mapped);
+}
+
+void GroupSearch::prepare_query(const float* query, std::size_t i) {
+    const Codec& codec = *model_.codec;
+    if (codec.is_wide(query)) {
+        wide_[i].resize(codec.dim());
+        terms_[i] = codec.prepare_wide(query, wide_[i].data());
+    } else {
+        wide_[i].clear();
+        terms_[i] = codec.prepare(query, tables_.data() + i * codec.table_bytes());
+    }
+    if (staged_) codec.prepare_rows(query, row_queries_.data() + i * codec.row_query_bytes());
+}
+
+// Every query of the pairs as it is seen from the list: what its tables hold then differs from list to list.
+void GroupSearch::prepare_relative(std::uint32_t list, std::span<const std::uint32_t> pairs) {
+    const std::uint32_t d = model_.transform->out_dim();
+    const float* centroid = model_.partition->centroids().row(list);
+    std::vector<float> difference(d);
+    for (const std::uint32_t pair : pairs) {
+        const std::size_t i = pair / probes_.width;
+        for (std::uint32_t j = 0; j < d; ++j) difference[j] = transformed_[i * d + j] - centroid[j];
+        prepare_query(difference.data(), i);
     }
 }
 
@@ -170,7 +212,11 @@ void GroupSearch::sort_by_list(std::vector<std::uint32_t>& pairs) const {
 }
 
 // Chunks depend on nothing but the list, so that all slices of the work agree on them.
-void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step) {
+void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, std::uint32_t first_step) {
+    if (model_.relative) prepare_relative(list, pairs);
+    const auto narrow = static_cast<std::size_t>(
+        std::stable_partition(pairs.begin(), pairs.end(), [&](std::uint32_t pair) { return !is_wide(pair); })
+        - pairs.begin());
     const CodeLayout layout = model_.codec->layout();
     const bool filtered = params_.filter && !packed_;
     const Bitmap& allow = filtered ? params_.filter->list(snapshot_, list).allowed : scanned_.alive;
@@ -187,11 +233,14 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> p
             chunk.m = layout.elements;
             const std::uint32_t first_row = scanned_.first_rows[s] + row + begin;
             chunk.first_row = filtered ? in_list + begin : first_row;
-            chunk.a = segment.a() ? segment.a() + row + begin : nullptr;
-            chunk.b = segment.b() ? segment.b() + row + begin : nullptr;
+            const StoredFactors factors = segment.factors().from(row + begin);
+            chunk.a = factors.stage ? factors.stage : factors.a;
+            chunk.b = factors.b;
             chunk.allow = allow.size() > 0 ? allow.data() : nullptr;
             chunk.levels = model_.codec->levels();
-            scan_chunk(chunk, segment.rest(layout.rest_bytes, row + begin), pairs, first_row);
+            const RowCodes rest = segment.rest(layout.rest_bytes, row + begin);
+            scan_chunk(chunk, rest, pairs.first(narrow), false, first_row);
+            scan_chunk(chunk, rest, pairs.subspan(narrow), true, first_row);
         }
         in_list += n;
     }
@@ -199,19 +248,23 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<const std::uint32_t> p
 
 // first_row: of the chunk; hits are to have such rows, whatever the scan's own are.
 void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, std::span<const std::uint32_t> pairs,
-                             std::uint32_t first_row) {
+                             bool wide, std::uint32_t first_row) {
+    if (pairs.empty()) return;
     scan_queries_.resize(pairs.size());
     for (std::size_t p = 0; p < pairs.size(); ++p) {
         const std::size_t i = pairs[p] / probes_.width;
         const QueryTerms& terms = terms_[i];
-        const float coarse = model_.residual ? probes_.lists[pairs[p]].coarse : 0.0f;
-        scan_queries_[p] = {tables_.data() + i * model_.codec->table_bytes(),
+        const Partition::Probe& probe = probes_.lists[pairs[p]];
+        const void* table = wide ? static_cast<const void*>(wide_[i].data())
+                                 : tables_.data() + i * model_.codec->table_bytes();
+        scan_queries_[p] = {table,
                             terms.scale,
                             terms.offset,
-                            terms.constant + coarse,
+                            terms.constant + (adds_coarse() ? probe.coarse : 0.0f),
                             hits_[i].threshold(),
                             hits_[i].tail(chunk.n),
-                            0};
+                            0,
+                            model_.b_scale(terms, probe)};
         if (adds_lists()) {
             scan_queries_[p].constant = 0;
             scan_queries_[p].threshold = -std::numeric_limits<float>::infinity();
@@ -220,37 +273,71 @@ void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, s
     kernels::Scan scan = chunk;
     scan.queries = scan_queries_.data();
     scan.n_queries = static_cast<std::uint32_t>(pairs.size());
-    model_.codec->scan_kernel()(scan);
+    if (adds_lists()) scan.b = nullptr;
+    if (wide)
+        model_.codec->scan_wide(scan);
+    else
+        model_.codec->scan_kernel()(scan);
     for (std::size_t p = 0; p < pairs.size(); ++p) {
         const std::size_t i = pairs[p] / probes_.width;
+        std::vector<Hit> exceeding;
         if (staged_ && scan_queries_[p].count > 0)
             model_.codec->refine(scan, rest, row_queries_.data() + i * model_.codec->row_query_bytes(),
-                                 scan_queries_[p], 0);
-        if (adds_lists()) add_lists(scan_queries_[p], i);
-        for (std::size_t j = 0; j < scan_queries_[p].count; ++j) {
-            const std::uint32_t row = scan_queries_[p].hits[j].row + (first_row - chunk.first_row);
-            scan_queries_[p].hits[j].row = packed_ ? packed_->rows[row] : row;
-        }
+                                 scan_queries_[p], 0, &exceeding);
+        if (adds_lists()) add_lists(scan_queries_[p], i, chunk, exceeding);
+        const auto number = [&](Hit& hit) {
+            const std::uint32_t row = hit.row + (first_row - chunk.first_row);
+            hit.row = packed_ ? packed_->rows[row] : row;
+        };
+        for (Hit& hit : std::span(scan_queries_[p].hits, scan_queries_[p].count)) number(hit);
+        for (Hit& hit : exceeding) number(hit);
+        if (staged_) exceeding_[i].insert(exceeding_[i].end(), exceeding.begin(), exceeding.end());
         hits_[i].added(scan_queries_[p].count);
     }
 }
 
 // Packed residual codes lie in one list, whatever theirs was: what their scores owe to it is added here.
-void GroupSearch::add_lists(kernels::ScanQuery& query, std::size_t i) const {
-    const float* list_scores = list_scores_.data() + i * model_.partition->nlist();
+float GroupSearch::of_list(std::uint32_t row, std::size_t i, float score, const kernels::Scan& chunk) const {
+    const std::uint32_t list = packed_->lists[row];
+    const float own = list_scores_[i * model_.partition->nlist() + list];
+    const Partition::Probe probe{list, model_.partition->coarse({list, own})};
+    if (chunk.b) score += model_.b_scale(terms_[i], probe) * chunk.b[row - chunk.first_row];
+    return score + (terms_[i].constant + probe.coarse);
+}
+
+void GroupSearch::add_lists(kernels::ScanQuery& query, std::size_t i, const kernels::Scan& chunk,
+                            std::span<Hit> exceeding) const {
     const float threshold = hits_[i].threshold();
     std::size_t kept = 0;
-    for (std::size_t j = 0; j < query.count; ++j) {
-        Hit hit = query.hits[j];
-        const std::uint32_t list = packed_->lists[hit.row];
-        hit.score += terms_[i].constant + model_.partition->coarse({list, list_scores[list]});
+    for (Hit hit : std::span(query.hits, query.count)) {
+        hit.score = of_list(hit.row, i, hit.score, chunk);
         if (hit.score >= threshold) query.hits[kept++] = hit;
     }
     query.count = kept;
+    for (Hit& hit : exceeding) hit.score = of_list(hit.row, i, hit.score, chunk);
 }
 
 void GroupSearch::finish() {
-    if (reranks_) rerank();
+    if (reranks_) return rerank();
+    for (std::size_t i = 0; i < exceeding_.size(); ++i) restore(hits_[i].kept(), exceeding_[i]);
+}
+
+// Staged codes that score more than their first stage promised were selected by the promise.
+void GroupSearch::restore(std::span<Hit> hits, std::vector<Hit>& exceeding) const {
+    const auto by_row = [](const Hit& x, const Hit& y) { return x.row < y.row; };
+    std::sort(exceeding.begin(), exceeding.end(), by_row);
+    for (Hit& hit : hits) {
+        const auto found = std::lower_bound(exceeding.begin(), exceeding.end(), hit, by_row);
+        if (found != exceeding.end() && found->row == hit.row) hit.score = found->score;
+    }
+}
+
+// The hits of another slice of the same work.
+void GroupSearch::absorb(GroupSearch& other) {
+    for (std::size_t i = 0; i < queries_.rows; ++i)
+        for (const Hit& hit : other.hits_[i].kept()) hits_[i].push(hit);
+    for (std::size_t i = 0; i < exceeding_.size(); ++i)
+        exceeding_[i].insert(exceeding_[i].end(), other.exceeding_[i].begin(), other.exceeding_[i].end());
 }
 
 // Replaces the hits of each query by their k best under the rerank codec.
@@ -361,9 +448,7 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
     });
     parallel_for(groups, threads, [&](std::size_t g, unsigned) {
         GroupSearch& merged = *works[g * slices];
-        for (std::size_t slice = 1; slice < slices; ++slice)
-            for (std::size_t i = 0; i < group_of(g).rows; ++i)
-                for (const Hit& hit : works[g * slices + slice]->hits(i).kept()) merged.hits(i).push(hit);
+        for (std::size_t slice = 1; slice < slices; ++slice) merged.absorb(*works[g * slices + slice]);
         finish(merged, g);
     });
 }

@@ -56,6 +56,7 @@ Segment::Segment(const Model& model, const Parts& parts, const std::string& pref
     rest_ = parts_.array<std::uint8_t>("rest", checked_mul(n_, layout.rest_bytes));
     a_ = parts_.array<float>("a", layout.has_a ? n_ : 0);
     b_ = parts_.array<float>("b", layout.has_b ? n_ : 0);
+    stage_ = parts_.array<float>("stage", layout.has_stage ? n_ : 0);
 
     const auto ids = parts_.arrays.find("ids");
     if (ids != parts_.arrays.end() && ids->second.dtype == DType::i64)

@@ -16,7 +16,7 @@ namespace fewbits {
 
 class Segment {
 public:
-    // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".ids", ".rerank", ".rerank_a", ".rerank_b" and params
+    // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".stage", ".ids", ".rerank", ".rerank_a", ".rerank_b" and params
     // "<prefix>.n", ".first_id", ".next_id" (docs/format.md); every length is checked against the model.
     Segment(const Model& model, const Parts& parts, const std::string& prefix);
 
@@ -29,9 +29,12 @@ public:
     const std::uint8_t* list_codes(std::uint32_t list) const { return codes_.data() + code_offsets_[list]; }
     const float* a() const { return a_.empty() ? nullptr : a_.data(); }
     const float* b() const { return b_.empty() ? nullptr : b_.data(); }
-    // The rests of staged codes, from a row on.
+    // Factor a of the first stage, where it has its own.
+    const float* stage() const { return stage_.empty() ? nullptr : stage_.data(); }
+    StoredFactors factors() const { return {a(), b(), stage()}; }
+    // The rests of staged codes, and the factor of the whole codes, from a row on.
     RowCodes rest(std::uint32_t rest_bytes, std::uint32_t row) const {
-        return {rest_.data() + std::size_t{row} * rest_bytes, rest_bytes, nullptr, nullptr};
+        return {rest_.data() + std::size_t{row} * rest_bytes, rest_bytes, a() ? a() + row : nullptr, nullptr};
     }
     const std::uint8_t* rest_rows() const { return rest_.data(); }
     const RowCodes& rerank() const { return rerank_; }
@@ -67,7 +70,7 @@ private:
     std::span<const std::uint64_t> lists_;  // nlist + 1 first rows
     std::vector<std::size_t> code_offsets_;
     std::span<const std::uint8_t> codes_, rest_, rerank_rows_;
-    std::span<const float> a_, b_;
+    std::span<const float> a_, b_, stage_;
     std::span<const std::uint32_t> positions_;
     std::span<const std::int64_t> custom_ids_;
     RowCodes rerank_;

@@ -77,9 +77,9 @@ void fail_section(const SectionInfo& section, const std::string& what) {
 void check_header(const Header& header, std::uint64_t file_bytes) {
     if (std::memcmp(header.magic, magic, sizeof magic) != 0) corrupt("not a fewbits file: wrong magic bytes");
     if (header.endian != endian_tag) corrupt("header: byte order tag is wrong, expected little endian");
-    if (header.major != major_version)
+    if (header.major < 1 || header.major > major_version)
         throw Error(ErrorKind::version, "file has format version " + std::to_string(header.major) + "."
-                                            + std::to_string(header.minor) + ", this build reads version "
+                                            + std::to_string(header.minor) + ", this build reads versions up to "
                                             + std::to_string(major_version));
     if (header.checksum != header_checksum(header)) corrupt("header: checksum mismatch");
     if (header.file_bytes != file_bytes)
@@ -124,7 +124,8 @@ std::map<std::string, std::uint64_t> check_params(const SectionInfo& section, st
     return params;
 }
 
-std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::uint64_t file_bytes) {
+std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::uint64_t file_bytes,
+                                 std::uint16_t major) {
     std::vector<Entry> table(sections.size());
     for (std::size_t i = 0; i < sections.size(); ++i) {
         const SectionInfo& section = sections[i];
@@ -138,8 +139,8 @@ std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::
     const std::span<const std::byte> table_bytes = std::as_bytes(std::span(table));
     Header header{};
     std::memcpy(header.magic, magic, sizeof magic);
-    header.major = major_version;
-    header.minor = minor_version;
+    header.major = major;
+    header.minor = minor_versions[major];
     header.endian = endian_tag;
     header.file_bytes = file_bytes;
     header.sections = static_cast<std::uint32_t>(sections.size());

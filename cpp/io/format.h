@@ -13,12 +13,14 @@
 
 namespace fewbits::io {
 
-inline constexpr std::uint16_t major_version = 1;
-inline constexpr std::uint16_t minor_version = 1;
+// 2.0: arrays without which vectors or scores are others (docs/format.md). What needs none of them is written as 1.1.
+inline constexpr std::uint16_t major_version = 2;
+inline constexpr std::uint16_t minor_versions[] = {0, 1, 0};  // by major version
 inline constexpr std::size_t alignment = 64;
 inline constexpr std::size_t most_records = std::size_t{1} << 20;  // of sections, and of params
 inline constexpr std::size_t longest_name = 31;
 inline constexpr const char* params_name = "params";
+inline constexpr const char* format_name = "format";  // param: the major version to be written (absent: 1)
 
 struct Header {
     unsigned char magic[8];
@@ -60,7 +62,8 @@ std::map<std::string, std::uint64_t> check_params(const SectionInfo& section, st
 [[noreturn]] void fail_section(const SectionInfo& section, const std::string& what);
 
 // Writing. `sections` have their offsets and checksums.
-std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::uint64_t file_bytes);
+std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::uint64_t file_bytes,
+                                 std::uint16_t major);
 std::vector<Param> make_params(const std::map<std::string, std::uint64_t>& params);
 
 }  // namespace fewbits::io

@@ -50,9 +50,21 @@ std::uint32_t write_array(std::span<const std::byte> bytes, std::uint64_t offset
     return checksum;
 }
 
+// The arrays and, as one more, the params.
+std::map<std::string, Array> all_arrays(const Parts& parts) {
+    std::vector<Param> params = make_params(parts.params);
+    if (params.size() > most_records) fail("at most 2^20 params fit a file, got " + std::to_string(params.size()));
+    if (parts.has(params_name)) fail("'params' cannot be the name of an array");
+    auto kept = std::make_shared<const std::vector<Param>>(std::move(params));
+    std::map<std::string, Array> arrays = parts.arrays;
+    arrays[params_name] = {DType::u8, std::as_bytes(std::span(*kept)), kept};
+    return arrays;
+}
+
 // Calls begin(length of the file), then write(bytes, offset) for all that is not zero padding.
 template <class Begin, class Write>
-void write_sections(const std::map<std::string, Array>& arrays, Begin begin, Write write) {
+void write_sections(const Parts& parts, Begin begin, Write write) {
+    const std::map<std::string, Array> arrays = all_arrays(parts);
     std::vector<SectionInfo> sections = lay_out(arrays);
     const std::uint64_t file_bytes = sections.back().offset + sections.back().bytes;
     begin(file_bytes);
@@ -61,7 +73,7 @@ void write_sections(const std::map<std::string, Array>& arrays, Begin begin, Wri
         section->checksum = write_array(array.bytes, section->offset, write);
         ++section;
     }
-    write(make_head(sections, file_bytes), 0);
+    write(make_head(sections, file_bytes, static_cast<std::uint16_t>(parts.param_or(format_name, 1))), 0);
 }
 
 // The permissions of the file that is about to be replaced, if there is one. Only a regular file may be.
@@ -76,7 +88,7 @@ std::optional<mode_t> permissions(int folder, const std::string& name) {
     return status.st_mode & 0777;
 }
 
-void write_atomically(const std::string& path, const std::map<std::string, Array>& arrays) {
+void write_atomically(const std::string& path, const Parts& parts) {
     if (path.find('\0') != std::string::npos) fail("path contains a zero byte");
     const std::filesystem::path target(path);
     const std::string name = target.filename().string();
@@ -86,7 +98,7 @@ void write_atomically(const std::string& path, const std::map<std::string, Array
     Temporary file(folder.get(), name);
     test_point("created");
     write_sections(
-        arrays, [&](std::uint64_t bytes) { resize_file(file.get(), bytes); },
+        parts, [&](std::uint64_t bytes) { resize_file(file.get(), bytes); },
         [&](std::span<const std::byte> bytes, std::uint64_t offset) { write_all(file.get(), bytes, offset); });
     if (mode) set_permissions(file.get(), *mode);
     test_point("written");
@@ -97,23 +109,12 @@ void write_atomically(const std::string& path, const std::map<std::string, Array
     sync_folder(folder.get());
 }
 
-// The arrays and, as one more, the params.
-std::map<std::string, Array> all_arrays(const Parts& parts) {
-    std::vector<Param> params = make_params(parts.params);
-    if (params.size() > most_records) fail("at most 2^20 params fit a file, got " + std::to_string(params.size()));
-    if (parts.has(params_name)) fail("'params' cannot be the name of an array");
-    auto kept = std::make_shared<const std::vector<Param>>(std::move(params));
-    std::map<std::string, Array> arrays = parts.arrays;
-    arrays[params_name] = {DType::u8, std::as_bytes(std::span(*kept)), kept};
-    return arrays;
-}
-
 }  // namespace
 
 std::vector<std::byte> write_bytes(const Parts& parts) {
     std::vector<std::byte> file;
     write_sections(
-        all_arrays(parts), [&](std::uint64_t bytes) { file.resize(bytes); },
+        parts, [&](std::uint64_t bytes) { file.resize(bytes); },
         [&](std::span<const std::byte> bytes, std::uint64_t offset) {
             std::copy(bytes.begin(), bytes.end(), file.begin() + static_cast<std::ptrdiff_t>(offset));
         });
@@ -122,7 +123,7 @@ std::vector<std::byte> write_bytes(const Parts& parts) {
 
 void write_file(const std::string& path, const Parts& parts) {
     try {
-        write_atomically(path, all_arrays(parts));
+        write_atomically(path, parts);
     } catch (const Error& error) {
         throw Error(error.kind(), path + ": " + error.what(), error.error_number());
     }

@@ -36,7 +36,7 @@ template <bool whole>
     };
     __m256 score = _mm256_add_ps(_mm256_mul_ps(acc, _mm256_set1_ps(query.scale)), _mm256_set1_ps(query.offset));
     if (scan.a) score = _mm256_mul_ps(score, factors(scan.a));
-    if (scan.b) score = _mm256_add_ps(score, factors(scan.b));
+    if (scan.b) score = _mm256_add_ps(score, _mm256_mul_ps(_mm256_set1_ps(query.b_scale), factors(scan.b)));
     return _mm256_add_ps(score, _mm256_set1_ps(query.constant));
 }
 

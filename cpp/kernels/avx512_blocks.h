@@ -54,7 +54,10 @@ FEWBITS_INLINE void in_passes(const Scan& scan, ScanQuery* queries, std::uint32_
                                                  __mmask16 lanes, __m512 acc) {
     __m512 score = _mm512_add_ps(_mm512_mul_ps(acc, _mm512_set1_ps(query.scale)), _mm512_set1_ps(query.offset));
     if (scan.a) score = _mm512_mul_ps(score, _mm512_maskz_loadu_ps(lanes, scan.a + at));
-    if (scan.b) score = _mm512_add_ps(score, _mm512_maskz_loadu_ps(lanes, scan.b + at));
+    if (scan.b) {
+        const __m512 b = _mm512_maskz_loadu_ps(lanes, scan.b + at);
+        score = _mm512_add_ps(score, _mm512_mul_ps(_mm512_set1_ps(query.b_scale), b));
+    }
     return _mm512_add_ps(score, _mm512_set1_ps(query.constant));
 }
 

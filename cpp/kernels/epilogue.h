@@ -16,7 +16,7 @@ namespace {
     float score = sum * query.scale;
     score = score + query.offset;
     if (scan.a != nullptr) score = score * scan.a[v];
-    if (scan.b != nullptr) score = score + scan.b[v];
+    if (scan.b != nullptr) score = score + query.b_scale * scan.b[v];
     return score + query.constant;
 }
 

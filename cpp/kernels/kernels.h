@@ -35,9 +35,9 @@ struct Hit {
     float score;
 };
 
-// One query's side of a scan. score(v) = (acc * scale + offset) [* factor a[v]] [+ factor b[v]] + constant, every
-// operation rounded to float by itself (no fused multiply-add; an integer acc is first rounded to float), larger is
-// better. 0 < scale < inf; the other numbers may be anything, NaN and infinities too.
+// One query's side of a scan. score(v) = (acc * scale + offset) [* factor a[v]] [+ b_scale * factor b[v]] + constant,
+// every operation rounded to float by itself (no fused multiply-add; an integer acc is first rounded to float), larger
+// is better. 0 < scale < inf; the other numbers may be anything, NaN and infinities too.
 struct ScanQuery {
     const void* table;  // what `acc` is looked up in or multiplied with: see each scan
     float scale;
@@ -46,6 +46,7 @@ struct ScanQuery {
     float threshold;  // vectors with score >= threshold are hits; -inf takes all, but a NaN score is never a hit
     Hit* hits;        // hits are appended at hits[count]; there is room for n more
     std::size_t count;
+    float b_scale = 1;  // per (query, list): what factor b counts
 };
 
 // One pass of several queries over the n vectors of a list (or of a part of it that starts at a block boundary).

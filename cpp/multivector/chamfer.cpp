@@ -22,7 +22,7 @@ ChamferQuery::ChamferQuery(const Codec& codec, MatrixView tokens) : codec_(codec
         const QueryTerms terms = maxima ? codec.prepare_max(token, table) : codec.prepare(token, table);
         // + 0: a constant of -0 would make the sign of a zero maximum arbitrary.
         tokens_.push_back({table, terms.scale, terms.offset, terms.constant + 0.0f,
-                           -std::numeric_limits<float>::infinity(), nullptr, 0});
+                           -std::numeric_limits<float>::infinity(), nullptr, 0, 1});
         if (row_query > 0) codec.prepare_rows(token, row_queries_.data() + t * row_query);
     }
 }
@@ -71,7 +71,7 @@ void ChamferQuery::find_maxima(const TokenCodes& document, Scratch& scratch) con
         for (std::size_t t = 0; t < tokens_.size(); ++t) {
             kernels::ScanQuery& token = scratch.tokens[t];
             if (row_query > 0 && token.count > 0)
-                codec_.refine(scan, rows, row_queries_.data() + t * row_query, token, 0);
+                codec_.refine(scan, rows, row_queries_.data() + t * row_query, token, 0, nullptr);
             for (std::size_t h = 0; h < token.count; ++h)
                 token.threshold = std::max(token.threshold, token.hits[h].score);
         }

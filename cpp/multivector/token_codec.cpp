@@ -15,13 +15,15 @@ public:
 
     std::uint32_t dim() const override { return rotation_->in_dim(); }
     CodeLayout layout() const override { return codec_->layout(); }
-    void encode(MatrixView x, const float* origin, std::uint8_t* rows, float* a, float* b) const override {
+    void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const override {
         require(origin == nullptr, "tokens: rotated codes have no origin");
-        codec_->encode({rotated(x).data(), x.rows, rotation_->out_dim()}, nullptr, rows, a, b);
+        codec_->encode({rotated(x).data(), x.rows, rotation_->out_dim()}, nullptr, rows, factors);
     }
-    void decode(const std::uint8_t* rows, const float* a, std::size_t n, float* x) const override {
+    void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                float* x) const override {
+        require(origin == nullptr, "tokens: rotated codes have no origin");
         std::vector<float> y(n * rotation_->out_dim());
-        codec_->decode(rows, a, n, y.data());
+        codec_->decode(rows, factors, nullptr, n, y.data());
         rotation_->invert({y.data(), n, rotation_->out_dim()}, x);
     }
 
@@ -45,8 +47,8 @@ public:
         codec_->score_rows(row_query, codes, rows, n, scores);
     }
     void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
-                kernels::ScanQuery& query, std::size_t first) const override {
-        codec_->refine(scan, rest, row_query, query, first);
+                kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const override {
+        codec_->refine(scan, rest, row_query, query, first, exceeding);
     }
 
 private:
@@ -63,9 +65,12 @@ private:
 }  // namespace
 
 std::shared_ptr<const Codec> make_token_codec(const Parts& parts, std::uint32_t dim) {
-    if (parts.under("tokens.transform").params.empty()) return make_codec(parts, "tokens", dim, Metric::ip, false);
-    auto rotation = make_transform(parts.under("tokens"), dim);
-    auto codec = make_codec(parts, "tokens", rotation->out_dim(), Metric::ip, false);
+    const bool rotates = !parts.under("tokens.transform").params.empty();
+    std::shared_ptr<const Transform> rotation = rotates ? make_transform(parts.under("tokens"), dim) : nullptr;
+    auto codec = make_codec(parts, "tokens", rotates ? rotation->out_dim() : dim, Metric::ip, false);
+    if (codec->layout().has_b || codec->layout().has_stage)
+        throw Error(ErrorKind::corrupt, "tokens: got codes with factors b or of a first stage, expected at most factor a");
+    if (!rotates) return codec;
     return std::make_shared<RotatedCodec>(std::move(codec), std::move(rotation));
 }
 

@@ -105,7 +105,7 @@ void TokenSegmentBuilder::append(const SetsView& documents, const std::int64_t* 
             const MatrixView tokens = documents[i];
             rows.resize(tokens.rows * row_bytes);
             float* a = layout.has_a ? a_.as<float>() + tokens_ + documents.first(i) : nullptr;
-            codec_->encode(tokens, nullptr, rows.data(), a, nullptr);
+            codec_->encode(tokens, nullptr, rows.data(), {a, nullptr, nullptr});
             pack_list(layout, rows.data(), tokens.rows, codes.data() + at[i]);
         }
     });

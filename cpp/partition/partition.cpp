@@ -88,6 +88,11 @@ float Partition::coarse(const Hit& hit) const {
     return spherical_ ? hit.score * term : 2 * (hit.score - term);
 }
 
+float Partition::projection(const Probe& probe) const {
+    const float length = exact_->terms()[probe.list];
+    return length > 0 ? probe.coarse / length / length : 0.0f;
+}
+
 void Partition::scores(MatrixView queries, float* scores) const {
     exact_->scores(queries.data, queries.rows, 0, nlist_, scores);
 }

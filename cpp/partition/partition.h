@@ -41,6 +41,8 @@ public:
     // Not for a flat partition.
     void scores(MatrixView queries, float* scores) const;
     float coarse(const Hit& hit) const;
+    // How many centroids long the query's projection on the centroid is: <q, c> / <c, c>. Not under l2.
+    float projection(const Probe& probe) const;
 
 private:
     void read_centroids(const Parts& parts);

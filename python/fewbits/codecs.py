@@ -1,19 +1,23 @@
 """Codecs: what a vector is in memory, and how a query scores it. Each can also be a rerank store (in RAM or on disk).
 
-`bytes_per_vector` counts the code and the factors stored with it; `fit` sees the vectors to be coded (residuals, if the
-index codes residuals).
+`bytes_per_vector` counts the code and the factors stored with it; direction: whether vectors are in a cone, whose
+direction takes a factor of its own (moments.py). `fit` sees the vectors to be coded (residuals, if the index codes
+residuals). directed: whether the codec gains from doing without that direction. corrected:
+whether codes of residuals have a factor for the error of their own product with the centroid.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from . import _core
-from .codecs_rotated import RaBitQ, RecurrentBinary
+from .codecs_rotated import OWN_STAGE_FACTOR, RaBitQ, RecurrentBinary
 from .inputs import F32, real_number, whole_number
+from .moments import typical
 from .parts import FACTOR_BYTES, Fitted, Fitting, boolean, f32_array, one_of
 
 _NUDGE = 1e-12
@@ -31,12 +35,14 @@ class Float:
 
     bits: int = 32
     on_disk: bool = False
+    directed: ClassVar[bool] = False
+    corrected: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         one_of(self.bits, "Float: bits", (32, 16))
         boolean(self.on_disk, "Float: on_disk")
 
-    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False) -> int:
+    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
         return dim * self.bits // 8
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
@@ -61,6 +67,8 @@ class Scalar:
     levels: str = "uniform"
     staged: bool = False
     on_disk: bool = False
+    directed: ClassVar[bool] = True
+    corrected: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         one_of(self.bits, "Scalar: bits", (8, 4))
@@ -70,8 +78,8 @@ class Scalar:
         if self.bits == 8 and (self.staged or self.levels != "uniform"):
             raise ValueError("Scalar: levels='lloyd-max' and staged=True are for bits=4, got bits=8")
 
-    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False) -> int:
-        factors = FACTOR_BYTES * (2 if metric == "l2" else 1)
+    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
+        factors = FACTOR_BYTES * (1 + (metric == "l2" or direction) + self.staged)
         return (dim * self.bits + 7) // 8 + factors
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
@@ -97,6 +105,8 @@ class PQ:
     residual: bool | None = None
     score_aware: bool | float | None = None
     on_disk: bool = False
+    directed: ClassVar[bool] = True
+    corrected: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         whole_number(self.m, "PQ: m", 1)
@@ -107,8 +117,9 @@ class PQ:
         if self.score_aware is not None and not isinstance(self.score_aware, bool):
             real_number(self.score_aware, "PQ: score_aware", 1)
 
-    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False) -> int:
-        return (self.m * self.bits + 7) // 8 + (FACTOR_BYTES if metric == "l2" and residual else 0)
+    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
+        factor = (metric == "l2" and residual) or direction
+        return (self.m * self.bits + 7) // 8 + (FACTOR_BYTES if factor else 0)
 
     def eta(self, dim: int, metric: str) -> float:
         """The weight of error along the vector over error across it; 1 is plain PQ."""
@@ -146,11 +157,12 @@ CODECS = (Float, Scalar, PQ, RaBitQ, RecurrentBinary)
 
 def fit_scalar(x: F32, bits: int, levels: str, staged: bool) -> Fitted:
     """Mean and step of every dimension, and the level table of 4-bit codes; a typical vector then has factor a = 1."""
+    x = typical(x)
     mean = x.mean(axis=0, dtype=np.float64)
     squares = np.einsum("ij,ij->j", x, x, dtype=np.float64) / max(len(x), 1)
     deviation = np.sqrt(np.maximum(squares - np.square(mean), 0.0))
     deviation = np.maximum(deviation, max(_NUDGE, 1e-3 * float(deviation.max(initial=0.0))))
-    params = {"kind": 2, "bits": bits, "staged": int(staged)}
+    params = {"kind": 2, "bits": bits, "staged": OWN_STAGE_FACTOR if staged else 0}
     arrays = {"mean": f32_array(mean)}
     if bits == 8:
         return Fitted(params, arrays | {"step": f32_array(deviation / 127.5)})

@@ -12,9 +12,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from .inputs import F32, whole_number
+from .moments import mean
 from .parts import FACTOR_BYTES, Fitted, Fitting, boolean, f32_array
 
-_STAGED_FROM = 256  # dimensions
+OWN_STAGE_FACTOR = 2  # param "staged": the first stage has a factor a of its own
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class RaBitQ:
 
     residual: code the difference from the list's centroid (None: yes, with an IVF). staged: a search reads one bit of
     every dimension first, and the others only of vectors that may still be among the best (by three standard
-    deviations), instead of whole codes in one pass (None: from 256 dimensions on, unless codes are of residuals; few
-    dimensions tell too little by one bit, and in lists whole codes are faster for batches that read few of them).
+    deviations), instead of whole codes in one pass (None: whole codes). It takes a factor more, 4 bytes per vector, and
+    pays on processors without AVX-512 from some 256 dimensions on, where a search reads much.
     Without a transform the index rotates at random, which the estimates rely on. on_disk: for tokens of a
     `MultiVectorIndex` (it is no rerank store: those are of vectors that are not rotated).
     (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound", 2024; Gao et al.,
@@ -36,6 +37,8 @@ class RaBitQ:
     staged: bool | None = None
     on_disk: bool = False
     rotates: ClassVar[bool] = True
+    directed: ClassVar[bool] = True
+    corrected: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         whole_number(self.bits, "RaBitQ: bits", 1, 8)
@@ -45,21 +48,21 @@ class RaBitQ:
         if self.staged is not None:
             boolean(self.staged, "RaBitQ: staged")
 
-    def _is_staged(self, dim: int, residual: bool) -> bool:
-        return dim >= _STAGED_FROM and not residual if self.staged is None else self.staged
+    @property
+    def _is_staged(self) -> bool:
+        return bool(self.staged) and self.bits > 1
 
-    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False) -> int:
-        if self.bits > 1 and self._is_staged(dim, residual):
+    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
+        if self._is_staged:
             code = (dim + 7) // 8 * self.bits
         else:
             code = dim if self.bits == 8 else ((dim + 3) // 4 * self.bits + 1) // 2
-        return code + FACTOR_BYTES * (2 if metric == "l2" or residual else 1)
+        return code + FACTOR_BYTES * (1 + (metric == "l2" or residual or direction) + self._is_staged)
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
         """The mean, which codes are relative to; those of residuals have their lists' centroids instead."""
-        arrays = {} if fitting.residual else {"mean": f32_array(x.mean(axis=0, dtype=np.float64))}
-        staged = self._is_staged(x.shape[1], fitting.residual)
-        return Fitted({"kind": 4, "bits": self.bits, "staged": int(staged)}, arrays)
+        arrays = {} if fitting.residual else {"mean": f32_array(mean(x))}
+        return Fitted({"kind": 4, "bits": self.bits, "staged": OWN_STAGE_FACTOR if self._is_staged else 0}, arrays)
 
     def describe(self) -> str:
         return f"RaBitQ, {self.bits} {'bit' if self.bits == 1 else 'bits'} a dimension"
@@ -91,6 +94,7 @@ class RecurrentBinary:
     maps: Mapping[str, F32] | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
     predecessor: Predecessor | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
     on_disk: ClassVar[bool] = False
+    corrected: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         whole_number(self.bits, "RecurrentBinary: bits", 1, 4)
@@ -102,11 +106,15 @@ class RecurrentBinary:
     def rotates(self) -> bool:
         return self.dim is None
 
-    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False) -> int:
+    @property
+    def directed(self) -> bool:
+        return self.dim is None  # trained maps have seen the mean
+
+    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
         m = dim if self.dim is None else self.dim
         widths = (1, 2) if self.bits == 3 else (self.bits,)
         half_bytes = sum(-(-m * width // 4) for width in widths)
-        return (half_bytes + 1) // 2 + FACTOR_BYTES
+        return (half_bytes + 1) // 2 + FACTOR_BYTES * (1 + direction)
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
         params = {"kind": 5, "bits": self.bits, "symmetric": int(self.symmetric)}

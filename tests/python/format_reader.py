@@ -17,7 +17,7 @@ def read(path):
     """(params, arrays) of a file, every checksum and every padding byte compared."""
     data = Path(path).read_bytes()
     magic, major, _, endian, length, count, table_sum, zeros, head_sum = struct.unpack_from("<8sHHIQII28sI", data)
-    assert (magic, major, endian, length) == (b"\x89FBX\r\n\x1a\n", 1, 0x01020304, len(data))
+    assert (magic, endian, length) == (b"\x89FBX\r\n\x1a\n", 0x01020304, len(data))
     assert head_sum == zlib.crc32(data[:60])
     assert not any(zeros)
     end = 64 + 64 * count
@@ -35,6 +35,7 @@ def read(path):
     assert names == sorted(set(names))
     records = arrays.pop("params").tobytes()
     params = {_name(n): v for n, v in struct.iter_unpack("<32sQ", records)}
+    assert major == params.get("format", 1) <= 2
     return params, arrays
 
 

@@ -66,6 +66,14 @@ def decoded(params: dict[str, int], arrays: dict[str, Any], prefix: str, rows: A
     return np.concatenate([book[s, rows[:, s], : edges[s + 1] - edges[s]] for s in range(m)], axis=1)
 
 
+def entered(arrays: dict[str, Any], tier: str, x: F32, b: Any) -> F32:
+    """With what rows lost before they were coded: their part along a direction, or the center."""
+    u = arrays.get(f"{tier}.direction")
+    if u is not None:
+        x = x + (b - x @ u)[:, None] * u
+    return x + arrays.get("center", np.float32(0))
+
+
 def reconstructed(path: Path, tier: str) -> tuple[NDArray[np.int64], F32]:
     """ids and vectors, in the space where they are coded (the tests use no transform), by the independent reader."""
     params, arrays = format_reader.read(path)
@@ -83,6 +91,8 @@ def reconstructed(path: Path, tier: str) -> tuple[NDArray[np.int64], F32]:
         if tier == "codec" and params.get("partition.residual"):
             sizes = np.diff(arrays[f"{segment}.lists"].astype(np.int64))
             x = x + np.repeat(arrays["partition.centroids"].reshape(-1, dim).astype(np.float32), sizes, axis=0)
+        b = arrays.get(f"{segment}.b" if tier == "codec" else f"{segment}.rerank_b")
+        x = entered(arrays, tier, x, b)
         alive = format_reader.alive(arrays, segment, n)
         ids.append(segment_ids(params, arrays, segment)[alive])
         vectors_.append(x[alive])
@@ -225,7 +235,7 @@ def test_version_error_names_both(small: Path, tmp_path: Path) -> None:
     data = bytearray(small.read_bytes())
     data[8] = 9
     (tmp_path / "a.fb").write_bytes(data)
-    with pytest.raises(fb.FormatVersionError, match=r"version 9\.1.*version 1"):
+    with pytest.raises(fb.FormatVersionError, match=r"version 9\.1.*versions up to 2"):
         fb.open(tmp_path / "a.fb")
 
 

@@ -48,7 +48,7 @@ inline std::vector<std::uint8_t> uniform_levels() {
     return levels;
 }
 
-inline Parts scalar_parts(std::uint32_t bits, std::uint32_t dim, bool staged = false) {
+inline Parts scalar_parts(std::uint32_t bits, std::uint32_t dim, std::uint32_t staged = 0) {
     Parts parts;
     parts.params = {{"codec.kind", 2}, {"codec.bits", bits}, {"codec.staged", staged}};
     std::vector<float> mean = normal(dim, 71), step(dim);
@@ -69,7 +69,7 @@ inline Parts pq_parts(std::uint32_t bits, std::uint32_t m, std::uint32_t dim, bo
     return parts;
 }
 
-inline Parts rabitq_parts(std::uint32_t bits, std::uint32_t dim, bool staged = false) {
+inline Parts rabitq_parts(std::uint32_t bits, std::uint32_t dim, std::uint32_t staged = 0) {
     Parts parts;
     parts.params = {{"codec.kind", 4}, {"codec.bits", bits}, {"codec.staged", staged}};
     set_array(parts, "codec.mean", normal(dim, 71));
@@ -99,9 +99,12 @@ inline std::vector<Case> cases() {
         for (std::uint32_t bits = 1; bits <= 8; ++bits) {
             const std::string name = "rabitq " + std::to_string(bits) + tail;
             all.push_back({name, rabitq_parts(bits, dim), dim, 1e-5f});
-            if (bits % 3 == 2) all.push_back({name + " staged", rabitq_parts(bits, dim, true), dim, 1e-5f});
+            if (bits % 3 == 2)
+                for (const std::uint32_t staged : {1u, 2u})
+                    all.push_back({name + " staged", rabitq_parts(bits, dim, staged), dim, 1e-5f});
         }
-        all.push_back({"staged" + tail, scalar_parts(4, dim, true), dim, 0});
+        for (const std::uint32_t staged : {1u, 2u})
+            all.push_back({"staged" + tail, scalar_parts(4, dim, staged), dim, 0});
     }
     return all;
 }
@@ -122,11 +125,11 @@ struct Coded {
         rows.resize(n * layout.row_bytes());
         a.resize(layout.has_a ? n : 0);
         b.resize(layout.has_b ? n : 0);
-        codec.encode({x.data(), n, codec.dim()}, origin.empty() ? nullptr : origin.data(), rows.data(), factors(a),
-                     factors(b));
+        stage.resize(layout.has_stage ? n : 0);
+        codec.encode({x.data(), n, codec.dim()}, origin_or_null(), rows.data(),
+                     {factors(a), factors(b), factors(stage)});
         decoded.resize(x.size());
-        codec.decode(rows.data(), factors(a), n, decoded.data());
-        for (std::size_t i = 0; i < origin.size(); ++i) decoded[i] += origin[i];
+        codec.decode(rows.data(), {factors(a), factors(b), nullptr}, origin_or_null(), n, decoded.data());
         blocks.resize(kernels::blocks_bytes(layout.element_bits, layout.elements, n));
         for (std::size_t first = 0; first < n; first += kernels::block_size)
             pack_block(rows.data() + first * layout.row_bytes(), layout.row_bytes(), layout.element_bits,
@@ -142,12 +145,13 @@ struct Coded {
         codec.score_rows(prepared.data(), row_codes(), nullptr, n, scores.data());
         return scores;
     }
+    const float* origin_or_null() const { return origin.empty() ? nullptr : origin.data(); }
     RowCodes row_codes() const { return {rows.data(), layout.row_bytes(), factors(a), factors(b)}; }
 
     kernels::Scan scan(kernels::ScanQuery& query) const {
         return {blocks.data(),   static_cast<std::uint32_t>(n),
                 layout.elements, 0,
-                factors(a),      factors(b),
+                stage.empty() ? factors(a) : factors(stage), factors(b),
                 nullptr,         codec.levels(),
                 &query,          1};
     }
@@ -156,7 +160,7 @@ struct Coded {
         std::vector<std::uint8_t> table(codec.table_bytes());
         const QueryTerms terms = codec.prepare(query, table.data());
         std::vector<kernels::Hit> hits(n);
-        kernels::ScanQuery scanned{table.data(), terms.scale, terms.offset, terms.constant, threshold, hits.data(), 0};
+        kernels::ScanQuery scanned{table.data(), terms.scale, terms.offset, terms.constant, threshold, hits.data(), 0, terms.b_scale};
         codec.scan_kernel()(scan(scanned));
         hits.resize(scanned.count);
         if (scale) *scale = terms.scale;
@@ -166,7 +170,7 @@ struct Coded {
     const Codec& codec;
     CodeLayout layout;
     std::size_t n;
-    std::vector<float> x, origin, decoded, a, b;
+    std::vector<float> x, origin, decoded, a, b, stage;
     std::vector<std::uint8_t> rows, blocks;
 };
 

@@ -56,6 +56,33 @@ TEST("pq: a vector of codewords decodes to itself, and codes are the nearest cod
     }
 }
 
+TEST("pq: a codeword of an outlying vector does not set the step of the others under l2") {
+    constexpr std::uint32_t dim = 16, m = 8;
+    constexpr std::size_t n = 64;
+    for (const std::uint32_t bits : {4u, 8u}) {
+        Parts parts = pq_parts(bits, m, dim);
+        std::vector<float> book = codebook_of(parts);
+        const std::size_t k = std::size_t{1} << bits;
+        for (std::uint32_t s = 0; s < m; ++s)
+            for (std::size_t j = 0; j < 2; ++j) book[(s * k + 3) * 2 + j] = 1000.0f + static_cast<float>(s);
+        set_array(parts, "codec.codebook", book);
+        const auto codec = make_codec(parts, "codec", dim, Metric::l2, false);
+        std::vector<float> x = normal(n * dim, 31);
+        std::fill_n(x.begin() + 5 * dim, dim, 1000.0f);
+        const Coded coded(*codec, x, {});
+        float scale = 0;
+        for (std::size_t near = 0; near < n; ++near) {
+            if (near == 5) continue;
+            const float* query = coded.decoded.data() + near * dim;
+            const auto hits = coded.by_scan(query, -INFINITY, &scale);
+            CHECK(scale < 0.5f);  // of squared distances up to 100; a million without the limit
+            CHECK(std::fabs(hits[near].score) <= 0.5f * scale * m + 1e-3f);
+            for (std::size_t i = 0; i < n; ++i) CHECK(hits[i].score <= hits[near].score + scale * m);
+            CHECK(hits[5].score < -20);
+        }
+    }
+}
+
 double anisotropic_loss(const Coded& coded, std::size_t i, double eta) {
     const std::size_t d = coded.codec.dim();
     double squares = 0, along = 0;

@@ -78,7 +78,7 @@ TEST("recurrent binary: a row's code is the same alone and among others, a zero 
         std::vector<std::uint8_t> row(coded.layout.row_bytes());
         for (std::size_t i = 0; i < 300; ++i) {
             float a = 0;
-            codec->encode({x.data() + i * 7, 1, 7}, nullptr, row.data(), &a, nullptr);
+            codec->encode({x.data() + i * 7, 1, 7}, nullptr, row.data(), {&a, nullptr, nullptr});
             CHECK(std::equal(row.begin(), row.end(), coded.rows.begin() + static_cast<std::ptrdiff_t>(i * row.size())));
             CHECK(a == coded.a[i] && a > 0);
         }
@@ -92,7 +92,7 @@ TEST("recurrent binary: the sign of zero is positive, of both zeros") {
     const std::vector<float> x{0.0f, -0.0f, -1.0f, 1.0f};
     std::uint8_t row = 0;
     float a = 0;
-    codec->encode({x.data(), 1, 4}, nullptr, &row, &a, nullptr);
+    codec->encode({x.data(), 1, 4}, nullptr, &row, {&a, nullptr, nullptr});
     CHECK(row == 0b1011);
 }
 

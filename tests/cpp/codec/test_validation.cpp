@@ -57,7 +57,7 @@ TEST("codec: damaged params and arrays are refused by name") {
     twice[1] = 0;
     twice[14] = 127;
     refused(scalar, array("codec.levels", twice), "ascending");
-    refused(scalar, param("codec.staged", 2), "codec.staged");
+    refused(scalar, param("codec.staged", 3), "codec.staged");
     auto levels = uniform_levels();
     levels[15] = 128;
     refused(scalar, array("codec.levels", levels), "at most 127");
@@ -69,7 +69,7 @@ TEST("codec: damaged params and arrays are refused by name") {
     const Parts rabitq = rabitq_parts(2, 8);
     refused(rabitq, param("codec.bits", 0), "codec.bits");
     refused(rabitq, param("codec.bits", 9), "codec.bits");
-    refused(rabitq, param("codec.staged", 2), "codec.staged");
+    refused(rabitq, param("codec.staged", 3), "codec.staged");
     refused(rabitq, without("codec.mean"), "codec.mean");
     refused(rabitq, array("codec.mean", std::vector<float>(8, NAN)), "codec.mean");
 
@@ -90,8 +90,8 @@ TEST("float16: a value that it can not hold is refused") {
     const auto codec = make_codec(float_parts(16), "codec", 2, Metric::ip, false);
     const float held[] = {65504.0f, -65504.0f}, not_held[] = {1.0f, -70000.0f};
     std::vector<std::uint8_t> row(4);
-    codec->encode({held, 1, 2}, nullptr, row.data(), nullptr, nullptr);
-    CHECK_THROWS(codec->encode({not_held, 1, 2}, nullptr, row.data(), nullptr, nullptr), "65504");
+    codec->encode({held, 1, 2}, nullptr, row.data(), {});
+    CHECK_THROWS(codec->encode({not_held, 1, 2}, nullptr, row.data(), {}), "65504");
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ public:
             hits_.push_back(std::make_unique<Guarded<Hit>>(n));
             for (std::size_t i = 0; i < tables_[q]->size(); ++i) (*tables_[q])[i] = table_byte(fill, q);
             queries.push_back({tables_[q]->data(), 0.37f, -1.5f, 0.25f, -std::numeric_limits<float>::infinity(),
-                               hits_[q]->data(), 0});
+                               hits_[q]->data(), 0, 0.7f - static_cast<float>(q)});
             std::vector<std::int64_t> of_query(n);
             for (std::uint32_t v = 0; v < n; ++v)
                 of_query[v] = sum_of(kind, tables_[q]->data(), levels_->data(), codes_.data() + std::size_t{v} * m, m);
@@ -160,7 +160,7 @@ public:
         float score = static_cast<float>(sums[q][v]) * query.scale;
         score += query.offset;
         if (scan.a) score *= scan.a[v];
-        if (scan.b) score += scan.b[v];
+        if (scan.b) score += query.b_scale * scan.b[v];
         return score + query.constant;
     }
 

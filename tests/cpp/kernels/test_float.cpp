@@ -50,10 +50,11 @@ struct ScanCase {
         auto values = random_floats(seed, m);
         if (special) sow_specials(values, seed);
         tables.emplace_back(values);
-        const auto extra = random_floats(seed + 1, 4);
+        const auto extra = random_floats(seed + 1, 5);
         const float threshold = seed % 3 == 0 ? -infinity : extra[3] * 0.3f;
         hits.emplace_back(n, Hit{~0u, 0});
-        queries.push_back({tables.back().data(), 0.5f + extra[0] * 0.4f, extra[1], extra[2], threshold, nullptr, 0});
+        queries.push_back({tables.back().data(), 0.5f + extra[0] * 0.4f, extra[1], extra[2], threshold, nullptr, 0,
+                           extra[4]});
     }
 
     void run(void (*kernel)(const Scan&)) {
@@ -187,7 +188,7 @@ TEST("float scans: score, threshold and order") {
         const float a[3] = {2, 1, 4}, b[3] = {10, 0, 20};
         const float query = 5;
         Hit hits[3];
-        ScanQuery one{&query, 0.5f, 1, 100, 117, hits, 0};  // vector 0: (2.5 + 1) * 2 + 10 + 100 = 117
+        ScanQuery one{&query, 0.5f, 1, 100, 127, hits, 0, 2};  // vector 0: (2.5 + 1) * 2 + 2 * 10 + 100 = 127
         Scan scan{};
         scan.codes = reinterpret_cast<const std::uint8_t*>(x);
         scan.n = 3;
@@ -201,14 +202,14 @@ TEST("float scans: score, threshold and order") {
             one.count = 0;
             each->dot_f32(scan);
             REQUIRE(one.count == 2);  // equal to the threshold is a hit, NaN is not
-            CHECK(hits[0].row == 40 && hits[0].score == 117);
-            CHECK(hits[1].row == 42 && hits[1].score == 154);  // (7.5 + 1) * 4 + 20 + 100
+            CHECK(hits[0].row == 40 && hits[0].score == 127);
+            CHECK(hits[1].row == 42 && hits[1].score == 174);  // (7.5 + 1) * 4 + 2 * 20 + 100
         }
         one.threshold = -infinity;
         one.count = 0;
         set->dot_f32(scan);
         CHECK_EQ(one.count, 2u);
-        one.threshold = 117.00001f;
+        one.threshold = 127.00001f;
         one.count = 0;
         set->dot_f32(scan);
         CHECK_EQ(one.count, 1u);

@@ -58,8 +58,9 @@ void fill(TokenStore& store, const Sets& documents) {
 double expected(const Codec& codec, MatrixView query, MatrixView document) {
     std::vector<std::uint8_t> rows(document.rows * codec.layout().row_bytes());
     std::vector<float> a(document.rows), decoded(document.size());
-    codec.encode(document, nullptr, rows.data(), codec.layout().has_a ? a.data() : nullptr, nullptr);
-    codec.decode(rows.data(), codec.layout().has_a ? a.data() : nullptr, document.rows, decoded.data());
+    float* const factors = codec.layout().has_a ? a.data() : nullptr;
+    codec.encode(document, nullptr, rows.data(), {factors, nullptr, nullptr});
+    codec.decode(rows.data(), {factors, nullptr, nullptr}, nullptr, document.rows, decoded.data());
     double sum = 0;
     for (std::size_t q = 0; q < query.rows; ++q) {
         double best = -std::numeric_limits<double>::infinity();

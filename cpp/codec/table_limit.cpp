@@ -1,0 +1,70 @@
+#include "codec/table_limit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "codec/common.h"
+
+namespace fewbits::codec {
+namespace {
+
+constexpr float quartile_depths = 5;  // what the codewords of normally distributed data seldom exceed
+constexpr float uneven_units = 4;
+
+float quantile(std::vector<float>& values, std::size_t quarters) {
+    const auto place = values.begin() + static_cast<std::ptrdiff_t>(values.size() * quarters / 4);
+    std::nth_element(values.begin(), place, values.end());
+    return *place;
+}
+
+float middle(std::vector<float>& values) {
+    return quantile(values, 2);
+}
+
+// Times the median distance from the middle: the codewords of a normal distribution stay well below.
+float ordinary_distance(std::uint32_t width) {
+    return 2.5f + 1.5f / static_cast<float>(width);
+}
+
+// The codewords of subspace s by their squared distances from the middle.
+std::vector<float> squared_distances(const Codebook& codebook, std::uint32_t s) {
+    std::vector<float> column(codebook.k()), squares(codebook.k());
+    for (std::uint32_t j = 0; j < codebook.width(s); ++j) {
+        for (std::uint32_t code = 0; code < codebook.k(); ++code) column[code] = codebook.word(s, code)[j];
+        const float center = middle(column);
+        for (std::uint32_t code = 0; code < codebook.k(); ++code) {
+            const float difference = codebook.word(s, code)[j] - center;
+            squares[code] += difference * difference;
+        }
+    }
+    return squares;
+}
+
+}  // namespace
+
+bool is_uneven(const Codebook& codebook) {
+    std::vector<float> units;
+    for (std::uint32_t s = 0; s < codebook.m(); ++s) {
+        std::vector<float> squares = squared_distances(codebook, s);
+        const float farthest = std::sqrt(largest_magnitude(squares.data(), squares.size()));
+        const float median = std::sqrt(middle(squares));
+        if (farthest > ordinary_distance(codebook.width(s)) * median) return true;
+        units.push_back(median);
+    }
+    const float largest = largest_magnitude(units.data(), units.size());
+    return largest > uneven_units * middle(units);
+}
+
+float table_limit(const float* tables, std::size_t m, std::size_t k) {
+    std::vector<float> entries(k);
+    double depth = 0;
+    for (std::size_t s = 0; s < m; ++s) {
+        const float* table = tables + s * k;
+        entries.assign(table, table + k);
+        depth += range_of(table, k).high - quantile(entries, 1);
+    }
+    return quartile_depths * static_cast<float>(depth / static_cast<double>(m));
+}
+
+}  // namespace fewbits::codec
