@@ -27,9 +27,10 @@ void Codec::scan_wide(const kernels::Scan&) const {
 
 namespace {
 
+enum Kind : std::uint64_t { floats = 1, scalar = 2, product_quantizer = 3, rabitq = 4, recurrent_binary = 5 };
+
 std::shared_ptr<const Codec> make_kind(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric,
                                        bool residual) {
-    enum Kind : std::uint64_t { floats = 1, scalar = 2, pq = 3, rabitq = 4, recurrent_binary = 5 };
     switch (parts.param(prefix + ".kind", floats, recurrent_binary)) {
         case floats:
             return std::make_shared<codec::FloatCodec>(parts, prefix, dim, metric, residual);
@@ -37,7 +38,7 @@ std::shared_ptr<const Codec> make_kind(const Parts& parts, const std::string& pr
             if (codec::staging_of(parts, prefix, codec::Staging::none) != codec::Staging::none)
                 return std::make_shared<codec::StagedCodec>(parts, prefix, dim, metric, residual);
             return std::make_shared<codec::ScalarCodec>(parts, prefix, dim, metric, residual);
-        case pq:
+        case product_quantizer:
             return std::make_shared<codec::PqCodec>(parts, prefix, dim, metric, residual);
         case rabitq:
             return std::make_shared<codec::RabitqCodec>(parts, prefix, dim, metric, residual);
@@ -56,7 +57,8 @@ std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& p
     const std::string direction = prefix + ".direction";
     if (!parts.has(direction)) return codec;
     if (metric == Metric::l2) codec::corrupt("array '" + direction + "': got one under l2, expected it under ip");
-    return std::make_shared<codec::DirectionCodec>(std::move(codec), parts.finite(direction, dim));
+    const bool nearest = parts.param(prefix + ".kind") == product_quantizer;
+    return std::make_shared<codec::DirectionCodec>(std::move(codec), parts.finite(direction, dim), nearest);
 }
 
 }  // namespace fewbits

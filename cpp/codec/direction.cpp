@@ -10,10 +10,13 @@ namespace {
 
 constexpr float unit_tolerance = 1e-3f;
 
+// Of its product with itself that a vector's code misses: half, as in |q - x^|^2, which counts |x^|^2 / 2.
+constexpr float own_share = 0.5f;
+
 }  // namespace
 
-DirectionCodec::DirectionCodec(std::shared_ptr<const Codec> inner, std::span<const float> direction)
-    : inner_(std::move(inner)), direction_(direction.begin(), direction.end()) {
+DirectionCodec::DirectionCodec(std::shared_ptr<const Codec> inner, std::span<const float> direction, bool corrects)
+    : inner_(std::move(inner)), corrects_(corrects), direction_(direction.begin(), direction.end()) {
     const float length = std::sqrt(squared_norm(direction_.data(), direction_.size()));
     if (!(std::fabs(length - 1) <= unit_tolerance))
         corrupt("array 'direction': got length " + std::to_string(length) + ", expected 1");
@@ -31,33 +34,38 @@ float DirectionCodec::split(float* x) const {
     return along;
 }
 
-std::vector<float> DirectionCodec::without(const float* x, std::size_t n) const {
-    std::vector<float> out(x, x + n * dim());
-    for (std::size_t i = 0; i < n; ++i) split(out.data() + i * dim());
-    return out;
+// What the codes of s miss of their product with `of`: s is overwritten.
+void DirectionCodec::missed(const std::uint8_t* codes, const Factors& own, const float* origin, const float* of,
+                            Matrix<float> s, float* out) const {
+    std::vector<float> decoded(s.size());
+    inner_->decode(codes, {own.a, own.b, nullptr}, origin, s.rows, decoded.data());
+    for (std::size_t i = 0; i < s.size(); ++i) decoded[i] = s.data[i] - decoded[i];
+    for (std::size_t i = 0; i < s.rows; ++i) out[i] = dot(decoded.data() + i * s.cols, of + i * s.cols, s.cols);
 }
 
 void DirectionCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const {
     const std::size_t d = dim(), row_bytes = layout().row_bytes();
-    std::vector<float> ignored(rows_at_once), decoded(origin ? rows_at_once * d : 0);
+    std::vector<float> ignored(rows_at_once), error(rows_at_once);
     for (std::size_t first = 0; first < x.rows; first += rows_at_once) {
         const std::size_t count = std::min(rows_at_once, x.rows - first);
         std::vector<float> s(x.row(first), x.row(first) + count * d);
-        for (std::size_t i = 0; i < count; ++i) factors.b[first + i] = split(s.data() + i * d);
-        const std::vector<float> centroids = origin ? without(origin + first * d, count) : std::vector<float>{};
+        std::vector<float> centroids;
+        if (origin) centroids.assign(origin + first * d, origin + (first + count) * d);
+        float* b = factors.b + first;
+        std::vector<float> along(count);  // of what the query is like: the centroid, or the vector itself
+        for (std::size_t i = 0; i < count; ++i) {
+            b[i] = along[i] = split(s.data() + i * d);
+            if (origin) b[i] -= along[i] = split(centroids.data() + i * d);
+        }
         Factors own = factors.from(first);
         if (inner_->layout().has_b) own.b = ignored.data();
         std::uint8_t* codes = rows + first * row_bytes;
-        inner_->encode({s.data(), count, d}, origin ? centroids.data() : nullptr, codes, own);
-        if (!origin) continue;
-        inner_->decode(codes, {own.a, own.b, nullptr}, centroids.data(), count, decoded.data());
-        for (std::size_t i = 0; i < count; ++i) {
-            for (std::size_t j = 0; j < d; ++j) s[i * d + j] -= decoded[i * d + j];
-            const float missed = dot(s.data() + i * d, centroids.data() + i * d, d);
-            const float along = dot(origin + (first + i) * d, direction_.data(), d);
-            factors.b[first + i] -= along;
-            if (along > 0) factors.b[first + i] += missed / along;
-        }
+        const float* from = origin ? centroids.data() : nullptr;
+        inner_->encode({s.data(), count, d}, from, codes, own);
+        if (!origin && !corrects_) continue;
+        missed(codes, own, from, origin ? from : s.data(), {s.data(), count, d}, error.data());
+        for (std::size_t i = 0; i < count; ++i)
+            if (along[i] > 0) b[i] += (origin ? 1.0f : own_share) * error[i] / along[i];
     }
 }
 
@@ -82,7 +90,9 @@ QueryTerms DirectionCodec::prepare(const float* query, std::uint8_t* table) cons
 }
 
 bool DirectionCodec::is_wide(const float* query) const {
-    return inner_->is_wide(without(query, 1).data());
+    std::vector<float> q(query, query + dim());
+    split(q.data());
+    return inner_->is_wide(q.data());
 }
 
 QueryTerms DirectionCodec::prepare_wide(const float* query, float* weights) const {

@@ -6,7 +6,7 @@
 //
 // Codes of residuals x - c: b holds <x - c, u>, and what the codes of the rest miss of their product with c's rest is
 // known, call it e. A query is like its lists' centroids in that it has about <q, u> / <c, u> times what they have, so b
-// takes that in: <x - c, u> + e / <c, u>.
+// takes that in: <x - c, u> + e / <c, u>. Codes of whole vectors: the same with the vector itself for its centroid.
 #pragma once
 
 #include <vector>
@@ -17,8 +17,9 @@ namespace fewbits::codec {
 
 class DirectionCodec final : public Codec {
 public:
-    // inner: of what is left; `direction` is of length 1.
-    DirectionCodec(std::shared_ptr<const Codec> inner, std::span<const float> direction);
+    // inner: of what is left; `direction` is of length 1. corrects: whether b takes in what codes miss of the vector
+    // itself, too, which pays where they are of the vectors nearest to it.
+    DirectionCodec(std::shared_ptr<const Codec> inner, std::span<const float> direction, bool corrects);
 
     std::uint32_t dim() const override { return inner_->dim(); }
     CodeLayout layout() const override;
@@ -46,9 +47,11 @@ public:
 private:
     // Takes the part along u out of x; returns how much it was.
     float split(float* x) const;
-    std::vector<float> without(const float* x, std::size_t n) const;
+    void missed(const std::uint8_t* codes, const Factors& own, const float* origin, const float* of, Matrix<float> s,
+                float* out) const;
 
     std::shared_ptr<const Codec> inner_;
+    bool corrects_;
     std::vector<float> direction_;
 };
 
