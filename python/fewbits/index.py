@@ -38,6 +38,7 @@ from .inputs import (
     vector_ids,
     whole_number,
 )
+from .packed import warn_if_packed
 from .partitions import IVF, MAX_NLIST
 from .progress import Progress, ProgressArgument
 from .training import train
@@ -437,6 +438,7 @@ class Index:
         builder = engine.builder(n or 0)
         hook = progress.stage("adding")
         for rows in source:
+            warn_if_packed(rows.array, "x", stacklevel=3)
             for block in rows.blocks(nonzero=self._normalises):
                 done = len(builder)
                 if own is not None and done + len(block) > len(own):

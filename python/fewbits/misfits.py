@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
-_SHARE = 0.05  # of the rows may be misfits: the coarsest codes of vectors of very unequal lengths reach 0.015
 _FEW = 2  # and so many of however few rows
 _TIE = 1e-9
 
 
-def check_fits(fits: list[F64], message: Callable[[int], str]) -> None:
+def check_fits(fits: list[F64], share: float, message: Callable[[int], str]) -> None:
     """Raises ValueError if rows do not belong to their partners.
 
     Parameters
@@ -26,12 +25,14 @@ def check_fits(fits: list[F64], message: Callable[[int], str]) -> None:
     fits : list of (n, n) arrays
         How well row i fits partner j, larger is better, by one measure or more. A row is a misfit if by all of them at
         least half of the other partners fit it better than its own.
+    share : float
+        Of the rows may be misfits; of rows in random order about half are.
     message : callable
         What to say, given the first misfit.
     """
     n = len(fits[0])
     misfits = np.flatnonzero(np.logical_and.reduce([_misfits(one) for one in fits]))
-    if len(misfits) > _FEW + _SHARE * n:
+    if len(misfits) > _FEW + share * n:
         raise ValueError(
             f"{message(int(misfits[0]))} ({len(misfits):,} of {n:,} rows compared fit no better than random ones)"
         )

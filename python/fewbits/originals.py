@@ -18,6 +18,7 @@ from .inputs import F32, I64, Rows, block_rows, check_unique, vector_ids
 from .misfits import F64, check_fits
 
 _COMPARED = 1000  # rows, with what the index stores
+_MISFITS = 0.05  # of these; 16 codewords for vectors of very unequal lengths reach 0.015
 _SCALES = (0.25, 4.0)  # of x and what is stored; codes of one bit lie at 0.64
 
 
@@ -75,6 +76,7 @@ class Originals:
         stored, own = stored - centre, own - centre
         check_fits(
             _fits(own, stored),
+            _MISFITS,
             lambda row: (
                 f"x: row {picked[row]} is not the vector of id {self.ids[picked[row]]}; expected the vectors that were "
                 "added, with the id of each row in x_ids (None: row numbers)"
