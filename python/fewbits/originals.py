@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
+from .exact import numbered
 from .index import Index
 from .inputs import F32, I64, Rows, block_rows, check_unique, vector_ids
 from .misfits import F64, check_fits
@@ -29,7 +30,7 @@ class Originals:
         self.index = index
         self.rows = Rows(x, index.dim)
         self.ids = row_ids(x_ids, len(self.rows))
-        self._by_number = x_ids is None
+        self._order = None if x_ids is None else np.argsort(self.ids, kind="stable")
         engine = index._trained("x")
         held = engine.contains(self.ids) if len(self.ids) else np.zeros(0, np.bool_)
         if int(held.sum()) < len(index):
@@ -38,40 +39,48 @@ class Originals:
 
     def row_of(self, ids: I64) -> I64:
         """Row numbers of ids that the index has."""
-        if self._by_number:
-            return ids
-        order = np.argsort(self.ids, kind="stable")
-        return np.asarray(order[np.searchsorted(self.ids[order], ids)], np.int64)
+        if self._order is None:
+            rows, known = ids, ids < len(self.rows)
+        else:
+            at = np.minimum(np.searchsorted(self.ids, ids, sorter=self._order), len(self.ids) - 1)
+            rows = self._order[at]
+            known = self.ids[rows] == ids
+        if not known.all():
+            raise ValueError(f"x: expected a row for each vector of the index, got none for id {ids[~known].flat[0]}")
+        return np.asarray(rows, np.int64)
 
     def take(self, rows: I64) -> F32:
-        """These rows as float32, normalised under cosine."""
+        """These rows as float32, as they are."""
         cosine = self.index.metric == "cosine"
         out = np.empty((len(rows), self.index.dim), np.float32)
         step = block_rows(self.index.dim)
         for first in range(0, len(rows), step):
             part = rows[first : first + step]
-            floats = self.rows._floats(self.rows.array[part], cosine, part)
-            out[first : first + step] = _core.normalize_rows(floats) if cosine else floats
+            out[first : first + step] = self.rows._floats(self.rows.array[part], cosine, part)
         return out
+
+    def normalised(self, rows: I64) -> F32:
+        """The same as the index sees them."""
+        return _core.normalize_rows(self.take(rows)) if self.index.metric == "cosine" else self.take(rows)
 
     def blocks(self) -> Iterator[tuple[F32, I64]]:
         """Vectors of the index block by block, and the row number of each."""
-        first = 0
-        for block in self.rows.blocks(nonzero=self.index.metric == "cosine"):
-            numbers = np.arange(first, first + len(block))
-            first += len(block)
+        for block, numbers in numbered(self.rows.blocks(nonzero=self.index.metric == "cosine")):
             if self.held is None:
                 yield block, numbers
-                continue
-            kept = np.isin(numbers, self.held, assume_unique=True)
-            yield np.ascontiguousarray(block[kept]), numbers[kept]
+            else:
+                kept = self.held[slice(*np.searchsorted(self.held, [numbers[0], numbers[-1] + 1]))]
+                yield np.ascontiguousarray(block[kept - numbers[0]]), kept
 
     def check(self) -> Originals:
         """Raises ValueError where a sample of rows does not fit what the index stores under their ids."""
         numbers = np.arange(len(self.rows)) if self.held is None else self.held
         random = np.random.default_rng(0)
         picked = np.sort(random.choice(numbers, min(len(numbers), _COMPARED), replace=False))
-        stored, own = self.index.reconstruct(self.ids[picked]).astype(np.float64), self.take(picked).astype(np.float64)
+        stored, own = (
+            self.index.reconstruct(self.ids[picked]).astype(np.float64),
+            self.normalised(picked).astype(np.float64),
+        )
         centre = own.mean(axis=0)  # far from the origin the differences would drown
         stored, own = stored - centre, own - centre
         check_fits(

@@ -40,4 +40,4 @@ def teacher_of(index: Index, engine: _core.Engine, ids: I64, x: Any, x_ids: Any,
         kept = engine.params["rerank.kind"] or engine.params["codec.kind"] == 1
         return Teacher(engine.reconstruct(ids), metric, threads) if kept else None
     originals = Originals(index, x, x_ids).check()
-    return Teacher(originals.take(originals.row_of(ids)), metric, threads)
+    return Teacher(originals.normalised(originals.row_of(ids)), metric, threads)
