@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .measures import evaluate, exact_search, recall
     from .merging import merge
     from .multivector import MultiVectorIndex, chamfer
+    from .packed import unpack_bits
     from .partitions import IVF
     from .reduction import Pooling, carve
     from .transforms import OPQ, PCA, Identity, RandomRotation
@@ -70,6 +71,7 @@ __all__ = [
     "recall",
     "train",
     "tune",
+    "unpack_bits",
     "verify",
 ]
 
@@ -87,6 +89,7 @@ _MODULES = {
     "measures": ("evaluate", "exact_search", "recall"),
     "merging": ("merge",),
     "multivector": ("MultiVectorIndex", "chamfer"),
+    "packed": ("unpack_bits",),
     "partitions": ("IVF",),
     "reduction": ("Pooling", "carve"),
     "tuning": ("Tuned", "tune"),

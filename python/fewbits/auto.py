@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike
 from .codecs import PQ, Codec, Float, Scalar
 from .codecs_rotated import RaBitQ
 from .index import MAX_DIM, Index
-from .inputs import Rows, metric_name, real_number
-from .measures import exact_search
+from .inputs import Rows, metric_name, real_number, thread_count
+from .originals import Originals
 from .partitions import IVF
 from .progress import ProgressArgument
 from .transforms import MAX_DENSE_DIM, OPQ, RandomRotation, Transform
-from .tuning import Unreachable, read_all, share, tune_to, without
+from .truth import Nearest
+from .tuning import Unreachable, keep, share, tune_to
 
 _LEAST_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
 _LEAST_BUDGET_FOR_LISTS = 12
@@ -47,13 +48,38 @@ def build(
     progress: ProgressArgument = None,
     threads: int | None = None,
 ) -> Index:
-    """Builds an index of x whose codes, factors and ids take at most bytes_per_vector (what is fixed comes on top).
+    """Build an index of x whose codes, factors and ids take at most `bytes_per_vector` (what is fixed comes on top).
 
-    x: (n, dim) as in `Index.add`, but an array (its n decides what is chosen). `index.explain()` tells what was chosen
-    and why, `index.stats()` what it weighs. Own ids take 8 bytes of the budget, default ones 4 (none in a small index).
-    recall: sets nprobe and rerank so that searches find this share of the true 10 nearest (see `fb.tune`), measured
-    with vectors of x as queries; where the bytes do not allow it all is read, a UserWarning and `explain()` say so.
+    Parameters
+    ----------
+    x : (n, dim) array
+        As in `Index.add`, but an array: its n decides what is chosen.
+    metric : {"l2", "ip", "cosine"}
+    bytes_per_vector : float
+        Own ids take 8 bytes of it, default ones 4 (none in a small index).
+    recall : float, optional
+        Set nprobe and rerank so that searches find this share of the true 10 nearest (see `fb.tune`): measured against
+        exact search among x, with vectors of x as queries.
+    ids : (n,) array of int, optional
+        Own ids; None: row numbers.
+    seed : int
+        Of everything random.
+    progress, threads
+        As in `Index.build`.
 
+    Returns
+    -------
+    Index
+        `index.explain()` says what was chosen and why, `index.stats()` what it weighs.
+
+    Warns
+    -----
+    UserWarning
+        If these bytes do not allow the recall; says how far they go, as does `explain()`. The settings that reach most
+        are then the defaults.
+
+    Examples
+    --------
     >>> index = fb.build(x, metric="cosine", bytes_per_vector=64)
     >>> ids, scores = index.search(q, k=10)
     """
@@ -85,16 +111,13 @@ def _tuned(index: Index, rows: Rows, ids: ArrayLike | None, target: float, threa
     n = len(rows)
     picked = np.sort(np.random.default_rng(index._description.seed).choice(n, min(n, _TUNING_QUERIES), replace=False))
     queries = np.asarray(rows.array[picked], np.float32)
-    near = exact_search(rows.array, queries, _TUNED_K + 1, metric=index.metric, threads=threads).ids
-    truth = without(near, picked, _TUNED_K)
     own = picked if ids is None else np.asarray(ids, np.int64)[picked]
-    if ids is not None:
-        truth = np.where(truth < 0, -1, np.asarray(ids, np.int64)[truth])
+    truth = Nearest(Originals(index, rows.array, ids), queries, _TUNED_K, thread_count(threads), own)
     try:
         found = tune_to(index, queries, truth, _TUNED_K, target, threads, own)
     except Unreachable as error:
         warnings.warn(f"fb.build: {error}", UserWarning, stacklevel=3)
-        read_all(index, _TUNED_K)
+        keep(index, error.best)
         return f"all is read by default: {error}"
     settings = [f"{name}={value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
     return f"recall {target:g} asked for: {' and '.join(settings) or 'a full scan'} reach {found.recall:.3f}"

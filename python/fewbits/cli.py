@@ -136,8 +136,9 @@ def _add_tune(commands: Any) -> None:
         "--vectors",
         type=Path,
         metavar="X",
-        help="X.npy: the vectors, row numbers as ids (default: the codes, read in full); " + _SETS.format("doc"),
+        help="X.npy: the vectors (default: recall is relative to the codes, read in full); " + _SETS.format("doc"),
     )
+    command.add_argument("--ids", type=Path, metavar="IDS.npy", help="ids of the vectors (default: row numbers)")
     _add_running(command, progress=False)
 
 
@@ -264,11 +265,13 @@ def _tune(arguments: argparse.Namespace) -> int:
     index = open_any(arguments.index)
     x = _vectors(index, arguments.vectors, "doc") if arguments.vectors else None
     queries = _vectors(index, arguments.queries, "query")
-    found = fb.tune(index, queries, arguments.k, recall=arguments.recall, x=x, threads=arguments.threads)
+    x_ids = load_array(arguments.ids) if arguments.ids else None
+    found = fb.tune(index, queries, arguments.k, recall=arguments.recall, x=x, x_ids=x_ids, threads=arguments.threads)
     index.save(arguments.index)
     settings = [f"{name} {value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
     print(f"{arguments.index}: {', '.join(settings) or 'nothing to set'} by default")
-    print(f"recall@{arguments.k} {found.recall:.4f} (at least {found.recall_low:.4f} at 95 %)")
+    truth = "the true nearest" if found.truth == "exact" else "what its own codes find when all is read (no --vectors)"
+    print(f"recall@{arguments.k} {found.recall:.4f} of {truth} (at least {found.recall_low:.4f} at 95 %)")
     print(f"{found.queries_per_second:,.0f} queries a second on one thread")
     return 0
 

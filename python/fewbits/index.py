@@ -20,6 +20,7 @@ from .codecs import CODECS, Codec, Float
 from .codecs_rotated import RecurrentBinary
 from .description import Description
 from .errors import NotTrainedError
+from .few import too_few, warn_of_few
 from .filters import filter_groups, one_filter
 from .inputs import (
     F32,
@@ -38,6 +39,7 @@ from .inputs import (
     vector_ids,
     whole_number,
 )
+from .packed import warn_if_packed
 from .partitions import IVF, MAX_NLIST
 from .progress import Progress, ProgressArgument
 from .training import train
@@ -113,6 +115,7 @@ class Index:
         )
         self._engine: _core.Engine | None = None
         self._why: tuple[str, ...] = ()
+        self._few: tuple[str, int] | None = None  # trained on so many, too few for this, which is not yet said
         self._change = threading.Lock()
         if not self._description.needs_training:
             self._fit(Sample(np.zeros((0, self.dim), np.float32)), 0, None, False)
@@ -121,6 +124,7 @@ class Index:
     def _of(cls, description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
         index = cls.__new__(cls)
         index._description, index._engine, index._why = description, engine, tuple(why)
+        index._few = None
         index._change = threading.Lock()
         return index
 
@@ -188,11 +192,32 @@ class Index:
         progress: ProgressArgument = None,
         threads: int | None = None,
     ) -> Index:
-        """Fits transform, partition, codec and rerank codec to a sample (n, dim); any n >= 1 works, a representative
-        65,536 or more is best. expected: how many vectors the index will hold (None: n), by which IVF() chooses nlist.
+        """Fit transform, partition, codec and rerank codec to a sample.
 
-        sample: as x of `add`. Raises ValueError if the index holds vectors already: their codes would lose their
-        meaning.
+        Parameters
+        ----------
+        sample : (n, dim) array or iterable of blocks
+            As x of `add`. Any n >= 1 works; a representative 65,536 or more is best.
+        expected : int, optional
+            How many vectors the index will hold (None: n), by which IVF() chooses nlist.
+        progress, threads
+            As in `build`.
+
+        Returns
+        -------
+        Index
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the index holds vectors already: their codes would lose their meaning.
+
+        Warns
+        -----
+        UserWarning
+            If the sample has fewer vectors than there are codewords, lists or directions to fit, and the index is to
+            hold at least four times as many: here, if `expected` says so, or from `add`.
         """
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
@@ -415,8 +440,12 @@ class Index:
     def _fit(self, sample: Sample, expected: int, threads: int | None, progress: ProgressArgument) -> None:
         if self._description.needs_training and not len(sample):
             raise ValueError(f"training: expected at least 1 vector of dimension {self.dim}, got none")
+        few, n = too_few(self._description, len(sample), expected), len(sample)
+        if few is not None and warn_of_few(few, n, expected, stacklevel=3):
+            few = None
         with Progress(progress) as shown:
             model = train(self._description, sample, expected, threads or 0, shown)
+        self._few = None if few is None else (few, n)
         self._engine = _core.Engine(model.params, model.arrays)
 
     def _append(
@@ -437,6 +466,7 @@ class Index:
         builder = engine.builder(n or 0)
         hook = progress.stage("adding")
         for rows in source:
+            warn_if_packed(rows.array, "x", stacklevel=3)
             for block in rows.blocks(nonzero=self._normalises):
                 done = len(builder)
                 if own is not None and done + len(block) > len(own):
@@ -445,6 +475,8 @@ class Index:
                 hook(len(builder) / n if n else 0.0)
         if own is not None and len(own) != len(builder):
             raise ValueError(f"ids: expected one a vector ({len(builder)}), got {len(own)}")
+        if self._few is not None and warn_of_few(*self._few, len(engine) + len(builder), stacklevel=3):
+            self._few = None
         if len(builder):
             engine.publish(builder, on_conflict=on_conflict, threads=threads, progress=progress.stage("ordering"))
 

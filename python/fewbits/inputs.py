@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from .packed import warn_if_packed
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -190,6 +191,8 @@ def split_sample(
     head: deque[F32] = deque()
     held = 0
     for rows in source:
+        if not held:
+            warn_if_packed(rows.array, "x", stacklevel=3)
         for block in rows.blocks(nonzero=nonzero):
             head.append(block.copy())  # all blocks of a source may be one buffer, read into again and again
             held += len(block)

@@ -1,7 +1,4 @@
-"""How good an index is: recall against exact search, and ranking quality against human judgements.
-
-Exact search runs block by block, so x may be a memmap of any size.
-"""
+"""How good an index is: recall against exact search, and ranking quality against human judgements."""
 
 from __future__ import annotations
 
@@ -11,34 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
+from .exact import exact_search
 from .index import Index, SearchResult
-from .inputs import F32, I64, Rows, metric_name, thread_count, whole_number
 from .inputs import queries as as_queries
+from .inputs import thread_count, whole_number
+from .originals import Originals
+from .truth import Listed, Nearest, Truth
 
-_TIE = 1e-5  # of a score's size: float32 sums in another order
-
-
-def exact_search(x: Any, queries: Any, k: int = 10, *, metric: str, threads: int | None = None) -> SearchResult:
-    """The exact k nearest rows of x (n, dim) to each query, by brute force; ids are row numbers, of equals the smaller.
-
-    >>> truth = fb.exact_search(x, queries, k=10, metric="cosine").ids
-    """
-    normalises = metric_name(metric) == "cosine"
-    k = whole_number(k, "k", 1)
-    count = thread_count(threads)
-    shape = np.shape(x)
-    if len(shape) != 2 or not shape[1]:
-        raise ValueError(f"x: expected shape (n, dim), got {shape}")
-    rows = Rows(x, shape[1])
-    matrix, single = as_queries(queries, shape[1], nonzero=normalises)
-    best = _nothing(len(matrix), k, metric)
-    first = 0
-    for block in rows.blocks(nonzero=normalises):
-        found = _core.exact_search(block, matrix, k, metric, first_id=first, threads=count)
-        best = _merge(best, found, k, metric)
-        first += len(block)
-    return SearchResult(best[0][0], best[1][0]) if single else SearchResult(*best)
+__all__ = ["evaluate", "exact_search", "recall"]
 
 
 def recall(
@@ -48,35 +25,64 @@ def recall(
     *,
     truth: ArrayLike | None = None,
     x: Any = None,
+    x_ids: ArrayLike | None = None,
     nprobe: int | None = None,
     rerank: int | None = None,
     threads: int | None = None,
 ) -> float:
-    """The share of the true k nearest that `index.search(queries, k)` finds, 0..1.
+    """Measure the share of the true k nearest that `index.search(queries, k)` finds.
 
-    truth: their ids, (n, k) or wider; or x: the vectors themselves, whose row numbers are the ids (then any vector as
-    good as the k-th counts, so ties cost nothing). With neither, the index is compared with its own finest codes read
-    in full (all lists, every vector reranked): that measures what `nprobe` and `rerank` lose, not what the codec loses.
+    Parameters
+    ----------
+    index : Index
+    queries : (n, dim) or (dim,) array
+    k : int
+        Results per query.
+    truth : (n, k or more) array of int, optional
+        Ids of the true nearest, best first.
+    x : (m, dim) array, optional
+        The vectors of the index, instead: the truth is exact search among them, and any vector as good as the k-th
+        counts. Rows of ids that the index does not have are left out.
+    x_ids : (m,) array of int, optional
+        The id of each row of x; None: row numbers.
+    nprobe, rerank, threads
+        As in `Index.search`.
 
+    Returns
+    -------
+    float
+        In 0..1. With neither truth nor x, the index is compared with its own finest codes read in full (all lists,
+        every vector reranked): what `nprobe` and `rerank` lose, not what the codec loses.
+
+    Examples
+    --------
     >>> fb.recall(index, queries, k=10, x=x, nprobe=16)
     """
     require_index(index)
     k = whole_number(k, "k", 1)
     if truth is not None and x is not None:
         raise ValueError("recall: expected truth or x, got both")
+    if x_ids is not None and x is None:
+        raise ValueError("x_ids: expected x with them, got x=None")
     found = index.search(np.atleast_2d(queries), k, nprobe=nprobe, rerank=rerank, threads=threads)
     if not len(found.ids):
         raise ValueError("queries: expected at least one")
+    return float(_truth(index, queries, k, truth, x, x_ids, threads).recall_of_each(found.ids).mean())
+
+
+def _truth(
+    index: Index, queries: Any, k: int, truth: ArrayLike | None, x: Any, x_ids: ArrayLike | None, threads: int | None
+) -> Truth:
     if x is not None:
-        return _recall_of_scores(index, found, queries, k, x, threads)
+        matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
+        return Nearest(Originals(index, x, x_ids), matrix, k, thread_count(threads))
     if truth is None:
-        return _recall_of_ids(found.ids, in_full(index, queries, k, threads).ids)
+        return Listed(in_full(index, queries, k, threads).ids, "codes")
+    n = len(np.atleast_2d(queries))
     ids = np.atleast_2d(np.asarray(truth))
-    if ids.dtype.kind not in "iu" or ids.ndim != 2 or len(ids) != len(found.ids) or ids.shape[1] < k:
-        raise ValueError(
-            f"truth: expected whole numbers of shape ({len(found.ids)}, {k} or more), got {ids.dtype} {ids.shape}"
-        )
-    return _recall_of_ids(found.ids, ids[:, :k].astype(np.int64))
+    if ids.dtype.kind not in "iu" or ids.ndim != 2 or len(ids) != n or ids.shape[1] < k:
+        raise ValueError(f"truth: expected whole numbers of shape ({n}, {k} or more), got {ids.dtype} {ids.shape}")
+    return Listed(ids[:, :k].astype(np.int64), "exact")
 
 
 def evaluate(
@@ -148,51 +154,8 @@ def _judgements(qrels: ArrayLike) -> dict[int, dict[int, int]]:
     return judged
 
 
-def _recall_of_ids(found: I64, truth: I64) -> float:
-    wanted = truth >= 0
-    hits = sum(len(np.intersect1d(row, true[true >= 0])) for row, true in zip(found, truth, strict=True))
-    return float(hits / max(int(wanted.sum()), 1))
-
-
-def _recall_of_scores(index: Index, found: SearchResult, queries: Any, k: int, x: Any, threads: int | None) -> float:
-    rows = Rows(x, index.dim)
-    nonzero = index.metric == "cosine"
-    matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=nonzero)
-    exact = exact_search(rows.array, matrix, min(k, len(rows)), metric=index.metric, threads=threads).scores
-    hits = 0
-    for query, ids, scores in zip(matrix, found.ids, exact, strict=True):
-        ids = ids[ids >= 0]
-        if len(ids) and int(ids.max()) >= len(rows):
-            raise ValueError(
-                f"x: expected the vectors whose row numbers are the ids; got {len(rows)} rows and id {ids.max()}"
-            )
-        if not len(ids):
-            continue
-        candidates = Rows(rows.array[ids], index.dim)
-        own = exact_search(candidates.array, query, len(ids), metric=index.metric, threads=threads).scores
-        slack = _TIE * max(float(np.abs(scores).max()), 1e-30)
-        good = own <= scores[-1] + slack if index.metric == "l2" else own >= scores[-1] - slack
-        hits += int(good.sum())
-    return hits / exact.size
-
-
 def in_full(index: Index, queries: Any, k: int, threads: int | None) -> SearchResult:
     """What the index's finest codes give when all is read."""
     lists = None if index.partition is None else 2**31
     depth = None if index.rerank is None else max(len(index), k)
     return index.search(np.atleast_2d(queries), k, nprobe=lists, rerank=depth, threads=threads)
-
-
-def _nothing(n: int, k: int, metric: str) -> tuple[I64, F32]:
-    worst = np.inf if metric == "l2" else -np.inf
-    return np.full((n, k), -1, np.int64), np.full((n, k), worst, np.float32)
-
-
-def _merge(best: tuple[I64, F32], more: tuple[I64, F32], k: int, metric: str) -> tuple[I64, F32]:
-    """The k best of two results; of equal scores the earlier, which has the smaller id."""
-    ids = np.concatenate([best[0], more[0]], axis=1)
-    scores = np.concatenate([best[1], more[1]], axis=1)
-    keys = scores if metric == "l2" else -scores
-    missing = ids < 0
-    order = np.lexsort((ids, keys, missing), axis=1)[:, :k]
-    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)

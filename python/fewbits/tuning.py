@@ -12,14 +12,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from .index import Index
 from .inputs import F32, I64, real_number, thread_count, whole_number
 from .inputs import queries as as_queries
-from .measures import exact_search, in_full, require_index
+from .lossy import warn_if_lossy
+from .measures import in_full, require_index
 from .multivector import MultiVectorIndex, chamfer
+from .originals import Originals, row_ids
 from .sets import Sets, read_sets
+from .truth import Listed, Nearest, Truth, without
 
 _SIGMAS = 1.645  # of a one-sided 95 % interval
 _ROUNDS = 5
@@ -27,14 +30,29 @@ _FINE = 0.04  # lists more or less, as a share, that are not worth another searc
 
 
 class Tuned(NamedTuple):
-    """What `fb.tune` found: the settings (None where the index has no such part), the mean recall on the queries it was
-    given, the lower end of its 95 % interval, and queries a second on one thread."""
+    """What `fb.tune` found.
+
+    Attributes
+    ----------
+    nprobe, rerank : int or None
+        The settings; None where the index has no such part.
+    recall : float
+        Mean recall on the queries that were given.
+    recall_low : float
+        Lower end of its 95 % interval.
+    queries_per_second : float
+        On one thread.
+    truth : {"exact", "codes"}
+        What recall is measured against: exact search among the vectors (x was given), or what the index's own codes
+        give when everything is read, which says nothing about what the codes lose.
+    """
 
     nprobe: int | None
     rerank: int | None
     recall: float
     recall_low: float
     queries_per_second: float
+    truth: str
 
 
 class _Setting(NamedTuple):
@@ -45,7 +63,11 @@ class _Setting(NamedTuple):
 
 
 class Unreachable(ValueError):
-    """The recall asked for is beyond what the index's codes can do; says how far they go."""
+    """The recall asked for is beyond what the index's codes can do; says how far they go, by the settings `best`."""
+
+    def __init__(self, message: str, best: _Setting) -> None:
+        super().__init__(message)
+        self.best = best
 
 
 def tune(
@@ -55,39 +77,78 @@ def tune(
     *,
     recall: float = 0.95,
     x: Any = None,
+    x_ids: ArrayLike | None = None,
     threads: int | None = None,
 ) -> Tuned:
-    """Finds the cheapest nprobe and rerank with this recall@k and makes them the index's defaults (`save` keeps them).
+    """Find the cheapest nprobe and rerank with this recall@k and make them the index's defaults (`save` keeps them).
 
-    queries: (n, dim), held out: not vectors of the index, not what it will be judged by; some hundreds or more. recall:
-    in 0..1, of the true k nearest; the lower end of a 95 % interval has to reach it. x: the vectors themselves, whose
-    row numbers are the ids. Without x truth is what the index's finest codes give when all is read, which measures what
-    nprobe and rerank lose, not what the codes lose. With a `MultiVectorIndex` queries and x are sets, as its `search`
-    and `add` take them, and truth is by Chamfer similarity.
+    Parameters
+    ----------
+    index : Index or MultiVectorIndex
+    queries : (n, dim) array
+        Held out: neither vectors of the index nor the queries it will be judged by; some hundreds or more. Sets of
+        vectors for a `MultiVectorIndex`, as its `search` takes them.
+    k : int
+        Results per query.
+    recall : float
+        In 0..1; the lower end of a 95 % interval has to reach it.
+    x : (m, dim) array, optional
+        The vectors of the index: recall is of the true k nearest, on the scale of `fb.recall`, by exact search (by
+        Chamfer similarity with sets). Without x, the truth is what the index's finest codes give when everything is
+        read: that measures what nprobe and rerank lose, not what the codes lose.
+    x_ids : (m,) array of int, optional
+        The id of each row of x; None: row numbers.
+    threads : int, optional
+        None: all CPUs.
 
-    Raises ValueError saying how much can be reached if recall can not; the defaults then stay.
+    Returns
+    -------
+    Tuned
+        The settings, their recall, and what it was measured against.
 
-    >>> fb.tune(index, queries, k=10, recall=0.95)
-    Tuned(nprobe=24, rerank=100, recall=0.957, recall_low=0.951, queries_per_second=8400.0)
+    Raises
+    ------
+    ValueError
+        If the recall cannot be reached; says how much can, and the defaults stay. If x is not the index's.
+
+    Warns
+    -----
+    UserWarning
+        Without x, if the finest codes have fewer than 8 bits per dimension: true recall can then be far lower.
+
+    Examples
+    --------
+    >>> fb.tune(index, queries, k=10, recall=0.95, x=x)
+    Tuned(nprobe=24, rerank=100, recall=0.957, recall_low=0.951, queries_per_second=8400.0, truth='exact')
     """
     k = whole_number(k, "k", 1)
     target = share(recall)
     count = thread_count(threads)
+    if x_ids is not None and x is None:
+        raise ValueError("x_ids: expected x with them, got x=None")
     if isinstance(index, MultiVectorIndex):
-        return _tune_multivector(index, queries, k, target, x, count or None)
+        return _tune_multivector(index, queries, k, target, x, x_ids, count or None)
     require_index(index)
     matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
     if not len(matrix) or not len(index):
         raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(index)} vectors")
+    truth: Truth
     if x is None:
-        truth = in_full(index, matrix, k, count or None).ids
+        warn_if_lossy(index, stacklevel=2)
+        truth = Listed(in_full(index, matrix, k, count or None).ids, "codes")
     else:
-        truth = exact_search(x, matrix, k, metric=index.metric, threads=count or None).ids
+        truth = Nearest(Originals(index, x, x_ids).check(), matrix, k, count)
     return tune_to(index, matrix, truth, k, target, count or None, own=None)
 
 
 def _tune_multivector(
-    index: MultiVectorIndex, queries: Any, k: int, target: float, x: Any, threads: int | None
+    index: MultiVectorIndex,
+    queries: Any,
+    k: int,
+    target: float,
+    x: Any,
+    x_ids: ArrayLike | None,
+    threads: int | None,
 ) -> Tuned:
     sets, _ = read_sets(queries, index.dim, "queries")
     if len(sets.offsets) < 2 or not len(index):
@@ -95,11 +156,26 @@ def _tune_multivector(
             f"tune: expected queries and documents, got {len(sets.offsets) - 1} queries, {len(index)} documents"
         )
     if x is None:
-        truth = index.rank_all(sets, k, threads=threads).ids
+        warn_if_lossy(index, stacklevel=3)
+        truth = Listed(index.rank_all(sets, k, threads=threads).ids, "codes")
     else:
-        scores = chamfer(sets, x, threads=threads)
-        truth = np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int64)
+        truth = Listed(_best_documents(index, sets, k, x, x_ids, threads), "exact")
     return tune_to(index, sets, truth, k, target, threads, own=None)
+
+
+def _best_documents(
+    index: MultiVectorIndex, queries: Sets, k: int, x: Any, x_ids: ArrayLike | None, threads: int | None
+) -> I64:
+    """Ids of the k best documents of x that the index has, by exact Chamfer similarity."""
+    scores = np.atleast_2d(chamfer(queries, x, threads=threads))
+    ids = row_ids(x_ids, scores.shape[1])
+    held = np.array([int(number) in index for number in ids])
+    if held.sum() < len(index):
+        raise ValueError(
+            f"x: expected a set for each of the {len(index):,} documents of the index, got {int(held.sum()):,} of them"
+        )
+    order = np.argsort(-scores[:, held], axis=1, kind="stable")[:, :k]
+    return np.asarray(ids[held][order], np.int64)
 
 
 def share(recall: float) -> float:
@@ -112,7 +188,7 @@ def share(recall: float) -> float:
 def tune_to(
     index: Index | MultiVectorIndex,
     queries: F32 | Sets,
-    truth: I64,
+    truth: Truth,
     k: int,
     target: float,
     threads: int | None,
@@ -127,7 +203,7 @@ def tune_to(
         return found if own is None else without(found, own, k)
 
     def measured(nprobe: int | None, rerank: int | None) -> _Setting:
-        each = recall_of_each(search((nprobe, rerank)), truth)
+        each = truth.recall_of_each(search((nprobe, rerank)))
         return _Setting(
             nprobe, rerank, float(each.mean()), float(each.mean() - _SIGMAS * each.std() / len(each) ** 0.5)
         )
@@ -146,23 +222,17 @@ def tune_to(
         assert best is not None
         raise Unreachable(
             f"recall: {target:g} asked for, these codes reach {best.recall:.3f} (at least {best.low:.3f} at 95 %) "
-            f"when all is read; give them more bytes or a rerank store, or ask for less"
+            f"when all is read; give them more bytes or a rerank store, or ask for less",
+            best,
         )
     seconds = _times([lambda setting=setting: search(setting, 1) for setting in good])  # type: ignore[misc]
     chosen = int(np.argmin(seconds))
-    _keep(index, good[chosen])
-    return Tuned(*good[chosen], queries_per_second=len(truth) / max(seconds[chosen], 1e-9))
+    keep(index, good[chosen])
+    return Tuned(*good[chosen], queries_per_second=_count(queries) / max(seconds[chosen], 1e-9), truth=truth.kind)
 
 
-def without(found: I64, own: I64, k: int) -> I64:
-    """The first k results of each query but for the one of its own id."""
-    order = np.argsort(found == own[:, None], axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(found, order, axis=1)
-
-
-def recall_of_each(found: I64, truth: I64) -> NDArray[np.float64]:
-    hits = [len(np.intersect1d(a, b[b >= 0])) for a, b in zip(found, truth, strict=True)]
-    return np.asarray(hits / np.maximum((truth >= 0).sum(axis=1), 1), np.float64)
+def _count(queries: F32 | Sets) -> int:
+    return len(queries.offsets) - 1 if isinstance(queries, Sets) else len(queries)
 
 
 def _depths(index: Index | MultiVectorIndex, k: int) -> list[int | None]:
@@ -203,13 +273,7 @@ def _times(runs: list[Callable[[], object]]) -> list[float]:
     return seconds
 
 
-def read_all(index: Index, k: int) -> None:
-    """Makes the most that `tune` tries the defaults."""
-    lists = None if index.partition is None else index.stats()["lists"]
-    _keep(index, _Setting(lists, _depths(index, k)[-1], 1.0, 1.0))
-
-
-def _keep(index: Index | MultiVectorIndex, setting: _Setting) -> None:
+def keep(index: Index | MultiVectorIndex, setting: _Setting) -> None:
     of_encodings = index._index if isinstance(index, MultiVectorIndex) else index
     engine = of_encodings._trained("tune")
     with index._change:

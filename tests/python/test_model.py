@@ -149,7 +149,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule()
     def tune(self) -> None:
-        fb.tune(self.index, QUERIES, 5, recall=0.0)
+        fb.tune(self.index, QUERIES, 5, recall=0.0, x=POOL[list(self.held.values())], x_ids=list(self.held))
 
     @invariant()
     def size(self) -> None:

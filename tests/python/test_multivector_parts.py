@@ -59,6 +59,28 @@ def test_tune_finds_and_keeps_the_least_depth(tmp_path, documents, queries):
         fb.tune(fb.MultiVectorIndex(DIM, fde=FDE).train(documents), queries)
 
 
+def test_tune_takes_own_ids_and_says_what_recall_is_of(documents, queries):
+    ids = 7 + 3 * np.random.default_rng(0).permutation(len(documents))
+    index = fb.MultiVectorIndex(DIM, fde=FDE, tokens=fb.Float(32)).build(documents, ids)
+    found = fb.tune(index, queries, 5, recall=0.8, x=documents, x_ids=ids)
+    assert found.truth == "exact"
+    assert found[:3] == fb.tune(index, queries, 5, recall=0.8)[:3]
+    index.remove(ids[:20])
+    assert fb.tune(index, queries, 5, recall=1.0, x=documents, x_ids=ids).recall == 1  # of what the index has
+    for x, x_ids, message in (
+        (documents, None, "x: expected a set for each of the 180 documents"),
+        (documents, ids[1:], "x_ids: expected one a vector"),
+        (None, ids, "x_ids: expected x with them"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fb.tune(index, queries, 5, x=x, x_ids=x_ids)
+    assert fb.tune(fb.MultiVectorIndex(DIM, fde=FDE).build(documents), queries, 5, recall=0.5).truth == "codes"
+    for lossy, what in (({"tokens": fb.Scalar(4)}, "scalar"), ({"pooling": fb.Pooling(0.5)}, "pooled tokens")):
+        index = fb.MultiVectorIndex(DIM, fde=FDE, **lossy).build(documents)
+        with pytest.warns(UserWarning, match=f"without x, recall is relative to the index's own codes, and {what}"):
+            fb.tune(index, queries, 5, recall=0.5)
+
+
 def test_tune_finds_lists_too(documents, queries):
     index = fb.MultiVectorIndex(DIM, fde=FDE, partition=fb.IVF(nlist=8), codec=fb.Scalar(8)).build(documents)
     found = fb.tune(index, queries, 5, recall=0.5)

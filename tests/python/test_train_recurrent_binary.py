@@ -209,3 +209,18 @@ def test_refuses_what_can_not_be_compatible() -> None:
         trained(x, compatible_with=trained(x, steps=0), old=x, bits_per_dim=1)
     with pytest.raises(ValueError, match=r"old: expected shape \(n, 24\)"):
         trained(x, compatible_with=trained(x, steps=0), old=x[:, :20])
+
+
+@pytest.mark.parametrize("n", [64, 2000])
+def test_embeddings_of_rows_in_another_order_are_refused(n: int) -> None:
+    """Whatever the embeddings have in common: the same space turned, or half of the dimensions and noise."""
+    random = np.random.default_rng(0)
+    x = vectors(n, DIM)
+    old = trained(vectors(200, DIM), steps=0)
+    half = np.where(np.arange(DIM) < DIM // 2, x, vectors(n, DIM, seed=9))
+    for embedding in (x, half, x + random.normal(size=x.shape).astype(np.float32)):
+        trained(x, compatible_with=old, old=embedding, steps=0)
+        with pytest.raises(
+            ValueError, match=r"old: row \d+ is not of what row \d+ of x is; expected both in one order"
+        ):
+            trained(x, compatible_with=old, old=embedding[random.permutation(n)], steps=0)

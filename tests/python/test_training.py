@@ -208,3 +208,47 @@ def test_training_twice_and_after_adding(base: F32, queries: F32) -> None:
     for action in (index.train, index.build):
         with pytest.raises(ValueError, match="expected an empty index, got one of 3000"):
             action(base)
+
+
+FEW: dict[str, tuple[dict[str, Any], int, str]] = {  # parts, vectors that are too few, and for what
+    "pq": ({"codec": fb.PQ(4, bits=4)}, 15, "the 16 codewords of PQ"),
+    "rerank pq": ({"codec": fb.RaBitQ(1), "rerank": fb.PQ(4, bits=8)}, 255, "the 256 codewords of PQ"),
+    "scalar": ({"codec": fb.Scalar(4)}, 15, "the 16 that show the range"),
+    "pca": ({"codec": fb.Float(), "transform": fb.PCA(20)}, 19, "the 20 directions"),
+    "opq": ({"codec": fb.PQ(4, bits=4), "transform": fb.OPQ(iterations=1)}, 31, "the 32 directions"),
+    "lists": ({"codec": fb.Float(), "partition": fb.IVF(40)}, 39, "the 40 lists"),
+}
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_training_on_too_few_vectors_for_many_is_said_once(base: F32, name: str) -> None:
+    parts, few, what = FEW[name]
+    message = rf"{few} vectors to train on are fewer than {what}.* for an index of 1,200 vectors"
+    for fill in ("train", "build"):
+        index = fb.Index(32, metric="l2", **parts)
+        getattr(index, fill)(base[:few], progress=False)  # which may be all there is
+        index.add(base[few : 3 * few], ids=np.arange(10_000, 10_000 + 2 * few), progress=False)
+        before = len(index)
+        more = base[: 1200 - before]
+        with pytest.raises(UserWarning, match=message):  # an error under pytest: nothing has changed
+            index.add(more, ids=np.arange(20_000, 20_000 + len(more)), progress=False)
+        assert len(index) == before
+        with pytest.warns(UserWarning, match=message) as caught:
+            index.add(more, ids=np.arange(20_000, 20_000 + len(more)), progress=False)
+        assert caught[0].filename == __file__
+        index.add(base[:100], ids=np.arange(30_000, 30_100), progress=False)
+    index = fb.Index(32, metric="l2", **parts)
+    with pytest.warns(UserWarning, match=message) as caught:
+        index.train(base[:few], expected=1200, progress=False)
+    assert caught[0].filename == __file__
+    index.add(base, progress=False)  # it was said
+    fb.Index(32, metric="l2", **parts).train(base[: few + 1], progress=False).add(base, progress=False)
+
+
+def test_codecs_that_fit_nothing_want_no_sample(base: F32) -> None:
+    for parts in (
+        {"codec": fb.Float()},
+        {"codec": fb.RaBitQ(2)},
+        {"codec": fb.Float(), "transform": fb.RandomRotation()},
+    ):
+        fb.Index(32, metric="l2", **parts).train(base[:1], expected=10**6).add(base)  # type: ignore[arg-type]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,9 +100,168 @@ def test_command_line(x: F32, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     np.save(tmp_path / "x.npy", x)
     arguments = ["tune", str(tmp_path / "a.fb"), str(tmp_path / "q.npy"), "--recall", "0.9"]
     assert main([*arguments, "--vectors", str(tmp_path / "x.npy")]) == 0
-    assert "nprobe" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "nprobe" in printed
+    assert "of the true nearest (at least" in printed
+    assert main(arguments) == 0
+    assert "of what its own codes find when all is read (no --vectors)" in capsys.readouterr().out
+    np.save(tmp_path / "ids.npy", np.arange(len(x))[::-1])
+    assert main([*arguments, "--vectors", str(tmp_path / "x.npy"), "--ids", str(tmp_path / "ids.npy")]) == 1
+    assert "is not the vector of id" in capsys.readouterr().err
     params = fb.inspect(tmp_path / "a.fb")["params"]
     assert params["default.nprobe"] >= 1
     assert params["default.rerank"] >= 10
     assert main([*arguments[:3], "--recall", "2"]) == 1
     assert "recall: expected a number in 0..1" in capsys.readouterr().err
+
+
+# --- what recall is measured against ---
+
+FEW = vectors(1200, DIM, clusters=50)
+QUERIES = vectors(200, DIM, seed=7, clusters=50)
+IDS = 11 + 5 * np.random.default_rng(0).permutation(len(FEW))
+DATA: dict[str, F32] = {
+    "plain": FEW,
+    "shifted by 1000": FEW + np.float32(1000),
+    "shifted by 20": FEW + np.float32(20),
+    "repeated": FEW[np.arange(len(FEW)) // 6],
+    "unequal lengths": FEW * np.exp(np.random.default_rng(1).normal(size=(len(FEW), 1))).astype(np.float32),
+}
+PARTS: dict[str, dict[str, Any]] = {
+    "4 bytes": {"codec": fb.PQ(4, bits=8)},
+    "1 bit": {"codec": fb.RaBitQ(1), "partition": fb.IVF(20)},
+    "reranked": {"codec": fb.PQ(8, bits=4), "partition": fb.IVF(20), "rerank": fb.Scalar(8)},
+}
+
+
+def independent(x: F32, ids: Any, queries: F32, found: Any, metric: str, own: Any = None) -> float:
+    """Recall by numpy in double, in which any vector as good as the k-th counts; own: rows not to be found."""
+    k = found.shape[1]
+    a, b = queries.astype(np.float64), x.astype(np.float64)
+    if metric == "l2":
+        every = np.array([-np.square(b - one).sum(axis=1) for one in a])
+    else:
+        every = a @ b.T / (np.linalg.norm(b, axis=1) if metric == "cosine" else 1)
+    if own is not None:
+        every[np.arange(len(own)), own] = -np.inf
+    least = -np.partition(-every, k - 1, axis=1)[:, k - 1]
+    least -= 1e-7 * np.abs(least)
+    row_of = {int(number): row for row, number in enumerate(ids)}
+    good = [np.sum(every[q, [row_of[int(i)] for i in row if i >= 0]] >= least[q]) for q, row in enumerate(found)]
+    return float(np.mean(good) / k)
+
+
+@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize("data", DATA)
+def test_recall_with_vectors_is_the_true_one(data: str, parts: str, metric: str) -> None:
+    """Whatever the codes lose, and with own ids: what is said to be reached is reached."""
+    x = DATA[data]
+    q = (QUERIES + np.float32({"shifted by 1000": 1000, "shifted by 20": 20}.get(data, 0))).astype(np.float32)
+    order = np.random.default_rng(3).permutation(len(x))
+    index = fb.Index(DIM, metric=metric, **PARTS[parts]).build(x[order], IDS[order], progress=False)
+    if fb.recall(index, q, x=x, x_ids=IDS, **({} if parts == "4 bytes" else {"nprobe": 20})) < 0.05:
+        return  # the codes hold nothing of these vectors: tune may say either that or that x does not fit
+    for target in (0.3, 0.95):
+        try:
+            found = fb.tune(index, q, recall=target, x=x, x_ids=IDS)
+        except ValueError as error:
+            best = float(re.search(r"these codes reach (0\.\d+)", str(error)).group(1))  # type: ignore[union-attr]
+            assert best < target + 0.05
+            continue
+        assert found.truth == "exact"
+        assert found.recall_low >= target
+        assert found.recall == pytest.approx(independent(x, IDS, q, index.search(q).ids, metric), abs=2e-3)
+        assert found.recall == pytest.approx(fb.recall(index, q, x=x, x_ids=IDS))
+
+
+@pytest.mark.parametrize("own_ids", [False, True])
+@pytest.mark.parametrize("data", DATA)
+def test_build_reports_the_true_recall_or_that_it_is_out_of_reach(
+    data: str, metric: str, own_ids: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the vectors themselves as queries, none of which counts as its own neighbour; its equals do."""
+    monkeypatch.setattr("fewbits.auto._LEAST_N_FOR_LISTS", 1000)
+    monkeypatch.setattr("fewbits.auto._LEAST_N_FOR_CODEBOOKS", 1500)  # OPQ takes its time
+    monkeypatch.setattr("fewbits.auto._TUNING_QUERIES", len(FEW))
+    x, ids = DATA[data], IDS if own_ids else np.arange(len(FEW))
+    for bytes_per_vector, target in ((14, 0.3), (60, 0.9)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            index = fb.build(
+                x,
+                metric=metric,
+                bytes_per_vector=bytes_per_vector + 4 * own_ids,
+                recall=target,
+                ids=ids if own_ids else None,
+                progress=False,
+            )
+        found = index.search(x, 11).ids
+        own = np.argsort(found == ids[:, None], axis=1, kind="stable")[:, :10]
+        true = independent(x, ids, x, np.take_along_axis(found, own, axis=1), metric, np.arange(len(x)))
+        said = re.search(r"(?:reach|these codes reach) (\d\.\d+)(?: \(at least|$)", index.explain(), re.MULTILINE)
+        assert said, index.explain()
+        assert float(said.group(1)) == pytest.approx(true, abs=4e-3)
+        assert bool(caught) == (f"recall: {target:g} asked for, these codes reach" in index.explain())
+        assert bool(caught) or true >= target
+
+
+def test_only_the_query_itself_is_left_out_of_its_neighbours() -> None:
+    """With many equals it may not be among the first at all."""
+    x = np.repeat(vectors(100, DIM), 30, axis=0)
+    index = fb.build(x, metric="l2", bytes_per_vector=160, recall=0.99, progress=False)
+    assert "a full scan reach 1.000" in index.explain()
+    one = fb.build(x[:1], metric="l2", bytes_per_vector=160, recall=0.99, progress=False)
+    assert "reach 1.000" in one.explain()  # there is nothing to find
+
+
+@pytest.mark.parametrize(
+    ("parts", "lossy"),
+    [
+        ({"codec": fb.PQ(8, bits=4)}, r"PQ.* \(1 bits per dimension\)"),
+        ({"codec": fb.RaBitQ(4)}, r"RaBitQ.* \(4 bits per dimension\)"),
+        ({"codec": fb.Scalar(8), "transform": fb.PCA(8)}, r"\(2 bits per dimension\)"),
+        ({"codec": fb.RaBitQ(1), "rerank": fb.Scalar(4)}, r"\(4 bits per dimension\)"),
+        ({"codec": fb.PQ(8, bits=4), "rerank": fb.Scalar(8)}, None),
+        ({"codec": fb.Float(16)}, None),
+        ({"codec": fb.RaBitQ(8)}, None),
+        ({"codec": fb.PQ(32, bits=8)}, None),
+    ],
+)
+def test_without_vectors_it_says_what_recall_is_of(parts: Any, lossy: str | None) -> None:
+    index = fb.Index(DIM, metric="l2", partition=fb.IVF(10), **parts).build(FEW, progress=False)
+    if lossy is None:
+        found = fb.tune(index, QUERIES)  # any warning is an error
+    else:
+        with pytest.warns(
+            UserWarning, match="without x, recall is relative to the index's own codes.*" + lossy
+        ) as caught:
+            found = fb.tune(index, QUERIES)
+        assert caught[0].filename == __file__
+    assert found.truth == "codes"
+    assert "truth='codes'" in repr(found)
+    assert found.recall == pytest.approx(fb.recall(index, QUERIES))
+
+
+def test_vectors_have_to_be_the_index_s() -> None:
+    index = fb.Index(DIM, metric="l2", partition=fb.IVF(10), codec=fb.Scalar(8)).build(FEW, IDS, progress=False)
+    engine = index.search(QUERIES)
+    for x, x_ids, message in (
+        (FEW[::-1], IDS, "is not the vector of id"),
+        (FEW, None, "none for id"),
+        (FEW[:100], IDS[:100], "got 100 rows and none for id"),
+        (FEW, IDS[:-1], "x_ids: expected one a vector"),
+        (None, IDS, "x_ids: expected x with them"),
+        (FEW[:, :5], IDS, r"x: expected shape \(n, 32\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fb.tune(index, QUERIES, x=x, x_ids=x_ids)
+    with pytest.raises(ValueError, match="x_ids: expected x with them"):
+        fb.recall(index, QUERIES, x_ids=IDS)
+    np.testing.assert_array_equal(index.search(QUERIES).scores, engine.scores)
+
+
+def test_vectors_that_the_index_does_not_have_are_no_neighbours() -> None:
+    index = fb.Index(DIM, metric="l2", codec=fb.Float()).build(FEW, progress=False)
+    index.remove(np.arange(0, len(FEW), 2))
+    assert fb.tune(index, QUERIES, recall=1.0, x=FEW).recall == 1
+    assert fb.recall(index, QUERIES, x=FEW) == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from ..index import Index
 from ..progress import ProgressArgument
 from .report import TrainingReport
@@ -18,6 +20,7 @@ def adapter(
     positives: Any = None,
     *,
     x: Any = None,
+    x_ids: ArrayLike | None = None,
     loss: str = "softmax",
     query_map: str | int = 32,
     distillation: float = 1.0,
@@ -32,17 +35,39 @@ def adapter(
     progress: ProgressArgument = None,
     threads: int | None = None,
 ) -> TrainingReport:
-    """Trains a linear map of queries for ranking, in place; what is stored stays as it is.
+    """Train a linear map of queries for ranking, in place; what is stored is unchanged.
 
-    index: of any codec, metric and partition, holding its vectors; its decoded vectors are held in memory while
-    training. Negatives are what the index finds at each step with the map as it is then, after rerank if it has a
-    rerank store. query_map: the rank of a low-rank residual q + up (down q), at most the dimension, or "full".
-    Everything else, the report and the promises are as in `fb.train.jpq`.
+    Negatives are what the index finds at each step with the map as it is then, after rerank if it has a rerank store.
 
+    Parameters
+    ----------
+    index : Index
+        Of any codec, metric and partition, holding its vectors, which are held decoded in memory while training.
+    queries, positives, x, x_ids
+        As in `fb.train.jpq`.
+    query_map : "full" or int
+        A full map, or the rank of a low-rank residual q + up (down q), at most the dimension.
+    loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, progress, threads
+        As in `fb.train.jpq`.
+
+    Returns
+    -------
+    TrainingReport
+        What was measured on the validation queries, which training did not see.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `fb.train.jpq`.
+
+    References
+    ----------
+    Zhan et al., "Optimizing Dense Retrieval Model Training with Hard Negatives", 2021, for dynamic negatives;
+    arXiv 2310.05380 for adapted dense retrieval, with a residual map.
+
+    Examples
+    --------
     >>> report = fb.train.adapter(index, train_queries, positives, x=x)
-
-    (Dynamic negatives: Zhan et al., "Optimizing Dense Retrieval Model Training with Hard Negatives", 2021. The residual
-    map: adapted dense retrieval, arXiv 2310.05380.)
     """
     check_index(index)
     settings = checked(
@@ -51,6 +76,6 @@ def adapter(
     kind = map_kind(query_map, index.dim)
     if kind is None:
         raise ValueError("query_map: expected a rank or 'full': the map is all that is trained, got None")
-    session = Session(index, queries, positives, x, settings)
+    session = Session(index, queries, positives, x, x_ids, settings)
     session.start(VectorScorer(session.engine, index.metric), kind, reranked=True)
     return session.run(progress)

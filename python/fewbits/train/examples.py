@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..inputs import F32, I64
+from . import labels
 from .kernels import F64
 
 _NEAR_DUPLICATE = 0.9  # cosine of two queries
@@ -46,10 +47,10 @@ def unjudged(queries: F32) -> Examples:
 def judged(queries: F32, positives: Any, ids: I64) -> tuple[Examples, F32]:
     """Queries with their positives, and the queries that have none.
 
-    positives: (n, 2 or 3) whole numbers (query, id[, grade >= 0]), or for every query a list of ids. ids: of the
-    index's rows.
+    positives: (n, 2 or 3) whole numbers (query, id[, grade >= 0]), or the ids of each query. ids: of the index's rows.
     """
-    table = _table(positives, len(queries))
+    row_of = RowOf(ids)
+    table = labels.table(positives, len(queries), row_of)
     if len(table) and int(table[:, 0].max()) >= len(queries):
         raise ValueError(f"positives: expected query numbers below {len(queries)}, got {int(table[:, 0].max())}")
     if len(table) and int(table.min()) < 0:
@@ -60,7 +61,7 @@ def judged(queries: F32, positives: Any, ids: I64) -> tuple[Examples, F32]:
     _, last = np.unique(table[::-1, :2], axis=0, return_index=True)  # of a pair given twice, the later
     table = table[np.sort(len(table) - 1 - last)]
     table = table[np.argsort(table[:, 0], kind="stable")]
-    rows = RowOf(ids)(table[:, 1])
+    rows = row_of(table[:, 1])
     if (rows < 0).any():
         raise ValueError(f"positives: id {int(table[np.argmax(rows < 0), 1])} is not in the index")
     starts = np.searchsorted(table[:, 0], np.arange(len(queries) + 1))
@@ -82,15 +83,40 @@ class RowOf:
 
 
 def split(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
-    """Training and validation examples; about `share` of the queries, and at most 1,000, validate."""
+    """Training and validation examples; `share` of the queries, and at most 1,000, validate, as far as whole groups of
+    queries with common positives allow it."""
     groups = _groups(examples)
-    order = np.random.default_rng(seed).permutation(int(groups.max()) + 1 if len(groups) else 0)
-    sizes = np.bincount(groups, minlength=len(order))[order]
-    wanted = min(round(share * len(examples)), _MOST_VALIDATION)
-    chosen = order[: int(np.searchsorted(np.cumsum(sizes), wanted, side="right"))]
-    held = np.isin(groups, chosen)
+    sizes = np.bincount(groups)
+    held = np.isin(groups, _fitting(sizes, wanted(examples, share), seed))
     train, validation = (examples.take(np.flatnonzero(mask)) for mask in (~held, held))
     return train.take(np.flatnonzero(~near(train.queries, validation.queries))), validation
+
+
+def wanted(examples: Examples, share: float) -> int:
+    """How many queries should validate."""
+    return min(round(share * len(examples)), _MOST_VALIDATION)
+
+
+def why_few(examples: Examples, share: float) -> str:
+    """What keeps queries from validating, in words."""
+    largest = int(np.bincount(_groups(examples)).max())
+    asked = f"validation={share:g} of {len(examples):,} judged queries is {wanted(examples, share):,}"
+    if largest == 1:
+        return f"{asked}; expected more queries, or a larger share"
+    return (
+        f"{asked}, and queries with a positive in common are held out together or not at all: the largest such group "
+        f"has {largest:,}; expected labels that link fewer queries, or a larger share"
+    )
+
+
+def _fitting(sizes: I64, wanted: int, seed: int) -> list[int]:
+    """Groups in random order, each that does not exceed what is left of the wanted number of queries."""
+    chosen = []
+    for group in np.random.default_rng(seed).permutation(len(sizes)).tolist():
+        if sizes[group] <= wanted:
+            chosen.append(group)
+            wanted -= int(sizes[group])
+    return chosen
 
 
 def near(queries: F32, others: F32) -> NDArray[np.bool_]:
@@ -117,26 +143,3 @@ def _groups(examples: Examples) -> I64:
         parent[max(a, b)] = min(a, b)
     roots = np.array([root(query) for query in range(len(examples))], np.int64)
     return np.unique(roots, return_inverse=True)[1].astype(np.int64)
-
-
-def _table(positives: Any, queries: int) -> I64:
-    if isinstance(positives, list | tuple) and len(positives) == queries and not _is_table(positives):
-        pairs = [(query, row, 1) for query, rows in enumerate(positives) for row in np.atleast_1d(rows).tolist()]
-        table = np.array(pairs).reshape(-1, 3)
-    else:
-        table = np.asarray(positives)
-    if table.ndim != 2 or table.shape[1] not in (2, 3):
-        raise ValueError(
-            f"positives: expected rows (query, id) or (query, id, grade), or a list of ids for each of {queries} "
-            f"queries, got shape {table.shape}"
-        )
-    if table.dtype.kind not in "iu" and table.size:
-        raise TypeError(f"positives: expected whole numbers, got dtype {table.dtype}")
-    if table.shape[1] == 2:
-        table = np.concatenate([table, np.ones((len(table), 1), np.int64)], axis=1)
-    return np.ascontiguousarray(table, np.int64)
-
-
-def _is_table(positives: Any) -> bool:
-    """Whether a list is of (query, id[, grade]) tuples rather than of lists of ids."""
-    return all(isinstance(row, tuple) and len(row) in (2, 3) for row in positives)

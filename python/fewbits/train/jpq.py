@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from ..codecs import PQ
 from ..index import Index
 from ..progress import ProgressArgument
@@ -23,6 +25,7 @@ def jpq(
     positives: Any = None,
     *,
     x: Any = None,
+    x_ids: ArrayLike | None = None,
     loss: str = "softmax",
     query_map: str | int | None = "full",
     distillation: float = 1.0,
@@ -37,33 +40,87 @@ def jpq(
     progress: ProgressArgument = None,
     threads: int | None = None,
 ) -> TrainingReport:
-    """Trains how a PQ index scores, in place; its codes, size and speed stay as they are.
-
-    index: of metric "ip" or "cosine" with a PQ codec of 4 or 8 bits, flat or IVF, holding its vectors. queries: (n,
-    dim), or None. positives: what is relevant to them, as rows (query number, id[, grade]) or for every query a list
-    of ids; None to train without labels. x: the float vectors, row number = id; needed without labels, unless the index
-    has a rerank store to take their place. They are held in memory while training.
+    """Train how a PQ index scores, in place; codes, size and speed are unchanged.
 
     Without labels the ranking of the float vectors is distilled, on `queries` and on pseudo-queries made from the
-    documents. With labels, a second stage lowers `loss`: "softmax" (cross entropy), "lambda" (pairs weighted by the
-    difference of their reciprocal ranks, as JPQ's paper has it) or "mann_whitney" (all pairs alike), with
-    `distillation` as the weight of the first stage's beside it (0: labels alone). Negatives are mined from the index as
-    it scores at each step: the `negatives` best.
+    documents. With labels, a second stage lowers `loss`. Negatives are the `negatives` best that the index finds at
+    each step, with its scores at that step.
 
-    query_map: "full", the rank of a low-rank residual, or None to train the codebook only. epochs: at most, for each of
-    the two stages. topics: queries are clustered into so many, and a batch is of one topic (Hofstaetter et al., 2021);
-    None: batches at random. pseudo_queries: made for an epoch of distillation (None: 6,000 less the given queries, and
-    at least 2,000). rate: a factor on the learning rates, which are relative to the codebook's scale; beside a query
-    map, labels move the codebook at a tenth of its own. validation: the share of queries held out, by document, to
-    choose the state to keep and when to stop. Results are the same for the same seed, whatever `threads`.
+    Parameters
+    ----------
+    index : Index
+        Of metric "ip" or "cosine" with a 4- or 8-bit PQ codec, flat or IVF, holding its vectors.
+    queries : (n, dim) array, optional
+        Queries like those that will be searched.
+    positives : array or list, optional
+        What is relevant to them: an array of rows (query number, id) or (query number, id, grade), or the ids of each
+        query as a list of arrays. Lists of lists are taken where they can be read in one way only. None trains without
+        labels.
+    x : (n, dim) array, optional
+        The float vectors that were added, held in memory while training. Needed without labels, unless the index has a
+        rerank store to take their place. Rows that are not the vectors of their ids are refused.
+    x_ids : (n,) array of int, optional
+        The id of each row of x; None: row numbers.
+    loss : {"softmax", "lambda", "mann_whitney"}
+        Cross entropy; pairs weighted by the difference of their reciprocal ranks, as in JPQ's paper; or all pairs
+        alike.
+    query_map : "full", int or None
+        A linear map of queries that is trained too: of full rank, or the rank of a low-rank residual. None trains the
+        codebook only.
+    distillation : float
+        Weight of the first stage's loss in the second (0: labels alone).
+    epochs : int
+        At most, for each of the two stages.
+    batch_size : int
+        Queries per step.
+    topics : int, optional
+        Number of clusters of queries, of which a batch takes one (Hofstaetter et al., 2021); None: batches at random.
+    negatives : int
+        Results per query that the loss sees.
+    pseudo_queries : int, optional
+        Made per epoch of distillation (None: 6,000 less the given queries, and at least 2,000).
+    rate : float
+        Factor on the learning rates, which are relative to the codebook's scale. Beside a query map, labels move the
+        codebook at a tenth of its own rate.
+    validation : float
+        Share of the queries held out, by document, to choose the state that is kept and when to stop. Queries with a
+        positive in common are held out together.
+    seed : int
+        Of everything random. The same seed gives the same results for any number of threads.
+    progress : bool or callable, optional
+        As in `Index.build`.
+    threads : int, optional
+        None: all CPUs.
 
-    Returns a TrainingReport. All or nothing: an error leaves the index as it was; Ctrl-C keeps the best state so far;
-    and the index is never worse than before on the validation queries. Vectors added later are encoded as before.
+    Returns
+    -------
+    TrainingReport
+        What was measured on the validation queries, which training did not see.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described, if x does not belong to the index, or if labels leave no query to validate
+        on; the index is then unchanged.
+
+    Warns
+    -----
+    UserWarning
+        If fewer than 30 queries can be held out; says why.
+
+    Notes
+    -----
+    The index is never worse than before on the validation queries. Ctrl-C keeps the best state so far. Vectors added
+    later are encoded as before.
+
+    References
+    ----------
+    Zhan et al., "Jointly Optimizing Query Encoder and Product Quantization to Improve Retrieval Performance", 2021.
+
+    Examples
+    --------
     >>> report = fb.train.jpq(index, train_queries, positives, x=x)
     >>> print(report)
-
-    (Zhan et al., "Jointly Optimizing Query Encoder and Product Quantization to Improve Retrieval Performance", 2021.)
     """
     check_index(index)
     settings = checked(
@@ -71,7 +128,7 @@ def jpq(
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("jpq", index)
-    session = Session(index, queries, positives, x, settings)
+    session = Session(index, queries, positives, x, x_ids, settings)
     session.start(CodeScorer(session.engine), kind, reranked=False)
     return session.run(progress)
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from ..codecs_rotated import Predecessor, RecurrentBinary
 from ..index import Index
 from ..inputs import F32, I64, Rows, real_number, thread_count, vector_ids, whole_number
 from ..measures import exact_search
+from ..misfits import check_fits
+from ..packed import advice, looks_packed
 from ..parts import f32_array
 from ..progress import Progress, ProgressArgument
 from ..transforms import principal_directions, random_rotation
@@ -36,6 +38,8 @@ _RIDGE = 1e-3
 _LEAST_GAINS = (0.8, 0.6, 0.4, 0.2)  # of any direction in a start that is fitted to an older codec; a free start has 1
 _WEIGHTS = (0.5, 2.0)
 _LEAST = 64  # vectors, or pairs
+_COMPARED = 500  # rows of two embeddings
+_MISFITS = 0.25  # of these; an embedding and 4 of its dimensions have 0.07 to 0.13
 
 
 def recurrent_binary(
@@ -54,23 +58,58 @@ def recurrent_binary(
     threads: int | None = None,
     progress: ProgressArgument = None,
 ) -> RecurrentBinary:
-    """A `RecurrentBinary` codec for vectors like x, whose maps are trained: codes of `dim` x `bits_per_dim` bits.
+    """Train the maps of a `RecurrentBinary` codec for vectors like x: codes of `dim` x `bits_per_dim` bits, for cosine.
 
-    x: (n, d) float array of at least 64 vectors, of which up to 20,000 are used; cosine is what counts. dim: dimensions
-    of the codes (None: d). symmetric: train for queries that become codes, else for queries that stay as they are.
-    pairs: (anchors, rows): float array (p, d) of queries and for each the row of x that it should find; without, the
-    similarities of x itself are what is learnt. hidden: width of the maps' nonlinear part (0: linear maps; as many as
-    dim triples their bytes in the file, and pays where queries are like x). steps: of 512 vectors each. temperature:
-    of the softmax over cosines. seed: of all that is random. threads: of the searches for neighbours; the rest is
-    numpy's.
+    Parameters
+    ----------
+    x : (n, d) array
+        At least 64 vectors, of which up to 20,000 are used. Binary embeddings packed into bytes are refused: pass
+        ``fb.unpack_bits(x)``.
+    bits_per_dim : int
+        1 to 4.
+    dim : int, optional
+        Dimensions of the codes (None: d).
+    symmetric : bool
+        Train for queries that become codes too, not for queries that stay as they are.
+    pairs : tuple (anchors, rows), optional
+        A (p, d) array of queries, and for each the row of x that it should find. Without pairs, the similarities of x
+        itself are learnt.
+    compatible_with : RecurrentBinary or Index, optional
+        A trained codec of another (older) embedding, or an index of its codes. The new codec's queries then search the
+        old codec's codes too, and `Index.upgrade` takes it.
+    old : (n, d_old) array, optional
+        With `compatible_with`: the vectors that the older embedding has for the rows of x, in the same order. Rows in
+        another order are refused.
+    hidden : int
+        Width of the maps' nonlinear part. 0: linear maps. As many as `dim` triples the maps' bytes in the file, and is
+        worthwhile where queries are like x.
+    steps : int
+        Of 512 vectors each.
+    temperature : float
+        Of the softmax over cosines.
+    seed : int
+        Of everything random.
+    threads : int, optional
+        For the searches for neighbours; the rest is numpy's.
+    progress : bool or callable, optional
+        As in `Index.build`.
 
-    compatible_with: a trained codec of another (older) embedding, or an index of its codes; and old: the vectors
-    (n, d_old) that this embedding gives for the rows of x. The new codec's queries then search the old codec's codes
-    too, and `index.upgrade` takes it.
+    Returns
+    -------
+    RecurrentBinary
+        A codec for `Index`, with its maps.
 
-    Raises ValueError or TypeError where an argument is not as described; Ctrl-C stops the training.
-    (Gan et al., "Binary Embedding-based Retrieval at Tencent", 2023.)
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described. Ctrl-C stops the training.
 
+    References
+    ----------
+    Gan et al., "Binary Embedding-based Retrieval at Tencent", 2023.
+
+    Examples
+    --------
     >>> codec = fb.train.recurrent_binary(x, bits_per_dim=2)
     >>> index = fb.Index(x.shape[1], metric="cosine", codec=codec).build(x)
     """
@@ -89,6 +128,8 @@ def recurrent_binary(
     elder = None if old is None else _unit_rows(old, "old")
     if elder is not None and len(elder) != len(vectors):
         raise ValueError(f"old: expected a row for each of the {len(vectors)} rows of x, got {len(elder)}")
+    if elder is not None:
+        _check_same_rows(vectors, elder)
     data = _split(vectors, pairs, elder, random, workers)
     elder_codec = compatible_with._encoder() if isinstance(compatible_with, Index) else compatible_with
     past = None if elder_codec is None else _past(elder_codec, data, bits, dim)
@@ -131,7 +172,29 @@ def _unit_rows(x: Any, name: str, dim: int | None = None) -> F32:
     if len(shape) != 2 or not shape[1]:
         raise ValueError(f"{name}: expected shape (n, dim), got {shape}")
     rows = Rows(x, shape[1] if dim is None else dim, name)
+    if looks_packed(rows.array):
+        raise ValueError(advice(rows.array, name))
     return _core.normalize_rows(np.concatenate([np.zeros((0, shape[1]), np.float32), *rows.blocks(nonzero=True)]))
+
+
+def _check_same_rows(x: F32, old: F32) -> None:
+    """That both embeddings are of the same things, row by row: their similarities to the others are then alike."""
+    picked = np.sort(np.random.default_rng(0).permutation(len(x))[:_COMPARED])
+    check_fits(
+        [_profiles(x[picked]) @ _profiles(old[picked]).T],
+        _MISFITS,
+        lambda row: f"old: row {picked[row]} is not of what row {picked[row]} of x is; expected both in one order",
+    )
+
+
+def _profiles(unit: F32) -> NDArray[np.float64]:
+    """Each row's cosines with all others, less their mean, as unit rows."""
+    cosines = (unit @ unit.T).astype(np.float64)
+    np.fill_diagonal(cosines, np.nan)
+    cosines -= np.nanmean(cosines, axis=1, keepdims=True)
+    cosines -= np.nanmean(cosines, axis=0)  # some rows are near to all others
+    np.fill_diagonal(cosines, 0)
+    return np.asarray(normalized(cosines)[0])
 
 
 def _split(

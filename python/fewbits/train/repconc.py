@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from ..index import Index
 from ..inputs import real_number
 from ..progress import ProgressArgument
@@ -26,6 +28,7 @@ def repconc(
     positives: Any = None,
     *,
     x: Any,
+    x_ids: ArrayLike | None = None,
     loss: str = "softmax",
     query_map: str | int | None = "full",
     distillation: float = 1.0,
@@ -42,26 +45,56 @@ def repconc(
     progress: ProgressArgument = None,
     threads: int | None = None,
 ) -> TrainingReport:
-    """Trains the codes of a PQ index for ranking, in place: every vector is coded anew; bytes and speed stay.
+    """Train the codes of a PQ index for ranking, in place: every vector is coded anew; bytes and speed are unchanged.
 
-    index, queries, positives and the arguments not named here: as in `fb.train.jpq`. x: the float vectors, row number =
-    id, as the index got them.
+    A map of documents, the codebook that codes them and a map of queries are learnt together: the ranking loss is
+    computed on decoded codes, and its gradient passes to the codewords and straight through them to the map of
+    documents. The codes are then frozen, and scores are trained as by `fb.train.jpq`.
 
-    Learnt are a map of documents, the codebook that codes them and a map of queries: the ranking loss is of decoded
-    codes, its gradient goes to the codewords and straight through them to the map. Within a batch the codes are those
-    of a transport plan that uses all codewords of a subspace alike (epsilon: how strictly; 0: plain nearest), so have
-    some hundred documents or more; the index itself codes by the nearest codeword. reconstruction: the weight of the
-    squared error of codes, as a share of the vectors' energy. Afterwards the codes are frozen, and scores are trained
-    as by `fb.train.jpq`.
+    Parameters
+    ----------
+    index, queries, positives
+        As in `fb.train.jpq`.
+    x : (n, dim) array
+        The float vectors that were added. Rows that are not the vectors of their ids are refused.
+    x_ids : (n,) array of int, optional
+        The id of each row of x; None: row numbers.
+    reconstruction : float
+        Weight of the squared error of codes, as a share of the vectors' energy.
+    epsilon : float
+        How strictly all codewords of a subspace are used alike within a batch, by a transport plan (0: plain nearest
+        codewords); some hundred documents or more are needed. The index itself codes by the nearest codeword.
+    loss, query_map, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed
+        As in `fb.train.jpq`.
+    progress, threads
+        As in `fb.train.jpq`.
 
-    Returns a TrainingReport; the stage "codes" comes first. All or nothing, and never worse on the validation queries,
-    as there; an index that was changed meanwhile is a RuntimeError. Vectors that are added later pass the map of
-    documents. An anisotropic codec (score_aware) becomes a plain one.
+    Returns
+    -------
+    TrainingReport
+        The stage "codes" comes first.
 
+    Raises
+    ------
+    ValueError, TypeError
+        As in `fb.train.jpq`.
+    RuntimeError
+        If the index was changed meanwhile.
+
+    Notes
+    -----
+    All or nothing, and never worse on the validation queries. Vectors that are added later pass the map of documents.
+    An anisotropic codec (score_aware) becomes a plain one. The paper trains two encoders; here linear maps of finished
+    vectors are trained.
+
+    References
+    ----------
+    Zhan et al., "Learning Discrete Representations via Constrained Clustering for Effective and Efficient Dense
+    Retrieval", 2021.
+
+    Examples
+    --------
     >>> report = fb.train.repconc(index, train_queries, positives, x=x)
-
-    (Zhan et al., "Learning Discrete Representations via Constrained Clustering for Effective and Efficient Dense
-    Retrieval", 2021. Where the paper trains two encoders, linear maps of finished vectors are trained here.)
     """
     check_index(index)
     settings = checked(
@@ -72,6 +105,6 @@ def repconc(
     if x is None:
         raise ValueError("x: expected the float vectors, which are coded anew, got None")
     codes = CodesSettings(real_number(epsilon, "epsilon", 0), real_number(reconstruction, "reconstruction", 0))
-    session = Session(index, queries, positives, x, settings)
+    session = Session(index, queries, positives, x, x_ids, settings)
     session.start(CodeScorer(session.engine), kind, reranked=False)
     return session.run(progress, codes=codes)

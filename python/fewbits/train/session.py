@@ -6,6 +6,7 @@ Nothing of the index changes until the end, when the best scoring is published i
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..inputs import queries as as_queries
 from ..progress import Progress, ProgressArgument
 from .batches import Batches
 from .descent import Descent
-from .examples import Examples, judged, near, split, unjudged
+from .examples import Examples, judged, near, split, unjudged, why_few
 from .joint import CodesSettings, JointDescent, JointRanking
 from .kernels import F64
 from .pseudo import pseudo_queries
@@ -33,11 +34,12 @@ from .validation import Measure, clearly_better, ndcg, overlap
 _PSEUDO_QUERIES = 6000  # an epoch, less the given ones
 _LEAST_PSEUDO_QUERIES = 2000
 _VALIDATION_QUERIES = 300  # topped up to by pseudo-queries, where distillation is measured
+_LEAST_VALIDATION_QUERIES = 30  # fewer are warned about
 _OVERLAP, _NDCG = "overlap@10 with float", "nDCG@10"
 
 
 class Session:
-    def __init__(self, index: Index, queries: Any, positives: Any, x: Any, settings: Settings) -> None:
+    def __init__(self, index: Index, queries: Any, positives: Any, x: Any, x_ids: Any, settings: Settings) -> None:
         if not len(index):
             raise NotTrainedError("train: expected an index that holds its vectors, got an empty one")
         if positives is not None and queries is None:
@@ -46,7 +48,7 @@ class Session:
         self.index, self.settings, self.engine = index, settings, index._engine
         self.cosine = index.metric == "cosine"
         self.ids = self.engine.codes()[0]
-        self.teacher = teacher_of(index, self.engine, self.ids, x, settings.threads)
+        self.teacher = teacher_of(index, self.engine, self.ids, x, x_ids, settings.threads)
         given = np.zeros((0, index.dim), np.float32)
         if queries is not None:
             given = as_queries(queries, index.dim, nonzero=self.cosine)[0]
@@ -67,11 +69,25 @@ class Session:
         self.pool = self.train.queries  # what distillation may see
         if self.labels is not None:
             self.pool = np.concatenate([self.pool, others[~near(others, self.held.queries)]])
-            if not len(self.held):
-                raise ValueError(
-                    f"positives: {len(self.labels)} judged queries leave none to validate on, with "
-                    f"validation={settings.validation:g}; expected more of them, or a larger share"
-                )
+            self._check_held(self.labels)
+
+    def _check_held(self, labels: Examples) -> None:
+        """That labels leave queries to validate on, and to train on; few to validate on are a warning."""
+        held, judged_queries = len(self.held), f"{len(labels):,} judged queries"
+        if not held:
+            reason = why_few(labels, self.settings.validation)
+            raise ValueError(f"positives: {judged_queries} leave none to validate on: {reason}")
+        if not len(self.train):
+            raise ValueError(
+                f"positives: {judged_queries} leave none to train on: all nearly repeat the {held:,} that validate"
+            )
+        if held < _LEAST_VALIDATION_QUERIES:
+            reason = why_few(labels, self.settings.validation)
+            warnings.warn(
+                f"positives: {held} of {judged_queries} validate, too few to tell a gain from chance: {reason}",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def start(self, scorer: Scorer, kind: str | int | None, *, reranked: bool) -> None:
         """kind: of the query map. reranked: whether training and validation look at results after rerank."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import _core
 from ..index import Index
-from ..inputs import F32, I64, Rows
+from ..inputs import F32, I64
+from ..originals import Originals
 from .kernels import F64
 from .scorer import Lists, inner_metric, norms_bias, products
 
@@ -31,17 +30,14 @@ class Teacher:
         return _core.exact_search(self.vectors, q, min(k, len(self.vectors)), self.metric, threads=self.threads)[0]
 
 
-def teacher_of(index: Index, engine: _core.Engine, ids: I64, x: Any, threads: int) -> Teacher | None:
-    """x: the vectors whose row numbers are the ids; or None: the index has them in its rerank store or float codes."""
+def teacher_of(index: Index, engine: _core.Engine, ids: I64, x: Any, x_ids: Any, threads: int) -> Teacher | None:
+    """x: the vectors of the ids x_ids (None: of row numbers); or None: the index has them in its rerank store or float
+    codes."""
     metric = inner_metric(index.metric)
     if x is None:
+        if x_ids is not None:
+            raise ValueError("x_ids: expected x with them, got x=None")
         kept = engine.params["rerank.kind"] or engine.params["codec.kind"] == 1
         return Teacher(engine.reconstruct(ids), metric, threads) if kept else None
-    rows = Rows(x, index.dim)
-    if int(ids.max()) >= len(rows):
-        raise ValueError(
-            f"x: expected the vectors whose row numbers are the ids; got {len(rows)} rows and id {ids.max()}"
-        )
-    cosine = index.metric == "cosine"
-    vectors = np.concatenate(list(Rows(rows.array[ids], index.dim).blocks(nonzero=cosine)))
-    return Teacher(_core.normalize_rows(vectors) if cosine else vectors, metric, threads)
+    originals = Originals(index, x, x_ids).check()
+    return Teacher(originals.normalised(originals.row_of(ids)), metric, threads)

@@ -53,7 +53,10 @@ def overlap(queries: F32, teacher: Teacher) -> Measure:
 
 
 def clearly_better(new: F64, old: F64) -> bool:
-    """By more than twice the standard error of the paired difference: few queries must gain more to convince."""
+    """By more than twice the standard error of the paired difference: few queries must gain more to convince, and one
+    query convinces of nothing."""
     difference = new - old
-    error = float(np.std(difference)) / np.sqrt(max(len(difference), 1))
+    if len(difference) < 2:
+        return False
+    error = float(np.std(difference)) / np.sqrt(len(difference))
     return bool(float(np.mean(difference)) > 2 * error)
