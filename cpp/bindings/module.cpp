@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
         for (std::size_t i = 0; i < available.count; ++i) names.emplace_back(available.items[i]->isa);
         return names;
     });
+    bindings::register_locks(m);
     bindings::register_training(m);
     bindings::register_codecs(m);
     bindings::register_multivector(m);
