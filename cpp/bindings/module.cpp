@@ -1,6 +1,7 @@
 #include "bindings/arrays.h"
 #include "kernels/kernels.h"
 
+#define PyInit__core init_in_main_interpreter  // what PYBIND11_MODULE defines
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     namespace bindings = fewbits::bindings;
     m.doc() = "The compiled core of fewbits; the public face is the package fewbits.";
@@ -19,4 +20,12 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     bindings::register_codecs(m);
     bindings::register_multivector(m);
     bindings::register_engine(m);
+}
+#undef PyInit__core
+
+// pybind11 would wait for itself in a subinterpreter, before any code of a module could say so.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return init_in_main_interpreter();
+    PyErr_SetString(PyExc_ImportError, "fewbits: expected the main interpreter, got a subinterpreter");
+    return nullptr;
 }

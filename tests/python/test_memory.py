@@ -1,4 +1,4 @@
-"""Memory that runs out, also in the core's threads, is a MemoryError; the process goes on and the index is as it was."""
+"""Memory that runs out, in the core's threads too, is a MemoryError; the process goes on, the index is as it was."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_starved() -> None:
     def small_stacks() -> None:  # of threads, so that these start with little memory left
         resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, resource.RLIM_INFINITY))
 
-    margins = "200" if os.environ.get("FEWBITS_LONG") else "10"
+    margins = "200" if os.environ.get("FEWBITS_LONG") else "6"
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", STARVED, margins],
         capture_output=True,
