@@ -47,8 +47,8 @@ void parallel_for(std::size_t n, unsigned threads, const std::function<void(std:
     try {
         for (unsigned worker = 1; worker < workers; ++worker) started.emplace_back(work, worker);
     } catch (const std::system_error&) {
-    } catch (const std::bad_alloc&) {
-    }  // No more threads to be had: the ones we have do all the tasks.
+        // No more threads to be had: the ones we have do all the tasks.
+    }
     work(0);
     started.clear();
     if (error) std::rethrow_exception(error);

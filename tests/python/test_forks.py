@@ -30,7 +30,8 @@ if what == "predicate":
     shared = fb.Filter(slow)
 
 def some(step):
-    return index.add(x[:500], ids=np.arange(500) + 20_000 + 500 * (step % 2), on_conflict="replace", threads=1, progress=False)
+    ids = np.arange(500) + 20_000 + 500 * (step % 2)
+    return index.add(x[:500], ids=ids, on_conflict="replace", threads=1, progress=False)
 
 def opened():
     global index
