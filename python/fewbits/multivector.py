@@ -275,7 +275,7 @@ class MultiVectorIndex:
         store = self._trained("search")
         k = whole_number(k, "k", 1)
         assert self._index._engine is not None
-        depth = candidates(self._index._engine, rerank, k)
+        depth = min(candidates(self._index._engine, rerank, k), max(k, len(self)))
         least = least_similarity(min_score, None, "ip")
         sets, single = read_sets(queries, self.dim, "queries")
         count = thread_count(threads)
