@@ -77,13 +77,16 @@ def tune(
         return _tune_multivector(index, queries, k, target, x, count or None)
     require_index(index)
     matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
-    if not len(matrix) or not len(index):
-        raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(index)} vectors")
+    seen = index._frozen()  # one state, whatever happens to the index meanwhile
+    if not len(matrix) or not len(seen):
+        raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(seen)} vectors")
     if x is None:
-        truth = in_full(index, matrix, k, count or None).ids
+        truth = in_full(seen, matrix, k, count or None).ids
     else:
         truth = exact_search(x, matrix, k, metric=index.metric, threads=count or None).ids
-    return tune_to(index, matrix, truth, k, target, count or None, own=None)
+    tuned = tune_to(seen, matrix, truth, k, target, count or None, own=None)
+    index._search_by(tuned.nprobe, tuned.rerank)
+    return tuned
 
 
 def _tune_multivector(

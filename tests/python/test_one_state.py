@@ -133,6 +133,71 @@ def test_what_was_coded_for_another_training_is_refused() -> None:
     assert len(index) == 0
 
 
+class Reading:
+    """An array that does something when it is read."""
+
+    def __init__(self, array: F32, does: Callable[[], object]) -> None:
+        self.array, self.does = array, does
+
+    def __array__(self, dtype: object = None, copy: object = None) -> F32:
+        does, self.does = self.does, int
+        does()
+        return self.array
+
+
+@pytest.mark.parametrize("trainer", ["jpq", "adapter", "repconc"])
+def test_training_sees_one_state(trainer: str) -> None:
+    """Whatever happens to the index when training reads its first argument."""
+    x, q = vectors(600, 16), vectors(80, 16, seed=1)
+    base = fb.Index(16, metric="ip", codec=fb.PQ(4, bits=4)).build(x, progress=False, threads=1).to_bytes()
+    labels = np.c_[np.arange(80), fb.exact_search(x, q, 1, metric="ip").ids[:, 0]]
+
+    def train(index: fb.Index, queries: Any) -> None:
+        getattr(fb.train, trainer)(index, queries, labels, x=x, epochs=2, pseudo_queries=100, threads=1, progress=False)
+
+    def maps(index: fb.Index) -> dict[str, F32]:
+        arrays = index._trained("test").arrays()
+        return {name: array for name, array in arrays.items() if name.startswith(("codec.", "query."))}
+
+    alone = fb.Index.from_bytes(base)
+    train(alone, q)
+    changes: list[Callable[[fb.Index], object]] = [
+        lambda index: index.remove([0]),
+        lambda index: index.add(x[:50], progress=False),
+        lambda index: index.add(x[:1], ids=[5], on_conflict="replace", progress=False),
+    ]
+    for change in changes:
+        index, changed = fb.Index.from_bytes(base), fb.Index.from_bytes(base)
+        change(changed)
+        try:
+            train(index, Reading(q, lambda index=index, change=change: change(index)))  # type: ignore[misc]
+            expected = alone
+        except RuntimeError as error:
+            if trainer != "repconc" or "the index was changed meanwhile" not in str(error):
+                raise
+            expected = changed
+        assert len(index) == len(changed)
+        for name, array in maps(expected).items():
+            np.testing.assert_array_equal(maps(index)[name], array, err_msg=name)
+
+
+def test_tuning_sees_one_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, q = vectors(3000, 16), vectors(60, 16, seed=1)
+    index = fb.Index(16, metric="l2", partition=fb.IVF(16), codec=fb.PQ(4), rerank=fb.Float(32)).build(x)
+    alone = fb.tune(fb.Index.from_bytes(index.to_bytes()), q, k=5, recall=0.9, threads=1)
+    search, changes = fb.Index.search, iter(range(0, 3000, 40))
+
+    def meddling(self: fb.Index, *args: Any, **settings: Any) -> fb.SearchResult:
+        first = next(changes)
+        index.remove(range(first, first + 30))
+        return search(self, *args, **settings)
+
+    monkeypatch.setattr(fb.Index, "search", meddling)
+    tuned = fb.tune(index, q, k=5, recall=0.9, threads=1)
+    assert tuned[:4] == alone[:4]
+    assert len(index) < 2800
+
+
 @pytest.mark.parametrize("k", [401, 10_000])
 def test_padding_is_the_same_however_many_there_are(k: int, metric: str) -> None:
     index = fb.Index(DIM, metric=metric, codec=fb.Float(32))
