@@ -113,7 +113,8 @@ py::tuple encode_of(const py::dict& params, const py::dict& arrays, const std::s
 }
 
 py::array_t<float> decode_of(const py::dict& params, const py::dict& arrays, const std::string& prefix,
-                             const ByteArray& rows, const OptionalFloats& a, const OptionalFloats& b, unsigned threads) {
+                             const ByteArray& rows, const OptionalFloats& a, const OptionalFloats& b,
+                             unsigned threads) {
     const auto codec = codec_of(parts_from(params, arrays), prefix);
     const CodeLayout layout = codec->layout();
     if (rows.ndim() != 2) fail("rows: got " + std::to_string(rows.ndim()) + " dimensions, expected 2");
@@ -147,7 +148,8 @@ void register_codecs(py::module_& m) {
           py::arg("origin") = py::none(), py::kw_only(), py::arg("threads") = 0,
           "(codes, a, b) of the rows of x; the factors are None where the codec has none.");
     m.def("decode", decode_of, py::arg("params"), py::arg("arrays"), py::arg("prefix"), py::arg("rows"), py::arg("a"),
-          py::arg("b") = py::none(), py::kw_only(), py::arg("threads") = 0, "What codes stand for, without the origin.");
+          py::arg("b") = py::none(), py::kw_only(), py::arg("threads") = 0,
+          "What codes stand for, without the origin.");
 }
 
 }  // namespace fewbits::bindings

@@ -124,7 +124,9 @@ void register_token_store(py::module_& m) {
 
     py::class_<TokenStore>(m, "TokenStore")
         .def(py::init([](const py::dict& params, const py::dict& arrays) {
-                 return std::make_unique<TokenStore>(parts_from(params, arrays));
+                 const Parts parts = parts_from(params, arrays);
+                 const py::gil_scoped_release unlocked;
+                 return std::make_unique<TokenStore>(parts);
              }),
              "params"_a, "arrays"_a)
         .def_static("open", &TokenStore::open, "path"_a, py::kw_only(), "mapped"_a = true,
@@ -137,9 +139,7 @@ void register_token_store(py::module_& m) {
                 return TokenStore::from_bytes(std::as_bytes(std::span(view)));
             },
             "file"_a)
-        .def(
-            "builder", [](const TokenStore& store, const std::string& directory) { return store.builder(directory); },
-            "directory"_a)
+        .def("builder", &TokenStore::builder, "directory"_a, py::call_guard<py::gil_scoped_release>())
         .def("publish", &TokenStore::publish, "builder"_a, py::call_guard<py::gil_scoped_release>())
         .def("withdraw", &TokenStore::withdraw)
         .def(
@@ -152,7 +152,11 @@ void register_token_store(py::module_& m) {
             "ids"_a.noconvert(), "directory"_a)
         .def("ids",
              [](const TokenStore& store) {
-                 auto ids = store.ids();
+                 std::vector<std::int64_t> ids;
+                 {
+                     const py::gil_scoped_release unlocked;
+                     ids = store.ids();
+                 }
                  const auto n = static_cast<py::ssize_t>(ids.size());
                  return to_numpy(std::move(ids), {n});
              })
@@ -189,7 +193,7 @@ void register_multivector(py::module_& m) {
                                                         fill_empty, seed});
              }),
              "dim"_a, py::kw_only(), "repetitions"_a, "simhash_bits"_a, "directions"_a, "projection"_a,
-             "projection_dim"_a, "final_dim"_a, "fill_empty"_a, "seed"_a)
+             "projection_dim"_a, "final_dim"_a, "fill_empty"_a, "seed"_a, py::call_guard<py::gil_scoped_release>())
         .def_property_readonly("dims", &Fde::dims)
         .def("encode_queries", &encoded<&Fde::encode_queries>, "tokens"_a.noconvert(), "offsets"_a.noconvert(),
              py::kw_only(), "threads"_a = 0)

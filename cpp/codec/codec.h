@@ -26,7 +26,7 @@ struct CodeLayout {
     std::uint32_t rest_bytes = 0;    // staged codecs: bytes a row outside the blocks
     bool has_a = false;              // per-vector factors, see kernels.h
     bool has_b = false;
-    bool has_stage = false;          // staged codecs: factor a of the first stage, which has its own
+    bool has_stage = false;  // staged codecs: factor a of the first stage, which has its own
 
     std::size_t block_part_bytes() const { return (std::size_t{elements} * element_bits + 7) / 8; }
     std::size_t row_bytes() const { return block_part_bytes() + rest_bytes; }
@@ -100,11 +100,12 @@ public:
     virtual void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
                             std::size_t n, float* scores) const = 0;
 
-    // Staged codecs: replaces the optimistic scores of the hits query.hits[first..count) by those of the whole codes, in
-    // order, and drops hits below the threshold. Vector v of the scan, v = hit.row - scan.first_row, has the rest of its
-    // code at rest.base + v * rest.stride and its factor a at rest.a[v]. `exceeding` (or null): a vector that scores
-    // more than the first stage promised keeps the promise as its score, and is appended here with its own. Selecting by
-    // the lesser of the two makes the survivors independent of the order in which thresholds rose; see planes.h.
+    // Staged codecs: replaces the optimistic scores of the hits query.hits[first..count) by those of the whole codes,
+    // in order, and drops hits below the threshold. Vector v of the scan, v = hit.row - scan.first_row, has the rest of
+    // its code at rest.base + v * rest.stride and its factor a at rest.a[v]. `exceeding` (or null): a vector that
+    // scores more than the first stage promised keeps the promise as its score, and is appended here with its own.
+    // Selecting by the lesser of the two makes the survivors independent of the order in which thresholds rose; see
+    // planes.h.
     virtual void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
                         kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const;
 };

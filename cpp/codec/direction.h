@@ -5,8 +5,8 @@
 // alone, and a query's product is <q, u> t + <q - <q, u> u, s>. Whatever codec codes s need not know. Under metric ip.
 //
 // Codes of residuals x - c: b holds <x - c, u>, and what the codes of the rest miss of their product with c's rest is
-// known, call it e. A query is like its lists' centroids in that it has about <q, u> / <c, u> times what they have, so b
-// takes that in: <x - c, u> + e / <c, u>. Codes of whole vectors: the same with the vector itself for its centroid.
+// known, call it e. A query is like its lists' centroids in that it has about <q, u> / <c, u> times what they have, so
+// b takes that in: <x - c, u> + e / <c, u>. Codes of whole vectors: the same with the vector itself for its centroid.
 #pragma once
 
 #include <vector>

@@ -18,7 +18,6 @@ std::vector<std::uint8_t> bytes_up_to(std::uint32_t bits) {
     return levels;
 }
 
-
 }  // namespace
 
 // One row on its way to its code.

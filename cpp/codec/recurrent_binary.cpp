@@ -100,7 +100,8 @@ void RecurrentBinaryCodec::decode(const std::uint8_t* rows, const StoredFactors&
     std::vector<float> values(binarizer_.m());
     for (std::size_t i = 0; i < n; ++i) {
         unpack(rows + i * layout().row_bytes(), codes.data());
-        for (std::size_t j = 0; j < codes.size(); ++j) values[j] = static_cast<float>(2 * codes[j] - largest()) * factors.a[i];
+        for (std::size_t j = 0; j < codes.size(); ++j)
+            values[j] = static_cast<float>(2 * codes[j] - largest()) * factors.a[i];
         binarizer_.decode({values.data(), 1, values.size()}, x + i * dim());
     }
     add_origin({x, n, dim()}, origin);

@@ -108,8 +108,8 @@ CodeLayout ScalarCodec::layout() const {
 
 // --- encoding ------------------------------------------------------------------------------------------------------
 
-// The codes of the smallest scale that clips nothing, and then their best scale: without it a column of a larger unit has
-// the error of all.
+// The codes of the smallest scale that clips nothing, and then their best scale: without it a column of a larger unit
+// has the error of all.
 float ScalarCodec::encode_bytes(Scratch& scratch) const {
     std::vector<float>& u = scratch.normal;
     const float a = largest_magnitude(u.data(), dim_) / 127.5f;

@@ -38,9 +38,8 @@ void (*StagedCodec::scan_kernel() const)(const kernels::Scan&) {
 QueryTerms StagedCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
-    QueryTerms terms = staging_ == Staging::own_factor
-                           ? planes_.optimistic_terms(weights.data(), table)
-                           : planes_.optimistic_terms(weights.data(), *model_, 1, table);
+    QueryTerms terms = staging_ == Staging::own_factor ? planes_.optimistic_terms(weights.data(), table)
+                                                       : planes_.optimistic_terms(weights.data(), *model_, 1, table);
     terms.constant = constant;
     return terms;
 }

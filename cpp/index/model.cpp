@@ -21,8 +21,8 @@ Metric inner(Metric metric) {
 // Whether readers of version 1 would find other vectors or scores: they do not know of these.
 bool needs_format_2(const Parts& parts) {
     return parts.has("center") || parts.has("codec.direction") || parts.has("rerank.direction")
-           || parts.param_or("partition.relative", 0) != 0
-           || parts.param_or("partition.projected", 0) != 0 || parts.param_or("codec.staged", 0) > 1;
+           || parts.param_or("partition.relative", 0) != 0 || parts.param_or("partition.projected", 0) != 0
+           || parts.param_or("codec.staged", 0) > 1;
 }
 
 // Relative to a list, a code of a residual is to a query what any other code is.
@@ -113,7 +113,7 @@ std::shared_ptr<const Model> Model::with_encoder(const Parts& encoder) const {
 
 void Model::enter(MatrixView x, float* out) const {
     if (metric == Metric::cosine) return normalize_rows(x, out);
-    std::copy_n(x.data, x.size(), out);
+    if (out != x.data) std::copy_n(x.data, x.size(), out);
     for (std::size_t i = 0; i < x.rows && !center.empty(); ++i)
         for (std::size_t j = 0; j < x.cols; ++j) out[i * x.cols + j] -= center[j];
 }

@@ -19,9 +19,9 @@ struct Model {
     Parts parts;  // what it was made from, which is how it is stored (docs/format.md)
     std::uint32_t dim;
     Metric metric;
-    bool residual;   // codes are of x - centroid
-    bool projected;  // and factors b count by a query's projection on the centroid (ip)
-    bool relative;   // and queries are prepared for each list, as q - centroid (l2)
+    bool residual;              // codes are of x - centroid
+    bool projected;             // and factors b count by a query's projection on the centroid (ip)
+    bool relative;              // and queries are prepared for each list, as q - centroid (l2)
     std::vector<float> center;  // l2: subtracted from vectors and queries before all else; or empty
     bool rerank_on_disk;
     std::shared_ptr<const QueryMap> query_map;  // or null
@@ -30,7 +30,7 @@ struct Model {
     std::shared_ptr<const Codec> codec;   // in transformed space
     std::shared_ptr<const Codec> rerank;  // in input space, or null
 
-    // Rows as the parts see them: normalised, under cosine, and about the center, under l2. out: not x.
+    // Rows as the parts see them: normalised, under cosine, and about the center, under l2. out: x or apart from it.
     void enter(MatrixView x, float* out) const;
     // What of factor b a score of codes in this list counts.
     float b_scale(const QueryTerms& terms, const Partition::Probe& probe) const;

@@ -103,7 +103,7 @@ private:
     std::size_t slice_ = 0, slices_ = 1, work_ = 0;
     std::vector<float> entered_;  // queries as the parts see them, in input space
     std::vector<float> transformed_;
-    std::vector<std::vector<float>> wide_;       // weights of the queries that are wide
+    std::vector<std::vector<float>> wide_;     // weights of the queries that are wide
     std::vector<std::vector<Hit>> exceeding_;  // of staged codes: see Codec::refine
     std::vector<std::uint8_t> tables_, row_queries_;
     std::vector<QueryTerms> terms_;
@@ -255,8 +255,8 @@ void GroupSearch::scan_chunk(const kernels::Scan& chunk, const RowCodes& rest, s
         const std::size_t i = pairs[p] / probes_.width;
         const QueryTerms& terms = terms_[i];
         const Partition::Probe& probe = probes_.lists[pairs[p]];
-        const void* table = wide ? static_cast<const void*>(wide_[i].data())
-                                 : tables_.data() + i * model_.codec->table_bytes();
+        const void* table =
+            wide ? static_cast<const void*>(wide_[i].data()) : tables_.data() + i * model_.codec->table_bytes();
         scan_queries_[p] = {table,
                             terms.scale,
                             terms.offset,

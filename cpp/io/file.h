@@ -31,7 +31,8 @@ struct FileInfo {
     std::map<std::string, std::uint64_t> params;
 };
 
-// mapped: the arrays point into a read-only shared mapping, else into memory read in full.
+// mapped: bulk arrays point into a read-only shared mapping, and all that search follows or computes with is copied, so
+// that writing to the file cannot lead it astray; else everything is in memory, read in full.
 Parts read_file(const std::string& path, bool mapped, Verify verify);
 Parts read_bytes(std::span<const std::byte> file);  // a whole file in memory, which is copied; all checksums compared
 FileInfo inspect_file(const std::string& path);     // header, table and params only

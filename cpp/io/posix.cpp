@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <fcntl.h>
 #include <new>
-#include <random>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
 #include "core/error.h"
+#include "io/stale.h"
 
 namespace fewbits::io {
 namespace {
@@ -22,15 +21,6 @@ auto retry(Call call) {
         const auto result = call();
         if (result >= 0 || errno != EINTR) return result;
     }
-}
-
-std::string temporary_name(const std::string& stem) {
-    static constexpr std::size_t longest = 200;  // names end at 255 bytes
-    char tail[48];
-    std::random_device random;
-    std::snprintf(tail, sizeof tail, ".%ld.%08x%08x.tmp", static_cast<long>(::getpid()), random(), random());
-    std::string name(1, '.');
-    return name.append(stem, 0, longest).append(tail);
 }
 
 std::shared_ptr<const void> own_mapping(void* start, std::size_t bytes) {
@@ -64,13 +54,17 @@ Descriptor open_folder(const std::string& path) {
     return folder;
 }
 
-Temporary::Temporary(int folder, const std::string& stem) : folder_(folder) {
-    do {
+Temporary::Temporary(int folder, const std::string& stem, unsigned mode) : folder_(folder) {
+    constexpr int most_trials = 100;  // a name that exists, or another save that took this file for a stale one
+    for (int trial = 0; trial < most_trials; ++trial) {
         name_ = temporary_name(stem);
         file_ = Descriptor(
-            retry([&] { return ::openat(folder_, name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }));
-    } while (file_.get() < 0 && errno == EEXIST);
-    if (file_.get() < 0) fail_errno("cannot create a temporary file in the folder");
+            retry([&] { return ::openat(folder_, name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode); }));
+        if (file_.get() >= 0 && lock_temporary(file_.get())) return;
+        if (file_.get() < 0 && errno != EEXIST) break;
+    }
+    name_.clear();
+    fail_errno("cannot create a temporary file in the folder");
 }
 
 Temporary::~Temporary() {
@@ -80,6 +74,21 @@ Temporary::~Temporary() {
 void Temporary::rename_to(const std::string& name) {
     if (::renameat(folder_, name_.c_str(), folder_, name.c_str()) != 0) fail_errno("cannot rename the temporary file");
     name_.clear();
+}
+
+Descriptor nameless_file(int folder, const std::string& stem) {
+#if defined(O_TMPFILE)
+    Descriptor file(retry([&] { return ::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, private_mode); }));
+    const bool unknown = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL || errno == ENOENT;
+    if (file.get() >= 0) return file;
+    if (!unknown) fail_errno("cannot create a temporary file in the folder");
+#endif
+    return Temporary(folder, stem, private_mode).take();
+}
+
+void keep_owner(int fd, unsigned user, unsigned group) {
+    if (retry([&] { return ::fchown(fd, user, group); }) == 0) return;
+    static_cast<void>(retry([&] { return ::fchown(fd, static_cast<uid_t>(-1), group); }) == 0);
 }
 
 void resize_file(int fd, std::uint64_t bytes) {

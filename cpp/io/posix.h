@@ -32,11 +32,13 @@ private:
 Descriptor open_file(const std::string& path);  // to read; never waits, whatever the path is
 Descriptor open_folder(const std::string& path);
 
-// A new, empty file `.<stem>.<pid>.<random>.tmp` in a folder, with the permissions the umask says; it loses its name
-// with this object unless `rename_to` gave it another.
+constexpr unsigned private_mode = 0600;
+
+// A new, empty file `.<stem>.<pid>.<random>.tmp` in a folder; mode: less what the umask says. It loses its name with
+// this object unless `rename_to` gave it another.
 class Temporary {
 public:
-    Temporary(int folder, const std::string& stem);
+    Temporary(int folder, const std::string& stem, unsigned mode);
     Temporary(const Temporary&) = delete;
     Temporary& operator=(const Temporary&) = delete;
     ~Temporary();
@@ -50,6 +52,10 @@ private:
     Descriptor file_;
 };
 
+// A file that only this process can open.
+Descriptor nameless_file(int folder, const std::string& stem);
+
+void keep_owner(int fd, unsigned user, unsigned group);  // as far as this process may
 void resize_file(int fd, std::uint64_t bytes);
 void set_permissions(int fd, unsigned mode);
 void write_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset);

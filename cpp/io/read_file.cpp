@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <sys/stat.h>
 
 #include "core/parallel.h"
@@ -124,14 +125,30 @@ void check_sections(const Source& source, const std::vector<SectionInfo>& sectio
     }
 }
 
+// In memory of its own, and checked there: nobody who writes to a mapped file can change it any more.
+Array copied(const Source& source, const SectionInfo& section) {
+    const auto memory = std::make_shared<std::vector<std::byte>>(section.bytes + alignment);
+    void* start = memory->data();
+    std::size_t room = memory->size();
+    const std::span<std::byte> bytes(static_cast<std::byte*>(std::align(alignment, section.bytes, start, room)),
+                                     section.bytes);
+    source.read(section.offset, bytes);
+    if (crc32(bytes) != section.checksum) fail_section(section, "checksum mismatch");
+    check_padding(source, section);
+    return {section.dtype, bytes, memory};
+}
+
 Parts read_parts(Source& source, bool mapped, Verify verify) {
     if (!mapped) {
         read_header(source);  // a file of the wrong length is refused before memory is spent on it
         source.load();
     }
     FileInfo info = read_info(source);
+    const auto is_copied = [&](const SectionInfo& section) { return mapped && !section.bulk; };
     std::vector<SectionInfo> checked = info.sections;
-    if (verify == Verify::trusted) std::erase_if(checked, [](const SectionInfo& section) { return section.bulk; });
+    std::erase_if(checked, [&](const SectionInfo& section) {
+        return (is_copied(section) && section.name != params_name) || (verify == Verify::trusted && section.bulk);
+    });
     check_sections(source, checked);
 
     const std::shared_ptr<const void> owner = source.share();
@@ -139,7 +156,9 @@ Parts read_parts(Source& source, bool mapped, Verify verify) {
     Parts parts{std::move(info.params), {}};
     for (const SectionInfo& section : info.sections)
         if (section.name != params_name)
-            parts.arrays[section.name] = {section.dtype, {start + section.offset, section.bytes}, owner};
+            parts.arrays[section.name] = is_copied(section)
+                                             ? copied(source, section)
+                                             : Array{section.dtype, {start + section.offset, section.bytes}, owner};
     return parts;
 }
 

@@ -10,16 +10,15 @@
 namespace fewbits::io {
 namespace {
 
-Descriptor nameless_file(const std::string& directory) {
+Descriptor file_in(const std::string& directory) {
     const Descriptor folder = open_folder(directory);
-    Temporary file(folder.get(), "fewbits-spill");
-    return file.take();
+    return nameless_file(folder.get(), "fewbits-spill");
 }
 
 }  // namespace
 
 Spill::Spill(const std::string& directory, std::size_t row_bytes)
-    : directory_(directory), row_bytes_(row_bytes), file_(nameless_file(directory)) {
+    : directory_(directory), row_bytes_(row_bytes), file_(file_in(directory)) {
     require(row_bytes > 0, "spill: rows of 0 bytes");
 }
 

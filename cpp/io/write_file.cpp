@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/format.h"
 #include "io/posix.h"
+#include "io/stale.h"
 #include "io/test_point.h"
 
 namespace fewbits {
@@ -76,8 +77,8 @@ void write_sections(const Parts& parts, Begin begin, Write write) {
     write(make_head(sections, file_bytes, static_cast<std::uint16_t>(parts.param_or(format_name, 1))), 0);
 }
 
-// The permissions of the file that is about to be replaced, if there is one. Only a regular file may be.
-std::optional<mode_t> permissions(int folder, const std::string& name) {
+// The file that is about to be replaced, if there is one. Only a regular file may be.
+std::optional<struct stat> replaced(int folder, const std::string& name) {
     struct stat status{};
     if (::fstatat(folder, name.c_str(), &status, 0) != 0) {
         if (errno == ENOENT) return std::nullopt;
@@ -85,7 +86,24 @@ std::optional<mode_t> permissions(int folder, const std::string& name) {
     }
     if (S_ISDIR(status.st_mode)) fail_errno("the target is a folder", EISDIR);
     if (!S_ISREG(status.st_mode)) fail_errno("the target is not a regular file", EINVAL);
+    return status;
+}
+
+// What a new file's permissions are. The umask cannot be read without changing it, so an empty file is made for this.
+mode_t usual_mode(int folder, const std::string& name) {
+    constexpr mode_t everyone = 0666;
+    const Temporary probe(folder, name, everyone);
+    struct stat status{};
+    if (::fstat(probe.get(), &status) != 0) fail_errno("cannot look at the temporary file");
     return status.st_mode & 0777;
+}
+
+// Owner and permissions of the file that is replaced. A group other than its own gets no access.
+void become(int fd, const struct stat& old) {
+    struct stat now{};
+    keep_owner(fd, old.st_uid, old.st_gid);
+    if (::fstat(fd, &now) != 0) fail_errno("cannot look at the temporary file");
+    set_permissions(fd, old.st_mode & (now.st_gid == old.st_gid ? 0777u : 0707u));
 }
 
 void write_atomically(const std::string& path, const Parts& parts) {
@@ -94,13 +112,18 @@ void write_atomically(const std::string& path, const Parts& parts) {
     const std::string name = target.filename().string();
     if (name.empty()) fail_errno("the path names no file", path.empty() ? ENOENT : EISDIR);
     const Descriptor folder = open_folder(target.has_parent_path() ? target.parent_path().string() : ".");
-    const std::optional<mode_t> mode = permissions(folder.get(), name);
-    Temporary file(folder.get(), name);
+    const std::optional<struct stat> old = replaced(folder.get(), name);
+    remove_stale(folder.get(), name);
+    const mode_t mode = old ? 0 : usual_mode(folder.get(), name);
+    Temporary file(folder.get(), name, private_mode);  // to nobody else until it is whole
     test_point("created");
     write_sections(
         parts, [&](std::uint64_t bytes) { resize_file(file.get(), bytes); },
         [&](std::span<const std::byte> bytes, std::uint64_t offset) { write_all(file.get(), bytes, offset); });
-    if (mode) set_permissions(file.get(), *mode);
+    if (old)
+        become(file.get(), *old);
+    else
+        set_permissions(file.get(), mode);
     test_point("written");
     sync_file(file.get());
     test_point("synced");

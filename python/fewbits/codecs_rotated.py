@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
-import numpy as np
-
 from .inputs import F32, whole_number
 from .moments import mean
 from .parts import FACTOR_BYTES, Fitted, Fitting, boolean, f32_array

@@ -67,6 +67,12 @@ class FDE:
         encoded = self.repetitions * self._bucket_dim << self.simhash_bits
         if encoded > 1 << 24:
             raise ValueError(f"FDE: expected at most {1 << 24:,} dimensions before final_dim, got {encoded:,}")
+        side = max(1, self.simhash_bits, self._bucket_dim if self.projection == "dense" else 0)
+        if self.repetitions * self.dim * side > 1 << 24:
+            raise ValueError(
+                f"FDE: expected at most {1 << 24:,} numbers in its maps (repetitions x dim x simhash_bits, or "
+                f"projection_dim if that is dense and larger), got {self.repetitions * self.dim * side:,}"
+            )
         if self.final_dim is not None:
             whole_number(self.final_dim, "FDE: final_dim", 1, encoded)
 

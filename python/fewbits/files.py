@@ -11,7 +11,8 @@ from dataclasses import fields
 from typing import Any
 
 from . import _core
-from .codecs import CODECS
+from .codecs import CODECS, PQ, Float, Scalar
+from .codecs_rotated import RaBitQ, RecurrentBinary
 from .description import Description
 from .errors import CorruptIndexError
 from .index import Index
@@ -22,8 +23,17 @@ from .reduction import Pooling
 from .transforms import OPQ, PCA, Identity, RandomRotation
 
 _PARTS = {kind.__name__: kind for kind in (Identity, RandomRotation, PCA, OPQ, IVF, *CODECS, Pooling)}
-_UNREADABLE = (KeyError, TypeError, ValueError, RecursionError)
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _FIELDS = ("transform", "partition", "codec", "rerank")
+_LINEAR = (1, 3)  # 3: documents and queries have maps of their own
+_KINDS: dict[type, tuple[int, ...]] = {
+    Identity: (0, *_LINEAR),  # RepCONC makes a map of it
+    RandomRotation: (1, 2, 3),
+    PCA: _LINEAR,
+    OPQ: _LINEAR,
+    IVF: (1,),
+    **{kind: (number,) for number, kind in enumerate((Float, Scalar, PQ, RaBitQ, RecurrentBinary), 1)},
+}
 
 
 def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False) -> Index:
@@ -98,9 +108,19 @@ def decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str
         parts = {field: _part(meta["parts"][field]) for field in _FIELDS}
         metric = {code: metric for metric, code in METRIC_CODES.items()}[params["metric"]]
         description = Description(dim=params["dim"], metric=metric, seed=int(meta["seed"]), **parts)
+        _check_kinds(description, params)
         return description, tuple(str(reason) for reason in meta["why"])
     except _UNREADABLE as error:
         raise _unreadable(name, error) from None
+
+
+def _check_kinds(description: Description, params: dict[str, int]) -> None:
+    """Whether the description is of the parts that the file has."""
+    for field in _FIELDS:
+        part = getattr(description, field)
+        kinds = (0,) if part is None else _KINDS[type(part)]
+        if params[f"{field}.kind"] not in kinds:
+            raise ValueError(f"{field}: {part} is described, the file has kind {params[f'{field}.kind']}")
 
 
 def decode_part(name: str, engine: _core.Engine, part: str) -> Any:

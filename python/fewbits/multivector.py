@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -96,7 +95,7 @@ class MultiVectorIndex:
         self._seed = seed
         self._store: _core.TokenStore | None = None
         self._next_id = 0
-        self._change = threading.Lock()
+        self._change = _core.Turns()
 
     # --- what it is ---
 
@@ -189,7 +188,7 @@ class MultiVectorIndex:
 
         Raises ValueError if the index holds documents already.
         """
-        with self._change:
+        with self._change.take("train"):
             self._fit(SetsInput(sample, self.dim, "sample"), None, progress, threads)
         return self
 
@@ -208,7 +207,7 @@ class MultiVectorIndex:
         or (tokens, offsets), where document i is tokens[offsets[i]:offsets[i + 1]] (tokens may be a memmap: they are
         read by blocks). Every document has at least one token. ids, on_conflict: as in `Index.add`.
         """
-        with self._change:
+        with self._change.take("add"):
             self._append(SetsInput(documents, self.dim, "documents"), ids, on_conflict, progress, threads)
         return self
 
@@ -222,7 +221,7 @@ class MultiVectorIndex:
     ) -> MultiVectorIndex:
         """`train` on a random sample of the documents, then `add` all of them."""
         source = SetsInput(documents, self.dim, "documents")
-        with self._change:
+        with self._change.take("build"):
             index, store = self._index._engine, self._store
             try:
                 self._fit(source, len(source), progress, threads)
@@ -235,13 +234,13 @@ class MultiVectorIndex:
     def remove(self, ids: ArrayLike) -> int:
         """Removes the documents of these ids; returns how many there were. Their tokens stay until `compact`."""
         self._trained("remove")
-        with self._change:
+        with self._change.take("remove"):
             return self._index.remove(ids)
 
     def compact(self, *, threads: int | None = None) -> MultiVectorIndex:
         """Rewrites encodings and tokens without what was removed or replaced; ids stay."""
         store = self._trained("compact")
-        with self._change:
+        with self._change.take("compact"):
             self._index.compact(threads=threads)
             ids = store.ids()
             assert self._index._engine is not None
@@ -276,7 +275,7 @@ class MultiVectorIndex:
         store = self._trained("search")
         k = whole_number(k, "k", 1)
         assert self._index._engine is not None
-        depth = candidates(self._index._engine, rerank, k)
+        depth = min(candidates(self._index._engine, rerank, k), max(k, len(self)))
         least = least_similarity(min_score, None, "ip")
         sets, single = read_sets(queries, self.dim, "queries")
         count = thread_count(threads)
@@ -312,14 +311,14 @@ class MultiVectorIndex:
         """Writes the index with its tokens to one file, atomically."""
         store = self._trained("save")
         assert self._index._engine is not None
-        with self._change:  # encodings and tokens of one moment
+        with self._change.take("save"):  # encodings and tokens of one moment
             self._index._engine.save(os.fspath(path), self._meta(), tokens=store, params=self._params())
 
     def to_bytes(self) -> bytes:
         """The file that `save` would write, as bytes; tokens that lie on disk are among them."""
         store = self._trained("to_bytes")
         assert self._index._engine is not None
-        with self._change:
+        with self._change.take("to_bytes"):
             return self._index._engine.to_bytes(self._meta(), tokens=store, params=self._params())
 
     @staticmethod
@@ -380,7 +379,7 @@ class MultiVectorIndex:
         index._seed = description.seed
         index._store = store
         index._next_id = store.params.get("tokens.next_id", 0)
-        index._change = threading.Lock()
+        index._change = _core.Turns()
         return index
 
     def _trained(self, action: str) -> _core.TokenStore:

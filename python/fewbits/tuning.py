@@ -130,15 +130,18 @@ def tune(
         return _tune_multivector(index, queries, k, target, x, x_ids, count or None)
     require_index(index)
     matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
-    if not len(matrix) or not len(index):
-        raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(index)} vectors")
+    seen = index._frozen()  # one state, whatever happens to the index meanwhile
+    if not len(matrix) or not len(seen):
+        raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(seen)} vectors")
     truth: Truth
     if x is None:
-        warn_if_lossy(index, stacklevel=2)
-        truth = Listed(in_full(index, matrix, k, count or None).ids, "codes")
+        warn_if_lossy(seen, stacklevel=2)
+        truth = Listed(in_full(seen, matrix, k, count or None).ids, "codes")
     else:
-        truth = Nearest(Originals(index, x, x_ids).check(), matrix, k, count)
-    return tune_to(index, matrix, truth, k, target, count or None, own=None)
+        truth = Nearest(Originals(seen, x, x_ids).check(), matrix, k, count)
+    tuned = tune_to(seen, matrix, truth, k, target, count or None, own=None)
+    index._search_by(tuned.nprobe, tuned.rerank)
+    return tuned
 
 
 def _tune_multivector(
@@ -275,9 +278,4 @@ def _times(runs: list[Callable[[], object]]) -> list[float]:
 
 def keep(index: Index | MultiVectorIndex, setting: _Setting) -> None:
     of_encodings = index._index if isinstance(index, MultiVectorIndex) else index
-    engine = of_encodings._trained("tune")
-    with index._change:
-        if setting.nprobe is not None:
-            engine.set_default("default.nprobe", setting.nprobe)
-        if setting.rerank is not None:
-            engine.set_default("default.rerank", setting.rerank)
+    of_encodings._search_by(setting.nprobe, setting.rerank)

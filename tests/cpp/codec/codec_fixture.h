@@ -149,18 +149,24 @@ struct Coded {
     RowCodes row_codes() const { return {rows.data(), layout.row_bytes(), factors(a), factors(b)}; }
 
     kernels::Scan scan(kernels::ScanQuery& query) const {
-        return {blocks.data(),   static_cast<std::uint32_t>(n),
-                layout.elements, 0,
-                stage.empty() ? factors(a) : factors(stage), factors(b),
-                nullptr,         codec.levels(),
-                &query,          1};
+        return {blocks.data(),
+                static_cast<std::uint32_t>(n),
+                layout.elements,
+                0,
+                stage.empty() ? factors(a) : factors(stage),
+                factors(b),
+                nullptr,
+                codec.levels(),
+                &query,
+                1};
     }
     // All vectors are hits, in order; `bound`: what one step of the table is worth, a vector.
     std::vector<kernels::Hit> by_scan(const float* query, float threshold, float* scale = nullptr) const {
         std::vector<std::uint8_t> table(codec.table_bytes());
         const QueryTerms terms = codec.prepare(query, table.data());
         std::vector<kernels::Hit> hits(n);
-        kernels::ScanQuery scanned{table.data(), terms.scale, terms.offset, terms.constant, threshold, hits.data(), 0, terms.b_scale};
+        kernels::ScanQuery scanned{table.data(), terms.scale, terms.offset, terms.constant, threshold,
+                                   hits.data(),  0,           terms.b_scale};
         codec.scan_kernel()(scan(scanned));
         hits.resize(scanned.count);
         if (scale) *scale = terms.scale;

@@ -31,7 +31,8 @@ struct Pair {
         staged_codec->prepare_rows(query, rows.data());
         std::vector<kernels::Hit> hits(n + 1);
         hits[0] = {7, 123.0f};  // an earlier hit, which refinement leaves alone
-        kernels::ScanQuery scanned{table.data(), terms.scale, terms.offset, terms.constant, threshold, hits.data(), 1, terms.b_scale};
+        kernels::ScanQuery scanned{table.data(), terms.scale, terms.offset, terms.constant, threshold,
+                                   hits.data(),  1,           terms.b_scale};
         const kernels::Scan scan = staged.scan(scanned);
         staged_codec->scan_kernel()(scan);
         const RowCodes rest{rests.data(), staged.layout.rest_bytes, staged.a.data(), nullptr};

@@ -156,7 +156,8 @@ TEST("hostile: versions") {
     header_of(file).major = 3;
     dump(folder.file("a"), file);  // another major version may have another header: its checksum is not asked for
     CHECK(read_outcome(folder.file("a")) == Outcome::version);
-    CHECK_THROWS(read_file(folder.file("a"), true, Verify::all), "format version 3.7, this build reads versions up to 2");
+    CHECK_THROWS(read_file(folder.file("a"), true, Verify::all),
+                 "format version 3.7, this build reads versions up to 2");
 }
 
 TEST("hostile: a huge file of holes costs neither time nor memory") {

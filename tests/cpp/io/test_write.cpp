@@ -144,6 +144,100 @@ TEST("write: permissions are the umask's, or the replaced file's") {
     CHECK_EQ(mode(), 0604u);
 }
 
+std::vector<std::string> temporaries(const Folder& folder) {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder.path()))
+        if (entry.path().extension() == ".tmp") names.push_back(entry.path().string());
+    return names;
+}
+
+TEST("write: nobody else may read the file before it is whole") {
+    static const Folder* watched;
+    static std::set<mode_t> modes;
+    const Folder folder;
+    watched = &folder;
+    for (int round = 0; round < 2; ++round) {
+        const Stopping watching("", [](const char* name) {
+            if (std::strcmp(name, "created") != 0 && std::strcmp(name, "chunk") != 0) return;
+            for (const std::string& path : temporaries(*watched)) {
+                struct stat status{};
+                ::stat(path.c_str(), &status);
+                modes.insert(status.st_mode & 07777);
+            }
+        });
+        write_file(folder.file("a"), large_parts(1));
+        REQUIRE(::chmod(folder.file("a").c_str(), 0644) == 0);
+    }
+    CHECK(modes == std::set<mode_t>{0600});
+}
+
+TEST("write: the owner of the replaced file stays, where that is allowed") {
+    if (::geteuid() != 0) return;
+    const Folder folder;
+    write_file(folder.file("a"), small_parts());
+    REQUIRE(::chown(folder.file("a").c_str(), 65534, 65534) == 0);
+    REQUIRE(::chmod(folder.file("a").c_str(), 0640) == 0);
+    write_file(folder.file("a"), large_parts(1));
+    struct stat status{};
+    ::stat(folder.file("a").c_str(), &status);
+    CHECK_EQ(status.st_uid, 65534u);
+    CHECK_EQ(status.st_gid, 65534u);
+    CHECK_EQ(status.st_mode & 07777, 0640u);
+    fs::permissions(folder.path(), fs::perms::all);
+    const pid_t child = ::fork();  // another user's save: its own group is not given what the old group had
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        if (::setgid(65533) != 0 || ::setuid(65533) != 0) ::_exit(100);
+        write_file(folder.file("a"), small_parts());
+        ::_exit(0);
+    }
+    int result = 0;
+    REQUIRE(::waitpid(child, &result, 0) == child);
+    CHECK_EQ(result, 0);
+    ::stat(folder.file("a").c_str(), &status);
+    CHECK_EQ(status.st_uid, 65533u);
+    CHECK_EQ(status.st_mode & 07777, 0600u);
+}
+
+TEST("write: what killed saves left is removed, and what others are writing is not") {
+    const Folder folder;
+    const auto killed = [&](const char* name, const char* point) {
+        const pid_t child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            const Stopping stopping(point, [](const char* at) {
+                if (std::strcmp(at, stop_at) == 0) ::raise(SIGKILL);
+            });
+            write_file(folder.file(name), large_parts(2));
+            ::_exit(0);
+        }
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+    };
+    killed("a", "created");
+    killed("a", "written");
+    killed("ab", "synced");
+    killed("b", "synced");
+    dump(folder.file(".a.12.notours.tmp"), {1});
+    dump(folder.file(".a.tmp"), {1});
+    CHECK_EQ(temporaries(folder).size(), 5u);  // the second of a removed the first
+    static const Folder* shared;
+    shared = &folder;
+    {
+        const Stopping nested("synced", [](const char* name) {  // another save of the same name, while this one runs
+            if (stop_at == nullptr || std::strcmp(name, stop_at) != 0) return;
+            stop_at = nullptr;
+            write_file(shared->file("a"), large_parts(3));
+        });
+        write_file(folder.file("a"), large_parts(1));
+    }
+    CHECK(same(read_file(folder.file("a"), true, Verify::all), large_parts(1)));
+    CHECK_EQ(temporaries(folder).size(), 4u);
+    write_file(folder.file("b"), large_parts(1));
+    write_file(folder.file("ab"), large_parts(1));
+    CHECK_EQ(temporaries(folder).size(), 2u);
+}
+
 TEST("write: a relative path and a name that is no text") {
     const Folder folder;
     const fs::path before = fs::current_path();

@@ -53,8 +53,8 @@ struct ScanCase {
         const auto extra = random_floats(seed + 1, 5);
         const float threshold = seed % 3 == 0 ? -infinity : extra[3] * 0.3f;
         hits.emplace_back(n, Hit{~0u, 0});
-        queries.push_back({tables.back().data(), 0.5f + extra[0] * 0.4f, extra[1], extra[2], threshold, nullptr, 0,
-                           extra[4]});
+        queries.push_back(
+            {tables.back().data(), 0.5f + extra[0] * 0.4f, extra[1], extra[2], threshold, nullptr, 0, extra[4]});
     }
 
     void run(void (*kernel)(const Scan&)) {
