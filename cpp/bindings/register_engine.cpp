@@ -1,8 +1,8 @@
 // The engine, its builder, exact search and the file tools as python/fewbits/_core.pyi lists them.
-#include <bit>
 #include <limits>
 
 #include "bindings/arrays.h"
+#include "core/rows.h"
 #include "index/engine.h"
 #include "index/exact.h"
 #include "index/filter.h"
@@ -174,24 +174,10 @@ py::dict stats(const Engine& engine) {
     return out;
 }
 
-// By the bits, and without a way out: compilers then take many values at a time.
-bool good_row(const float* row, std::size_t d, bool nonzero) {
-    constexpr std::int32_t infinite = 0x7f800000;
-    std::int32_t past = 0, any = 0;
-    for (std::size_t j = 0; j < d; ++j) {
-        const std::int32_t magnitude = std::bit_cast<std::int32_t>(row[j]) & 0x7fffffff;
-        past |= magnitude >= infinite ? 1 : 0;
-        any |= magnitude;
-    }
-    return past == 0 && (any != 0 || !nonzero);
-}
-
-py::ssize_t first_bad_row(const FloatArray& x, bool nonzero) {
+py::ssize_t bad_row(const FloatArray& x, bool nonzero, double longest) {
     const MatrixView view = matrix_view(x);
     const py::gil_scoped_release unlocked;
-    for (std::size_t i = 0; i < view.rows; ++i)
-        if (!good_row(view.row(i), view.cols, nonzero)) return static_cast<py::ssize_t>(i);
-    return -1;
+    return first_bad_row(view, {nonzero, longest});
 }
 
 py::array_t<float> normalized(const FloatArray& x) {
@@ -323,7 +309,8 @@ void register_engine(py::module_& m) {
 
     m.def("exact_search", &search_exactly, "x"_a.noconvert(), "queries"_a.noconvert(), "k"_a, "metric"_a, py::kw_only(),
           "first_id"_a = 0, "threads"_a = 0);
-    m.def("first_bad_row", &first_bad_row, "x"_a.noconvert(), py::kw_only(), "nonzero"_a = false);
+    m.def("first_bad_row", &bad_row, "x"_a.noconvert(), py::kw_only(), "nonzero"_a = false,
+          "longest"_a = std::numeric_limits<double>::infinity());
     m.def("normalize_rows", &normalized, "x"_a.noconvert());
     m.def("inspect", &inspect, "path"_a);
     m.def("verify", &verify_file, "path"_a, py::call_guard<py::gil_scoped_release>());

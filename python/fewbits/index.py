@@ -27,6 +27,7 @@ from .inputs import (
     Rows,
     Sample,
     all_rows,
+    check_scale,
     check_unique,
     conflict_rule,
     is_blocks,
@@ -439,6 +440,8 @@ class Index:
         for rows in source:
             for block in rows.blocks(nonzero=self._normalises):
                 done = len(builder)
+                if not (done or len(engine) or self._normalises or self._description.needs_training):
+                    check_scale(block, rows.name)
                 if own is not None and done + len(block) > len(own):
                     raise ValueError(f"ids: expected one a vector, got {len(own)} ids and more vectors")
                 builder.append(block, None if own is None else own[done : done + len(block)], threads=threads)

@@ -1,8 +1,8 @@
 """What users pass, checked and turned into what the core takes. The only place that looks at dtypes and strides.
 
-The core sees C-contiguous float32 blocks that are finite, and int64 ids that are not negative. Conversion goes block by
-block, so that a memmap of any size needs one block of memory. Whole numbers wider than a byte are refused as vectors:
-they are almost always ids passed by mistake.
+The core sees C-contiguous float32 blocks of finite rows, short enough that scores are finite too, and int64 ids that
+are not negative. Conversion goes block by block, so that a memmap of any size needs one block of memory. Whole numbers
+wider than a byte are refused as vectors: they are almost always ids passed by mistake.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ I64 = NDArray[np.int64]
 BLOCK_FLOATS = 1 << 22  # 16 MiB of float32 a block
 BLOCK_ROWS = 1 << 14  # and no more rows than the slowest codec encodes in a second: Ctrl-C is heard between blocks
 MAX_ID = (1 << 62) - 1
+LONGEST = 2.0**62  # squared differences (2^126) and doubled products of two rows of this length fit float32
+_LEAST_SCALE = 1e-15  # products of smaller values are next to nothing in float32
 METRICS = ("l2", "ip", "cosine")
 _VECTOR_CHARS = "efdbB"  # numpy's own of these, told apart in no time
 _VECTOR_DTYPES = ("float16", "float32", "float64", "bfloat16", "int8", "uint8")
@@ -68,9 +70,10 @@ def is_blocks(x: object) -> bool:
 class Rows:
     """A matrix of vectors as the user holds it (array, memmap, list of rows, tensor); converted only by blocks."""
 
-    def __init__(self, x: object, dim: int, name: str = "x", first_row: int = 0) -> None:
+    def __init__(self, x: object, dim: int, name: str = "x", first_row: int = 0, *, longest: float = LONGEST) -> None:
         self.name = name
         self.first_row = first_row  # of the whole input, for messages
+        self.longest = longest  # length of a row that is not normalised
         self.array = _vectors(x, name)
         if self.array.ndim != 2 or self.array.shape[1] != dim:
             raise ValueError(f"{name}: expected shape (n, {dim}), got {self.array.shape}")
@@ -79,7 +82,8 @@ class Rows:
         return int(self.array.shape[0])
 
     def blocks(self, *, nonzero: bool) -> Iterator[F32]:
-        """float32 blocks in order, each checked: finite, and with nonzero=True no zero rows."""
+        """float32 blocks in order, their rows checked: finite, and not too long; or with nonzero=True, for rows that will
+        be normalised, not zero."""
         step = block_rows(self.array.shape[1])
         for begin in range(0, len(self), step):
             yield self._floats(self.array[begin : begin + step], nonzero, begin)
@@ -106,25 +110,39 @@ class Rows:
         if block.dtype.char == "f":
             floats = np.ascontiguousarray(block, dtype=np.float32)
         else:
-            with np.errstate(over="ignore", invalid="ignore"):  # out of float32's range becomes inf, reported below
+            with np.errstate(all="ignore"):  # values beyond float32 become infinite or zero, reported below
                 floats = np.ascontiguousarray(block, dtype=np.float32)
-        if _core.first_bad_row(floats, nonzero=nonzero) >= 0:
+        wide = block.dtype.itemsize > 4
+        longest = math.inf if nonzero else self.longest
+        if _core.first_bad_row(floats, nonzero=nonzero or wide, longest=longest) >= 0:
             self._explain(block, floats, nonzero, rows)
         return floats
 
     def _explain(self, block: NDArray[Any], floats: F32, nonzero: bool, rows: int | NDArray[np.int64]) -> None:
-        """Raises what is wrong with a block."""
-        if _core.first_bad_row(floats) >= 0:
-            wrong: NDArray[np.bool_] = np.logical_not(np.isfinite(floats).all(axis=1))
-            finite = block.dtype.itemsize > 4 and bool(np.isfinite(block[wrong]).all())
+        """Raises what is wrong with a block, if anything is."""
+        infinite: NDArray[np.bool_] = np.logical_not(np.isfinite(floats).all(axis=1))
+        if infinite.any():
+            finite = block.dtype.itemsize > 4 and bool(np.isfinite(block[infinite]).all())
             what = "beyond the range of float32" if finite else "not finite (NaN or infinity)"
             raise ValueError(
-                f"{self.name}: expected finite float32 values, got values {what} in {self._rows(wrong, rows)}"
+                f"{self.name}: expected finite float32 values, got values {what} in {self._rows(infinite, rows)}"
             )
-        if nonzero:
-            wrong = np.array([_core.first_bad_row(row[None], nonzero=True) >= 0 for row in floats])
+        zero: NDArray[np.bool_] = np.logical_not(floats.any(axis=1))
+        vanished = zero & block.any(axis=1)
+        if vanished.any():
             raise ValueError(
-                f"{self.name}: a zero vector has no direction under metric 'cosine': {self._rows(wrong, rows)}"
+                f"{self.name}: expected values in the range of float32, got only smaller ones in "
+                f"{self._rows(vanished, rows)}"
+            )
+        if nonzero and zero.any():
+            raise ValueError(
+                f"{self.name}: a zero vector has no direction under metric 'cosine': {self._rows(zero, rows)}"
+            )
+        long = np.sqrt(np.einsum("ij,ij->i", floats, floats, dtype=np.float64)) > self.longest
+        if not nonzero and long.any():
+            raise ValueError(
+                f"{self.name}: expected vectors of length {self.longest:.2g} or less, as scores of longer ones "
+                f"overflow float32 (divide all by a constant), got longer ones in {self._rows(long, rows)}"
             )
 
     def _rows(self, wrong: NDArray[np.bool_], rows: int | NDArray[np.int64]) -> str:
@@ -175,6 +193,16 @@ def in_place(x: F32, change: Callable[[F32], F32]) -> None:
         x[begin : begin + step] = change(x[begin : begin + step])
 
 
+def check_scale(x: F32, name: str) -> None:
+    """Refuses the first vectors of an index where all are so small that their products vanish in float32."""
+    largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
+    if 0 < largest < _LEAST_SCALE:
+        raise ValueError(
+            f"{name}: expected values of 1e-15 or more, as products of smaller ones vanish in float32, got "
+            f"{largest:.3g} at most: multiply all vectors and queries by a constant"
+        )
+
+
 def split_sample(
     x: object, dim: int, size: int, seed: int, *, nonzero: bool
 ) -> tuple[Sample, Iterator[Rows], int | None]:
@@ -183,9 +211,16 @@ def split_sample(
     An array is sampled at random. Of an iterable, which may be readable only once, the first `size` rows are the
     sample.
     """
+    sample, source, known = _split(x, dim, size, seed, nonzero)
+    if not nonzero:
+        check_scale(sample, "x")
+    return Sample(sample), source, known
+
+
+def _split(x: object, dim: int, size: int, seed: int, nonzero: bool) -> tuple[F32, Iterator[Rows], int | None]:
     if not is_blocks(x):
         rows = Rows(x, dim)
-        return Sample(rows.sample(size, seed, nonzero=nonzero)), iter([rows]), len(rows)
+        return rows.sample(size, seed, nonzero=nonzero), iter([rows]), len(rows)
     source = all_rows(x, dim)
     head: deque[F32] = deque()
     held = 0
@@ -203,8 +238,8 @@ def split_sample(
         filled += len(taken)
     rest = next(source, None)
     if rest is None:
-        return Sample(sample), _given_back(head, dim), held
-    return Sample(sample), chain(_given_back(head, dim), [rest], source), None
+        return sample, _given_back(head, dim), held
+    return sample, chain(_given_back(head, dim), [rest], source), None
 
 
 def _given_back(blocks: deque[F32], dim: int) -> Iterator[Rows]:

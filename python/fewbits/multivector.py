@@ -23,7 +23,7 @@ from .codecs_rotated import RaBitQ
 from .errors import CorruptIndexError, NotTrainedError
 from .fde import FDE
 from .index import Index, SearchResult, candidates
-from .inputs import BLOCK_FLOATS, F32, I64, least_similarity, thread_count, vector_ids, whole_number
+from .inputs import BLOCK_FLOATS, F32, I64, check_scale, least_similarity, thread_count, vector_ids, whole_number
 from .partitions import IVF
 from .parts import Fitting
 from .progress import Progress, ProgressArgument
@@ -403,7 +403,9 @@ class MultiVectorIndex:
                 held += len(tokens[-1])
         with Progress(progress) as shown:
             fitting = Fitting("ip", self._seed, thread_count(threads), progress=shown.stage("token codec"))
-            store = new_store(self._tokens, np.concatenate(tokens)[:TOKEN_SAMPLE], fitting)
+            sampled = np.concatenate(tokens)[:TOKEN_SAMPLE]
+            check_scale(sampled, source.name)
+            store = new_store(self._tokens, sampled, fitting)
         if encodings:
             self._index.train(np.concatenate(encodings), expected=expected, progress=progress, threads=threads)
         self._store = store

@@ -184,8 +184,6 @@ def test_values_beyond_float32(x: F32) -> None:
         fresh().add(wide)
     with pytest.raises(ValueError, match="beyond the range of float32 in row 4"):
         fresh().add(x).search(wide)
-    huge = x * np.float32(1e-30)
-    assert len(fresh().add(huge)) == 60  # tiny is fine
 
 
 def test_zero_vectors(x: F32) -> None:
