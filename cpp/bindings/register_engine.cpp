@@ -1,5 +1,7 @@
 // The engine, its builder, exact search and the file tools as python/fewbits/_core.pyi lists them.
+#include <algorithm>
 #include <limits>
+#include <mutex>
 
 #include "bindings/arrays.h"
 #include "core/rows.h"
@@ -36,7 +38,7 @@ const std::int64_t* ids_or_null(const std::optional<IdArray>& ids, std::size_t n
 void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<IdArray>& ids, unsigned threads) {
     const MatrixView rows = matrix_view(x);
     const std::int64_t* numbers = ids_or_null(ids, rows.rows);
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     builder.append(rows, numbers, threads);
 }
 
@@ -55,7 +57,7 @@ void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::a
     const CodedRows coded{
         n, {rows.data(), static_cast<std::size_t>(rows.size())}, span_or_none(lists), span_or_none(a), span_or_none(b)};
     const std::int64_t* numbers = ids_or_null(ids, n);
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     builder.append(coded, numbers);
 }
 
@@ -67,7 +69,7 @@ py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::si
              + std::to_string(engine.model().dim));
     Results results(view.rows, k);
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         const auto snapshot = engine.snapshot();
         const auto allowed = filter ? filter->rows(snapshot, threads) : nullptr;
         const SearchParams params{k, nprobe, rerank, threads, least, allowed.get()};
@@ -82,7 +84,7 @@ py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::si
     const Metric meaning = metric_from(metric);
     Results results(view.rows, k);
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         exact_search(base, view, k, meaning, first_id, threads, results.ids.data(), results.scores.data());
     }
     return results.to_tuple(view.rows, k);
@@ -94,14 +96,14 @@ OnConflict conflict_from(const std::string& name) {
 }
 
 std::size_t remove_ids(Engine& engine, const IdArray& ids) {
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     return engine.remove({ids.data(), static_cast<std::size_t>(ids.size())});
 }
 
 std::unique_ptr<Engine> join(const std::vector<const Engine*>& engines, const std::string& on_conflict) {
     const OnConflict meaning = conflict_from(on_conflict);
     const Progress progress = progress_from(py::none());
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     return Engine::join(engines, meaning, progress);
 }
 
@@ -109,13 +111,13 @@ void publish(Engine& engine, SegmentBuilder& builder, const std::string& on_conf
              py::object callback) {
     const OnConflict meaning = conflict_from(on_conflict);
     const Progress progress = progress_from(std::move(callback));
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     engine.publish(builder, meaning, threads, progress);
 }
 
 void compact(Engine& engine, unsigned threads, py::object callback) {
     const Progress progress = progress_from(std::move(callback));
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     engine.compact(threads, progress);
 }
 
@@ -139,10 +141,65 @@ py::array_t<float> reconstruct(const Engine& engine, const IdArray& ids) {
     const auto n = static_cast<std::size_t>(ids.size());
     std::vector<float> out(checked_mul(n, engine.model().dim));
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         engine.reconstruct({ids.data(), n}, out.data());
     }
     return to_numpy(std::move(out), {ids.size(), static_cast<py::ssize_t>(engine.model().dim)});
+}
+
+py::array_t<std::int64_t> ids_of(const Engine& engine) {
+    std::vector<std::int64_t> ids;
+    {
+        const Unlocked unlocked;
+        const auto snapshot = engine.snapshot();
+        ids.reserve(snapshot->n());
+        snapshot->ids(0, snapshot->n(), ids);
+        if (!std::is_sorted(ids.begin(), ids.end())) std::sort(ids.begin(), ids.end());
+    }
+    const auto n = static_cast<py::ssize_t>(ids.size());
+    return to_numpy(std::move(ids), {n});
+}
+
+// The ids of one snapshot, block by block.
+class IdBlocks {
+public:
+    IdBlocks(const Engine& engine, std::size_t block) : snapshot_(engine.snapshot()), block_(block) {}
+
+    py::array_t<std::int64_t> next() {
+        std::vector<std::int64_t> ids;
+        {
+            const py::gil_scoped_release unlocked;
+            const std::lock_guard one(mutex_);
+            row_ = snapshot_->ids(row_, block_, ids);
+        }
+        if (ids.empty()) throw py::stop_iteration();
+        const auto n = static_cast<py::ssize_t>(ids.size());
+        return to_numpy(std::move(ids), {n});
+    }
+
+private:
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::size_t block_;
+    std::uint32_t row_ = 0;
+    std::mutex mutex_;
+};
+
+py::tuple given(const Filter& filter) {
+    const Filter::Given from = filter.given();
+    const auto copy = [](const auto values) {
+        return to_numpy(std::vector(values.begin(), values.end()), {static_cast<py::ssize_t>(values.size())});
+    };
+    switch (from.kind) {
+        case Filter::Given::Kind::mask:
+            return py::make_tuple("mask", copy(from.mask));
+        case Filter::Given::Kind::allowed:
+            return py::make_tuple("allowed", copy(from.ids));
+        case Filter::Given::Kind::denied:
+            return py::make_tuple("denied", copy(from.ids));
+        case Filter::Given::Kind::predicate:
+            break;
+    }
+    return py::make_tuple("predicate", py::none());
 }
 
 py::tuple codes(const Engine& engine) {
@@ -152,7 +209,7 @@ py::tuple codes(const Engine& engine) {
     std::vector<std::uint32_t> lists(n);
     std::vector<std::uint8_t> rows(checked_mul(n, row_bytes));
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         snapshot->codes(ids.data(), lists.data(), rows.data());
     }
     const auto count = static_cast<py::ssize_t>(n);
@@ -176,7 +233,7 @@ py::dict stats(const Engine& engine) {
 
 py::ssize_t bad_row(const FloatArray& x, bool nonzero, double longest) {
     const MatrixView view = matrix_view(x);
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     return first_bad_row(view, {nonzero, longest});
 }
 
@@ -234,7 +291,12 @@ void register_engine(py::module_& m) {
         .def_static(
             "predicate",
             [](std::uintptr_t address) { return Filter::of_predicate(reinterpret_cast<Filter::Predicate>(address)); },
-            "address"_a);
+            "address"_a)
+        .def("given", &given);
+
+    py::class_<IdBlocks>(m, "IdBlocks")
+        .def("__iter__", [](py::object blocks) { return blocks; })
+        .def("__next__", &IdBlocks::next);
 
     py::class_<Engine>(m, "Engine")
         .def(py::init([](const py::dict& params, const py::dict& arrays) {
@@ -242,7 +304,7 @@ void register_engine(py::module_& m) {
              }),
              "params"_a, "arrays"_a)
         .def_static("open", &Engine::open, "path"_a, py::kw_only(), "mapped"_a = true, "verify_all"_a = false,
-                    py::call_guard<py::gil_scoped_release>())
+                    py::call_guard<Unlocked>())
         .def(
             "builder",
             [](const Engine& engine, std::size_t expected, const std::optional<std::string>& directory) {
@@ -259,7 +321,7 @@ void register_engine(py::module_& m) {
             [](const Engine& engine, const std::string& path, const py::bytes& meta, const TokenStore* tokens,
                const Params& params) {
                 const std::string text = meta;
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 engine.save(path, text, parts_of(tokens, params));
             },
             "path"_a, "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
@@ -269,7 +331,7 @@ void register_engine(py::module_& m) {
                 const std::string text = meta;
                 std::vector<std::byte> file;
                 {
-                    const py::gil_scoped_release unlocked;
+                    const Unlocked unlocked;
                     file = engine.to_bytes(text, parts_of(tokens, params));
                 }
                 return py::bytes(reinterpret_cast<const char*>(file.data()), file.size());
@@ -277,10 +339,10 @@ void register_engine(py::module_& m) {
             "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
         .def_static(
             "from_bytes",
-            [](const py::bytes& file) {
-                const std::string_view view = file;
-                const py::gil_scoped_release unlocked;
-                return Engine::from_bytes(std::as_bytes(std::span(view)));
+            [](const py::buffer& file) {
+                const HeldBytes bytes(file);
+                const Unlocked unlocked;
+                return Engine::from_bytes(bytes.span());
             },
             "file"_a)
         .def_property_readonly("meta", [](const Engine& engine) { return py::bytes(engine.meta()); })
@@ -304,6 +366,11 @@ void register_engine(py::module_& m) {
                 return engine.with_encoder(parts_from(params, arrays));
             },
             "params"_a, "arrays"_a)
+        .def("ids", &ids_of)
+        .def(
+            "id_blocks",
+            [](const Engine& engine, std::size_t block) { return std::make_unique<IdBlocks>(engine, block); },
+            "block"_a)
         .def("codes", &codes)
         .def("stats", &stats);
 
@@ -313,7 +380,7 @@ void register_engine(py::module_& m) {
           "longest"_a = std::numeric_limits<double>::infinity());
     m.def("normalize_rows", &normalized, "x"_a.noconvert());
     m.def("inspect", &inspect, "path"_a);
-    m.def("verify", &verify_file, "path"_a, py::call_guard<py::gil_scoped_release>());
+    m.def("verify", &verify_file, "path"_a, py::call_guard<Unlocked>());
 }
 
 }  // namespace fewbits::bindings

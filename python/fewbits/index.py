@@ -6,11 +6,10 @@ published whole), and searches running meanwhile see the index before or after, 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,10 +39,16 @@ from .inputs import (
     whole_number,
 )
 from .partitions import IVF, MAX_NLIST
+from .places import Path, write
 from .progress import Progress, ProgressArgument
 from .training import train
 from .transforms import OPQ, PCA, Identity, RandomRotation, Transform
 from .upgrades import encoder, upgraded
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from .places import SupportsWrite
 
 MAX_DIM = 65_535
 _RERANK_A_RESULT = 10  # candidates, where no depth is given or stored
@@ -164,6 +169,33 @@ class Index:
             return False
         return self._engine is not None and bool(self._engine.contains(np.array([item], np.int64))[0])
 
+    @overload
+    def ids(self, *, block: None = None) -> I64: ...
+    @overload
+    def ids(self, *, block: int) -> Iterator[I64]: ...
+    def ids(self, *, block: int | None = None) -> I64 | Iterator[I64]:
+        """The ids of all vectors in the index.
+
+        Parameters
+        ----------
+        block : int, optional
+            Iterate over arrays of at most this many ids instead: one array takes 8 bytes per vector. Blocks are in
+            the order in which the vectors are stored, not ascending.
+
+        Returns
+        -------
+        (n,) int64 array, ascending; or an iterator over such arrays, unordered
+            In either case each id is there once, of the index as it was at the call.
+
+        Examples
+        --------
+        >>> missing = np.setdiff1d(wanted, index.ids())
+        """
+        size = None if block is None else whole_number(block, "block", 1)
+        if self._engine is None:
+            return np.empty(0, np.int64) if size is None else iter(())
+        return self._engine.ids() if size is None else self._engine.id_blocks(size)
+
     def __repr__(self) -> str:
         state = f"{len(self):,} vectors" if self.is_trained else "not trained"
         return f"<fewbits.Index: {state}, {self._description.summary()}>"
@@ -216,11 +248,30 @@ class Index:
     ) -> Index:
         """Adds vectors: all of them or, if anything is wrong with x or ids, none.
 
-        x: (n, dim) as float16, float32, float64, bfloat16, int8 or uint8, of any strides: array, memmap, list of lists,
-        CPU tensor; or an iterable of such blocks. ids: n unique whole numbers >= 0 (None: positions, counted on after
-        the largest id ever given). on_conflict: what to do about an id that the index has: "error" (ValueError), or
-        "replace" its vector. Memory needed beside the codes is one block of 16 MiB; small additions are merged as they
-        pile up.
+        Parameters
+        ----------
+        x : (n, dim) array, or an iterable of (m, dim) blocks or (dim,) rows
+            float16, float32, float64, bfloat16, int8 or uint8, of any strides: array, memmap, memoryview, list of
+            lists, CPU tensor. One block of 16 MiB at a time is converted to float32.
+        ids : (n,) whole numbers >= 0, optional
+            Unique. By default consecutive numbers, continuing after the largest id ever assigned.
+        on_conflict : {"error", "replace"}
+            What to do if the index has an id already: raise ValueError, or replace its vector.
+        progress : bool or callable, optional
+            Show a bar, or call ``progress(stage, fraction)``. By default a bar if stderr is a terminal.
+        threads : int, optional
+            By default all CPUs.
+
+        Returns
+        -------
+        Index
+            This index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For rows that are not finite, too long for float32 scores (length above 2^62) or, under "cosine", zero;
+            for first vectors that are all below 1e-15 under "l2" and "ip"; for wrong shapes, dtypes or ids.
         """
         count = thread_count(threads)
         if conflict_rule(on_conflict) == "replace" and ids is None:
@@ -368,11 +419,19 @@ class Index:
         engine = self._trained("reconstruct")
         return engine.reconstruct(vector_ids(ids))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the index to one file, atomically: after a crash there is the old file or the new one, whole."""
+    def save(self, path: Path | SupportsWrite) -> None:
+        """Writes the index to one file, atomically: after a crash there is the old file or the new one, whole.
+
+        Parameters
+        ----------
+        path : str, bytes or os.PathLike, or a binary file object
+            A path; if it is a symbolic link, the link stays and the file that it leads to is replaced. Or an object
+            with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
+        """
         from .files import encode_meta
 
-        self._trained("save").save(os.fspath(path), encode_meta(self._description, self._why))
+        engine, meta = self._trained("save"), encode_meta(self._description, self._why)
+        write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
 
     def to_bytes(self) -> bytes:
         """The file that `save` would write, as bytes."""
@@ -381,10 +440,18 @@ class Index:
         return self._trained("to_bytes").to_bytes(encode_meta(self._description, self._why))
 
     @staticmethod
-    def from_bytes(file: bytes) -> Index:
-        """An index from what `to_bytes` gave, or the contents of a file; every byte is checked.
+    def from_bytes(file: Buffer) -> Index:
+        """An index from what `to_bytes` returned, or the contents of a file; every byte is checked.
 
-        Raises CorruptIndexError (what is wrong, and where) or FormatVersionError.
+        Parameters
+        ----------
+        file : bytes, bytearray, memoryview, mmap or another buffer
+            It is copied.
+
+        Raises
+        ------
+        CorruptIndexError, FormatVersionError
+            What is wrong with the contents, and where.
         """
         from .files import described, engine_of_bytes
 
