@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -64,17 +64,36 @@ def is_blocks(x: object) -> bool:
         return False
     if isinstance(x, list | tuple):
         return bool(x) and all(getattr(block, "ndim", 0) == 2 for block in x)
-    return not isinstance(x, str | bytes)
+    return not (isinstance(x, str | Mapping) or hasattr(x, "toarray") or _is_buffer(x))
+
+
+def _is_buffer(x: Any) -> bool:
+    """Whether x offers its memory, as memoryview and array.array do: numpy takes that as an array."""
+    try:
+        memoryview(x)
+    except TypeError:
+        return False
+    return True
 
 
 class Rows:
     """A matrix of vectors as the user holds it (array, memmap, list of rows, tensor); converted only by blocks."""
 
-    def __init__(self, x: object, dim: int, name: str = "x", first_row: int = 0, *, longest: float = LONGEST) -> None:
+    def __init__(
+        self,
+        x: object,
+        dim: int,
+        name: str = "x",
+        first_row: int = 0,
+        *,
+        numbers: I64 | None = None,
+        longest: float = LONGEST,
+    ) -> None:
         self.name = name
         self.first_row = first_row  # of the whole input, for messages
+        self.numbers = numbers  # of the rows in it, where they do not follow from that
         self.longest = longest  # length of a row that is not normalised
-        self.array = _vectors(x, name)
+        self.array = as_vectors(x, name)
         if self.array.ndim != 2 or self.array.shape[1] != dim:
             raise ValueError(f"{name}: expected shape (n, {dim}), got {self.array.shape}")
 
@@ -82,8 +101,8 @@ class Rows:
         return int(self.array.shape[0])
 
     def blocks(self, *, nonzero: bool) -> Iterator[F32]:
-        """float32 blocks in order, their rows checked: finite, and not too long; or with nonzero=True, for rows that will
-        be normalised, not zero."""
+        """float32 blocks in order, their rows checked: finite, and not too long; or, with nonzero=True for rows that
+        will be normalised, not zero."""
         step = block_rows(self.array.shape[1])
         for begin in range(0, len(self), step):
             yield self._floats(self.array[begin : begin + step], nonzero, begin)
@@ -148,6 +167,7 @@ class Rows:
     def _rows(self, wrong: NDArray[np.bool_], rows: int | NDArray[np.int64]) -> str:
         numbers = np.flatnonzero(wrong)
         numbers = (rows + numbers if isinstance(rows, int) else rows[numbers]) + self.first_row
+        numbers = numbers if self.numbers is None else self.numbers[numbers]
         shown = ", ".join(str(number) for number in numbers[:_SHOWN_ROWS])
         more = f" and {len(numbers) - _SHOWN_ROWS} more near them" if len(numbers) > _SHOWN_ROWS else ""
         return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"
@@ -163,10 +183,36 @@ def all_rows(x: object, dim: int, name: str = "x") -> Iterator[Rows]:
         yield Rows(x, dim, name)
         return
     seen = 0
-    for number, block in enumerate(x):  # type: ignore[arg-type, var-annotated]
-        rows = Rows(block, dim, f"{name}: block {number}", seen)
+    for label, block in _blocks(x, dim, name):
+        rows = Rows(block, dim, label, seen)
         seen += len(rows)
         yield rows
+
+
+def _blocks(x: Any, dim: int, name: str) -> Iterator[tuple[str, Any]]:
+    """The blocks of an iterable, named; single rows that it yields instead are stacked."""
+    stack: list[NDArray[Any]] = []
+    for number, block in enumerate(x):
+        is_row = _is_row(block)
+        if stack and (not is_row or len(stack) == block_rows(dim)):
+            yield name, np.stack(stack)
+            stack.clear()
+        if not is_row:
+            yield f"{name}: block {number}", block
+            continue
+        row = as_vectors(block, f"{name}: row {number}")
+        if row.shape != (dim,):
+            raise ValueError(f"{name}: row {number}: expected shape ({dim},), got {row.shape}")
+        stack.append(row.copy())  # all rows may be one buffer
+    if stack:
+        yield name, np.stack(stack)
+
+
+def _is_row(block: Any) -> bool:
+    try:
+        return np.ndim(block) == 1
+    except ValueError:  # lists of several lengths
+        return False
 
 
 class Sample:
@@ -253,7 +299,7 @@ def _given_back(blocks: deque[F32], dim: int) -> Iterator[Rows]:
 
 def queries(q: object, dim: int, *, nonzero: bool) -> tuple[F32, bool]:
     """Queries as one (n, dim) float32 matrix, and whether a single 1-D query was given."""
-    array = _vectors(q, "queries")
+    array = as_vectors(q, "queries")
     if array.ndim not in (1, 2) or array.shape[-1] != dim:
         raise ValueError(f"queries: expected shape ({dim},) or (n, {dim}), got {array.shape}")
     single = array.ndim == 1
@@ -297,10 +343,9 @@ def are_positions(ordered: I64) -> bool:
     return not len(ordered) or (int(ordered[0]) == 0 and int(ordered[-1]) == len(ordered) - 1)
 
 
-def _vectors(x: object, name: str) -> NDArray[Any]:
+def as_vectors(x: object, name: str) -> NDArray[Any]:
     """x as a numpy array of a dtype that holds vectors; a view where numpy can give one."""
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
+    _refuse(x, name)
     from_list = isinstance(x, list | tuple)
     try:
         by_dlpack = not hasattr(x, "__array__") and hasattr(x, "__dlpack__")
@@ -311,8 +356,36 @@ def _vectors(x: object, name: str) -> NDArray[Any]:
         array = array.astype(np.float64)
     if array.dtype.char not in _VECTOR_CHARS and array.dtype.name not in _VECTOR_DTYPES:
         kind = f"a {type(x).__name__}" if array.dtype == object else f"dtype {array.dtype}"
-        raise TypeError(f"{name}: expected vectors as {', '.join(_VECTOR_DTYPES)}, got {kind} of shape {array.shape}")
+        raise TypeError(
+            f"{name}: expected vectors as {', '.join(_VECTOR_DTYPES)}, got {kind} of shape {array.shape}"
+            f"{_advice(x, array) if array.dtype == object else ''}"
+        )
     return array
+
+
+def _refuse(x: Any, name: str) -> None:
+    """Raises for what numpy would take for something else than vectors."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
+    if isinstance(x, Mapping):
+        raise TypeError(
+            f"{name}: expected an array of vectors, got a {type(x).__name__}; with ids as its keys: "
+            "add(np.stack(list(d.values())), ids=list(d))"
+        )
+    if hasattr(x, "toarray"):
+        raise TypeError(
+            f"{name}: expected a dense array, got a sparse {type(x).__name__}: pass its .toarray(), or an iterable of "
+            "blocks, (x[i : i + 10_000].toarray() for i in range(0, x.shape[0], 10_000))"
+        )
+
+
+def _advice(x: Any, array: NDArray[Any]) -> str:
+    """What makes vectors of an array of objects."""
+    if array.ndim == 1 and array.size and _is_row(array[0]):
+        return "; of a column of arrays pass np.stack(column)"
+    if array.ndim == 2 and hasattr(x, "to_numpy"):
+        return '; pass its .to_numpy(dtype="float32")'
+    return "; pass its .astype(np.float32) if it holds numbers" if array.ndim == 2 else ""
 
 
 def least_similarity(min_score: object, max_distance: object, metric: str) -> float:

@@ -103,3 +103,10 @@ def test_command_line(x: F32, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert params["default.rerank"] >= 10
     assert main([*arguments[:3], "--recall", "2"]) == 1
     assert "recall: expected a number in 0..1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_few_vectors_are_all_found(x: F32, n: int) -> None:
+    index = fb.build(x[:n], metric="l2", recall=0.9)  # without a warning
+    assert index.search(x[0]).counts == n
+    assert "recall 0.9 asked for" in index.explain()
