@@ -388,6 +388,11 @@ def _advice(x: Any, array: NDArray[Any]) -> str:
     return "; pass its .astype(np.float32) if it holds numbers" if array.ndim == 2 else ""
 
 
+def within_one(ids: I64, scores: F32) -> None:
+    """Cosines of float rows into -1..1, which rounding leaves by 1e-7; in place, but for padding."""
+    np.clip(scores, -1, 1, out=scores, where=ids >= 0)
+
+
 def least_similarity(min_score: object, max_distance: object, metric: str) -> float:
     """The threshold in the core's terms, where larger is better, rounded so that no result lies beyond it."""
     name, value = ("max_distance", max_distance) if metric == "l2" else ("min_score", min_score)
