@@ -22,6 +22,11 @@ struct Results {
     std::vector<float> scores;
 
     Results(std::size_t queries, std::size_t k) : ids(checked_mul(queries, k)), scores(ids.size()) {}
+    // Cosines, which rounding takes out of -1..1 by 1e-7.
+    void keep_within_one() {
+        for (std::size_t i = 0; i < ids.size(); ++i)
+            if (ids[i] >= 0) scores[i] = std::clamp(scores[i], -1.0f, 1.0f);
+    }
     py::tuple to_tuple(std::size_t queries, std::size_t k) {
         const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(queries), static_cast<py::ssize_t>(k)};
         return py::make_tuple(to_numpy(std::move(ids), shape), to_numpy(std::move(scores), shape));
@@ -61,6 +66,13 @@ void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::a
     builder.append(coded, numbers);
 }
 
+// Whether scores are those of float rows and of queries that no trained map has changed.
+bool are_cosines(const Model& model, bool reranks) {
+    constexpr std::uint64_t floats = 1;
+    return model.metric == Metric::cosine && !model.query_map
+           && model.parts.param(model.rerank && reranks ? "rerank.kind" : "codec.kind") == floats;
+}
+
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
                         std::size_t rerank, const Filter* filter, float least, unsigned threads) {
     const MatrixView view = matrix_view(queries);
@@ -74,6 +86,7 @@ py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::si
         const auto allowed = filter ? filter->rows(snapshot, threads) : nullptr;
         const SearchParams params{k, nprobe, rerank, threads, least, allowed.get()};
         search(*snapshot, view, params, results.ids.data(), results.scores.data());
+        if (are_cosines(*snapshot->model, rerank > 0)) results.keep_within_one();
     }
     return results.to_tuple(view.rows, k);
 }
@@ -86,6 +99,7 @@ py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::si
     {
         const Unlocked unlocked;
         exact_search(base, view, k, meaning, first_id, threads, results.ids.data(), results.scores.data());
+        if (meaning == Metric::cosine) results.keep_within_one();
     }
     return results.to_tuple(view.rows, k);
 }

@@ -8,32 +8,38 @@
 namespace fewbits {
 namespace {
 
-// The bits of the largest magnitude: they order as magnitudes do, NaN last. Without a way out: compilers then take many
-// values at a time.
-std::int32_t largest_bits(const float* row, std::size_t d) {
-    std::int32_t largest = 0;
-    for (std::size_t j = 0; j < d; ++j) largest = std::max(largest, std::bit_cast<std::int32_t>(row[j]) & 0x7fffffff);
-    return largest;
+std::int32_t magnitude_bits(float value) {  // which order as magnitudes do, infinity and NaN last
+    return std::bit_cast<std::int32_t>(value) & 0x7fffffff;
 }
 
-double length(const float* row, std::size_t d) {
+// No value above a limit, and not all of them zero where that matters. Without a way out: compilers then take many
+// values at a time.
+bool is_plain(const float* row, std::size_t d, std::int32_t limit, bool nonzero) {
+    std::int32_t above = 0, any = 0;
+    for (std::size_t j = 0; j < d; ++j) {
+        const std::int32_t magnitude = magnitude_bits(row[j]);
+        above |= magnitude > limit ? 1 : 0;
+        any |= magnitude;
+    }
+    return above == 0 && (any != 0 || !nonzero);
+}
+
+bool is_good(const float* row, std::size_t d, const RowRule& rule) {
     double squares = 0;
     for (std::size_t j = 0; j < d; ++j) squares += double{row[j]} * double{row[j]};
-    return std::sqrt(squares);
+    return std::isfinite(squares) && std::sqrt(squares) <= rule.longest && (squares > 0 || !rule.nonzero);
 }
 
 }  // namespace
 
 std::ptrdiff_t first_bad_row(MatrixView x, const RowRule& rule) {
-    constexpr std::int32_t infinite = 0x7f800000;
-    // Rows whose values are all below this are not too long; the few others need their length.
+    // Rows of smaller values are not too long; the few others are looked at closely.
     const double safe = rule.longest / std::sqrt(static_cast<double>(std::max<std::size_t>(x.cols, 1)));
-    for (std::size_t i = 0; i < x.rows; ++i) {
-        const std::int32_t largest = largest_bits(x.row(i), x.cols);
-        if (largest >= infinite || (largest == 0 && rule.nonzero)) return static_cast<std::ptrdiff_t>(i);
-        if (double{std::bit_cast<float>(largest)} > safe && length(x.row(i), x.cols) > rule.longest)
+    constexpr float largest = std::numeric_limits<float>::max();
+    const std::int32_t limit = magnitude_bits(static_cast<float>(std::min(safe * 0.99, double{largest})));
+    for (std::size_t i = 0; i < x.rows; ++i)
+        if (!is_plain(x.row(i), x.cols, limit, rule.nonzero) && !is_good(x.row(i), x.cols, rule))
             return static_cast<std::ptrdiff_t>(i);
-    }
     return -1;
 }
 

@@ -37,7 +37,6 @@ from .inputs import (
     thread_count,
     vector_ids,
     whole_number,
-    within_one,
 )
 from .partitions import IVF, MAX_NLIST
 from .places import Path, write
@@ -408,8 +407,6 @@ class Index:
             ids, scores = np.empty((len(matrix), found), np.int64), np.empty((len(matrix), found), np.float32)
             for shared, rows in groups:
                 ids[rows], scores[rows] = engine.search(matrix[rows], found, filter=shared, **options)
-        if self._scores_are_cosines(engine, depth):
-            within_one(ids, scores)
         if found < k:
             ids, scores = _padded(ids, scores, k, np.inf if self.metric == "l2" else -np.inf)
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
@@ -533,11 +530,6 @@ class Index:
         if self.partition is None:
             raise ValueError(f"nprobe: this index has no partition, so every vector is read; got nprobe={nprobe!r}")
         return min(whole_number(nprobe, "nprobe", 1), MAX_NLIST)
-
-    def _scores_are_cosines(self, engine: _core.Engine, depth: int) -> bool:
-        """Whether scores are of float rows with normalised queries, which no trained map has changed."""
-        exact = isinstance(self.rerank if depth else self.codec, Float)
-        return self._normalises and exact and not engine.params.get("query.kind")
 
     def _rerank_depth(self, engine: _core.Engine, rerank: int | None, k: int) -> int:
         if self.rerank is None:

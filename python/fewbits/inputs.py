@@ -365,6 +365,8 @@ def as_vectors(x: object, name: str) -> NDArray[Any]:
 
 def _refuse(x: Any, name: str) -> None:
     """Raises for what numpy would take for something else than vectors."""
+    if type(x) is np.ndarray:
+        return
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
     if isinstance(x, Mapping):
@@ -386,11 +388,6 @@ def _advice(x: Any, array: NDArray[Any]) -> str:
     if array.ndim == 2 and hasattr(x, "to_numpy"):
         return '; pass its .to_numpy(dtype="float32")'
     return "; pass its .astype(np.float32) if it holds numbers" if array.ndim == 2 else ""
-
-
-def within_one(ids: I64, scores: F32) -> None:
-    """Cosines of float rows into -1..1, which rounding leaves by 1e-7; in place, but for padding."""
-    np.clip(scores, -1, 1, out=scores, where=ids >= 0)
 
 
 def least_similarity(min_score: object, max_distance: object, metric: str) -> float:

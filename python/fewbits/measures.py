@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from .index import Index, SearchResult
-from .inputs import F32, I64, Rows, as_vectors, metric_name, thread_count, whole_number, within_one
+from .inputs import F32, I64, Rows, as_vectors, metric_name, thread_count, whole_number
 from .inputs import queries as as_queries
 
 _TIE = 1e-5  # of a score's size: float32 sums in another order
@@ -38,8 +38,6 @@ def exact_search(x: Any, queries: Any, k: int = 10, *, metric: str, threads: int
         found = _core.exact_search(block, matrix, k, metric, first_id=first, threads=count)
         best = _merge(best, found, k, metric)
         first += len(block)
-    if normalises:
-        within_one(*best)
     return SearchResult(best[0][0], best[1][0]) if single else SearchResult(*best)
 
 
