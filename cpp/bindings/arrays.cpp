@@ -80,6 +80,13 @@ void check_signals() {
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
+bool is_interrupted() {
+    const py::gil_scoped_acquire gil;
+    if (PyOS_InterruptOccurred() == 0) return false;
+    PyErr_SetInterrupt();  // for the handlers: the question took it
+    return true;
+}
+
 Progress progress_from(py::object callback) {
     return [callback = std::move(callback)](double fraction) {
         const py::gil_scoped_acquire gil;

@@ -32,13 +32,27 @@ Metric metric_from(const std::string& name);
 // Reports to `callback` (None: to nobody) with the GIL held, and lets a pending Ctrl-C through as its exception.
 Progress progress_from(py::object callback);
 
-void check_signals();  // throws what Python's handlers of pending signals raise, as KeyboardInterrupt
+void check_signals();   // throws what Python's handlers of pending signals raise, as KeyboardInterrupt
+bool is_interrupted();  // whether there is a Ctrl-C for them
 
 // Long work: without the GIL, and such that Ctrl-C stops it.
 class Unlocked {
     py::gil_scoped_release released_;
-    Interrupt interrupt_{check_signals};
+    Interrupt interrupt_{check_signals, is_interrupted};
 };
+
+// The same for work that can be done again, where a handler that was not to run under a lock raised nothing.
+template <class Work>
+void unlocked(const Work& work) {
+    for (;;) {
+        try {
+            const Unlocked released;
+            return work();
+        } catch (const Pending&) {
+            check_signals();
+        }
+    }
+}
 
 // The bytes of an object that has them side by side, as bytes and a memoryview of bytes do; made and ended with the
 // GIL.

@@ -61,6 +61,8 @@ void register_errors(py::module_& m) {
             if (pointer) std::rethrow_exception(pointer);
         } catch (const Error& error) {
             raise(error);
+        } catch (const Pending&) {
+            if (PyErr_CheckSignals() == 0) PyErr_SetNone(PyExc_KeyboardInterrupt);
         }
     });
 }

@@ -80,14 +80,13 @@ py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::si
         fail("queries: got " + std::to_string(view.cols) + " dimensions, expected "
              + std::to_string(engine.model().dim));
     Results results(view.rows, k);
-    {
-        const Unlocked unlocked;
+    unlocked([&] {
         const auto snapshot = engine.snapshot();
         const auto allowed = filter ? filter->rows(snapshot, threads) : nullptr;
         const SearchParams params{k, nprobe, rerank, threads, least, allowed.get()};
         search(*snapshot, view, params, results.ids.data(), results.scores.data());
         if (are_cosines(*snapshot->model, rerank > 0)) results.keep_within_one();
-    }
+    });
     return results.to_tuple(view.rows, k);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/interrupt.h"
 #include "core/parallel.h"
 #include "core/random.h"
 
@@ -51,7 +52,10 @@ void RowFilter::answer(const Snapshot& snapshot, std::uint32_t list, unsigned th
 }
 
 const RowFilter::List& RowFilter::list(const Snapshot& snapshot, std::uint32_t list) const {
-    std::call_once(lists_[list].once, [&] { answer(snapshot, list, 1); });
+    std::call_once(lists_[list].once, [&] {
+        const UnderLock held;
+        answer(snapshot, list, 1);
+    });
     return lists_[list];
 }
 
@@ -69,12 +73,18 @@ Packed RowFilter::pack_all(const Snapshot& snapshot, bool join, unsigned threads
 }
 
 const Packed& RowFilter::joined(const Snapshot& snapshot, unsigned threads) const {
-    std::call_once(joined_.once, [&] { joined_.packed = pack_all(snapshot, true, threads); });
+    std::call_once(joined_.once, [&] {
+        const UnderLock held;
+        joined_.packed = pack_all(snapshot, true, threads);
+    });
     return joined_.packed;
 }
 
 const Packed& RowFilter::by_list(const Snapshot& snapshot, unsigned threads) const {
-    std::call_once(by_list_.once, [&] { by_list_.packed = pack_all(snapshot, false, threads); });
+    std::call_once(by_list_.once, [&] {
+        const UnderLock held;
+        by_list_.packed = pack_all(snapshot, false, threads);
+    });
     return by_list_.packed;
 }
 

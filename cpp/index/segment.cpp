@@ -84,6 +84,7 @@ std::uint32_t Segment::list_of(std::uint32_t row) const {
 
 const std::vector<std::uint32_t>& Segment::rows_by_id(const Progress& progress) const {
     std::call_once(sorted_once_, [&] {
+        const UnderLock held;
         std::vector<std::uint32_t> rows(n_);
         std::iota(rows.begin(), rows.end(), 0u);
         sort_in_steps(rows, progress, [this](std::uint32_t x, std::uint32_t y) { return id(x) < id(y); });

@@ -102,6 +102,31 @@ def test_add(x: F32, codec: Any) -> None:
     assert len(index) == 0
 
 
+def test_a_handler_may_use_what_it_interrupts(x: F32) -> None:
+    numba = pytest.importorskip("numba")
+
+    @numba.cfunc("boolean(int64)")
+    def slow(i):  # type: ignore[no-untyped-def]
+        total = 0.0
+        for j in range(20_000):
+            total += (i * j) % 7
+        return total >= 0
+
+    index = fb.Index(DIM, metric="l2").add(x)
+    prepared = fb.Filter(slow)
+    heard: list[int] = []
+
+    def handler(number: int, frame: Any) -> None:
+        heard.append(int(index.search(x[3], k=1, filter=prepared).ids[0]))
+
+    signal.signal(signal.SIGINT, handler)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert index.search(x[7], k=1, filter=prepared).ids[0] == 7
+    while not heard:
+        time.sleep(0.01)
+    assert heard == [3]
+
+
 def test_a_handler_that_raises_nothing_stops_nothing(x: F32) -> None:
     heard: list[int] = []
     signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))

@@ -20,10 +20,12 @@ struct Pressed : std::runtime_error {
 template <class Work>
 bool is_stopped(const Work& work) {
     const std::thread::id caller = std::this_thread::get_id();
-    const Interrupt interrupt([&] {
-        CHECK(std::this_thread::get_id() == caller);
-        throw Pressed();
-    });
+    const Interrupt interrupt(
+        [&] {
+            CHECK(std::this_thread::get_id() == caller);
+            throw Pressed();
+        },
+        [] { return true; });
     try {
         work();
     } catch (const Pressed&) {
@@ -95,7 +97,7 @@ TEST("interrupt: one inside another, and what another error does") {
     CHECK(inner);
     for (const unsigned threads : {1u, 4u}) {
         bool caught = false;
-        const Interrupt interrupt([] {});
+        const Interrupt interrupt([] {}, [] { return false; });
         try {
             parallel_for(100, threads, [](std::size_t task, unsigned) {
                 poll();
@@ -105,5 +107,20 @@ TEST("interrupt: one inside another, and what another error does") {
             caught = true;
         }
         CHECK(caught);
+    }
+}
+
+TEST("interrupt: handlers do not run under a lock, which is left first") {
+    for (const unsigned threads : {1u, 3u}) {
+        bool pending = false, under_lock = false;
+        const Interrupt interrupt([&] { CHECK(!under_lock); }, [&] { return under_lock; });
+        try {
+            under_lock = true;
+            const UnderLock held;
+            parallel_for(3, threads, [](std::size_t, unsigned) { for_ever(); });
+        } catch (const Pending&) {
+            pending = true;
+        }
+        CHECK(pending);
     }
 }
