@@ -1,6 +1,7 @@
 #include "bindings/arrays.h"
 #include "kernels/kernels.h"
 
+#define PyInit__core init_in_main_interpreter  // what PYBIND11_MODULE defines
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     namespace bindings = fewbits::bindings;
     m.doc() = "The compiled core of fewbits; the public face is the package fewbits.";
@@ -14,8 +15,17 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
         for (std::size_t i = 0; i < available.count; ++i) names.emplace_back(available.items[i]->isa);
         return names;
     });
+    bindings::register_locks(m);
     bindings::register_training(m);
     bindings::register_codecs(m);
     bindings::register_multivector(m);
     bindings::register_engine(m);
+}
+#undef PyInit__core
+
+// pybind11 would wait for itself in a subinterpreter, before any code of a module could say so.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return init_in_main_interpreter();
+    PyErr_SetString(PyExc_ImportError, "fewbits: expected the main interpreter, got a subinterpreter");
+    return nullptr;
 }

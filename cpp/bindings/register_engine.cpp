@@ -1,5 +1,6 @@
 // The engine, its builder, exact search and the file tools as python/fewbits/_core.pyi lists them.
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <mutex>
 
@@ -8,7 +9,7 @@
 #include "index/engine.h"
 #include "index/exact.h"
 #include "index/filter.h"
-#include "index/search.h"
+#include "index/search_call.h"
 #include "io/file.h"
 #include "multivector/token_store.h"
 
@@ -47,6 +48,8 @@ void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<Id
     builder.append(rows, numbers, threads);
 }
 
+using Numbers = std::optional<py::array_t<std::uint32_t, py::array::c_style>>;
+
 template <class T>
 std::span<const T> span_or_none(const std::optional<py::array_t<T, py::array::c_style>>& values) {
     if (!values) return {};
@@ -54,8 +57,7 @@ std::span<const T> span_or_none(const std::optional<py::array_t<T, py::array::c_
 }
 
 void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::array::c_style>& rows,
-                  const std::optional<py::array_t<std::uint32_t, py::array::c_style>>& lists,
-                  const std::optional<FloatArray>& a, const std::optional<FloatArray>& b,
+                  const Numbers& lists, const std::optional<FloatArray>& a, const std::optional<FloatArray>& b,
                   const std::optional<IdArray>& ids) {
     if (rows.ndim() != 2) fail("rows: got " + std::to_string(rows.ndim()) + " dimensions, expected 2");
     const auto n = static_cast<std::size_t>(rows.shape(0));
@@ -74,20 +76,26 @@ bool are_cosines(const Model& model, bool reranks) {
 }
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
-                        std::size_t rerank, const Filter* filter, float least, unsigned threads) {
+                        std::size_t rerank, const std::vector<const Filter*>& filters, const Numbers& filter_of,
+                        float least, unsigned threads) {
     const MatrixView view = matrix_view(queries);
     if (view.cols != engine.model().dim)
         fail("queries: got " + std::to_string(view.cols) + " dimensions, expected "
              + std::to_string(engine.model().dim));
-    Results results(view.rows, k);
+    for (const Filter* filter : filters) require(filter != nullptr, "filters: expected filters, got None");
+    const QueryFilters allowed{filters, span_or_none(filter_of)};
+    const RowRule rule = row_rule(engine.model().metric);
+    std::optional<Results> results;
     unlocked([&] {
+        results.emplace(view.rows, k);
+        const auto own = checked_copy(view, rule, "queries");
         const auto snapshot = engine.snapshot();
-        const auto allowed = filter ? filter->rows(snapshot, threads) : nullptr;
-        const SearchParams params{k, nprobe, rerank, threads, least, allowed.get()};
-        search(*snapshot, view, params, results.ids.data(), results.scores.data());
-        if (are_cosines(*snapshot->model, rerank > 0)) results.keep_within_one();
+        const SearchParams params{k, nprobe, rerank, threads, least, nullptr};
+        search_call(snapshot, {own.data(), view.rows, view.cols}, params, allowed, results->ids.data(),
+                    results->scores.data());
+        if (are_cosines(*snapshot->model, rerank > 0)) results->keep_within_one();
     });
-    return results.to_tuple(view.rows, k);
+    return results->to_tuple(view.rows, k);
 }
 
 py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::size_t k, const std::string& metric,
@@ -144,19 +152,21 @@ Parts parts_of(const TokenStore* tokens, const Params& params) {
 }
 
 py::array_t<bool> contains(const Engine& engine, const IdArray& ids) {
+    const std::span<const std::int64_t> wanted{ids.data(), static_cast<std::size_t>(ids.size())};
     py::array_t<bool> found(ids.size());
-    const auto snapshot = engine.snapshot();
-    for (py::ssize_t i = 0; i < ids.size(); ++i) found.mutable_at(i) = snapshot->row_of(ids.data()[i]) >= 0;
+    const std::span<bool> out{found.mutable_data(), wanted.size()};
+    unlocked([&] {
+        const auto snapshot = engine.snapshot();
+        std::transform(wanted.begin(), wanted.end(), out.begin(),
+                       [&](std::int64_t id) { return snapshot->row_of(id) >= 0; });
+    });
     return found;
 }
 
 py::array_t<float> reconstruct(const Engine& engine, const IdArray& ids) {
     const auto n = static_cast<std::size_t>(ids.size());
     std::vector<float> out(checked_mul(n, engine.model().dim));
-    {
-        const Unlocked unlocked;
-        engine.reconstruct({ids.data(), n}, out.data());
-    }
+    unlocked([&] { engine.reconstruct({ids.data(), n}, out.data()); });
     return to_numpy(std::move(out), {ids.size(), static_cast<py::ssize_t>(engine.model().dim)});
 }
 
@@ -181,7 +191,7 @@ public:
     py::array_t<std::int64_t> next() {
         std::vector<std::int64_t> ids;
         {
-            const py::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             const std::lock_guard one(mutex_);
             row_ = snapshot_->ids(row_, block_, ids);
         }
@@ -216,13 +226,18 @@ py::tuple given(const Filter& filter) {
 }
 
 py::tuple codes(const Engine& engine) {
-    const auto snapshot = engine.snapshot();
-    const std::size_t n = snapshot->n(), row_bytes = snapshot->model->codec->layout().row_bytes();
-    std::vector<std::int64_t> ids(n);
-    std::vector<std::uint32_t> lists(n);
-    std::vector<std::uint8_t> rows(checked_mul(n, row_bytes));
+    std::size_t n = 0, row_bytes = 0;
+    std::vector<std::int64_t> ids;
+    std::vector<std::uint32_t> lists;
+    std::vector<std::uint8_t> rows;
     {
         const Unlocked unlocked;
+        const auto snapshot = engine.snapshot();
+        n = snapshot->n();
+        row_bytes = snapshot->model->codec->layout().row_bytes();
+        ids.resize(n);
+        lists.resize(n);
+        rows.resize(checked_mul(n, row_bytes));
         snapshot->codes(ids.data(), lists.data(), rows.data());
     }
     const auto count = static_cast<py::ssize_t>(n);
@@ -230,9 +245,19 @@ py::tuple codes(const Engine& engine) {
                           to_numpy(std::move(rows), {count, static_cast<py::ssize_t>(row_bytes)}));
 }
 
+py::bytes to_bytes(std::span<const std::byte> file) {
+    auto bytes =
+        py::reinterpret_steal<py::bytes>(PyBytes_FromStringAndSize(nullptr, static_cast<py::ssize_t>(file.size())));
+    if (!bytes) throw py::error_already_set();
+    char* out = PyBytes_AS_STRING(bytes.ptr());
+    const Unlocked unlocked;
+    if (!file.empty()) std::memcpy(out, file.data(), file.size());
+    return bytes;
+}
+
 py::dict stats(const Engine& engine) {
-    const ByteCounts bytes = engine.bytes();
     const auto snapshot = engine.snapshot();
+    const ByteCounts bytes = Engine::bytes(*snapshot);
     py::dict out;
     out["n"] = snapshot->n();
     out["removed"] = snapshot->rows() - snapshot->n();
@@ -252,8 +277,12 @@ py::ssize_t bad_row(const FloatArray& x, bool nonzero, double longest) {
 
 py::array_t<float> normalized(const FloatArray& x) {
     const MatrixView view = matrix_view(x);
-    std::vector<float> out(view.size());
-    normalize_rows(view, out.data());
+    std::vector<float> out;
+    {
+        const Unlocked unlocked;
+        out.resize(view.size());
+        normalize_rows(view, out.data());
+    }
     return to_numpy(std::move(out), {x.shape(0), x.shape(1)});
 }
 
@@ -292,13 +321,17 @@ void register_engine(py::module_& m) {
         .def_static(
             "mask",
             [](const py::array_t<std::uint8_t, py::array::c_style>& mask) {
-                return Filter::of_mask({mask.data(), static_cast<std::size_t>(mask.size())});
+                const std::span<const std::uint8_t> bytes{mask.data(), static_cast<std::size_t>(mask.size())};
+                const Unlocked unlocked;
+                return Filter::of_mask(bytes);
             },
             "mask"_a.noconvert())
         .def_static(
             "ids",
             [](const IdArray& ids, bool allow) {
-                return Filter::of_ids({ids.data(), static_cast<std::size_t>(ids.size())}, allow);
+                const std::span<const std::int64_t> numbers{ids.data(), static_cast<std::size_t>(ids.size())};
+                const Unlocked unlocked;
+                return Filter::of_ids(numbers, allow);
             },
             "ids"_a.noconvert(), py::kw_only(), "allow"_a)
         .def_static(
@@ -313,7 +346,9 @@ void register_engine(py::module_& m) {
 
     py::class_<Engine>(m, "Engine")
         .def(py::init([](const py::dict& params, const py::dict& arrays) {
-                 return std::make_unique<Engine>(parts_from(params, arrays));
+                 const Parts parts = parts_from(params, arrays);
+                 const Unlocked unlocked;
+                 return std::make_unique<Engine>(parts);
              }),
              "params"_a, "arrays"_a)
         .def_static("open", &Engine::open, "path"_a, py::kw_only(), "mapped"_a = true, "verify_all"_a = false,
@@ -321,6 +356,7 @@ void register_engine(py::module_& m) {
         .def(
             "builder",
             [](const Engine& engine, std::size_t expected, const std::optional<std::string>& directory) {
+                const Unlocked unlocked;
                 return engine.builder(expected, directory.value_or(""));
             },
             "expected"_a = 0, py::kw_only(), "directory"_a = py::none())
@@ -347,7 +383,7 @@ void register_engine(py::module_& m) {
                     const Unlocked unlocked;
                     file = engine.to_bytes(text, parts_of(tokens, params));
                 }
-                return py::bytes(reinterpret_cast<const char*>(file.data()), file.size());
+                return to_bytes(file);
             },
             "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
         .def_static(
@@ -361,22 +397,28 @@ void register_engine(py::module_& m) {
         .def_property_readonly("meta", [](const Engine& engine) { return py::bytes(engine.meta()); })
         .def_property_readonly("params", &Engine::params)
         .def("arrays", [](const Engine& engine) { return arrays_to(engine.model().parts); })
+        .def("copy", &Engine::copy, py::call_guard<Unlocked>())
         .def("set_default", &Engine::set_default, "name"_a, "value"_a)
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
-             "filter"_a = nullptr, "least"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
+             "filters"_a = std::vector<const Filter*>(), "filter_of"_a.noconvert() = py::none(),
+             "least"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())
         .def(
             "with_scoring",
             [](const Engine& engine, const py::dict& params, const py::dict& arrays) {
-                return engine.with_scoring(parts_from(params, arrays));
+                const Parts parts = parts_from(params, arrays);
+                const Unlocked unlocked;
+                return engine.with_scoring(parts);
             },
             "params"_a, "arrays"_a)
         .def(
             "with_encoder",
             [](const Engine& engine, const py::dict& params, const py::dict& arrays) {
-                return engine.with_encoder(parts_from(params, arrays));
+                const Parts parts = parts_from(params, arrays);
+                const Unlocked unlocked;
+                return engine.with_encoder(parts);
             },
             "params"_a, "arrays"_a)
         .def("ids", &ids_of)

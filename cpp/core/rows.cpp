@@ -43,4 +43,16 @@ std::ptrdiff_t first_bad_row(MatrixView x, const RowRule& rule) {
     return -1;
 }
 
+RowRule row_rule(Metric metric) {
+    return metric == Metric::cosine ? RowRule{} : RowRule{false, 0x1p62};
+}
+
+std::vector<float> checked_copy(MatrixView x, const RowRule& rule, const char* name, std::size_t first_row) {
+    std::vector<float> copy(x.data, x.data + x.size());
+    if (const std::ptrdiff_t bad = first_bad_row({copy.data(), x.rows, x.cols}, rule); bad >= 0)
+        fail(std::string(name) + ": expected finite values that scores can be made of, got others in row "
+             + std::to_string(first_row + static_cast<std::size_t>(bad)));
+    return copy;
+}
+
 }  // namespace fewbits

@@ -7,10 +7,12 @@
 
 #include "core/blocks.h"
 #include "core/parallel.h"
+#include "core/rows.h"
 
 namespace fewbits {
 namespace {
 
+constexpr std::int64_t most_id = (std::int64_t{1} << 62) - 1;
 constexpr std::size_t task_rows = 512;  // rows encoded by one thread at a time: their floats stay in cache
 
 template <class T>
@@ -52,7 +54,12 @@ void SegmentBuilder::extend(std::size_t n, const std::int64_t* ids) {
     for (Growing* column : columns()) column->extend(n_ + n);
     if (!ids) return;
     ids_.extend(n_ + n);
-    std::copy_n(ids, n, ids_.as<std::int64_t>() + n_);
+    std::int64_t* own = ids_.as<std::int64_t>() + n_;
+    std::copy_n(ids, n, own);  // first, so that nobody can change what is checked
+    for (std::size_t i = 0; i < n; ++i)
+        if (own[i] < 0 || own[i] > most_id)
+            fail("ids: expected whole numbers in 0..2^62 - 1, got " + std::to_string(own[i]) + " in row "
+                 + std::to_string(n_ + i));
 }
 
 void SegmentBuilder::append(const CodedRows& coded, const std::int64_t* ids) {
@@ -98,12 +105,9 @@ void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned thre
     parallel_for((x.rows + task_rows - 1) / task_rows, threads, [&](std::size_t task, unsigned) {
         const std::size_t begin = task * task_rows;
         const MatrixView part = x.block(begin, std::min(task_rows, x.rows - begin));
-        std::vector<float> normalized(model_->metric == Metric::cosine ? part.size() : 0);
-        MatrixView rows = part;
-        if (!normalized.empty()) {
-            normalize_rows(part, normalized.data());
-            rows.data = normalized.data();
-        }
+        std::vector<float> own = checked_copy(part, row_rule(model_->metric), "x", first + begin);
+        const MatrixView rows{own.data(), part.rows, part.cols};
+        if (model_->metric == Metric::cosine) normalize_rows(rows, own.data());
         encode_rows(rows, first + begin);
         if (model_->rerank) {
             const std::size_t row_bytes = model_->rerank->layout().row_bytes();

@@ -157,19 +157,25 @@ std::unique_ptr<Engine> Engine::of_parts(const Parts& parts, bool mapped) {
         if (mapped && engine->model_->rerank_on_disk) io::advise_random(segments.back()->rerank_bytes());
     }
     const std::uint64_t next_id = parts.params.contains("next_id") ? parts.param("next_id", 0, max_next_id) : 0;
-    engine->replace(
-        Snapshot::make(engine->model_, std::move(segments), std::move(alive), static_cast<std::int64_t>(next_id)));
+    engine->snapshot_ =
+        Snapshot::make(engine->model_, std::move(segments), std::move(alive), static_cast<std::int64_t>(next_id));
     return engine;
 }
 
 std::shared_ptr<const Snapshot> Engine::snapshot() const {
-    const std::lock_guard lock(mutex_);
+    const BriefLock lock(this);
     return snapshot_;
 }
 
-void Engine::replace(std::shared_ptr<const Snapshot> next) {
-    const std::lock_guard lock(mutex_);
-    snapshot_ = std::move(next);
+void Engine::replace(const std::shared_ptr<const Snapshot>& current, std::shared_ptr<const Snapshot> next) {
+    {
+        const BriefLock lock(this);
+        if (snapshot_ == current) {
+            snapshot_.swap(next);
+            return;  // what it was goes after the lock
+        }
+    }
+    fail("the index was changed by another thread meanwhile: nothing of this change was kept");
 }
 
 std::unique_ptr<SegmentBuilder> Engine::builder(std::size_t expected, const std::string& directory) const {
@@ -178,7 +184,6 @@ std::unique_ptr<SegmentBuilder> Engine::builder(std::size_t expected, const std:
 }
 
 void Engine::publish(SegmentBuilder& builder, OnConflict on_conflict, unsigned threads, const Progress& progress) {
-    const std::lock_guard one(publishing_);
     const auto current = snapshot();
     if (builder.size() == 0) return;
     if (!builder.custom_ids() && current->next_id > max_next_id - std::int64_t{0xffffffff})
@@ -189,11 +194,10 @@ void Engine::publish(SegmentBuilder& builder, OnConflict on_conflict, unsigned t
     auto next = with_segment(*current, added, Bitmap(), on_conflict, progress);
     if (const std::size_t first = first_to_merge(*next); first + 1 < next->segments.size())
         next = with_merged(*next, first, threads, progress);
-    replace(std::move(next));
+    replace(current, std::move(next));
 }
 
 std::size_t Engine::remove(std::span<const std::int64_t> ids) {
-    const std::lock_guard one(publishing_);
     const auto current = snapshot();
     Bitmap alive = current->alive_rows();
     std::size_t removed = 0;
@@ -203,22 +207,21 @@ std::size_t Engine::remove(std::span<const std::int64_t> ids) {
         alive.clear(static_cast<std::size_t>(row));
         ++removed;
     }
-    if (removed > 0) replace(Snapshot::make(model_, current->segments, std::move(alive), current->next_id));
+    if (removed > 0) replace(current, Snapshot::make(model_, current->segments, std::move(alive), current->next_id));
     return removed;
 }
 
 void Engine::compact(unsigned threads, const Progress& progress) {
-    const std::lock_guard one(publishing_);
     const auto current = snapshot();
     const bool whole = current->segments.size() <= 1 && current->alive.size() == 0;
-    if (!whole) replace(with_merged(*current, 0, threads, progress));
+    if (!whole) replace(current, with_merged(*current, 0, threads, progress));
 }
 
 std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnConflict on_conflict,
                                      const Progress& progress) {
     require(!engines.empty(), "merge: expected at least one index");
     auto joined = std::make_unique<Engine>(engines.front()->model_);
-    joined->defaults_ = engines.front()->defaults();
+    joined->defaults_ = engines.front()->shared_defaults();
     auto next = engines.front()->snapshot();
     for (std::size_t e = 1; e < engines.size(); ++e) {
         if (!same_parts(joined->model_->parts, engines[e]->model_->parts))
@@ -227,7 +230,7 @@ std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnC
         for (std::size_t s = 0; s < more->segments.size(); ++s)
             next = with_segment(*next, more->segments[s], more->part(s, s + 1)->alive, on_conflict, progress);
     }
-    joined->replace(std::move(next));
+    joined->snapshot_ = std::move(next);
     return joined;
 }
 
@@ -261,20 +264,36 @@ std::vector<std::byte> Engine::to_bytes(const std::string& meta, const Parts& mo
 }
 
 std::map<std::string, std::uint64_t> Engine::params() const {
-    auto all = defaults();
+    auto all = *shared_defaults();
     all.insert(model_->parts.params.begin(), model_->parts.params.end());
     return all;
 }
 
-std::map<std::string, std::uint64_t> Engine::defaults() const {
-    const std::lock_guard lock(mutex_);
+std::shared_ptr<const Engine::Defaults> Engine::shared_defaults() const {
+    const BriefLock lock(this);
     return defaults_;
 }
 
 void Engine::set_default(const std::string& name, std::uint64_t value) {
     check_default(name, value);
-    const std::lock_guard lock(mutex_);
-    defaults_[name] = value;
+    for (;;) {
+        auto current = shared_defaults();
+        auto changed = *current;
+        changed[name] = value;
+        std::shared_ptr<const Defaults> next = std::make_shared<const Defaults>(std::move(changed));
+        const BriefLock lock(this);
+        if (defaults_ != current) continue;
+        defaults_.swap(next);
+        return;
+    }
+}
+
+std::unique_ptr<Engine> Engine::copy() const {
+    auto engine = std::make_unique<Engine>(model_);
+    engine->meta_ = meta_;
+    engine->defaults_ = shared_defaults();
+    engine->snapshot_ = snapshot();
+    return engine;
 }
 
 std::unique_ptr<Engine> Engine::with_scoring(const Parts& trained) const {
@@ -288,9 +307,9 @@ std::unique_ptr<Engine> Engine::with_encoder(const Parts& encoder) const {
 std::unique_ptr<Engine> Engine::with_model(std::shared_ptr<const Model> model) const {
     auto engine = std::make_unique<Engine>(std::move(model));
     engine->meta_ = meta_;
-    engine->defaults_ = defaults();
+    engine->defaults_ = shared_defaults();
     const auto current = snapshot();
-    engine->replace(Snapshot::make(engine->model_, current->segments, current->alive, current->next_id));
+    engine->snapshot_ = Snapshot::make(engine->model_, current->segments, current->alive, current->next_id);
     return engine;
 }
 
@@ -325,17 +344,16 @@ void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
     }
 }
 
-ByteCounts Engine::bytes() const {
+ByteCounts Engine::bytes(const Snapshot& snapshot) {
     ByteCounts counts;
-    for (const auto& [name, array] : model_->parts.arrays) counts.fixed[name] += array.bytes.size();
-    const auto current = snapshot();
-    for (std::size_t s = 0; s < current->segments.size(); ++s) {
-        if (current->live[s] < current->segments[s]->n())
-            counts.per_vector["removed"] += (std::uint64_t{current->segments[s]->n()} + 7) / 8;
-        for (const auto& [name, array] : current->segments[s]->parts().arrays) {
-            auto& column = name == "lists"                              ? counts.fixed
-                           : name == "rerank" && model_->rerank_on_disk ? counts.on_disk
-                                                                        : counts.per_vector;
+    for (const auto& [name, array] : snapshot.model->parts.arrays) counts.fixed[name] += array.bytes.size();
+    for (std::size_t s = 0; s < snapshot.segments.size(); ++s) {
+        if (snapshot.live[s] < snapshot.segments[s]->n())
+            counts.per_vector["removed"] += (std::uint64_t{snapshot.segments[s]->n()} + 7) / 8;
+        for (const auto& [name, array] : snapshot.segments[s]->parts().arrays) {
+            auto& column = name == "lists"                                      ? counts.fixed
+                           : name == "rerank" && snapshot.model->rerank_on_disk ? counts.on_disk
+                                                                                : counts.per_vector;
             column[name] += array.bytes.size();
         }
     }

@@ -1,15 +1,16 @@
 // An index: a model, and a snapshot of segments that is replaced as a whole. Readers take the snapshot once and never
-// lock again; what they hold stays valid, whatever is published or saved meanwhile.
+// lock again; what they hold stays valid, whatever is published or saved meanwhile. One writer at a time: a change that
+// another one overtakes is refused.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "core/locks.h"
 #include "index/builder.h"
 #include "index/model.h"
 #include "index/snapshot.h"
@@ -55,6 +56,8 @@ public:
     std::map<std::string, std::uint64_t> params() const;             // of the model, and the defaults
     void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", "default.rerank"
 
+    // Another engine of the same state: changing one leaves the other as it is.
+    std::unique_ptr<Engine> copy() const;
     // Another engine over the same segments, which scores as `trained` says (see Model). This one stays as it is.
     std::unique_ptr<Engine> with_scoring(const Parts& trained) const;
     // The same for another input, with a compatible encoder of it ("dim", "codec.*"; see Model).
@@ -62,21 +65,20 @@ public:
 
     // out: ids.size() x dim, decoded from the finest codes stored. An unknown id is an error that names it.
     void reconstruct(std::span<const std::int64_t> ids, float* out) const;
-    ByteCounts bytes() const;
+    static ByteCounts bytes(const Snapshot& snapshot);
 
 private:
-    std::map<std::string, std::uint64_t> defaults() const;
+    using Defaults = std::map<std::string, std::uint64_t>;
+    std::shared_ptr<const Defaults> shared_defaults() const;
     std::unique_ptr<Engine> with_model(std::shared_ptr<const Model> model) const;
     static std::unique_ptr<Engine> of_parts(const Parts& parts, bool mapped);
     Parts as_parts(const std::string& meta, const Parts& more) const;
-    void replace(std::shared_ptr<const Snapshot> next);
+    void replace(const std::shared_ptr<const Snapshot>& current, std::shared_ptr<const Snapshot> next);
 
     std::shared_ptr<const Model> model_;
     std::string meta_;
-    mutable std::mutex mutex_;  // of the pointer and the defaults, never held while working
-    std::mutex publishing_;     // one writer at a time
-    std::shared_ptr<const Snapshot> snapshot_;
-    std::map<std::string, std::uint64_t> defaults_;
+    std::shared_ptr<const Snapshot> snapshot_;  // this and the defaults under a BriefLock
+    std::shared_ptr<const Defaults> defaults_ = std::make_shared<const Defaults>();
 };
 
 }  // namespace fewbits

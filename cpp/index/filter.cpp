@@ -91,7 +91,7 @@ std::unique_ptr<Filter> Filter::of_predicate(Predicate allows) {
 }
 
 std::shared_ptr<const RowFilter> Filter::rows(const std::shared_ptr<const Snapshot>& snapshot, unsigned threads) const {
-    const std::lock_guard lock(mutex_);
+    const auto lock = mutex_.lock();
     const UnderLock held;
     if (!rows_ || of_.lock() != snapshot) {
         rows_ = std::make_shared<const RowFilter>(*snapshot, asks(*snapshot), threads);

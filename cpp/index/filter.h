@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 
+#include "core/locks.h"
 #include "index/row_filter.h"
 #include "index/snapshot.h"
 
@@ -35,7 +35,7 @@ public:
 private:
     virtual RowFilter::Ask asks(const Snapshot& snapshot) const = 0;
 
-    mutable std::mutex mutex_;
+    mutable ForkMutex mutex_;
     mutable std::weak_ptr<const Snapshot> of_;
     mutable std::shared_ptr<const RowFilter> rows_;
 };

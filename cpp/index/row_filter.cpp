@@ -17,7 +17,7 @@ constexpr std::uint64_t sample_seed = 0x5a3;
 }  // namespace
 
 RowFilter::RowFilter(const Snapshot& snapshot, Ask ask, unsigned threads)
-    : ask_(std::move(ask)), lists_(std::make_unique<Asked[]>(snapshot.model->partition->nlist())) {
+    : ask_(std::move(ask)), lists_(std::make_unique<Lazy<List>[]>(snapshot.model->partition->nlist())) {
     const std::uint32_t n = snapshot.rows(), sampled = std::min(n, sample_rows);
     Bitmap allowed(sampled);
     for (std::uint32_t i = 0; i < sampled; ++i) {
@@ -26,10 +26,10 @@ RowFilter::RowFilter(const Snapshot& snapshot, Ask ask, unsigned threads)
         ask_(snapshot, s, row - snapshot.first_rows[s], 1, allowed, i);
     }
     expected_ = static_cast<double>(allowed.count(0, sampled)) * n / std::max(sampled, 1u);
-    if (snapshot.model->partition->flat()) std::call_once(lists_[0].once, [&] { answer(snapshot, 0, threads); });
+    if (snapshot.model->partition->flat()) lists_[0].get([&] { return answer(snapshot, 0, threads); });
 }
 
-void RowFilter::answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const {
+RowFilter::List RowFilter::answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const {
     std::size_t n = 0;
     for (const auto& segment : snapshot.segments) n += segment->list_size(list);
     Bitmap allowed(n);
@@ -47,16 +47,12 @@ void RowFilter::answer(const Snapshot& snapshot, std::uint32_t list, unsigned th
             first += size;
         }
     });
-    lists_[list].n_allowed = static_cast<std::uint32_t>(allowed.count(0, n));
-    lists_[list].allowed = std::move(allowed);
+    const auto n_allowed = static_cast<std::uint32_t>(allowed.count(0, n));
+    return {std::move(allowed), n_allowed};
 }
 
 const RowFilter::List& RowFilter::list(const Snapshot& snapshot, std::uint32_t list) const {
-    std::call_once(lists_[list].once, [&] {
-        const UnderLock held;
-        answer(snapshot, list, 1);
-    });
-    return lists_[list];
+    return lists_[list].get([&] { return answer(snapshot, list, 1); });
 }
 
 Packed RowFilter::pack_all(const Snapshot& snapshot, bool join, unsigned threads) const {
@@ -67,25 +63,17 @@ Packed RowFilter::pack_all(const Snapshot& snapshot, bool join, unsigned threads
     for (std::vector<std::size_t> taken(nlist); const auto& segment : snapshot.segments)
         for (std::uint32_t l = 0; l < nlist; ++l) {
             const std::size_t first = taken[l];
-            rows.append(lists_[l].allowed, first, taken[l] += segment->list_size(l));
+            rows.append(lists_[l].made()->allowed, first, taken[l] += segment->list_size(l));
         }
     return pack(snapshot, rows, join);
 }
 
 const Packed& RowFilter::joined(const Snapshot& snapshot, unsigned threads) const {
-    std::call_once(joined_.once, [&] {
-        const UnderLock held;
-        joined_.packed = pack_all(snapshot, true, threads);
-    });
-    return joined_.packed;
+    return joined_.get([&] { return pack_all(snapshot, true, threads); });
 }
 
 const Packed& RowFilter::by_list(const Snapshot& snapshot, unsigned threads) const {
-    std::call_once(by_list_.once, [&] {
-        const UnderLock held;
-        by_list_.packed = pack_all(snapshot, false, threads);
-    });
-    return by_list_.packed;
+    return by_list_.get([&] { return pack_all(snapshot, false, threads); });
 }
 
 }  // namespace fewbits

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "core/bitmap.h"
+#include "core/locks.h"
 #include "index/merge.h"
 #include "index/snapshot.h"
 
@@ -40,20 +40,13 @@ public:
     std::uint64_t count(std::uint64_t queries) const { return queries_ += queries; }
 
 private:
-    struct Asked : List {
-        std::once_flag once;
-    };
-    struct PackedOnce {
-        std::once_flag once;
-        Packed packed;
-    };
-    void answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const;
+    List answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const;
     Packed pack_all(const Snapshot& snapshot, bool join, unsigned threads) const;
 
     Ask ask_;
     double expected_ = 0;
-    std::unique_ptr<Asked[]> lists_;
-    mutable PackedOnce joined_, by_list_;
+    std::unique_ptr<Lazy<List>[]> lists_;
+    mutable Lazy<Packed> joined_, by_list_;
     mutable std::atomic<std::uint64_t> queries_ = 0;
 };
 

@@ -82,15 +82,15 @@ std::uint32_t Segment::list_of(std::uint32_t row) const {
     return static_cast<std::uint32_t>(std::upper_bound(lists_.begin(), lists_.end(), row) - lists_.begin() - 1);
 }
 
-const std::vector<std::uint32_t>& Segment::rows_by_id(const Progress& progress) const {
-    std::call_once(sorted_once_, [&] {
-        const UnderLock held;
-        std::vector<std::uint32_t> rows(n_);
-        std::iota(rows.begin(), rows.end(), 0u);
-        sort_in_steps(rows, progress, [this](std::uint32_t x, std::uint32_t y) { return id(x) < id(y); });
-        sorted_ = std::move(rows);
-    });
-    return sorted_;
+std::vector<std::uint32_t> Segment::sorted_rows(const Progress& progress) const {
+    std::vector<std::uint32_t> rows(n_);
+    std::iota(rows.begin(), rows.end(), 0u);
+    sort_in_steps(rows, progress, [this](std::uint32_t x, std::uint32_t y) { return id(x) < id(y); });
+    return rows;
+}
+
+const std::vector<std::uint32_t>& Segment::rows_by_id() const {
+    return sorted_.get([this] { return sorted_rows({}); });
 }
 
 std::int64_t Segment::row_of(std::int64_t wanted) const {
@@ -103,12 +103,15 @@ std::int64_t Segment::row_of(std::int64_t wanted) const {
 }
 
 void Segment::order_ids(const Progress& progress) const {
-    if (custom_ids() || !positions_.empty()) rows_by_id(progress);
+    const bool ordered = !custom_ids() && positions_.empty();
+    if (ordered || sorted_.made() != nullptr) return;
+    sorted_.offer(std::make_unique<const std::vector<std::uint32_t>>(sorted_rows(progress)));
 }
 
 std::int64_t Segment::duplicate_id(const Progress& progress) const {
     if (!custom_ids()) return -1;
-    const auto& rows = rows_by_id(progress);
+    order_ids(progress);
+    const auto& rows = rows_by_id();
     const auto twice = std::adjacent_find(rows.begin(), rows.end(),
                                           [this](std::uint32_t x, std::uint32_t y) { return id(x) == id(y); });
     return twice == rows.end() ? -1 : id(*twice);

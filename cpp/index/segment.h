@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "core/locks.h"
 #include "core/parallel.h"
 #include "index/model.h"
 
@@ -46,7 +46,7 @@ public:
     std::int64_t next_id() const { return next_id_; }  // above every id
     // The row that carries the id, or -1.
     std::int64_t row_of(std::int64_t id) const;
-    // What the first row_of does once, and here can be cancelled.
+    // What the first row_of does once under a lock, and here without one, so that it can report and be cancelled.
     void order_ids(const Progress& progress) const;
     // The first id that two rows carry, or -1.
     std::int64_t duplicate_id(const Progress& progress = {}) const;
@@ -59,7 +59,8 @@ public:
     const Parts& parts() const { return parts_; }  // without prefix, for saving
 
 private:
-    const std::vector<std::uint32_t>& rows_by_id(const Progress& progress = {}) const;
+    std::vector<std::uint32_t> sorted_rows(const Progress& progress) const;
+    const std::vector<std::uint32_t>& rows_by_id() const;
 
     Parts parts_;
     std::uint32_t n_ = 0;
@@ -71,8 +72,7 @@ private:
     std::span<const std::uint32_t> positions_;
     std::span<const std::int64_t> custom_ids_;
     RowCodes rerank_;
-    mutable std::once_flag sorted_once_;
-    mutable std::vector<std::uint32_t> sorted_;
+    mutable Lazy<std::vector<std::uint32_t>> sorted_;
 };
 
 }  // namespace fewbits

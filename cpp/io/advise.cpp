@@ -7,14 +7,10 @@
 namespace fewbits::io {
 namespace {
 
-std::uintptr_t page_bytes() {
-    static const std::uintptr_t bytes = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    return bytes;
-}
+const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
 
 // The whole pages that first..end-1 touches.
 void advise(std::uintptr_t first, std::uintptr_t end, int advice) {
-    const std::uintptr_t page = page_bytes();
     const std::uintptr_t start = first / page * page;
     if (end > first) static_cast<void>(::madvise(reinterpret_cast<void*>(start), end - start, advice));
 }
@@ -27,7 +23,6 @@ void advise_random(std::span<const std::byte> mapped) {
 }
 
 void advise_rows(const std::uint8_t* base, std::size_t stride, std::span<const std::uint32_t> rows) {
-    const std::uintptr_t page = page_bytes();
     std::uintptr_t first = 0, end = 0;  // the run of pages collected so far
     for (const std::uint32_t row : rows) {
         const auto start = reinterpret_cast<std::uintptr_t>(base) + row * stride;

@@ -7,6 +7,8 @@
 namespace fewbits {
 namespace {
 
+const Array nothing;
+
 [[noreturn]] void corrupt(const std::string& message) {
     throw Error(ErrorKind::corrupt, message);
 }
@@ -86,7 +88,6 @@ std::uint64_t Parts::param_or(const std::string& name, std::uint64_t otherwise) 
 }
 
 const Array& Parts::array_of(const std::string& name, DType dtype, std::size_t count) const {
-    static const Array nothing;
     const auto found = arrays.find(name);
     if (found == arrays.end() && count == 0) return nothing;
     if (found == arrays.end()) corrupt("array '" + name + "' is missing");

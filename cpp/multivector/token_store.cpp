@@ -71,14 +71,14 @@ std::unique_ptr<TokenSegmentBuilder> TokenStore::builder(const std::string& dire
 }
 
 std::shared_ptr<const TokenStore::Segments> TokenStore::segments() const {
-    const std::lock_guard lock(mutex_);
+    const BriefLock lock(this);
     return segments_;
 }
 
 void TokenStore::replace(Segments segments) {
     auto next = std::make_shared<const Segments>(std::move(segments));
-    const std::lock_guard lock(mutex_);
-    segments_ = std::move(next);
+    const BriefLock lock(this);
+    segments_.swap(next);
 }
 
 void TokenStore::publish(TokenSegmentBuilder& builder) {

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "core/locks.h"
 #include "multivector/token_segment.h"
 
 namespace fewbits {
@@ -47,8 +47,7 @@ private:
     Parts parts_;
     std::shared_ptr<const Codec> codec_;
     bool on_disk_ = false;
-    mutable std::mutex mutex_;  // of the pointer, never held while working
-    std::shared_ptr<const Segments> segments_;
+    std::shared_ptr<const Segments> segments_;  // under a BriefLock
 };
 
 }  // namespace fewbits

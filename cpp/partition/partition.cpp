@@ -67,9 +67,7 @@ std::size_t Partition::bytes() const {
 }
 
 const TwoLevelCentroids& Partition::two_level(unsigned threads) const {
-    std::call_once(two_level_once_,
-                   [&] { two_level_ = std::make_unique<const TwoLevelCentroids>(centroids(), spherical_, threads); });
-    return *two_level_;
+    return two_level_.get([&] { return TwoLevelCentroids(centroids(), spherical_, threads); });
 }
 
 void Partition::assign(MatrixView x, std::uint32_t* lists, unsigned threads) const {

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "core/locks.h"
 #include "core/matrix.h"
 #include "core/metric.h"
 #include "core/topk.h"
@@ -53,8 +53,7 @@ private:
     std::vector<float> decoded_;  // f16 centroids as f32
     const float* centroids_ = nullptr;
     std::unique_ptr<const ExactCentroids> exact_;
-    mutable std::once_flag two_level_once_;  // made at the first assign: who only searches never needs it
-    mutable std::unique_ptr<const TwoLevelCentroids> two_level_;
+    mutable Lazy<TwoLevelCentroids> two_level_;  // made at the first assign: who only searches never needs it
 };
 
 }  // namespace fewbits

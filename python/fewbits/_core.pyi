@@ -67,6 +67,20 @@ def exact_search(
 def first_bad_row(x: _F32, *, nonzero: bool = False, longest: float = ...) -> int: ...
 def normalize_rows(x: _F32) -> _F32: ...
 
+# --- changes ---
+class Turn:
+    """Ends with `end`, with `with`, or with the object."""
+
+    def end(self) -> None: ...
+    def __enter__(self) -> Turn: ...
+    def __exit__(self, *args: object) -> None: ...
+
+class Turns:
+    """Who may change an index: one thread at a time; RuntimeError for a thread that has the turn already."""
+
+    def __init__(self) -> None: ...
+    def take(self, action: str) -> Turn: ...
+
 # --- the engine ---
 class Builder:
     """Collects encoded blocks of one segment; nothing of the engine changes until Engine.publish."""
@@ -102,7 +116,8 @@ class IdBlocks:
     def __next__(self) -> _I64: ...
 
 class Engine:
-    """An immutable model and its immutable segments; publish swaps the list of segments as a whole."""
+    """An immutable model and its immutable segments; publish swaps the list of segments as a whole. One writer at a
+    time: a change that another thread's overtakes is a ValueError, and changes nothing."""
 
     def __init__(self, params: _Params, arrays: _Arrays) -> None: ...
     @staticmethod
@@ -135,10 +150,12 @@ class Engine:
         *,
         nprobe: int,
         rerank: int,
-        filter: Filter | None = None,
+        filters: Sequence[Filter] = ...,
+        filter_of: _U32 | None = None,  # of each query, the number of its filter; None: all have the first
         least: float = ...,  # similarity (l2: minus the squared distance) of a result
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
+    def copy(self) -> Engine: ...  # of the same state; changing one leaves the other as it is
     def contains(self, ids: _I64) -> NDArray[np.bool_]: ...
     def reconstruct(self, ids: _I64) -> _F32: ...  # from the finest codes stored; ValueError names the first unknown id
     # Another engine over the same segments with this "codec.scoring" and "query.*" (or none, where not given).

@@ -68,28 +68,18 @@ def _filter_of(kind: str, given: NDArray[Any]) -> Filter:
     return Filter(given.view(np.bool_) if kind == "mask" else given)
 
 
-def one_filter(value: Any) -> _core.Filter | None:
-    """What the core takes for a filter that all queries share."""
+def core_filters(value: Any, n_queries: int) -> tuple[list[_core.Filter], NDArray[np.uint32] | None]:
+    """What the core takes: the filters, and for each query the number of its own (None: all share the one there is)."""
     if value is None:
-        return None
-    return (value if isinstance(value, Filter) else Filter(value))._core
-
-
-def filter_groups(value: Any, n_queries: int) -> list[tuple[_core.Filter, NDArray[np.intp]]] | None:
-    """Of a sequence of filters, one a query: each filter with its queries. None if `value` is not such a sequence."""
-    if (
-        value is None
-        or not isinstance(value, Sequence)
-        or not value
-        or not all(isinstance(item, Filter) for item in value)
-    ):
-        return None
-    if len(value) != n_queries:
-        raise ValueError(f"filter: expected one a query ({n_queries}), got {len(value)}")
-    numbers: dict[int, list[int]] = {}
-    for query, item in enumerate(value):
-        numbers.setdefault(id(item), []).append(query)
-    return [(value[rows[0]]._core, np.array(rows)) for rows in numbers.values()]
+        return [], None
+    given = list(value) if isinstance(value, Sequence) else []
+    if not given or not all(isinstance(item, Filter) for item in given):
+        return [(value if isinstance(value, Filter) else Filter(value))._core], None
+    if len(given) != n_queries:
+        raise ValueError(f"filter: expected one a query ({n_queries}), got {len(given)}")
+    distinct = {id(item): item for item in given}
+    numbers = {key: number for number, key in enumerate(distinct)}
+    return [item._core for item in distinct.values()], np.array([numbers[id(item)] for item in given], np.uint32)
 
 
 def _ids(array: NDArray[Any]) -> NDArray[np.int64]:

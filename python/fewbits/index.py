@@ -1,14 +1,14 @@
 """fb.Index: vectors in, a compact searchable index out. This file checks arguments; the core does the work.
 
-Invariant: a call that raises, or is interrupted, leaves the index as it was (vectors go to a builder, which is
-published whole), and searches running meanwhile see the index before or after, never between.
+Invariant: a call that raises, or is interrupted, leaves the index as it was, and searches running meanwhile see the
+index before or after, never between: an index is one reference to an immutable state (state.py), which a call reads
+once, and which a change replaces as the last thing it does.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -18,16 +18,14 @@ from . import _core, report
 from .codecs import CODECS, Codec, Float
 from .codecs_rotated import RecurrentBinary
 from .description import Description
-from .errors import NotTrainedError
-from .filters import filter_groups, one_filter
+from .filling import encoded, publish
+from .filters import core_filters
 from .inputs import (
     F32,
     I64,
     Rows,
     Sample,
     all_rows,
-    check_scale,
-    check_unique,
     conflict_rule,
     is_blocks,
     least_similarity,
@@ -39,8 +37,10 @@ from .inputs import (
     whole_number,
 )
 from .partitions import IVF, MAX_NLIST
+from .parts import Model
 from .places import Path, write
 from .progress import Progress, ProgressArgument
+from .state import State, Training
 from .training import train
 from .transforms import OPQ, PCA, Identity, RandomRotation, Transform
 from .upgrades import encoder, upgraded
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .places import SupportsWrite
 
 MAX_DIM = 65_535
+_MOST_RESULTS = 2**40  # of a query: far beyond any memory
 _RERANK_A_RESULT = 10  # candidates, where no depth is given or stored
 _LEAST_RERANK = 100
 
@@ -108,7 +109,7 @@ class Index:
         _expect(partition, "partition", (IVF,))
         _expect(codec, "codec", CODECS)
         _expect(rerank, "rerank", CODECS)
-        self._description = Description(
+        description = Description(
             dim=whole_number(dim, "dim", 1, MAX_DIM),
             metric=metric_name(metric),
             transform=_default_transform(codec) if transform is None else transform,
@@ -117,17 +118,23 @@ class Index:
             rerank=rerank,
             seed=whole_number(seed, "seed", 0, 2**63 - 1),
         )
-        self._engine: _core.Engine | None = None
-        self._why: tuple[str, ...] = ()
-        self._change = threading.Lock()
-        if not self._description.needs_training:
-            self._fit(Sample(np.zeros((0, self.dim), np.float32)), 0, None, False)
+        engine = None
+        if not description.needs_training:
+            engine = _fitted(description, Sample(np.zeros((0, dim), np.float32)), 0, None, Progress(False))
+        self._state = State(description, engine, (), Training())
+        self._turns = _core.Turns()
 
     @classmethod
     def _of(cls, description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
         index = cls.__new__(cls)
-        index._description, index._engine, index._why = description, engine, tuple(why)
-        index._change = threading.Lock()
+        index._state = State(description, engine, tuple(why), Training())
+        index._turns = _core.Turns()
+        return index
+
+    def _frozen(self) -> Index:
+        """An index of its own in the present state of this one, which later changes do not reach. Costs nothing."""
+        index = Index.__new__(Index)
+        index._state, index._turns = self._state, _core.Turns()
         return index
 
     # --- what it is ---
@@ -158,16 +165,17 @@ class Index:
 
     @property
     def is_trained(self) -> bool:
-        return self._engine is not None
+        return self._state.engine is not None
 
     def __len__(self) -> int:
-        return 0 if self._engine is None else len(self._engine)
+        return self._state.n
 
     def __contains__(self, item: object) -> bool:
         """Whether a vector has this id."""
         if isinstance(item, bool) or not isinstance(item, int | np.integer) or not 0 <= int(item) < 2**63:
             return False
-        return self._engine is not None and bool(self._engine.contains(np.array([item], np.int64))[0])
+        engine = self._state.engine
+        return engine is not None and bool(engine.contains(np.array([item], np.int64))[0])
 
     @overload
     def ids(self, *, block: None = None) -> I64: ...
@@ -192,17 +200,20 @@ class Index:
         >>> missing = np.setdiff1d(wanted, index.ids())
         """
         size = None if block is None else whole_number(block, "block", 1)
-        if self._engine is None:
+        engine = self._state.engine
+        if engine is None:
             return np.empty(0, np.int64) if size is None else iter(())
-        return self._engine.ids() if size is None else self._engine.id_blocks(size)
+        return engine.ids() if size is None else engine.id_blocks(size)
 
     def __repr__(self) -> str:
-        state = f"{len(self):,} vectors" if self.is_trained else "not trained"
-        return f"<fewbits.Index: {state}, {self._description.summary()}>"
+        state = self._state
+        content = "not trained" if state.engine is None else f"{state.n:,} vectors"
+        return f"<fewbits.Index: {content}, {state.description.summary()}>"
 
     def explain(self) -> str:
         """What this index is made of, why (if `fb.build` chose it), and where its bytes are; for people to read."""
-        return report.explain(self._description, self._engine, self._why)
+        state = self._state
+        return report.explain(state.description, state.engine, state.why)
 
     def stats(self) -> dict[str, Any]:
         """Counts and bytes: `n`, `segments` with the `segment_sizes`, `removed` vectors that still take bytes and their
@@ -229,12 +240,14 @@ class Index:
         """
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
-        with self._change:
-            self._check_untouched("train")
-            size = self._description.sample_size(n or _length(sample))
-            x, source, known = split_sample(sample, self.dim, size, self._description.seed, nonzero=self._normalises)
-            del source  # nothing is added here: its rows need not be kept while training
-            self._fit(x, n or known or len(x), count, progress)
+        description = self._state.untouched("train").description
+        size = description.sample_size(n or _length(sample))
+        x, source, known = split_sample(sample, description.dim, size, description.seed, nonzero=self._normalises)
+        del source  # nothing is added here: its rows need not be kept while training
+        engine = _fitted(description, x, n or known or len(x), count, Progress(progress))
+        turn, after = self._prepare("train", lambda now: now.untouched("train").retrained(engine))
+        self._state = after
+        del turn
         return self
 
     def add(
@@ -276,11 +289,29 @@ class Index:
         count = thread_count(threads)
         if conflict_rule(on_conflict) == "replace" and ids is None:
             raise ValueError("on_conflict: 'replace' needs ids; vectors without get new ones")
-        with self._change:
-            engine = self._trained("add")
-            n = None if is_blocks(x) else len(Rows(x, self.dim))
-            with Progress(progress) as shown:
-                self._append(engine, all_rows(x, self.dim), n, ids, count, shown, on_conflict)
+        shown = Progress(progress)
+        before = self._state
+        engine, dim = before.trained("add"), before.description.dim
+        n = None if is_blocks(x) else len(Rows(x, dim))
+        builder = encoded(
+            engine,
+            all_rows(x, dim),
+            n,
+            ids,
+            new=on_conflict == "error",
+            nonzero=self._normalises,
+            first=not (before.n or before.description.needs_training),
+            threads=count,
+            progress=shown,
+        )
+
+        def added(now: State) -> State:
+            of_same = now.of_training(before, "add")
+            return of_same.changed("add", lambda changed: publish(changed, builder, on_conflict, count, shown))
+
+        turn, after = self._prepare("add", added)
+        self._state = after
+        del turn
         return self
 
     def remove(self, ids: ArrayLike) -> int:
@@ -291,9 +322,18 @@ class Index:
         >>> index.remove([7, 42])
         2
         """
-        engine = self._trained("remove")
-        with self._change:
-            return engine.remove(vector_ids(ids))
+        own, removed = vector_ids(ids), 0
+
+        def without(now: State) -> State:
+            nonlocal removed
+            after = now.changed("remove", lambda engine: engine.remove(own))
+            removed = now.n - after.n
+            return after
+
+        turn, after = self._prepare("remove", without)
+        self._state = after
+        del turn
+        return removed
 
     def upgrade(self, codec: RecurrentBinary) -> Index:
         """Goes over to a newer embedding: from now on vectors and queries are what `codec` was trained on.
@@ -309,8 +349,14 @@ class Index:
         >>> new = fb.train.recurrent_binary(x_new, compatible_with=index, old=x_old)
         >>> index.upgrade(new).add(x_new[:1000], ids=np.arange(1000), on_conflict="replace")
         """
-        with self._change:
-            self._description, self._engine = upgraded(self._description, self._trained("upgrade"), codec)
+
+        def newer(now: State) -> State:
+            description, engine = upgraded(now.description, now.trained("upgrade"), codec)
+            return now.retrained(engine, description)
+
+        turn, after = self._prepare("upgrade", newer)
+        self._state = after
+        del turn
         return self
 
     def compact(self, *, progress: ProgressArgument = None, threads: int | None = None) -> Index:
@@ -319,8 +365,15 @@ class Index:
         Needs memory for a second copy of the codes meanwhile. Searches go on, in the state before; Ctrl-C leaves it.
         """
         count = thread_count(threads)
-        with self._change, Progress(progress) as shown:
-            self._trained("compact").compact(threads=count, progress=shown.stage("compacting"))
+        shown = Progress(progress)
+
+        def compact(engine: _core.Engine) -> None:
+            with shown:
+                engine.compact(threads=count, progress=shown.stage("compacting"))
+
+        turn, after = self._prepare("compact", lambda now: now.changed("compact", compact))
+        self._state = after
+        del turn
         return self
 
     def build(
@@ -341,18 +394,16 @@ class Index:
         """
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
-        with self._change:
-            self._check_untouched("build")
-            size = self._description.sample_size(n or _length(x))
-            sample, source, known = split_sample(x, self.dim, size, self._description.seed, nonzero=self._normalises)
-            before = self._engine
-            try:
-                self._fit(sample, known or n or len(sample), count, progress)
-                with Progress(progress) as shown:
-                    self._append(self._trained("build"), source, known, ids, count, shown)
-            except BaseException:
-                self._engine = before
-                raise
+        shown = Progress(progress)
+        description, nonzero = self._state.untouched("build").description, self._normalises
+        size = description.sample_size(n or _length(x))
+        sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero)
+        engine = _fitted(description, sample, known or n or len(sample), count, shown)
+        builder = encoded(engine, source, known, ids, new=False, nonzero=nonzero, threads=count, progress=shown)
+        publish(engine, builder, "error", count, shown)
+        turn, after = self._prepare("build", lambda now: now.untouched("build").retrained(engine))
+        self._state = after
+        del turn
         return self
 
     # --- using it ---
@@ -387,28 +438,24 @@ class Index:
 
         >>> ids, scores = index.search(q, k=10, nprobe=32, rerank=100)
         """
-        engine = self._trained("search")
+        state = self._state
+        engine, description = state.trained("search"), state.description
         count = thread_count(threads)
         k = whole_number(k, "k", 1)
-        matrix, single = queries(q, self.dim, nonzero=self._normalises)
-        lists = self._nprobe(engine, nprobe)
-        depth = self._rerank_depth(engine, rerank, k)
-        found = min(k, max(len(engine), 1))
-        options: dict[str, Any] = {
-            "nprobe": lists,
-            "rerank": min(depth, 2**31),
-            "least": least_similarity(min_score, max_distance, self.metric),
-            "threads": count,
-        }
-        groups = filter_groups(filter, len(matrix))
-        if groups is None:
-            ids, scores = engine.search(matrix, found, filter=one_filter(filter), **options)
-        else:
-            ids, scores = np.empty((len(matrix), found), np.int64), np.empty((len(matrix), found), np.float32)
-            for shared, rows in groups:
-                ids[rows], scores[rows] = engine.search(matrix[rows], found, filter=shared, **options)
-        if found < k:
-            ids, scores = _padded(ids, scores, k, np.inf if self.metric == "l2" else -np.inf)
+        if k > _MOST_RESULTS:
+            raise ValueError(f"k: expected at most {_MOST_RESULTS}, got {k}")
+        matrix, single = queries(q, description.dim, nonzero=self._normalises)
+        filters, filter_of = core_filters(filter, len(matrix))
+        ids, scores = engine.search(
+            matrix,
+            k,
+            nprobe=_nprobe(state, engine, nprobe),
+            rerank=min(_rerank_depth(state, engine, rerank, k), 2**31),
+            filters=filters,
+            filter_of=filter_of,
+            least=least_similarity(min_score, max_distance, description.metric),
+            threads=count,
+        )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
     def reconstruct(self, ids: ArrayLike) -> F32:
@@ -430,14 +477,16 @@ class Index:
         """
         from .files import encode_meta
 
-        engine, meta = self._trained("save"), encode_meta(self._description, self._why)
+        state = self._state
+        engine, meta = state.trained("save"), encode_meta(state.description, state.why)
         write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
 
     def to_bytes(self) -> bytes:
         """The file that `save` would write, as bytes."""
         from .files import encode_meta
 
-        return self._trained("to_bytes").to_bytes(encode_meta(self._description, self._why))
+        state = self._state
+        return state.trained("to_bytes").to_bytes(encode_meta(state.description, state.why))
 
     @staticmethod
     def from_bytes(file: Buffer) -> Index:
@@ -458,9 +507,10 @@ class Index:
         return described("bytes", engine_of_bytes(file))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.is_trained:
-            return Index.from_bytes, (self.to_bytes(),)
-        return _untrained, (self._description,)
+        frozen = self._frozen()
+        if frozen.is_trained:
+            return Index.from_bytes, (frozen.to_bytes(),)
+        return _untrained, (frozen._description,)
 
     # --- inside ---
 
@@ -469,74 +519,93 @@ class Index:
         return self.metric == "cosine"
 
     def _trained(self, action: str) -> _core.Engine:
-        if self._engine is None:
-            raise NotTrainedError(f"{action}: this index needs training first: call train(sample) or build(x)")
-        return self._engine
+        return self._state.trained(action)
 
     def _encoder(self) -> RecurrentBinary:
-        return encoder(self._description, self._trained("upgrade"))
+        state = self._state
+        return encoder(state.description, state.trained("upgrade"))
 
-    def _check_untouched(self, action: str) -> None:
-        if len(self):
-            raise ValueError(f"{action}: expected an empty index, got one of {len(self)} vectors; make a new Index")
+    def _score_by(self, model: Model) -> None:
+        """From now on: by this scoring codebook and query map."""
 
-    def _fit(self, sample: Sample, expected: int, threads: int | None, progress: ProgressArgument) -> None:
-        if self._description.needs_training and not len(sample):
-            raise ValueError(f"training: expected at least 1 vector of dimension {self.dim}, got none")
-        with Progress(progress) as shown:
-            model = train(self._description, sample, expected, threads or 0, shown)
-        self._engine = _core.Engine(model.params, model.arrays)
+        def scoring(now: State) -> State:
+            return replace(now, engine=now.trained("train").with_scoring(model.params, model.arrays))
 
-    def _append(
-        self,
-        engine: _core.Engine,
-        source: Iterator[Rows],
-        n: int | None,
-        ids: ArrayLike | None,
-        threads: int,
-        progress: Progress,
-        on_conflict: str = "error",
-    ) -> None:
-        own = None if ids is None else vector_ids(ids, n)
-        if own is not None:
-            check_unique(own)
-            if on_conflict == "error":
-                self._check_new(engine, own)
-        builder = engine.builder(n or 0)
-        hook = progress.stage("adding")
-        for rows in source:
-            for block in rows.blocks(nonzero=self._normalises):
-                done = len(builder)
-                if not (done or len(engine) or self._normalises or self._description.needs_training):
-                    check_scale(block, rows.name)
-                if own is not None and done + len(block) > len(own):
-                    raise ValueError(f"ids: expected one a vector, got {len(own)} ids and more vectors")
-                builder.append(block, None if own is None else own[done : done + len(block)], threads=threads)
-                hook(len(builder) / n if n else 0.0)
-        if own is not None and len(own) != len(builder):
-            raise ValueError(f"ids: expected one a vector ({len(builder)}), got {len(own)}")
-        if len(builder):
-            engine.publish(builder, on_conflict=on_conflict, threads=threads, progress=progress.stage("ordering"))
+        turn, after = self._prepare("train", scoring)
+        self._state = after
+        del turn
 
-    def _check_new(self, engine: _core.Engine, ids: I64) -> None:
-        known = engine.contains(ids) if len(engine) else np.zeros(len(ids), np.bool_)
-        if known.any():
-            row = int(np.argmax(known))
-            raise ValueError(f"ids: expected ids that are not in the index, got {int(ids[row])} in row {row}")
+    def _search_by(self, nprobe: int | None, rerank: int | None) -> None:
+        """The defaults of search from now on; None: as they are."""
 
-    def _nprobe(self, engine: _core.Engine, nprobe: int | None) -> int:
-        if nprobe is None:
-            return max(1, engine.params.get("default.nprobe", 0))
-        if self.partition is None:
-            raise ValueError(f"nprobe: this index has no partition, so every vector is read; got nprobe={nprobe!r}")
-        return min(whole_number(nprobe, "nprobe", 1), MAX_NLIST)
+        def set_defaults(engine: _core.Engine) -> None:
+            for name, value in (("nprobe", nprobe), ("rerank", rerank)):
+                if value is not None:
+                    engine.set_default(f"default.{name}", value)
 
-    def _rerank_depth(self, engine: _core.Engine, rerank: int | None, k: int) -> int:
-        if self.rerank is None:
-            if rerank is not None and whole_number(rerank, "rerank", 0):
-                raise ValueError(f"rerank: this index has no rerank store (Index(rerank=...)), got rerank={rerank}")
-            return 0
-        return candidates(engine, rerank, k)
+        turn, after = self._prepare("tune", lambda now: now.changed("tune", set_defaults))
+        self._state = after
+        del turn
+
+    @property
+    def _description(self) -> Description:
+        return self._state.description
+
+    @property
+    def _engine(self) -> _core.Engine | None:
+        return self._state.engine
+
+    @_engine.setter
+    def _engine(self, engine: _core.Engine | None) -> None:
+        turn, after = self._prepare("engine", lambda now: replace(now, engine=engine))
+        self._state = after
+        del turn
+
+    @property
+    def _why(self) -> tuple[str, ...]:
+        return self._state.why
+
+    @_why.setter
+    def _why(self, why: tuple[str, ...]) -> None:
+        turn, after = self._prepare("why", lambda now: replace(now, why=why))
+        self._state = after
+        del turn
+
+    def _prepare(self, action: str, change: Callable[[State], State]) -> tuple[_core.Turn, State]:
+        """Waits for this thread's turn to change the index; the turn, and the state that `change` makes of this one."""
+        turn = self._turns.take(action)
+        try:
+            return turn, change(self._state)
+        except BaseException:
+            turn.end()
+            raise
+
+
+def _fitted(
+    description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
+) -> _core.Engine:
+    """An engine without vectors, trained on a sample."""
+    if description.needs_training and not len(sample):
+        raise ValueError(f"training: expected at least 1 vector of dimension {description.dim}, got none")
+    with progress:
+        model = train(description, sample, expected, threads or 0, progress)
+    return _core.Engine(model.params, model.arrays)
+
+
+def _nprobe(state: State, engine: _core.Engine, nprobe: int | None) -> int:
+    if nprobe is None:
+        return max(1, engine.params.get("default.nprobe", 0))
+    if state.description.partition is None:
+        raise ValueError(f"nprobe: this index has no partition, so every vector is read; got nprobe={nprobe!r}")
+    return min(whole_number(nprobe, "nprobe", 1), MAX_NLIST)
+
+
+def _rerank_depth(state: State, engine: _core.Engine, rerank: int | None, k: int) -> int:
+    if state.description.rerank is None:
+        if rerank is not None and whole_number(rerank, "rerank", 0):
+            raise ValueError(f"rerank: this index has no rerank store (Index(rerank=...)), got rerank={rerank}")
+        return 0
+    return candidates(engine, rerank, k)
 
 
 def _untrained(description: Description) -> Index:
@@ -553,11 +622,6 @@ def candidates(engine: _core.Engine, rerank: int | None, k: int) -> int:
     if 0 < depth < k:
         raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
     return depth
-
-
-def _padded(ids: I64, scores: F32, k: int, worst: float) -> tuple[I64, F32]:
-    missing = ((0, 0), (0, k - ids.shape[1]))
-    return np.pad(ids, missing, constant_values=-1), np.pad(scores, missing, constant_values=worst)
 
 
 def _length(x: Any) -> int:

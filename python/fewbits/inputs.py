@@ -307,8 +307,8 @@ def queries(q: object, dim: int, *, nonzero: bool) -> tuple[F32, bool]:
 
 
 def vector_ids(ids: object, expected: int | None = None) -> I64:
-    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results)."""
-    array = np.asarray(ids)
+    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results). A copy, which nobody can change once checked."""
+    array = np.array(ids)
     if array.ndim != 1:
         raise ValueError(f"ids: expected shape (n,), got {array.shape}")
     if array.dtype.kind not in "iu" and array.size:

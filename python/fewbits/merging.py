@@ -25,5 +25,6 @@ def merge(indexes: Sequence[Index], *, on_conflict: str = "error") -> Index:
     wrong = [part for part in parts if not isinstance(part, Index)]
     if wrong or not parts:
         raise TypeError(f"indexes: expected a sequence of fewbits.Index, got {wrong[0] if wrong else parts!r}")
-    engines = [part._trained("merge") for part in parts]
-    return Index._of(parts[0]._description, _core.Engine.join(engines, on_conflict=on_conflict), parts[0]._why)
+    states = [part._state for part in parts]
+    engines = [state.trained("merge") for state in states]
+    return Index._of(states[0].description, _core.Engine.join(engines, on_conflict=on_conflict), states[0].why)

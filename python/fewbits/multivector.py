@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
@@ -102,7 +101,7 @@ class MultiVectorIndex:
         self._seed = seed
         self._store: _core.TokenStore | None = None
         self._next_id = 0
-        self._change = threading.Lock()
+        self._change = _core.Turns()
 
     # --- what it is ---
 
@@ -203,7 +202,7 @@ class MultiVectorIndex:
 
         Raises ValueError if the index holds documents already.
         """
-        with self._change:
+        with self._change.take("train"):
             self._fit(SetsInput(sample, self.dim, "sample"), None, progress, threads)
         return self
 
@@ -222,7 +221,7 @@ class MultiVectorIndex:
         or (tokens, offsets), where document i is tokens[offsets[i]:offsets[i + 1]] (tokens may be a memmap: they are
         read by blocks). Every document has at least one token. ids, on_conflict: as in `Index.add`.
         """
-        with self._change:
+        with self._change.take("add"):
             self._append(SetsInput(documents, self.dim, "documents"), ids, on_conflict, progress, threads)
         return self
 
@@ -236,7 +235,7 @@ class MultiVectorIndex:
     ) -> MultiVectorIndex:
         """`train` on a random sample of the documents, then `add` all of them."""
         source = SetsInput(documents, self.dim, "documents")
-        with self._change:
+        with self._change.take("build"):
             index, store = self._index._engine, self._store
             try:
                 self._fit(source, len(source), progress, threads)
@@ -249,13 +248,13 @@ class MultiVectorIndex:
     def remove(self, ids: ArrayLike) -> int:
         """Removes the documents of these ids; returns how many there were. Their tokens stay until `compact`."""
         self._trained("remove")
-        with self._change:
+        with self._change.take("remove"):
             return self._index.remove(ids)
 
     def compact(self, *, threads: int | None = None) -> MultiVectorIndex:
         """Rewrites encodings and tokens without what was removed or replaced; ids stay."""
         store = self._trained("compact")
-        with self._change:
+        with self._change.take("compact"):
             self._index.compact(threads=threads)
             ids = store.ids()
             assert self._index._engine is not None
@@ -329,7 +328,7 @@ class MultiVectorIndex:
         assert engine is not None
 
         def save(name: bytes) -> None:
-            with self._change:  # encodings and tokens of one moment
+            with self._change.take("save"):  # encodings and tokens of one moment
                 engine.save(name, self._meta(), tokens=store, params=self._params())
 
         write(path, save, self.to_bytes)
@@ -338,7 +337,7 @@ class MultiVectorIndex:
         """The file that `save` would write, as bytes; tokens that lie on disk are among them."""
         store = self._trained("to_bytes")
         assert self._index._engine is not None
-        with self._change:
+        with self._change.take("to_bytes"):
             return self._index._engine.to_bytes(self._meta(), tokens=store, params=self._params())
 
     @staticmethod
@@ -404,7 +403,7 @@ class MultiVectorIndex:
         index._seed = description.seed
         index._store = store
         index._next_id = store.params.get("tokens.next_id", 0)
-        index._change = threading.Lock()
+        index._change = _core.Turns()
         return index
 
     def _trained(self, action: str) -> _core.TokenStore:

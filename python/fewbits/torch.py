@@ -108,9 +108,7 @@ class QuantizedIndex(torch.nn.Module):
     def publish(self) -> None:
         """Makes the codebook the one that the index scores with. Vectors added later are encoded as before."""
         model = self._scoring()
-        with self.index._change:
-            assert self.index._engine is not None
-            self.index._engine = self.index._engine.with_scoring(model.params, model.arrays)
+        self.index._score_by(model)
 
     def _mapped(self, queries: torch.Tensor) -> torch.Tensor:
         """As the index sees them: normalised under cosine, and mapped."""

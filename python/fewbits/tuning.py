@@ -211,9 +211,4 @@ def read_all(index: Index, k: int) -> None:
 
 def _keep(index: Index | MultiVectorIndex, setting: _Setting) -> None:
     of_encodings = index._index if isinstance(index, MultiVectorIndex) else index
-    engine = of_encodings._trained("tune")
-    with index._change:
-        if setting.nprobe is not None:
-            engine.set_default("default.nprobe", setting.nprobe)
-        if setting.rerank is not None:
-            engine.set_default("default.rerank", setting.rerank)
+    of_encodings._search_by(setting.nprobe, setting.rerank)

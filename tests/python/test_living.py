@@ -166,35 +166,6 @@ def test_control_c_is_heard_within_a_second(stage: str) -> None:
     assert float(last.split()[-1]) - spent < (15 if fb.isa() == "scalar" else 1)
 
 
-FORKED = """
-import os, threading
-import numpy as np, fewbits as fb
-x = np.random.default_rng(0).normal(size=(5_000, 32)).astype(np.float32)
-index = fb.Index(32, metric="l2", partition=fb.IVF(16), codec=fb.PQ(16, bits=4)).build(x, progress=False, threads=2)
-expected, stop = index.search(x[:50], 5).ids, threading.Event()
-def searching():
-    while not stop.is_set():
-        index.search(x[:500], 5, threads=2)
-busy = [threading.Thread(target=searching) for _ in range(2)]
-for thread in busy: thread.start()
-for _ in range(10):
-    if (child := os.fork()) == 0:
-        same = (index.search(x[:50], 5, threads=2).ids == expected).all()
-        index.add(x[:10]); index.remove([0]); index.compact()
-        os._exit(0 if same and len(index) == 5_009 else 1)
-    assert os.waitpid(child, 0)[1] == 0
-stop.set()
-for thread in busy: thread.join()
-assert len(index) == 5_000
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_while_threads_search() -> None:
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED]
-    subprocess.run(command, check=True, timeout=300)
-
-
 def test_others_run_while_the_index_works() -> None:
     """The GIL is free: a thread that only counts gets on during a build and a search."""
     x = vectors(6000, 48)

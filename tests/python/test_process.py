@@ -57,6 +57,24 @@ def test_an_unknown_instruction_set_fails_the_import() -> None:
     assert "scalar" in done.stderr
 
 
+SUBINTERPRETER = """
+try:
+    import _interpreters as interpreters
+    create = lambda: interpreters.create("legacy")
+except ImportError:
+    import _xxsubinterpreters as interpreters
+    create = interpreters.create
+code = "import sys\\ntry: import fewbits\\nexcept ImportError as error: print(error)"
+print(interpreters.run_string(create(), code) or "done")
+"""
+
+
+def test_a_subinterpreter_gets_an_error() -> None:
+    done = run("import fewbits\n" + SUBINTERPRETER)
+    assert "subinterpreter" in done.stdout, done.stderr
+    assert done.stdout.endswith("done\n"), done.stderr
+
+
 def test_no_openmp() -> None:
     core = Path(fb._core.__file__)
     linked = subprocess.run(["ldd", core], capture_output=True, text=True, check=True).stdout

@@ -16,6 +16,7 @@ from ..errors import NotTrainedError
 from ..index import Index
 from ..inputs import queries as as_queries
 from ..progress import Progress, ProgressArgument
+from ..state import State
 from .batches import Batches
 from .descent import Descent
 from .examples import Examples, judged, near, split, unjudged
@@ -38,12 +39,12 @@ _OVERLAP, _NDCG = "overlap@10 with float", "nDCG@10"
 
 class Session:
     def __init__(self, index: Index, queries: Any, positives: Any, x: Any, settings: Settings) -> None:
-        if not len(index):
+        self.before = index._state  # all of training sees this state
+        if self.before.engine is None or not self.before.n:
             raise NotTrainedError("train: expected an index that holds its vectors, got an empty one")
         if positives is not None and queries is None:
             raise ValueError("positives: expected queries with them, got queries=None")
-        assert index._engine is not None
-        self.index, self.settings, self.engine = index, settings, index._engine
+        self.index, self.settings, self.engine = index, settings, self.before.engine
         self.cosine = index.metric == "cosine"
         self.ids = self.engine.codes()[0]
         self.teacher = teacher_of(index, self.engine, self.ids, x, settings.threads)
@@ -186,11 +187,16 @@ class Session:
 
     def _publish(self) -> None:
         model = self.descent.scoring()
-        with self.index._change:
-            engine = self.index._engine
-            assert engine is not None
-            if self.recoded is not None:
-                if not np.array_equal(engine.codes()[0], self.ids):
-                    raise RuntimeError("train: the index was changed meanwhile; its vectors were to be coded anew")
-                engine = self.recoded.engine(rerank=True)
-            self.index._engine = engine.with_scoring(model.params, model.arrays)
+        recoded = None if self.recoded is None else self.recoded.engine(rerank=True)
+
+        def published(now: State) -> State:
+            if recoded is None:
+                engine = now.of_training(self.before, "train").trained("train")
+                return replace(now, engine=engine.with_scoring(model.params, model.arrays))
+            if now.engine is not self.before.engine:
+                raise RuntimeError("train: the index was changed meanwhile; its vectors were to be coded anew")
+            return now.retrained(recoded.with_scoring(model.params, model.arrays))
+
+        turn, after = self.index._prepare("train", published)
+        self.index._state = after
+        del turn

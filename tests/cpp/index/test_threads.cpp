@@ -77,7 +77,7 @@ TEST("threads: every search, filter and file sees one state, whatever changes me
                 }
                 wrong += Engine::from_bytes(engine.to_bytes("made of one state"))->snapshot()->n() % 100 != 0;
                 engine.set_default("default.nprobe", 1 + looks % 5);
-                engine.bytes();
+                Engine::bytes(*snapshot);
                 ++looks;
             } while (!stop);
         };

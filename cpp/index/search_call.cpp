@@ -1,0 +1,57 @@
+#include "index/search_call.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace fewbits {
+namespace {
+
+void search_one(const std::shared_ptr<const Snapshot>& snapshot, MatrixView queries, SearchParams params,
+                const Filter* filter, std::int64_t* ids, float* scores) {
+    const auto allowed = filter ? filter->rows(snapshot, params.threads) : nullptr;
+    params.filter = allowed.get();
+    search(*snapshot, queries, params, ids, scores);
+}
+
+std::vector<std::vector<std::size_t>> queries_of(const QueryFilters& filters, std::size_t n_queries) {
+    if (filters.of_query.size() != n_queries)
+        fail("filters: got " + std::to_string(filters.of_query.size()) + ", expected one per query, "
+             + std::to_string(n_queries));
+    std::vector<std::vector<std::size_t>> queries(filters.filters.size());
+    for (std::size_t i = 0; i < n_queries; ++i) {
+        require(filters.of_query[i] < queries.size(), "filters: a query has the number of no filter");
+        queries[filters.of_query[i]].push_back(i);
+    }
+    return queries;
+}
+
+}  // namespace
+
+void search_call(const std::shared_ptr<const Snapshot>& snapshot, MatrixView queries, const SearchParams& params,
+                 const QueryFilters& filters, std::int64_t* ids, float* scores) {
+    if (filters.of_query.empty()) {
+        search_one(snapshot, queries, params, filters.filters.empty() ? nullptr : filters.filters[0], ids, scores);
+        return;
+    }
+    const auto groups = queries_of(filters, queries.rows);
+    std::vector<float> rows;
+    std::vector<std::int64_t> found;
+    std::vector<float> found_scores;
+    for (std::size_t f = 0; f < groups.size(); ++f) {
+        const auto& group = groups[f];
+        rows.resize(group.size() * queries.cols);
+        for (std::size_t i = 0; i < group.size(); ++i)
+            std::copy_n(queries.row(group[i]), queries.cols, rows.data() + i * queries.cols);
+        found.resize(group.size() * params.k);
+        found_scores.resize(found.size());
+        search_one(snapshot, {rows.data(), group.size(), queries.cols}, params, filters.filters[f], found.data(),
+                   found_scores.data());
+        for (std::size_t i = 0; i < group.size(); ++i) {
+            std::copy_n(found.data() + i * params.k, params.k, ids + group[i] * params.k);
+            std::copy_n(found_scores.data() + i * params.k, params.k, scores + group[i] * params.k);
+        }
+    }
+}
+
+}  // namespace fewbits

@@ -1,0 +1,149 @@
+"""Every call sees one state of an index: not even code of the user's that runs inside it can get between two."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fewbits as fb
+from conftest import F32, vectors
+
+DIM = 8
+X = vectors(400, DIM)
+
+
+def floats() -> fb.Index:
+    return fb.Index(DIM, metric="l2", codec=fb.Float(32))
+
+
+class Meddling(np.ndarray):  # type: ignore[type-arg]
+    """Queries that change the index as soon as they are looked at."""
+
+    change: Callable[[], object]
+
+    def __array_finalize__(self, source: Any) -> None:
+        change, self.change = getattr(source, "change", int), int
+        change()
+
+
+def test_what_an_argument_changes_is_not_seen_halfway() -> None:
+    index = floats()
+
+    class Late(float):
+        def __float__(self) -> float:
+            index.add(X, progress=False)
+            return 1e9
+
+    assert int(index.search(X[0], 10, max_distance=Late(1e9)).counts) in (0, 10)
+    q = X[:3].view(Meddling)
+    q.change = lambda: index.remove(range(395))
+    found = index.search(q, 50)
+    assert set(found.counts.tolist()) <= {50} or set(found.counts.tolist()) <= {5}
+
+
+@contextmanager
+def beside(change: Callable[[], object]) -> Iterator[None]:
+    """Runs `change` again and again in another thread."""
+    stop = False
+
+    def run() -> None:
+        while not stop:
+            change()
+
+    thread = threading.Thread(target=run)
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop = True
+        thread.join()
+        sys.setswitchinterval(switching)
+
+
+def test_a_list_of_filters_is_one_search() -> None:
+    n = 32
+    index = floats().add(np.zeros((n, DIM), np.float32), ids=np.arange(n))
+    filters = [fb.Filter([i]) for i in range(n)]
+    values = iter(range(10**9))
+
+    def change() -> None:
+        value = np.full((n, DIM), next(values) % 100, np.float32)
+        index.add(value, ids=np.arange(n), on_conflict="replace", threads=1, progress=False)
+
+    with beside(change):
+        for _ in range(150):
+            scores = index.search(np.zeros((n, DIM), np.float32), 1, filter=filters, threads=1).scores
+            assert len(np.unique(scores)) == 1
+
+
+def test_a_build_is_seen_when_it_is_done() -> None:
+    index = fb.Index(DIM, metric="l2", partition=fb.IVF(4), codec=fb.PQ(4))
+    thread = threading.Thread(target=lambda: index.build(vectors(6000, DIM), progress=False, threads=1))
+    thread.start()
+    while thread.is_alive():
+        if index.is_trained:
+            assert int(index.search(X[0], 10, nprobe=4).counts) == 10
+        time.sleep(0.001)
+    thread.join()
+    assert len(index) == 6000
+
+
+def test_an_upgrade_is_one_step() -> None:
+    x, y = vectors(300, 16), vectors(300, 24, seed=4)
+    old = fb.train.recurrent_binary(x, dim=16, bits_per_dim=1, steps=2, progress=False)
+    base = fb.Index(16, metric="cosine", codec=old).build(x, progress=False)
+    new = fb.train.recurrent_binary(y, bits_per_dim=1, compatible_with=base, old=x, steps=2, progress=False)
+    for _ in range(20):
+        index = fb.Index.from_bytes(base.to_bytes())
+        said: list[str] = []
+
+        def look(index: fb.Index = index, said: list[str] = said) -> None:
+            dim = index.dim
+            copy = fb.Index.from_bytes(index.to_bytes())
+            copy.search(np.ones(copy.dim, np.float32), 3)
+            try:
+                index.search(np.ones(dim, np.float32), 3, threads=1)
+            except ValueError as error:
+                said.append(str(error))
+
+        with beside(look):
+            index.upgrade(new)
+        assert all(each.startswith("queries: expected shape (24,) or (n, 24), got (16,)") for each in said)
+        assert len(index) == 300
+
+
+def test_what_was_coded_for_another_training_is_refused() -> None:
+    index = fb.Index(DIM, metric="l2", codec=fb.PQ(4)).train(X, progress=False)
+
+    def blocks() -> Iterator[F32]:
+        yield X[:10]
+        index.train(X[100:], progress=False)
+
+    with pytest.raises(RuntimeError, match="add: the index was trained or upgraded meanwhile"):
+        index.add(blocks(), progress=False)
+    assert len(index) == 0
+
+
+@pytest.mark.parametrize("k", [401, 10_000])
+def test_padding_is_the_same_however_many_there_are(k: int, metric: str) -> None:
+    index = fb.Index(DIM, metric=metric, codec=fb.Float(32))
+    worst = np.inf if metric == "l2" else -np.inf
+    for n in (0, 400):
+        index.add(X[:n], progress=False)
+        everything = fb.Filter.deny([])
+        for found in (index.search(X[:2], k), index.search(X[:2], k, filter=[everything, everything])):
+            assert found.ids.shape == found.scores.shape == (2, k)
+            assert (found.counts == n).all()
+            assert (found.ids[:, n:] == -1).all()
+            assert (found.scores[:, n:] == worst).all()
+    with pytest.raises(ValueError, match="k: expected at most"):
+        index.search(X[0], 2**64)
