@@ -64,6 +64,10 @@ py::dict arrays_to(const Parts& parts) {
     return out;
 }
 
+HeldBytes::HeldBytes(const py::buffer& object) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw py::error_already_set();
+}
+
 Metric metric_from(const std::string& name) {
     if (name == "l2") return Metric::l2;
     if (name == "ip") return Metric::ip;
@@ -71,10 +75,22 @@ Metric metric_from(const std::string& name) {
     fail("metric: got '" + name + "', expected 'l2', 'ip' or 'cosine'");
 }
 
+void check_signals() {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+bool is_interrupted() {
+    const py::gil_scoped_acquire gil;
+    if (PyOS_InterruptOccurred() == 0) return false;
+    PyErr_SetInterrupt();  // for the handlers: the question took it
+    return true;
+}
+
 Progress progress_from(py::object callback) {
     return [callback = std::move(callback)](double fraction) {
         const py::gil_scoped_acquire gil;
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        check_signals();
         if (!callback.is_none()) callback(fraction);
     };
 }

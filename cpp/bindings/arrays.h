@@ -6,10 +6,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/interrupt.h"
 #include "core/matrix.h"
 #include "core/metric.h"
 #include "core/parallel.h"
@@ -29,6 +31,44 @@ Metric metric_from(const std::string& name);
 
 // Reports to `callback` (None: to nobody) with the GIL held, and lets a pending Ctrl-C through as its exception.
 Progress progress_from(py::object callback);
+
+void check_signals();   // throws what Python's handlers of pending signals raise, as KeyboardInterrupt
+bool is_interrupted();  // whether there is a Ctrl-C for them
+
+// Long work: without the GIL, and such that Ctrl-C stops it.
+class Unlocked {
+    py::gil_scoped_release released_;
+    Interrupt interrupt_{check_signals, is_interrupted};
+};
+
+// The same for work that can be done again, where a handler that was not to run under a lock raised nothing.
+template <class Work>
+void unlocked(const Work& work) {
+    for (;;) {
+        try {
+            const Unlocked released;
+            return work();
+        } catch (const Pending&) {
+            check_signals();
+        }
+    }
+}
+
+// The bytes of an object that has them side by side, as bytes and a memoryview of bytes do; made and ended with the
+// GIL.
+class HeldBytes {
+public:
+    explicit HeldBytes(const py::buffer& object);
+    HeldBytes(const HeldBytes&) = delete;
+    HeldBytes& operator=(const HeldBytes&) = delete;
+    ~HeldBytes() { PyBuffer_Release(&view_); }
+    std::span<const std::byte> span() const {
+        return {static_cast<const std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
+    }
+
+private:
+    Py_buffer view_{};
+};
 
 // A numpy array that owns what was a vector.
 template <class T>

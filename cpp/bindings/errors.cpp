@@ -19,19 +19,28 @@ PyObject* new_exception(py::module_& m, const char* name, const char* doc, const
     return type;
 }
 
+// Paths in it are bytes: what is not UTF-8 is shown escaped, so that any stream can print it.
+py::object message_of(const Error& error) {
+    const std::string text = error.what();
+    return py::reinterpret_steal<py::object>(
+        PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()), "backslashreplace"));
+}
+
 void raise(const Error& error) {
+    const py::object message = message_of(error);
+    if (!message) return;  // with an exception set
     switch (error.kind()) {
         case ErrorKind::invalid_argument:
-            PyErr_SetString(PyExc_ValueError, error.what());
+            PyErr_SetObject(PyExc_ValueError, message.ptr());
             break;
         case ErrorKind::corrupt:
-            PyErr_SetString(corrupt_error, error.what());
+            PyErr_SetObject(corrupt_error, message.ptr());
             break;
         case ErrorKind::version:
-            PyErr_SetString(version_error, error.what());
+            PyErr_SetObject(version_error, message.ptr());
             break;
         case ErrorKind::io:
-            PyErr_SetObject(PyExc_OSError, py::make_tuple(error.error_number(), error.what()).ptr());
+            PyErr_SetObject(PyExc_OSError, py::make_tuple(error.error_number(), message).ptr());
             break;
     }
 }
@@ -52,6 +61,8 @@ void register_errors(py::module_& m) {
             if (pointer) std::rethrow_exception(pointer);
         } catch (const Error& error) {
             raise(error);
+        } catch (const Pending&) {
+            if (PyErr_CheckSignals() == 0) PyErr_SetNone(PyExc_KeyboardInterrupt);
         }
     });
 }

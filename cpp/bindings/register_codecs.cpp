@@ -45,7 +45,7 @@ py::array_t<float> pq_train_of(const FloatArray& x, std::int64_t m, std::int64_t
     std::vector<float> codebook;
     {
         const float* start = initial ? initial->data() : nullptr;
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         codebook = pq_train(points, parts, width, rounds, seed, threads, start, progress);
     }
     return to_numpy(std::move(codebook), shape);
@@ -57,7 +57,7 @@ py::array_t<float> lloyd_max_of(const FloatArray& x, std::int64_t levels, std::i
     const std::span<const float> values{x.data(), static_cast<std::size_t>(x.size())};
     std::vector<float> out;
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         out = lloyd_max(values, count, rounds);
     }
     return to_numpy(std::move(out), {static_cast<Size>(count)});
@@ -99,7 +99,7 @@ py::tuple encode_of(const py::dict& params, const py::dict& arrays, const std::s
     std::vector<std::uint8_t> rows(checked_mul(n, row_bytes));
     std::vector<float> a(layout.has_a ? n : 0), b(layout.has_b ? n : 0);
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         in_blocks(n, threads, [&](std::size_t first, std::size_t count) {
             std::vector<float> stage(layout.has_stage ? count : 0);
             codec->encode(points.block(first, count), from ? from + first * points.cols : nullptr,
@@ -126,7 +126,7 @@ py::array_t<float> decode_of(const py::dict& params, const py::dict& arrays, con
     const StoredFactors factors{layout.has_a ? a->data() : nullptr, b ? b->data() : nullptr, nullptr};
     std::vector<float> x(checked_mul(n, codec->dim()));
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         in_blocks(n, threads, [&](std::size_t first, std::size_t count) {
             codec->decode(codes + first * layout.row_bytes(), factors.from(first), nullptr, count,
                           x.data() + first * codec->dim());

@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <mutex>
 
 #include "bindings/arrays.h"
-#include "core/finite.h"
+#include "core/rows.h"
 #include "index/engine.h"
 #include "index/exact.h"
 #include "index/filter.h"
@@ -22,6 +23,11 @@ struct Results {
     std::vector<float> scores;
 
     Results(std::size_t queries, std::size_t k) : ids(checked_mul(queries, k)), scores(ids.size()) {}
+    // Cosines, which rounding takes out of -1..1 by 1e-7.
+    void keep_within_one() {
+        for (std::size_t i = 0; i < ids.size(); ++i)
+            if (ids[i] >= 0) scores[i] = std::clamp(scores[i], -1.0f, 1.0f);
+    }
     py::tuple to_tuple(std::size_t queries, std::size_t k) {
         const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(queries), static_cast<py::ssize_t>(k)};
         return py::make_tuple(to_numpy(std::move(ids), shape), to_numpy(std::move(scores), shape));
@@ -38,7 +44,7 @@ const std::int64_t* ids_or_null(const std::optional<IdArray>& ids, std::size_t n
 void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<IdArray>& ids, unsigned threads) {
     const MatrixView rows = matrix_view(x);
     const std::int64_t* numbers = ids_or_null(ids, rows.rows);
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     builder.append(rows, numbers, threads);
 }
 
@@ -58,8 +64,15 @@ void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::a
     const CodedRows coded{
         n, {rows.data(), static_cast<std::size_t>(rows.size())}, span_or_none(lists), span_or_none(a), span_or_none(b)};
     const std::int64_t* numbers = ids_or_null(ids, n);
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     builder.append(coded, numbers);
+}
+
+// Whether scores are those of float rows and of queries that no trained map has changed.
+bool are_cosines(const Model& model, bool reranks) {
+    constexpr std::uint64_t floats = 1;
+    return model.metric == Metric::cosine && !model.query_map
+           && model.parts.param(model.rerank && reranks ? "rerank.kind" : "codec.kind") == floats;
 }
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
@@ -71,15 +84,17 @@ py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::si
              + std::to_string(engine.model().dim));
     for (const Filter* filter : filters) require(filter != nullptr, "filters: expected filters, got None");
     const QueryFilters allowed{filters, span_or_none(filter_of)};
+    const RowRule rule = row_rule(engine.model().metric);
     std::optional<Results> results;
-    {
-        const py::gil_scoped_release unlocked;
+    unlocked([&] {
         results.emplace(view.rows, k);
-        const auto own = finite_copy(view, "queries");
+        const auto own = checked_copy(view, rule, "queries");
+        const auto snapshot = engine.snapshot();
         const SearchParams params{k, nprobe, rerank, threads, least, nullptr};
-        search_call(engine.snapshot(), {own.data(), view.rows, view.cols}, params, allowed, results->ids.data(),
+        search_call(snapshot, {own.data(), view.rows, view.cols}, params, allowed, results->ids.data(),
                     results->scores.data());
-    }
+        if (are_cosines(*snapshot->model, rerank > 0)) results->keep_within_one();
+    });
     return results->to_tuple(view.rows, k);
 }
 
@@ -89,8 +104,9 @@ py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::si
     const Metric meaning = metric_from(metric);
     Results results(view.rows, k);
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         exact_search(base, view, k, meaning, first_id, threads, results.ids.data(), results.scores.data());
+        if (meaning == Metric::cosine) results.keep_within_one();
     }
     return results.to_tuple(view.rows, k);
 }
@@ -101,14 +117,14 @@ OnConflict conflict_from(const std::string& name) {
 }
 
 std::size_t remove_ids(Engine& engine, const IdArray& ids) {
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     return engine.remove({ids.data(), static_cast<std::size_t>(ids.size())});
 }
 
 std::unique_ptr<Engine> join(const std::vector<const Engine*>& engines, const std::string& on_conflict) {
     const OnConflict meaning = conflict_from(on_conflict);
     const Progress progress = progress_from(py::none());
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     return Engine::join(engines, meaning, progress);
 }
 
@@ -116,13 +132,13 @@ void publish(Engine& engine, SegmentBuilder& builder, const std::string& on_conf
              py::object callback) {
     const OnConflict meaning = conflict_from(on_conflict);
     const Progress progress = progress_from(std::move(callback));
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     engine.publish(builder, meaning, threads, progress);
 }
 
 void compact(Engine& engine, unsigned threads, py::object callback) {
     const Progress progress = progress_from(std::move(callback));
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     engine.compact(threads, progress);
 }
 
@@ -139,21 +155,74 @@ py::array_t<bool> contains(const Engine& engine, const IdArray& ids) {
     const std::span<const std::int64_t> wanted{ids.data(), static_cast<std::size_t>(ids.size())};
     py::array_t<bool> found(ids.size());
     const std::span<bool> out{found.mutable_data(), wanted.size()};
-    const py::gil_scoped_release unlocked;
-    const auto snapshot = engine.snapshot();
-    std::transform(wanted.begin(), wanted.end(), out.begin(),
-                   [&](std::int64_t id) { return snapshot->row_of(id) >= 0; });
+    unlocked([&] {
+        const auto snapshot = engine.snapshot();
+        std::transform(wanted.begin(), wanted.end(), out.begin(),
+                       [&](std::int64_t id) { return snapshot->row_of(id) >= 0; });
+    });
     return found;
 }
 
 py::array_t<float> reconstruct(const Engine& engine, const IdArray& ids) {
     const auto n = static_cast<std::size_t>(ids.size());
     std::vector<float> out(checked_mul(n, engine.model().dim));
-    {
-        const py::gil_scoped_release unlocked;
-        engine.reconstruct({ids.data(), n}, out.data());
-    }
+    unlocked([&] { engine.reconstruct({ids.data(), n}, out.data()); });
     return to_numpy(std::move(out), {ids.size(), static_cast<py::ssize_t>(engine.model().dim)});
+}
+
+py::array_t<std::int64_t> ids_of(const Engine& engine) {
+    std::vector<std::int64_t> ids;
+    {
+        const Unlocked unlocked;
+        const auto snapshot = engine.snapshot();
+        ids.reserve(snapshot->n());
+        snapshot->ids(0, snapshot->n(), ids);
+        if (!std::is_sorted(ids.begin(), ids.end())) std::sort(ids.begin(), ids.end());
+    }
+    const auto n = static_cast<py::ssize_t>(ids.size());
+    return to_numpy(std::move(ids), {n});
+}
+
+// The ids of one snapshot, block by block.
+class IdBlocks {
+public:
+    IdBlocks(const Engine& engine, std::size_t block) : snapshot_(engine.snapshot()), block_(block) {}
+
+    py::array_t<std::int64_t> next() {
+        std::vector<std::int64_t> ids;
+        {
+            const Unlocked unlocked;
+            const std::lock_guard one(mutex_);
+            row_ = snapshot_->ids(row_, block_, ids);
+        }
+        if (ids.empty()) throw py::stop_iteration();
+        const auto n = static_cast<py::ssize_t>(ids.size());
+        return to_numpy(std::move(ids), {n});
+    }
+
+private:
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::size_t block_;
+    std::uint32_t row_ = 0;
+    std::mutex mutex_;
+};
+
+py::tuple given(const Filter& filter) {
+    const Filter::Given from = filter.given();
+    const auto copy = [](const auto values) {
+        return to_numpy(std::vector(values.begin(), values.end()), {static_cast<py::ssize_t>(values.size())});
+    };
+    switch (from.kind) {
+        case Filter::Given::Kind::mask:
+            return py::make_tuple("mask", copy(from.mask));
+        case Filter::Given::Kind::allowed:
+            return py::make_tuple("allowed", copy(from.ids));
+        case Filter::Given::Kind::denied:
+            return py::make_tuple("denied", copy(from.ids));
+        case Filter::Given::Kind::predicate:
+            break;
+    }
+    return py::make_tuple("predicate", py::none());
 }
 
 py::tuple codes(const Engine& engine) {
@@ -162,7 +231,7 @@ py::tuple codes(const Engine& engine) {
     std::vector<std::uint32_t> lists;
     std::vector<std::uint8_t> rows;
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         const auto snapshot = engine.snapshot();
         n = snapshot->n();
         row_bytes = snapshot->model->codec->layout().row_bytes();
@@ -181,7 +250,7 @@ py::bytes to_bytes(std::span<const std::byte> file) {
         py::reinterpret_steal<py::bytes>(PyBytes_FromStringAndSize(nullptr, static_cast<py::ssize_t>(file.size())));
     if (!bytes) throw py::error_already_set();
     char* out = PyBytes_AS_STRING(bytes.ptr());
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     if (!file.empty()) std::memcpy(out, file.data(), file.size());
     return bytes;
 }
@@ -200,19 +269,17 @@ py::dict stats(const Engine& engine) {
     return out;
 }
 
-py::ssize_t first_bad_row(const FloatArray& x, bool nonzero) {
+py::ssize_t bad_row(const FloatArray& x, bool nonzero, double longest) {
     const MatrixView view = matrix_view(x);
-    const py::gil_scoped_release unlocked;
-    for (std::size_t i = 0; i < view.rows; ++i)
-        if (!good_row(view.row(i), view.cols, nonzero)) return static_cast<py::ssize_t>(i);
-    return -1;
+    const Unlocked unlocked;
+    return first_bad_row(view, {nonzero, longest});
 }
 
 py::array_t<float> normalized(const FloatArray& x) {
     const MatrixView view = matrix_view(x);
     std::vector<float> out;
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         out.resize(view.size());
         normalize_rows(view, out.data());
     }
@@ -255,7 +322,7 @@ void register_engine(py::module_& m) {
             "mask",
             [](const py::array_t<std::uint8_t, py::array::c_style>& mask) {
                 const std::span<const std::uint8_t> bytes{mask.data(), static_cast<std::size_t>(mask.size())};
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 return Filter::of_mask(bytes);
             },
             "mask"_a.noconvert())
@@ -263,28 +330,33 @@ void register_engine(py::module_& m) {
             "ids",
             [](const IdArray& ids, bool allow) {
                 const std::span<const std::int64_t> numbers{ids.data(), static_cast<std::size_t>(ids.size())};
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 return Filter::of_ids(numbers, allow);
             },
             "ids"_a.noconvert(), py::kw_only(), "allow"_a)
         .def_static(
             "predicate",
             [](std::uintptr_t address) { return Filter::of_predicate(reinterpret_cast<Filter::Predicate>(address)); },
-            "address"_a);
+            "address"_a)
+        .def("given", &given);
+
+    py::class_<IdBlocks>(m, "IdBlocks")
+        .def("__iter__", [](py::object blocks) { return blocks; })
+        .def("__next__", &IdBlocks::next);
 
     py::class_<Engine>(m, "Engine")
         .def(py::init([](const py::dict& params, const py::dict& arrays) {
                  const Parts parts = parts_from(params, arrays);
-                 const py::gil_scoped_release unlocked;
+                 const Unlocked unlocked;
                  return std::make_unique<Engine>(parts);
              }),
              "params"_a, "arrays"_a)
         .def_static("open", &Engine::open, "path"_a, py::kw_only(), "mapped"_a = true, "verify_all"_a = false,
-                    py::call_guard<py::gil_scoped_release>())
+                    py::call_guard<Unlocked>())
         .def(
             "builder",
             [](const Engine& engine, std::size_t expected, const std::optional<std::string>& directory) {
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 return engine.builder(expected, directory.value_or(""));
             },
             "expected"_a = 0, py::kw_only(), "directory"_a = py::none())
@@ -298,7 +370,7 @@ void register_engine(py::module_& m) {
             [](const Engine& engine, const std::string& path, const py::bytes& meta, const TokenStore* tokens,
                const Params& params) {
                 const std::string text = meta;
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 engine.save(path, text, parts_of(tokens, params));
             },
             "path"_a, "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
@@ -308,7 +380,7 @@ void register_engine(py::module_& m) {
                 const std::string text = meta;
                 std::vector<std::byte> file;
                 {
-                    const py::gil_scoped_release unlocked;
+                    const Unlocked unlocked;
                     file = engine.to_bytes(text, parts_of(tokens, params));
                 }
                 return to_bytes(file);
@@ -316,16 +388,16 @@ void register_engine(py::module_& m) {
             "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
         .def_static(
             "from_bytes",
-            [](const py::bytes& file) {
-                const std::string_view view = file;
-                const py::gil_scoped_release unlocked;
-                return Engine::from_bytes(std::as_bytes(std::span(view)));
+            [](const py::buffer& file) {
+                const HeldBytes bytes(file);
+                const Unlocked unlocked;
+                return Engine::from_bytes(bytes.span());
             },
             "file"_a)
         .def_property_readonly("meta", [](const Engine& engine) { return py::bytes(engine.meta()); })
         .def_property_readonly("params", &Engine::params)
         .def("arrays", [](const Engine& engine) { return arrays_to(engine.model().parts); })
-        .def("copy", &Engine::copy, py::call_guard<py::gil_scoped_release>())
+        .def("copy", &Engine::copy, py::call_guard<Unlocked>())
         .def("set_default", &Engine::set_default, "name"_a, "value"_a)
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
@@ -337,7 +409,7 @@ void register_engine(py::module_& m) {
             "with_scoring",
             [](const Engine& engine, const py::dict& params, const py::dict& arrays) {
                 const Parts parts = parts_from(params, arrays);
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 return engine.with_scoring(parts);
             },
             "params"_a, "arrays"_a)
@@ -345,19 +417,25 @@ void register_engine(py::module_& m) {
             "with_encoder",
             [](const Engine& engine, const py::dict& params, const py::dict& arrays) {
                 const Parts parts = parts_from(params, arrays);
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 return engine.with_encoder(parts);
             },
             "params"_a, "arrays"_a)
+        .def("ids", &ids_of)
+        .def(
+            "id_blocks",
+            [](const Engine& engine, std::size_t block) { return std::make_unique<IdBlocks>(engine, block); },
+            "block"_a)
         .def("codes", &codes)
         .def("stats", &stats);
 
     m.def("exact_search", &search_exactly, "x"_a.noconvert(), "queries"_a.noconvert(), "k"_a, "metric"_a, py::kw_only(),
           "first_id"_a = 0, "threads"_a = 0);
-    m.def("first_bad_row", &first_bad_row, "x"_a.noconvert(), py::kw_only(), "nonzero"_a = false);
+    m.def("first_bad_row", &bad_row, "x"_a.noconvert(), py::kw_only(), "nonzero"_a = false,
+          "longest"_a = std::numeric_limits<double>::infinity());
     m.def("normalize_rows", &normalized, "x"_a.noconvert());
     m.def("inspect", &inspect, "path"_a);
-    m.def("verify", &verify_file, "path"_a, py::call_guard<py::gil_scoped_release>());
+    m.def("verify", &verify_file, "path"_a, py::call_guard<Unlocked>());
 }
 
 }  // namespace fewbits::bindings

@@ -49,7 +49,7 @@ py::tuple pooled(const FloatArray& tokens, const OffsetArray& offsets, double sh
     const Clustering clustering = clustering_from(method);
     ReducedSets sets;
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         sets = pool(documents, share, most, clustering, threads);
     }
     return to_tuple(std::move(sets), documents.tokens.cols);
@@ -59,7 +59,7 @@ py::tuple carved(const FloatArray& tokens, const OffsetArray& offsets, float lea
     const SetsView queries = sets_view(tokens, offsets);
     ReducedSets sets;
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         sets = carve(queries, least, threads);
     }
     return to_tuple(std::move(sets), queries.tokens.cols);
@@ -72,7 +72,7 @@ py::array_t<float> encoded(const Fde& fde, const FloatArray& tokens, const Offse
     const SetsView sets = sets_view(tokens, offsets);
     std::vector<float> out(checked_mul(sets.size(), fde.dims()));
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         (fde.*encode)(sets, out.data(), threads);
     }
     return to_numpy(std::move(out), {static_cast<py::ssize_t>(sets.size()), static_cast<py::ssize_t>(fde.dims())});
@@ -83,7 +83,7 @@ py::array_t<float> chamfer_of(const FloatArray& queries, const OffsetArray& quer
     const SetsView left = sets_view(queries, query_offsets), right = sets_view(documents, document_offsets);
     std::vector<float> out(checked_mul(left.size(), right.size()));
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         chamfer(left, right, out.data(), threads);
     }
     return to_numpy(std::move(out), {static_cast<py::ssize_t>(left.size()), static_cast<py::ssize_t>(right.size())});
@@ -95,7 +95,7 @@ void append(TokenSegmentBuilder& builder, const FloatArray& tokens, const Offset
     if (static_cast<std::size_t>(ids.size()) != documents.size())
         fail("ids: got " + std::to_string(ids.size()) + ", expected " + std::to_string(documents.size()));
     const std::int64_t* of = ids.data();
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     builder.append(documents, of, threads);
 }
 
@@ -109,7 +109,7 @@ py::tuple rerank(const TokenStore& store, const FloatArray& tokens, const Offset
     std::vector<std::int64_t> ids(checked_mul(queries.size(), k));
     std::vector<float> scores(ids.size());
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         store.rerank(queries, given, n, k, ids.data(), scores.data(), threads);
     }
     const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(queries.size()), static_cast<py::ssize_t>(k)};
@@ -129,24 +129,25 @@ void register_token_store(py::module_& m) {
                  return std::make_unique<TokenStore>(parts);
              }),
              "params"_a, "arrays"_a)
-        .def_static("open", &TokenStore::open, "path"_a, py::kw_only(), "mapped"_a = true,
-                    py::call_guard<py::gil_scoped_release>())
+        .def_static("open", &TokenStore::open, "path"_a, py::kw_only(), "mapped"_a = true, py::call_guard<Unlocked>())
         .def_static(
             "from_bytes",
-            [](const py::bytes& file) {
-                const std::string_view view = file;
-                const py::gil_scoped_release unlocked;
-                return TokenStore::from_bytes(std::as_bytes(std::span(view)));
+            [](const py::buffer& file) {
+                const HeldBytes bytes(file);
+                const Unlocked unlocked;
+                return TokenStore::from_bytes(bytes.span());
             },
             "file"_a)
-        .def("builder", &TokenStore::builder, "directory"_a, py::call_guard<py::gil_scoped_release>())
-        .def("publish", &TokenStore::publish, "builder"_a, py::call_guard<py::gil_scoped_release>())
+        .def(
+            "builder", [](const TokenStore& store, const std::string& directory) { return store.builder(directory); },
+            "directory"_a, py::call_guard<Unlocked>())
+        .def("publish", &TokenStore::publish, "builder"_a, py::call_guard<Unlocked>())
         .def("withdraw", &TokenStore::withdraw)
         .def(
             "keep",
             [](TokenStore& store, const OffsetArray& ids, const std::string& directory) {
                 const std::span<const std::int64_t> kept{ids.data(), static_cast<std::size_t>(ids.size())};
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 store.keep(kept, directory);
             },
             "ids"_a.noconvert(), "directory"_a)

@@ -29,7 +29,7 @@ py::array_t<float> kmeans_of(const FloatArray& x, std::int64_t k, bool spherical
     const Progress progress = progress_from(std::move(callback));
     std::vector<float> centroids;
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         centroids = kmeans_auto(points, options, progress);
     }
     return to_numpy(std::move(centroids), {static_cast<Size>(k), static_cast<Size>(points.cols)});
@@ -40,7 +40,7 @@ py::array_t<std::uint32_t> assign_of(const FloatArray& x, const FloatArray& cent
     const MatrixView points = matrix_view(x), of = matrix_view(centroids);
     std::vector<std::uint32_t> lists(points.rows);
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         assign(points, of, spherical, lists.data(), threads);
     }
     return to_numpy(std::move(lists), {static_cast<Size>(points.rows)});
@@ -57,7 +57,7 @@ py::array_t<float> apply_transform_of(const py::dict& params, const py::dict& ar
     std::size_t out_dim = 0;
     std::vector<float> y;
     {
-        const py::gil_scoped_release unlocked;
+        const Unlocked unlocked;
         constexpr std::size_t rows = 1024;
         const auto map = make_transform(parts, dim);
         out_dim = map->out_dim();

@@ -14,6 +14,8 @@
 #include <mutex>
 #include <thread>
 
+#include "core/interrupt.h"
+
 namespace fewbits {
 
 // How many forks lie between the first process and this one.
@@ -59,6 +61,7 @@ public:
     const T& get(const Make& make) {
         if (const T* value = made()) return *value;
         const auto lock = mutex_.lock();
+        const UnderLock held;
         if (const T* value = made()) return *value;
         return offer(std::make_unique<const T>(make()));
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "core/interrupt.h"
 #include "core/parallel.h"
 
 namespace fewbits {
@@ -26,9 +27,10 @@ public:
 
     void add(std::size_t n) {
         done_ += n;
-        if (!progress_ || done_ < due_) return;
+        if (done_ < due_) return;
         due_ = done_ + every;
-        progress_(std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)));
+        poll();
+        if (progress_) progress_(std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)));
     }
 
 private:

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "core/blocks.h"
-#include "core/finite.h"
 #include "core/parallel.h"
+#include "core/rows.h"
 
 namespace fewbits {
 namespace {
@@ -107,7 +107,7 @@ void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned thre
     parallel_for((x.rows + task_rows - 1) / task_rows, threads, [&](std::size_t task, unsigned) {
         const std::size_t begin = task * task_rows;
         const MatrixView part = x.block(begin, std::min(task_rows, x.rows - begin));
-        std::vector<float> own = finite_copy(part, "x", first + begin);
+        std::vector<float> own = checked_copy(part, row_rule(model_->metric), "x", first + begin);
         const MatrixView rows{own.data(), part.rows, part.cols};
         model_->enter(rows, own.data());
         encode_rows(rows, first + begin);

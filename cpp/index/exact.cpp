@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/blocks.h"
+#include "core/interrupt.h"
 #include "core/parallel.h"
 #include "core/topk.h"
 #include "index/model.h"
@@ -42,6 +43,7 @@ void search_group(MatrixView x, MatrixView queries, std::size_t k, Metric metric
             scan_queries[i] = {queries.row(i), 1, 0, 0, hits[i].threshold(), hits[i].tail(chunk.rows), 0};
         scan.queries = scan_queries.data();
         scan.n_queries = static_cast<std::uint32_t>(queries.rows);
+        poll(chunk.size() * sizeof(float) * queries.rows);
         kernel(scan);
         for (std::size_t i = 0; i < queries.rows; ++i) hits[i].added(scan_queries[i].count);
     }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/interrupt.h"
+
 namespace fewbits {
 namespace {
 
@@ -20,6 +22,7 @@ RowFilter::Ask by_id(Allows allows) {
 class Mask : public Filter {
 public:
     explicit Mask(std::span<const std::uint8_t> mask) : mask_(mask.begin(), mask.end()) {}
+    Given given() const override { return {mask_, {}, Given::Kind::mask}; }
 
 private:
     RowFilter::Ask asks(const Snapshot&) const override {
@@ -33,6 +36,7 @@ private:
 class Ids : public Filter {
 public:
     Ids(std::span<const std::int64_t> ids, bool allow) : ids_(ids.begin(), ids.end()), allow_(allow) {}
+    Given given() const override { return {{}, ids_, allow_ ? Given::Kind::allowed : Given::Kind::denied}; }
 
 private:
     RowFilter::Ask asks(const Snapshot& snapshot) const override {
@@ -61,9 +65,16 @@ private:
 class Where : public Filter {
 public:
     explicit Where(Predicate allows) : allows_(allows) {}
+    Given given() const override { return {{}, {}, Given::Kind::predicate}; }
 
 private:
-    RowFilter::Ask asks(const Snapshot&) const override { return by_id(allows_); }
+    RowFilter::Ask asks(const Snapshot&) const override {
+        return by_id([allows = allows_](std::int64_t id) {
+            poll(bytes_a_call);
+            return allows(id);
+        });
+    }
+    static constexpr std::size_t bytes_a_call = 1 << 14;  // nothing is known of what it does
     Predicate allows_;
 };
 
@@ -81,6 +92,7 @@ std::unique_ptr<Filter> Filter::of_predicate(Predicate allows) {
 
 std::shared_ptr<const RowFilter> Filter::rows(const std::shared_ptr<const Snapshot>& snapshot, unsigned threads) const {
     const auto lock = mutex_.lock();
+    const UnderLock held;
     if (!rows_ || of_.lock() != snapshot) {
         rows_ = std::make_shared<const RowFilter>(*snapshot, asks(*snapshot), threads);
         of_ = snapshot;

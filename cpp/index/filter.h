@@ -21,6 +21,14 @@ public:
     static std::unique_ptr<Filter> of_predicate(Predicate allows);
     virtual ~Filter() = default;
 
+    // What an equal filter can be made from; nothing for a predicate, which is code of this process.
+    struct Given {
+        std::span<const std::uint8_t> mask;
+        std::span<const std::int64_t> ids;
+        enum class Kind { mask, allowed, denied, predicate } kind;
+    };
+    virtual Given given() const = 0;
+
     // Remembers the answers for the snapshot it was last asked about. They must not be used after the filter is gone.
     std::shared_ptr<const RowFilter> rows(const std::shared_ptr<const Snapshot>& snapshot, unsigned threads) const;
 

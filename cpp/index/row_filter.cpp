@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/interrupt.h"
 #include "core/parallel.h"
 #include "core/random.h"
 

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/interrupt.h"
 #include "core/parallel.h"
 #include "core/topk.h"
 #include "index/probe.h"
@@ -127,6 +128,7 @@ void GroupSearch::prepare() {
     row_queries_.resize(staged_ ? nq * model_.codec->row_query_bytes() : 0);
     hits_.resize(nq);
     for (std::size_t i = 0; i < nq; ++i) {
+        poll(model_.codec->table_bytes());
         if (!model_.relative) prepare_query(transformed_.data() + i * d, i);
         // Codes that are reranked are compared with one another only: their scores are not the final ones.
         hits_[i].reset(capacity_, reranks_ ? -std::numeric_limits<float>::infinity() : params_.least);
@@ -227,6 +229,7 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, 
         for (std::uint32_t begin = 0, step = first_step; begin < n;
              begin += step, step = std::min(2 * step, chunk_vectors)) {
             if (work_++ % slices_ != slice_) continue;
+            poll(step * pairs.size() * layout.row_bytes());
             kernels::Scan chunk{};
             chunk.codes = segment.list_codes(list) + kernels::blocks_bytes(layout.element_bits, layout.elements, begin);
             chunk.n = std::min(step, n - begin);
@@ -365,6 +368,7 @@ void GroupSearch::rerank() {
         for (const Hit& hit : kept) rows.push_back(hit.row);
         std::sort(rows.begin(), rows.end());
         scores.resize(rows.size());
+        poll(rows.size() * codec.layout().row_bytes());
         codec.prepare_rows(input().row(i), prepared.data());
         for (std::size_t first = 0, last; first < rows.size(); first = last) {
             const std::size_t s = snapshot_.segment_of(rows[first]);

@@ -53,6 +53,15 @@ std::int64_t Snapshot::row_of(std::int64_t wanted) const {
     return -1;
 }
 
+std::uint32_t Snapshot::ids(std::uint32_t row, std::size_t most, std::vector<std::int64_t>& out) const {
+    for (; row < rows() && most > 0; ++row)
+        if (is_alive(row)) {
+            out.push_back(id(row));
+            --most;
+        }
+    return row;
+}
+
 void Snapshot::codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const {
     const std::size_t row_bytes = model->codec->layout().row_bytes();
     for (std::size_t s = 0; s < segments.size(); ++s)

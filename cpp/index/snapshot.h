@@ -32,6 +32,8 @@ struct Snapshot {
     std::size_t segment_of(std::uint32_t row) const;
     std::int64_t id(std::uint32_t row) const;
     std::int64_t row_of(std::int64_t id) const;  // alive, or -1
+    // Appends the ids of vectors alive, from a row on and at most so many; returns the row to go on from.
+    std::uint32_t ids(std::uint32_t row, std::size_t most, std::vector<std::int64_t>& out) const;
     // Of every vector alive, in row order: id, list, and code in row form (row_bytes each).
     void codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const;
     // Segments begin..end alone, with the same rows alive.

@@ -106,9 +106,22 @@ void become(int fd, const struct stat& old) {
     set_permissions(fd, old.st_mode & (now.st_gid == old.st_gid ? 0777u : 0707u));
 }
 
+// What is to be replaced: where symbolic links lead, to a file that need not be there.
+std::filesystem::path followed(std::filesystem::path target) {
+    constexpr int most_links = 40;  // as many as the system follows
+    std::error_code error;
+    for (int links = 0; std::filesystem::is_symlink(std::filesystem::symlink_status(target, error)); ++links) {
+        if (links == most_links) fail_errno("cannot follow the symbolic link", ELOOP);
+        const std::filesystem::path next = std::filesystem::read_symlink(target, error);
+        if (error) fail_errno("cannot read the symbolic link", error.value());
+        target = target.parent_path() / next;
+    }
+    return target;
+}
+
 void write_atomically(const std::string& path, const Parts& parts) {
     if (path.find('\0') != std::string::npos) fail("path contains a zero byte");
-    const std::filesystem::path target(path);
+    const std::filesystem::path target = followed(path);
     const std::string name = target.filename().string();
     if (name.empty()) fail_errno("the path names no file", path.empty() ? ENOENT : EISDIR);
     const Descriptor folder = open_folder(target.has_parent_path() ? target.parent_path().string() : ".");

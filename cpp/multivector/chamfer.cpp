@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/blocks.h"
+#include "core/interrupt.h"
 #include "core/parallel.h"
 
 namespace fewbits {
@@ -28,6 +29,7 @@ ChamferQuery::ChamferQuery(const Codec& codec, MatrixView tokens) : codec_(codec
 }
 
 float ChamferQuery::score(const TokenCodes& document, Scratch& scratch) const {
+    poll(codec_.layout().row_bytes() * document.n * tokens_.size());
     scratch.tokens = tokens_;
     if (codec_.max_kernel() == nullptr) {
         find_maxima(document, scratch);

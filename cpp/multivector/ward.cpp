@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/blocks.h"
+#include "core/interrupt.h"
 #include "kernels/kernels.h"
 
 namespace fewbits {
@@ -64,6 +65,7 @@ std::vector<Merge> all_merges(MatrixView tokens) {
     std::vector<std::size_t> chain;
     std::size_t start = 0;
     while (merges.size() + 1 < n) {
+        poll(n * sizeof(float));
         while (chain.empty() && !costs.alive(start)) ++start;
         if (chain.empty()) chain.push_back(start);
         const std::size_t last = chain.back();

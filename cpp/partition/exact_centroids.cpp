@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/blocks.h"
+#include "core/interrupt.h"
 #include "kernels/kernels.h"
 
 namespace fewbits {
@@ -60,6 +61,7 @@ void ExactCentroids::best(const float* x, std::size_t n, std::uint32_t* lists, f
     float unwanted[batch];
     for (std::size_t first = 0; first < n; first += batch) {
         const std::size_t rows = std::min(batch, n - first);
+        poll(rows * blocks_.size() * sizeof(float));
         kernels::active().tile_best(tile(x + first * dim_, rows, 0, k_), lists + first,
                                     scores ? scores + first : unwanted);
     }
@@ -67,6 +69,7 @@ void ExactCentroids::best(const float* x, std::size_t n, std::uint32_t* lists, f
 
 void ExactCentroids::scores(const float* x, std::size_t n, std::uint32_t first, std::uint32_t count,
                             float* scores) const {
+    poll(n * count * dim_ * sizeof(float));
     kernels::active().tile_dot(tile(x, n, first, count), scores, count);
 }
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 _F32 = NDArray[np.float32]
 _I64 = NDArray[np.int64]
@@ -13,6 +14,7 @@ _U8 = NDArray[np.uint8]
 
 _Params = dict[str, int]
 _Arrays = dict[str, NDArray[Any]]
+_Path = str | bytes
 _Progress = Callable[[float], None] | None
 
 class FewbitsError(Exception): ...
@@ -61,8 +63,8 @@ def exact_search(
     x: _F32, queries: _F32, k: int, metric: str, *, first_id: int = 0, threads: int = 0
 ) -> tuple[_I64, _F32]: ...
 
-# Row number of the first row that is not finite (or, with nonzero=True, has zero norm), or -1.
-def first_bad_row(x: _F32, *, nonzero: bool = False) -> int: ...
+# Row number of the first row that is not finite, is longer than `longest` or, with nonzero=True, is zero; or -1.
+def first_bad_row(x: _F32, *, nonzero: bool = False, longest: float = ...) -> int: ...
 def normalize_rows(x: _F32) -> _F32: ...
 
 # --- changes ---
@@ -104,6 +106,14 @@ class Filter:
     def ids(ids: _I64, *, allow: bool) -> Filter: ...
     @staticmethod
     def predicate(address: int) -> Filter: ...  # of a C function bool(int64), callable from any thread
+    # What an equal one can be made from: ("mask", u8), ("allowed", i64), ("denied", i64) or ("predicate", None).
+    def given(self) -> tuple[str, NDArray[Any] | None]: ...
+
+class IdBlocks:
+    """An iterator over the ids of one snapshot, block by block, in the order in which they are stored."""
+
+    def __iter__(self) -> IdBlocks: ...
+    def __next__(self) -> _I64: ...
 
 class Engine:
     """An immutable model and its immutable segments; publish swaps the list of segments as a whole. One writer at a
@@ -111,7 +121,7 @@ class Engine:
 
     def __init__(self, params: _Params, arrays: _Arrays) -> None: ...
     @staticmethod
-    def open(path: str, *, mapped: bool = True, verify_all: bool = False) -> Engine: ...
+    def open(path: _Path, *, mapped: bool = True, verify_all: bool = False) -> Engine: ...
     def builder(self, expected: int = 0, *, directory: str | None = None) -> Builder: ...
     def publish(
         self, builder: Builder, *, on_conflict: str = "error", threads: int = 0, progress: _Progress = None
@@ -121,11 +131,11 @@ class Engine:
     @staticmethod
     def join(engines: Sequence[Engine], *, on_conflict: str = "error") -> Engine: ...
     def save(
-        self, path: str, meta: bytes, *, tokens: TokenStore | None = None, params: _Params = {}
+        self, path: _Path, meta: bytes, *, tokens: TokenStore | None = None, params: _Params = {}
     ) -> None: ...  # tokens, params: of a multi-vector index, in the same file
     def to_bytes(self, meta: bytes, *, tokens: TokenStore | None = None, params: _Params = {}) -> bytes: ...
     @staticmethod
-    def from_bytes(file: bytes) -> Engine: ...
+    def from_bytes(file: Buffer) -> Engine: ...
     @property
     def meta(self) -> bytes: ...
     @property
@@ -152,6 +162,8 @@ class Engine:
     def with_scoring(self, params: _Params, arrays: _Arrays) -> Engine: ...
     # Another engine over the same segments for inputs of another "dim", coded by a compatible encoder ("codec.*").
     def with_encoder(self, params: _Params, arrays: _Arrays) -> Engine: ...
+    def ids(self) -> _I64: ...  # of all vectors, ascending
+    def id_blocks(self, block: int) -> IdBlocks: ...  # the same, at most `block` at a time, as they are stored
     def codes(self) -> tuple[_I64, _U32, _U8]: ...  # of every vector: id, list, code in row form
     def stats(self) -> dict[str, Any]: ...  # n, removed, segments (sizes), lists; bytes by part in three columns
 
@@ -193,13 +205,13 @@ class TokenStore:
 
     def __init__(self, params: _Params, arrays: _Arrays) -> None: ...  # parts "tokens.*": a codec, "dim", "on_disk"
     @staticmethod
-    def open(path: str, *, mapped: bool = True) -> TokenStore: ...
+    def open(path: _Path, *, mapped: bool = True) -> TokenStore: ...
     @staticmethod
-    def from_bytes(file: bytes) -> TokenStore: ...
-    def builder(self, directory: str) -> TokenBuilder: ...  # directory: of the file that codes on disk are spilled to
+    def from_bytes(file: Buffer) -> TokenStore: ...
+    def builder(self, directory: _Path) -> TokenBuilder: ...  # directory: of the file that codes on disk are spilled to
     def publish(self, builder: TokenBuilder) -> None: ...
     def withdraw(self) -> None: ...  # undoes the last publish
-    def keep(self, ids: _I64, directory: str) -> None: ...  # only these (ascending), as one segment
+    def keep(self, ids: _I64, directory: _Path) -> None: ...  # only these (ascending), as one segment
     def ids(self) -> _I64: ...  # ascending
     @property
     def params(self) -> _Params: ...
@@ -211,5 +223,5 @@ class TokenStore:
         self, tokens: _F32, offsets: _I64, candidates: _I64, k: int, *, threads: int = 0
     ) -> tuple[_I64, _F32]: ...  # the k best of each query's candidate ids (-1: none)
 
-def inspect(path: str) -> dict[str, Any]: ...
-def verify(path: str) -> None: ...
+def inspect(path: _Path) -> dict[str, Any]: ...
+def verify(path: _Path) -> None: ...

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .codecs import PQ, Codec, Float, Scalar
 from .codecs_rotated import RaBitQ
 from .index import MAX_DIM, Index
-from .inputs import Rows, metric_name, real_number, thread_count
+from .inputs import Rows, as_vectors, metric_name, real_number, thread_count
 from .originals import Originals
 from .partitions import IVF
 from .progress import ProgressArgument
@@ -109,6 +109,8 @@ def build(
 def _tuned(index: Index, rows: Rows, ids: ArrayLike | None, target: float, threads: int | None) -> str:
     """Tunes with vectors of the index itself as queries, each of which does not count as its own neighbour."""
     n = len(rows)
+    if n == 1:
+        return f"recall {target:g} asked for: a single vector is always found"
     picked = np.sort(np.random.default_rng(index._description.seed).choice(n, min(n, _TUNING_QUERIES), replace=False))
     queries = np.asarray(rows.array[picked], np.float32)
     own = picked if ids is None else np.asarray(ids, np.int64)[picked]
@@ -186,7 +188,7 @@ def _factor(metric: str) -> int:
 
 
 def _dim(x: Any) -> int:
-    shape = np.shape(x)
+    shape = as_vectors(x, "x").shape
     if len(shape) != 2 or not 1 <= shape[1] <= MAX_DIM:
         raise ValueError(f"x: expected shape (n, dim) with dim in 1..{MAX_DIM}, got {shape}")
     return int(shape[1])

@@ -20,6 +20,8 @@ import fewbits as fb
 
 from .datasets import METRICS, load, load_array, load_sets, synthetic
 from .files import open_any
+from .foreign import EMPTY, INDEX, UNKNOWN, instead, kind_of
+from .places import shown
 
 _SETS = "with a multi-vector index an (n, t, dim) array or a folder of {0}_tokens.npy and {0}_offsets.npy"
 
@@ -27,7 +29,7 @@ _SETS = "with a multi-vector index an (n, t, dim) array or a folder of {0}_token
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     arguments = parser().parse_args(argv)
-    arguments.command_line = shlex.join(["fewbits", *(sys.argv[1:] if argv is None else argv)])
+    arguments.command_line = shown(shlex.join(["fewbits", *(sys.argv[1:] if argv is None else argv)]))
     try:
         run: Callable[[argparse.Namespace], int] = arguments.run
         code = run(arguments)
@@ -46,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+        text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    else:
+        text = str(error) or type(error).__name__
+    return " ".join(shown(text).split())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -197,13 +201,52 @@ def _natural(text: str) -> int:
     return number
 
 
+def _npz(path: Path) -> Path:
+    """The name that numpy gives an archive."""
+    return path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+
+
+def _files(path: Path) -> list[Path]:
+    """A file, or those of a folder."""
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
 def _progress(arguments: argparse.Namespace) -> bool | None:
     return False if arguments.no_progress or arguments.quiet else None
 
 
 def _say(arguments: argparse.Namespace) -> Callable[[str], None]:
     """Prints a line about what is going on, unless --quiet."""
-    return (lambda line: None) if arguments.quiet else (lambda line: print(line, flush=True))
+    return (lambda line: None) if arguments.quiet else (lambda line: print(shown(line), flush=True))
+
+
+def _index(path: Path) -> fb.Index | fb.MultiVectorIndex:
+    _check_is_index(path)
+    return open_any(path)
+
+
+def _check_is_index(path: Path) -> None:
+    """Names what a file is that is none."""
+    if path.is_file() and kind_of(path) not in (INDEX, EMPTY, UNKNOWN):  # of these the core says what is wrong
+        raise ValueError(f"{path}: an index file expected, {instead(path)}")
+
+
+def _check_output(output: Path, *inputs: Path | None) -> None:
+    """Refuses to write over a file that is read, by whatever name, and where there is no folder."""
+    folder = Path(os.path.realpath(output)).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    for path in filter(None, inputs):
+        if os.path.exists(output) and os.path.exists(path) and output.samefile(path):
+            raise ValueError(f"{output}: this is the input {path}, which would be lost: write to another file")
+
+
+def _check_report(folder: Path, *inputs: Path | None) -> None:
+    """The same for the files of a report."""
+    files = [file for path in inputs if path is not None for file in _files(path)]
+    for name in _files(folder) if folder.is_dir() else []:
+        if name.suffix in (".json", ".html", ".png"):
+            _check_output(name, *files)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -223,9 +266,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     x = load_array(arguments.vectors)
     ids = load_array(arguments.ids) if arguments.ids else None
-    folder = arguments.output.resolve().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder")
+    _check_output(arguments.output, arguments.vectors, arguments.ids)
     index = fb.build(
         x,
         metric=arguments.metric,
@@ -244,14 +285,16 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _search(arguments: argparse.Namespace) -> int:
-    index = open_any(arguments.index)
+    index = _index(arguments.index)
     queries = _vectors(index, arguments.queries, "query")
+    if arguments.output:
+        _check_output(_npz(arguments.output), arguments.index, *_files(arguments.queries))
     ids, scores = index.search(
         queries, arguments.k, nprobe=arguments.nprobe, rerank=arguments.rerank, threads=arguments.threads
     )
     distances = isinstance(index, fb.Index) and index.metric == "l2"
     if arguments.output:
-        np.savez(arguments.output, ids=ids, scores=scores)
+        np.savez(_npz(arguments.output), ids=ids, scores=scores)
         return 0
     print(f"{'query':>8} {'rank':>5} {'id':>12} {'distance' if distances else 'score':>12}")
     for query, (row_ids, row_scores) in enumerate(zip(np.atleast_2d(ids), np.atleast_2d(scores), strict=True)):
@@ -262,14 +305,14 @@ def _search(arguments: argparse.Namespace) -> int:
 
 
 def _tune(arguments: argparse.Namespace) -> int:
-    index = open_any(arguments.index)
+    index = _index(arguments.index)
     x = _vectors(index, arguments.vectors, "doc") if arguments.vectors else None
     queries = _vectors(index, arguments.queries, "query")
     x_ids = load_array(arguments.ids) if arguments.ids else None
     found = fb.tune(index, queries, arguments.k, recall=arguments.recall, x=x, x_ids=x_ids, threads=arguments.threads)
     index.save(arguments.index)
     settings = [f"{name} {value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
-    print(f"{arguments.index}: {', '.join(settings) or 'nothing to set'} by default")
+    print(f"{shown(arguments.index)}: {', '.join(settings) or 'nothing to set'} by default")
     truth = "the true nearest" if found.truth == "exact" else "what its own codes find when all is read (no --vectors)"
     print(f"recall@{arguments.k} {found.recall:.4f} of {truth} (at least {found.recall_low:.4f} at 95 %)")
     print(f"{found.queries_per_second:,.0f} queries a second on one thread")
@@ -277,18 +320,19 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
+    print(_index(arguments.index).explain())
     contents = fb.inspect(arguments.index)
-    print(open_any(arguments.index).explain())
     major, minor = contents["version"]
-    print(f"\n{arguments.index}: format {major}.{minor}, {contents['bytes']:,} bytes")
+    print(f"\n{shown(arguments.index)}: format {major}.{minor}, {contents['bytes']:,} bytes")
     for section in contents["sections"]:
         print(f"  {section['name']:<28} {section['dtype']:<5} {section['bytes']:>14,} bytes")
     return 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    _check_is_index(arguments.index)
     fb.verify(arguments.index)
-    print(f"{arguments.index}: every byte is as it was written")
+    print(f"{shown(arguments.index)}: every byte is as it was written")
     return 0
 
 
@@ -300,6 +344,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         print(f"fewbits bench: one of a data set and --synthetic expected, got {given}", file=sys.stderr)
         return 2
     say = _say(arguments)
+    _check_report(arguments.out, arguments.data, arguments.queries)
     if arguments.data is not None and is_token_folder(arguments.data):
         return _bench_tokens(arguments, say)
     if arguments.synthetic:

@@ -13,6 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .foreign import HDF5, NPY, NPZ, instead, kind_of
+from .inputs import Rows
+from .places import shown
+
 Array = NDArray[Any]
 METRICS = ("l2", "ip", "cosine")
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -44,12 +48,15 @@ class Dataset:
 def load_array(path: str | Path) -> Array:
     """A .npy file as a read-only memory map; must hold a matrix of numbers."""
     path = Path(path)
+    if path.is_dir() or kind_of(path) is not NPY:
+        raise ValueError(f"{shown(path)}: a .npy file of numbers expected, {instead(path)}")
     try:
-        x = np.load(path, mmap_mode="r", allow_pickle=False)
+        x: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: a .npy file of numbers expected ({error})") from error
-    if not isinstance(x, np.ndarray):
-        raise ValueError(f"{path}: a .npy file expected, got an archive of {sorted(x.files)}")
+        raise ValueError(
+            f"{shown(path)}: a .npy file of numbers expected ({error}); of an array of arrays: "
+            'np.save("x.npy", np.stack(column).astype(np.float32))'
+        ) from error
     return x
 
 
@@ -82,7 +89,8 @@ def load(
     parts, known_metric = _read(path)
     if queries is not None:
         parts = {"base": parts["base"], "queries": load_array(queries)}
-    return _assemble(path.stem if path.is_file() else path.resolve().name, parts, metric, known_metric, hold_out, seed)
+    name = shown(path.stem if path.is_file() else path.resolve().name)
+    return _assemble(name, parts, metric, known_metric, hold_out, seed)
 
 
 def _read(path: Path) -> tuple[dict[str, Array], str | None]:
@@ -92,9 +100,10 @@ def _read(path: Path) -> tuple[dict[str, Array], str | None]:
             raise ValueError(f"{path}: a folder with base.npy expected, got {sorted(files) or 'no .npy files'}")
         wanted = ("base", "queries", "neighbors", "queries_test", "qrels_test", "queries_test_clean")
         return {name: load_array(files[name]) for name in wanted if name in files}, None
-    if path.suffix in _HDF5_SUFFIXES:
+    kind = kind_of(path)
+    if kind is HDF5 or path.suffix in _HDF5_SUFFIXES:
         return _read_hdf5(path)
-    if path.suffix == ".npz":
+    if kind is NPZ:
         with np.load(path, allow_pickle=False) as archive:
             names = archive.files
             if len(names) > 1 and "base" not in names:
@@ -126,7 +135,9 @@ def _assemble(
     base = _matrix(f"{name}: base", parts["base"])
     notes: list[str] = []
     metric = _choose_metric(base, metric, known_metric, notes)
+    _check_rows(f"{name}: base", base, metric)
     queries, neighbors, qrels = parts.get("queries"), parts.get("neighbors"), None
+    clean = None
     if queries is None and "queries_test" in parts:
         queries, neighbors = parts["queries_test"], None
         qrels = parts.get("qrels_test")
@@ -142,6 +153,8 @@ def _assemble(
             f"no queries given: {len(queries):,} random rows were held out and serve as queries (real queries are often"
             " harder than held-out rows: pass --queries)"
         )
+    else:
+        _check_rows(f"{name}: queries", queries, metric, clean)
     queries = _matrix(f"{name}: queries", queries)
     if queries.shape[1] != base.shape[1]:
         raise ValueError(f"{name}: queries of {base.shape[1]} dimensions expected, got {queries.shape[1]}")
@@ -160,12 +173,20 @@ def _matrix(what: str, x: Array) -> Array:
     return x
 
 
+def _check_rows(what: str, x: Array, metric: str, numbers: Array | None = None) -> None:
+    """Raises for rows that no index takes, by their numbers in the file. numbers: what x is of it (None: all)."""
+    rows = Rows(x, _matrix(what, x).shape[1], what, numbers=numbers)
+    for _ in rows.blocks(nonzero=metric == "cosine"):
+        pass
+
+
 def _choose_metric(base: Array, metric: str | None, known: str | None, notes: list[str]) -> str:
     if metric is not None:
         return metric
     if known is not None:
         return known
-    sample = np.asarray(base[:: max(1, len(base) // 1000)], np.float32)
+    with np.errstate(all="ignore"):
+        sample = np.asarray(base[:: max(1, len(base) // 1000)], np.float32)
     if np.allclose(np.linalg.norm(sample, axis=1), 1, atol=5e-3):
         notes.append("metric cosine: the rows have unit length, where cosine, inner product and l2 rank alike")
     else:

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _core
 from .index import SearchResult
-from .inputs import F32, I64, Rows, metric_name, thread_count, whole_number
+from .inputs import F32, I64, Rows, as_vectors, metric_name, thread_count, whole_number
 from .inputs import queries as as_queries
 
 
@@ -39,7 +39,7 @@ def exact_search(x: Any, queries: Any, k: int = 10, *, metric: str, threads: int
     normalises = metric_name(metric) == "cosine"
     k = whole_number(k, "k", 1)
     count = thread_count(threads)
-    shape = np.shape(x)
+    shape = as_vectors(x, "x").shape
     if len(shape) != 2 or not shape[1]:
         raise ValueError(f"x: expected shape (n, dim), got {shape}")
     rows = Rows(x, shape[1])

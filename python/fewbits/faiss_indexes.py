@@ -57,7 +57,7 @@ def from_faiss(source: Any) -> Index:
     (Johnson, Douze, Jégou, "Billion-scale similarity search with GPUs", 2017.)
     """
     faiss = _faiss()
-    index = _read(faiss, os.fspath(source)) if isinstance(source, str | os.PathLike) else source
+    index = _read(faiss, os.fsdecode(source)) if isinstance(source, str | bytes | os.PathLike) else source
     if not isinstance(index, faiss.Index):
         raise TypeError(f"from_faiss: expected a path or an index of faiss, got {type(source).__name__}")
     return _Reader(faiss, index).index()

@@ -6,9 +6,8 @@ follows from the params and arrays alone. A file without a usable description is
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import _core
 from .codecs import CODECS, PQ, Float, Scalar
@@ -19,8 +18,12 @@ from .index import Index
 from .multivector import MultiVectorIndex, is_multivector
 from .partitions import IVF
 from .parts import METRIC_CODES
+from .places import Path, buffer, contents, encoded, shown
 from .reduction import Pooling
 from .transforms import OPQ, PCA, Identity, RandomRotation
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _PARTS = {kind.__name__: kind for kind in (Identity, RandomRotation, PCA, OPQ, IVF, *CODECS, Pooling)}
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -36,39 +39,66 @@ _KINDS: dict[type, tuple[int, ...]] = {
 }
 
 
-def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False) -> Index:
+def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> Index:
     """Opens an index file.
 
-    mmap: map the file (fast, shared between processes, read as needed) instead of reading it into memory. Everything
-    that search relies on is checked in either case; verify=True also compares the checksum of every byte.
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike, or a binary file object or buffer
+        The path of the file. An open binary file (or any object with ``read``) is read to its end; a bytearray,
+        memoryview, mmap, or bytes that begin as an index file does, are taken as the contents.
+    mmap : bool
+        Map the file: fast, shared between processes, pages are read as needed. With False the file is read into
+        memory, and later changes to it have no effect. File objects and buffers are always copied into memory.
+    verify : bool
+        Also compare the checksum of every byte. Everything that search relies on is checked in either case.
 
-    Raises FileNotFoundError, CorruptIndexError (what is wrong, and where) or FormatVersionError.
+    Returns
+    -------
+    Index
 
+    Raises
+    ------
+    FileNotFoundError, CorruptIndexError, FormatVersionError
+        What is wrong with the file, and where.
+
+    Notes
+    -----
+    `save` replaces a file atomically: indexes that are open keep the old contents. Other programs, such as ``cp``,
+    overwrite a file in place. Searches of a mapped index then read a mixture of old and new bytes, and if the file
+    becomes shorter the process ends by SIGBUS. Copy to a new name and rename it (``cp new.fb index.fb.tmp && mv
+    index.fb.tmp index.fb``), or open with ``mmap=False``.
+
+    Examples
+    --------
     >>> index = fb.open("wiki.fb")
     """
-    name = os.fspath(path)
-    return described(name, open_engine(name, mmap, verify))
+    check_flags(mmap, verify)
+    file = contents(path)
+    if file is not None:
+        return Index.from_bytes(file)
+    return described(shown(path), open_engine(path, mmap, verify))  # type: ignore[arg-type]
 
 
-def open_any(path: str | os.PathLike[str]) -> Index | MultiVectorIndex:
+def open_any(path: Path) -> Index | MultiVectorIndex:
     """The index in a file, of whichever kind; mapped."""
-    name = os.fspath(path)
-    return (MultiVectorIndex.open if "fde.dim" in inspect(name)["params"] else open)(name)
+    return (MultiVectorIndex.open if "fde.dim" in inspect(path)["params"] else open)(path)
 
 
-def open_engine(name: str, mmap: bool, verify: bool) -> _core.Engine:
+def open_engine(path: Path, mmap: bool, verify: bool) -> _core.Engine:
     """The engine in a file of either kind of index."""
+    return _core.Engine.open(encoded(path), mapped=mmap, verify_all=verify)
+
+
+def check_flags(mmap: bool, verify: bool) -> None:
     for value, argument in ((mmap, "mmap"), (verify, "verify")):
         if not isinstance(value, bool):
             raise TypeError(f"{argument}: expected True or False, got {value!r}")
-    return _core.Engine.open(name, mapped=mmap, verify_all=verify)
 
 
-def engine_of_bytes(file: bytes) -> _core.Engine:
+def engine_of_bytes(file: Buffer) -> _core.Engine:
     """The engine in the contents of a file; every byte is checked."""
-    if not isinstance(file, bytes):
-        raise TypeError(f"file: expected bytes, got {type(file).__name__}")
-    return _core.Engine.from_bytes(file)
+    return _core.Engine.from_bytes(buffer(file))
 
 
 def described(name: str, engine: _core.Engine) -> Index:
@@ -79,16 +109,15 @@ def described(name: str, engine: _core.Engine) -> Index:
     return Index._of(description, engine, why)
 
 
-def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
+def inspect(path: Path) -> dict[str, Any]:
     """What a file says of itself (version, params, sections with their sizes and checksums), without loading it."""
-    return _core.inspect(os.fspath(path))
+    return _core.inspect(encoded(path))
 
 
-def verify(path: str | os.PathLike[str]) -> None:
+def verify(path: Path) -> None:
     """Checks every checksum and everything that open checks; raises CorruptIndexError at the first thing wrong."""
-    name = os.fspath(path)
-    _core.verify(name)
-    open_any(name)
+    _core.verify(encoded(path))
+    open_any(path)
 
 
 def encode_meta(description: Description, why: tuple[str, ...], **others: Any) -> bytes:

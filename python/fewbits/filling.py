@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
-from .inputs import I64, Rows, check_unique, vector_ids
+from .inputs import I64, Rows, check_scale, check_unique, vector_ids
 from .packed import warn_if_packed
 from .progress import Progress
 
@@ -21,10 +21,12 @@ def encoded(
     *,
     new: bool,
     nonzero: bool,
+    first: bool = False,
     threads: int,
     progress: Progress,
 ) -> _core.Builder:
-    """All vectors of the source, coded. n: how many there are, if known. new: whether ids must not be in the index."""
+    """All vectors of the source, coded. n: how many there are, if known. new: whether ids must not be in the index.
+    first: whether these are the first vectors that it sees."""
     own = None if ids is None else vector_ids(ids, n)
     if own is not None:
         check_unique(own)
@@ -37,6 +39,8 @@ def encoded(
             warn_if_packed(rows.array, "x", stacklevel=3)
             for block in rows.blocks(nonzero=nonzero):
                 done = len(builder)
+                if first and not (done or nonzero):
+                    check_scale(block, rows.name)
                 if own is not None and done + len(block) > len(own):
                     raise ValueError(f"ids: expected one a vector, got {len(own)} ids and more vectors")
                 builder.append(block, None if own is None else own[done : done + len(block)], threads=threads)

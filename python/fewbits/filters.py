@@ -18,11 +18,12 @@ class Filter:
 
     allow: one of
     - a boolean mask by id, (m,) bool: id i is allowed if mask[i]; ids of m or more are not,
-    - the ids that are allowed, (n,) whole numbers,
+    - the ids that are allowed, (n,) whole numbers, none twice,
     - a compiled predicate, a numba `@cfunc("boolean(int64)")` of the id: called without the GIL from several threads,
       for what a search looks at and a sample, so it must give the same answer whenever it is asked.
 
-    `Filter.deny(ids)` allows all but these. Raises TypeError for anything else.
+    `Filter.deny(ids)` allows all but these. Raises TypeError for anything else. Filters can be pickled and copied,
+    except those of a predicate.
 
     >>> recent = fb.Filter(years >= 2020)
     >>> ids, scores = index.search(q, k=10, filter=recent)
@@ -43,12 +44,28 @@ class Filter:
         else:
             raise TypeError(f"filter: expected a boolean mask, ids, a fb.Filter or a numba cfunc, got {allow!r}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind, given = self._core.given()
+        if given is None:
+            raise TypeError(
+                "filter: a compiled predicate is code of this process and cannot be pickled or copied; pass a mask or "
+                "ids, or make the filter again where it is needed"
+            )
+        return _filter_of, (kind, given)
+
     @classmethod
     def deny(cls, ids: Any) -> Filter:
         """Allows every vector but those of these ids, (n,) whole numbers."""
         made = cls.__new__(cls)
         made._kept, made._core = None, _core.Filter.ids(_ids(np.asarray(ids)), allow=False)
         return made
+
+
+def _filter_of(kind: str, given: NDArray[Any]) -> Filter:
+    """What was pickled, again."""
+    if kind == "denied":
+        return Filter.deny(given)
+    return Filter(given.view(np.bool_) if kind == "mask" else given)
 
 
 def core_filters(value: Any, n_queries: int) -> tuple[list[_core.Filter], NDArray[np.uint32] | None]:
@@ -67,9 +84,17 @@ def core_filters(value: Any, n_queries: int) -> tuple[list[_core.Filter], NDArra
 
 def _ids(array: NDArray[Any]) -> NDArray[np.int64]:
     try:
-        return vector_ids(array if array.size else np.empty(0, np.int64))
+        ids = vector_ids(array if array.size else np.empty(0, np.int64))
     except (TypeError, ValueError) as error:
         raise type(error)(f"filter: {error}") from None
+    ordered = np.sort(ids)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if repeated.size:
+        raise ValueError(
+            f"filter: expected ids without repetition, got {int(repeated[0])} more than once among {len(ids)}; a mask "
+            "is of dtype bool: pass mask.astype(bool)"
+        )
+    return ids
 
 
 def _address(predicate: Any) -> int:

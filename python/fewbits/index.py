@@ -7,10 +7,9 @@ once, and which a change replaces as the last thing it does.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,11 +39,17 @@ from .inputs import (
 )
 from .partitions import IVF, MAX_NLIST
 from .parts import Model
+from .places import Path, write
 from .progress import Progress, ProgressArgument
 from .state import State, Training
 from .training import train
 from .transforms import OPQ, PCA, Identity, RandomRotation, Transform
 from .upgrades import encoder, upgraded
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from .places import SupportsWrite
 
 MAX_DIM = 65_535
 _MOST_RESULTS = 2**40  # of a query: far beyond any memory
@@ -173,6 +178,34 @@ class Index:
         engine = self._state.engine
         return engine is not None and bool(engine.contains(np.array([item], np.int64))[0])
 
+    @overload
+    def ids(self, *, block: None = None) -> I64: ...
+    @overload
+    def ids(self, *, block: int) -> Iterator[I64]: ...
+    def ids(self, *, block: int | None = None) -> I64 | Iterator[I64]:
+        """The ids of all vectors in the index.
+
+        Parameters
+        ----------
+        block : int, optional
+            Iterate over arrays of at most this many ids instead: one array takes 8 bytes per vector. Blocks are in
+            the order in which the vectors are stored, not ascending.
+
+        Returns
+        -------
+        (n,) int64 array, ascending; or an iterator over such arrays, unordered
+            In either case each id is there once, of the index as it was at the call.
+
+        Examples
+        --------
+        >>> missing = np.setdiff1d(wanted, index.ids())
+        """
+        size = None if block is None else whole_number(block, "block", 1)
+        engine = self._state.engine
+        if engine is None:
+            return np.empty(0, np.int64) if size is None else iter(())
+        return engine.ids() if size is None else engine.id_blocks(size)
+
     def __repr__(self) -> str:
         state = self._state
         content = "not trained" if state.engine is None else f"{state.n:,} vectors"
@@ -235,8 +268,8 @@ class Index:
         del source  # nothing is added here: its rows need not be kept while training
         expected = n or known or len(x)
         training = Training(too_few(description, len(x), expected), len(x))
-        training.check(expected, stacklevel=2)
         engine = _fitted(description, x, expected, count, Progress(progress))
+        training.check(expected, stacklevel=2)
         turn, after = self._prepare("train", lambda now: now.untouched("train").retrained(engine, training=training))
         self._state = after
         del turn
@@ -253,11 +286,30 @@ class Index:
     ) -> Index:
         """Adds vectors: all of them or, if anything is wrong with x or ids, none.
 
-        x: (n, dim) as float16, float32, float64, bfloat16, int8 or uint8, of any strides: array, memmap, list of lists,
-        CPU tensor; or an iterable of such blocks. ids: n unique whole numbers >= 0 (None: positions, counted on after
-        the largest id ever given). on_conflict: what to do about an id that the index has: "error" (ValueError), or
-        "replace" its vector. Memory needed beside the codes is one block of 16 MiB; small additions are merged as they
-        pile up.
+        Parameters
+        ----------
+        x : (n, dim) array, or an iterable of (m, dim) blocks or (dim,) rows
+            float16, float32, float64, bfloat16, int8 or uint8, of any strides: array, memmap, memoryview, list of
+            lists, CPU tensor. One block of 16 MiB at a time is converted to float32.
+        ids : (n,) whole numbers >= 0, optional
+            Unique. By default consecutive numbers, continuing after the largest id ever assigned.
+        on_conflict : {"error", "replace"}
+            What to do if the index has an id already: raise ValueError, or replace its vector.
+        progress : bool or callable, optional
+            Show a bar, or call ``progress(stage, fraction)``. By default a bar if stderr is a terminal.
+        threads : int, optional
+            By default all CPUs.
+
+        Returns
+        -------
+        Index
+            This index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For rows that are not finite, too long for float32 scores (length above 2^62) or, under "cosine", zero;
+            for first vectors that are all below 1e-15 under "l2" and "ip"; for wrong shapes, dtypes or ids.
         """
         count = thread_count(threads)
         if conflict_rule(on_conflict) == "replace" and ids is None:
@@ -273,6 +325,7 @@ class Index:
             ids,
             new=on_conflict == "error",
             nonzero=self._normalises,
+            first=not (before.n or before.description.needs_training),
             threads=count,
             progress=shown,
         )
@@ -443,12 +496,20 @@ class Index:
         engine = self._trained("reconstruct")
         return engine.reconstruct(vector_ids(ids))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the index to one file, atomically: after a crash there is the old file or the new one, whole."""
+    def save(self, path: Path | SupportsWrite) -> None:
+        """Writes the index to one file, atomically: after a crash there is the old file or the new one, whole.
+
+        Parameters
+        ----------
+        path : str, bytes or os.PathLike, or a binary file object
+            A path; if it is a symbolic link, the link stays and the file that it leads to is replaced. Or an object
+            with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
+        """
         from .files import encode_meta
 
         state = self._state
-        state.trained("save").save(os.fspath(path), encode_meta(state.description, state.why))
+        engine, meta = state.trained("save"), encode_meta(state.description, state.why)
+        write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
 
     def to_bytes(self) -> bytes:
         """The file that `save` would write, as bytes."""
@@ -458,10 +519,18 @@ class Index:
         return state.trained("to_bytes").to_bytes(encode_meta(state.description, state.why))
 
     @staticmethod
-    def from_bytes(file: bytes) -> Index:
-        """An index from what `to_bytes` gave, or the contents of a file; every byte is checked.
+    def from_bytes(file: Buffer) -> Index:
+        """An index from what `to_bytes` returned, or the contents of a file; every byte is checked.
 
-        Raises CorruptIndexError (what is wrong, and where) or FormatVersionError.
+        Parameters
+        ----------
+        file : bytes, bytearray, memoryview, mmap or another buffer
+            It is copied.
+
+        Raises
+        ------
+        CorruptIndexError, FormatVersionError
+            What is wrong with the contents, and where.
         """
         from .files import described, engine_of_bytes
 

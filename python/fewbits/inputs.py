@@ -1,8 +1,8 @@
 """What users pass, checked and turned into what the core takes. The only place that looks at dtypes and strides.
 
-The core sees C-contiguous float32 blocks that are finite, and int64 ids that are not negative. Conversion goes block by
-block, so that a memmap of any size needs one block of memory. Whole numbers wider than a byte are refused as vectors:
-they are almost always ids passed by mistake.
+The core sees C-contiguous float32 blocks of finite rows, short enough that scores are finite too, and int64 ids that
+are not negative. Conversion goes block by block, so that a memmap of any size needs one block of memory. Whole numbers
+wider than a byte are refused as vectors: they are almost always ids passed by mistake.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -26,6 +26,8 @@ I64 = NDArray[np.int64]
 BLOCK_FLOATS = 1 << 22  # 16 MiB of float32 a block
 BLOCK_ROWS = 1 << 14  # and no more rows than the slowest codec encodes in a second: Ctrl-C is heard between blocks
 MAX_ID = (1 << 62) - 1
+LONGEST = 2.0**62  # squared differences (2^126) and doubled products of two rows of this length fit float32
+_LEAST_SCALE = 1e-15  # products of smaller values are next to nothing in float32
 METRICS = ("l2", "ip", "cosine")
 _VECTOR_CHARS = "efdbB"  # numpy's own of these, told apart in no time
 _VECTOR_DTYPES = ("float16", "float32", "float64", "bfloat16", "int8", "uint8")
@@ -63,16 +65,36 @@ def is_blocks(x: object) -> bool:
         return False
     if isinstance(x, list | tuple):
         return bool(x) and all(getattr(block, "ndim", 0) == 2 for block in x)
-    return not isinstance(x, str | bytes)
+    return not (isinstance(x, str | Mapping) or hasattr(x, "toarray") or _is_buffer(x))
+
+
+def _is_buffer(x: Any) -> bool:
+    """Whether x offers its memory, as memoryview and array.array do: numpy takes that as an array."""
+    try:
+        memoryview(x)
+    except TypeError:
+        return False
+    return True
 
 
 class Rows:
     """A matrix of vectors as the user holds it (array, memmap, list of rows, tensor); converted only by blocks."""
 
-    def __init__(self, x: object, dim: int, name: str = "x", first_row: int = 0) -> None:
+    def __init__(
+        self,
+        x: object,
+        dim: int,
+        name: str = "x",
+        first_row: int = 0,
+        *,
+        numbers: I64 | None = None,
+        longest: float = LONGEST,
+    ) -> None:
         self.name = name
         self.first_row = first_row  # of the whole input, for messages
-        self.array = _vectors(x, name)
+        self.numbers = numbers  # of the rows in it, where they do not follow from that
+        self.longest = longest  # length of a row that is not normalised
+        self.array = as_vectors(x, name)
         if self.array.ndim != 2 or self.array.shape[1] != dim:
             raise ValueError(f"{name}: expected shape (n, {dim}), got {self.array.shape}")
 
@@ -80,7 +102,8 @@ class Rows:
         return int(self.array.shape[0])
 
     def blocks(self, *, nonzero: bool) -> Iterator[F32]:
-        """float32 blocks in order, each checked: finite, and with nonzero=True no zero rows."""
+        """float32 blocks in order, their rows checked: finite, and not too long; or, with nonzero=True for rows that
+        will be normalised, not zero."""
         step = block_rows(self.array.shape[1])
         for begin in range(0, len(self), step):
             yield self._floats(self.array[begin : begin + step], nonzero, begin)
@@ -107,30 +130,45 @@ class Rows:
         if block.dtype.char == "f":
             floats = np.ascontiguousarray(block, dtype=np.float32)
         else:
-            with np.errstate(over="ignore", invalid="ignore"):  # out of float32's range becomes inf, reported below
+            with np.errstate(all="ignore"):  # values beyond float32 become infinite or zero, reported below
                 floats = np.ascontiguousarray(block, dtype=np.float32)
-        if _core.first_bad_row(floats, nonzero=nonzero) >= 0:
+        wide = block.dtype.itemsize > 4
+        longest = math.inf if nonzero else self.longest
+        if _core.first_bad_row(floats, nonzero=nonzero or wide, longest=longest) >= 0:
             self._explain(block, floats, nonzero, rows)
         return floats
 
     def _explain(self, block: NDArray[Any], floats: F32, nonzero: bool, rows: int | NDArray[np.int64]) -> None:
-        """Raises what is wrong with a block."""
-        if _core.first_bad_row(floats) >= 0:
-            wrong: NDArray[np.bool_] = np.logical_not(np.isfinite(floats).all(axis=1))
-            finite = block.dtype.itemsize > 4 and bool(np.isfinite(block[wrong]).all())
+        """Raises what is wrong with a block, if anything is."""
+        infinite: NDArray[np.bool_] = np.logical_not(np.isfinite(floats).all(axis=1))
+        if infinite.any():
+            finite = block.dtype.itemsize > 4 and bool(np.isfinite(block[infinite]).all())
             what = "beyond the range of float32" if finite else "not finite (NaN or infinity)"
             raise ValueError(
-                f"{self.name}: expected finite float32 values, got values {what} in {self._rows(wrong, rows)}"
+                f"{self.name}: expected finite float32 values, got values {what} in {self._rows(infinite, rows)}"
             )
-        if nonzero:
-            wrong = np.array([_core.first_bad_row(row[None], nonzero=True) >= 0 for row in floats])
+        zero: NDArray[np.bool_] = np.logical_not(floats.any(axis=1))
+        vanished = zero & block.any(axis=1)
+        if vanished.any():
             raise ValueError(
-                f"{self.name}: a zero vector has no direction under metric 'cosine': {self._rows(wrong, rows)}"
+                f"{self.name}: expected values in the range of float32, got only smaller ones in "
+                f"{self._rows(vanished, rows)}"
+            )
+        if nonzero and zero.any():
+            raise ValueError(
+                f"{self.name}: a zero vector has no direction under metric 'cosine': {self._rows(zero, rows)}"
+            )
+        long = np.sqrt(np.einsum("ij,ij->i", floats, floats, dtype=np.float64)) > self.longest
+        if not nonzero and long.any():
+            raise ValueError(
+                f"{self.name}: expected vectors of length {self.longest:.2g} or less, as scores of longer ones "
+                f"overflow float32 (divide all by a constant), got longer ones in {self._rows(long, rows)}"
             )
 
     def _rows(self, wrong: NDArray[np.bool_], rows: int | NDArray[np.int64]) -> str:
         numbers = np.flatnonzero(wrong)
         numbers = (rows + numbers if isinstance(rows, int) else rows[numbers]) + self.first_row
+        numbers = numbers if self.numbers is None else self.numbers[numbers]
         shown = ", ".join(str(number) for number in numbers[:_SHOWN_ROWS])
         more = f" and {len(numbers) - _SHOWN_ROWS} more near them" if len(numbers) > _SHOWN_ROWS else ""
         return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"
@@ -146,10 +184,36 @@ def all_rows(x: object, dim: int, name: str = "x") -> Iterator[Rows]:
         yield Rows(x, dim, name)
         return
     seen = 0
-    for number, block in enumerate(x):  # type: ignore[arg-type, var-annotated]
-        rows = Rows(block, dim, f"{name}: block {number}", seen)
+    for label, block in _blocks(x, dim, name):
+        rows = Rows(block, dim, label, seen)
         seen += len(rows)
         yield rows
+
+
+def _blocks(x: Any, dim: int, name: str) -> Iterator[tuple[str, Any]]:
+    """The blocks of an iterable, named; single rows that it yields instead are stacked."""
+    stack: list[NDArray[Any]] = []
+    for number, block in enumerate(x):
+        is_row = _is_row(block)
+        if stack and (not is_row or len(stack) == block_rows(dim)):
+            yield name, np.stack(stack)
+            stack.clear()
+        if not is_row:
+            yield f"{name}: block {number}", block
+            continue
+        row = as_vectors(block, f"{name}: row {number}")
+        if row.shape != (dim,):
+            raise ValueError(f"{name}: row {number}: expected shape ({dim},), got {row.shape}")
+        stack.append(row.copy())  # all rows may be one buffer
+    if stack:
+        yield name, np.stack(stack)
+
+
+def _is_row(block: Any) -> bool:
+    try:
+        return np.ndim(block) == 1
+    except ValueError:  # lists of several lengths
+        return False
 
 
 class Sample:
@@ -176,6 +240,16 @@ def in_place(x: F32, change: Callable[[F32], F32]) -> None:
         x[begin : begin + step] = change(x[begin : begin + step])
 
 
+def check_scale(x: F32, name: str) -> None:
+    """Refuses the first vectors of an index where all are so small that their products vanish in float32."""
+    largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
+    if 0 < largest < _LEAST_SCALE:
+        raise ValueError(
+            f"{name}: expected values of 1e-15 or more, as products of smaller ones vanish in float32, got "
+            f"{largest:.3g} at most: multiply all vectors and queries by a constant"
+        )
+
+
 def split_sample(
     x: object, dim: int, size: int, seed: int, *, nonzero: bool
 ) -> tuple[Sample, Iterator[Rows], int | None]:
@@ -184,9 +258,16 @@ def split_sample(
     An array is sampled at random. Of an iterable, which may be readable only once, the first `size` rows are the
     sample.
     """
+    sample, source, known = _split(x, dim, size, seed, nonzero)
+    if not nonzero:
+        check_scale(sample, "x")
+    return Sample(sample), source, known
+
+
+def _split(x: object, dim: int, size: int, seed: int, nonzero: bool) -> tuple[F32, Iterator[Rows], int | None]:
     if not is_blocks(x):
         rows = Rows(x, dim)
-        return Sample(rows.sample(size, seed, nonzero=nonzero)), iter([rows]), len(rows)
+        return rows.sample(size, seed, nonzero=nonzero), iter([rows]), len(rows)
     source = all_rows(x, dim)
     head: deque[F32] = deque()
     held = 0
@@ -206,8 +287,8 @@ def split_sample(
         filled += len(taken)
     rest = next(source, None)
     if rest is None:
-        return Sample(sample), _given_back(head, dim), held
-    return Sample(sample), chain(_given_back(head, dim), [rest], source), None
+        return sample, _given_back(head, dim), held
+    return sample, chain(_given_back(head, dim), [rest], source), None
 
 
 def _given_back(blocks: deque[F32], dim: int) -> Iterator[Rows]:
@@ -221,7 +302,7 @@ def _given_back(blocks: deque[F32], dim: int) -> Iterator[Rows]:
 
 def queries(q: object, dim: int, *, nonzero: bool) -> tuple[F32, bool]:
     """Queries as one (n, dim) float32 matrix, and whether a single 1-D query was given."""
-    array = _vectors(q, "queries")
+    array = as_vectors(q, "queries")
     if array.ndim not in (1, 2) or array.shape[-1] != dim:
         raise ValueError(f"queries: expected shape ({dim},) or (n, {dim}), got {array.shape}")
     single = array.ndim == 1
@@ -265,10 +346,9 @@ def are_positions(ordered: I64) -> bool:
     return not len(ordered) or (int(ordered[0]) == 0 and int(ordered[-1]) == len(ordered) - 1)
 
 
-def _vectors(x: object, name: str) -> NDArray[Any]:
+def as_vectors(x: object, name: str) -> NDArray[Any]:
     """x as a numpy array of a dtype that holds vectors; a view where numpy can give one."""
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
+    _refuse(x, name)
     from_list = isinstance(x, list | tuple)
     try:
         by_dlpack = not hasattr(x, "__array__") and hasattr(x, "__dlpack__")
@@ -279,8 +359,38 @@ def _vectors(x: object, name: str) -> NDArray[Any]:
         array = array.astype(np.float64)
     if array.dtype.char not in _VECTOR_CHARS and array.dtype.name not in _VECTOR_DTYPES:
         kind = f"a {type(x).__name__}" if array.dtype == object else f"dtype {array.dtype}"
-        raise TypeError(f"{name}: expected vectors as {', '.join(_VECTOR_DTYPES)}, got {kind} of shape {array.shape}")
+        raise TypeError(
+            f"{name}: expected vectors as {', '.join(_VECTOR_DTYPES)}, got {kind} of shape {array.shape}"
+            f"{_advice(x, array) if array.dtype == object else ''}"
+        )
     return array
+
+
+def _refuse(x: Any, name: str) -> None:
+    """Raises for what numpy would take for something else than vectors."""
+    if type(x) is np.ndarray:
+        return
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
+    if isinstance(x, Mapping):
+        raise TypeError(
+            f"{name}: expected an array of vectors, got a {type(x).__name__}; with ids as its keys: "
+            "add(np.stack(list(d.values())), ids=list(d))"
+        )
+    if hasattr(x, "toarray"):
+        raise TypeError(
+            f"{name}: expected a dense array, got a sparse {type(x).__name__}: pass its .toarray(), or an iterable of "
+            "blocks, (x[i : i + 10_000].toarray() for i in range(0, x.shape[0], 10_000))"
+        )
+
+
+def _advice(x: Any, array: NDArray[Any]) -> str:
+    """What makes vectors of an array of objects."""
+    if array.ndim == 1 and array.size and _is_row(array[0]):
+        return "; of a column of arrays pass np.stack(column)"
+    if array.ndim == 2 and hasattr(x, "to_numpy"):
+        return '; pass its .to_numpy(dtype="float32")'
+    return "; pass its .astype(np.float32) if it holds numbers" if array.ndim == 2 else ""
 
 
 def least_similarity(min_score: object, max_distance: object, metric: str) -> float:

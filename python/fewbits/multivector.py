@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,14 +22,20 @@ from .codecs_rotated import RaBitQ
 from .errors import CorruptIndexError, NotTrainedError
 from .fde import FDE
 from .index import Index, SearchResult, candidates
-from .inputs import BLOCK_FLOATS, F32, I64, least_similarity, thread_count, vector_ids, whole_number
+from .inputs import BLOCK_FLOATS, F32, I64, check_scale, least_similarity, thread_count, vector_ids, whole_number
 from .partitions import IVF
 from .parts import Fitting
+from .places import Path, buffer, contents, encoded, shown, write
 from .progress import Progress, ProgressArgument
 from .reduction import Pooling, carved
 from .sets import Sets, SetsInput, read_sets, token_dim
 from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, new_store
 from .transforms import Transform
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from .places import SupportsWrite
 
 _RANKED_AT_ONCE = 64
 
@@ -133,6 +139,14 @@ class MultiVectorIndex:
     def __contains__(self, item: object) -> bool:
         """Whether a document has this id."""
         return item in self._index
+
+    @overload
+    def ids(self, *, block: None = None) -> I64: ...
+    @overload
+    def ids(self, *, block: int) -> Iterator[I64]: ...
+    def ids(self, *, block: int | None = None) -> I64 | Iterator[I64]:
+        """The ids of all documents in the index; block and order as in `Index.ids`."""
+        return self._index.ids(block=block)
 
     def __repr__(self) -> str:
         state = f"{len(self):,} documents" if self.is_trained else "not trained"
@@ -244,7 +258,7 @@ class MultiVectorIndex:
             self._index.compact(threads=threads)
             ids = store.ids()
             assert self._index._engine is not None
-            store.keep(ids[self._index._engine.contains(ids)], tempfile.gettempdir())
+            store.keep(ids[self._index._engine.contains(ids)], os.fsencode(tempfile.gettempdir()))
         return self
 
     # --- using it ---
@@ -307,12 +321,17 @@ class MultiVectorIndex:
         ids, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the index with its tokens to one file, atomically."""
+    def save(self, path: Path | SupportsWrite) -> None:
+        """Writes the index with its tokens to one file, atomically; path: as in `Index.save`."""
         store = self._trained("save")
-        assert self._index._engine is not None
-        with self._change.take("save"):  # encodings and tokens of one moment
-            self._index._engine.save(os.fspath(path), self._meta(), tokens=store, params=self._params())
+        engine = self._index._engine
+        assert engine is not None
+
+        def save(name: bytes) -> None:
+            with self._change.take("save"):  # encodings and tokens of one moment
+                engine.save(name, self._meta(), tokens=store, params=self._params())
+
+        write(path, save, self.to_bytes)
 
     def to_bytes(self) -> bytes:
         """The file that `save` would write, as bytes; tokens that lie on disk are among them."""
@@ -322,22 +341,27 @@ class MultiVectorIndex:
             return self._index._engine.to_bytes(self._meta(), tokens=store, params=self._params())
 
     @staticmethod
-    def open(path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
-        """Opens a file that `save` wrote; mmap, verify and errors as in `fb.open`."""
-        from .files import open_engine
+    def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
+        """Opens a file that `save` wrote; path, mmap, verify and errors as in `fb.open`."""
+        from .files import check_flags, open_engine
 
-        name = os.fspath(path)
+        check_flags(mmap, verify)
+        file = contents(path)
+        if file is not None:
+            return MultiVectorIndex.from_bytes(file)
+        name = encoded(path)
         return MultiVectorIndex._of(
-            name, open_engine(name, mmap, verify), lambda: _core.TokenStore.open(name, mapped=mmap)
+            shown(name), open_engine(name, mmap, verify), lambda: _core.TokenStore.open(name, mapped=mmap)
         )
 
     @staticmethod
-    def from_bytes(file: bytes) -> MultiVectorIndex:
-        """An index, all in memory, from what `to_bytes` gave or the contents of a file; every byte is checked. Errors
-        as in `Index.from_bytes`."""
+    def from_bytes(file: Buffer) -> MultiVectorIndex:
+        """An index, all in memory, from what `to_bytes` returned or the contents of a file; every byte is checked.
+        file and errors: as in `Index.from_bytes`."""
         from .files import engine_of_bytes
 
-        return MultiVectorIndex._of("bytes", engine_of_bytes(file), lambda: _core.TokenStore.from_bytes(file))
+        view = buffer(file)
+        return MultiVectorIndex._of("bytes", engine_of_bytes(view), lambda: _core.TokenStore.from_bytes(view))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.is_trained:
@@ -402,7 +426,9 @@ class MultiVectorIndex:
                 held += len(tokens[-1])
         with Progress(progress) as shown:
             fitting = Fitting("ip", self._seed, thread_count(threads), progress=shown.stage("token codec"))
-            store = new_store(self._tokens, np.concatenate(tokens)[:TOKEN_SAMPLE], fitting)
+            sampled = np.concatenate(tokens)[:TOKEN_SAMPLE]
+            check_scale(sampled, source.name)
+            store = new_store(self._tokens, sampled, fitting)
         if encodings:
             self._index.train(np.concatenate(encodings), expected=expected, progress=progress, threads=threads)
         self._store = store
@@ -426,7 +452,7 @@ class MultiVectorIndex:
         own = np.arange(self._next_id, self._next_id + n) if ids is None else vector_ids(ids, n)
         if not n:
             return
-        builder = store.builder(tempfile.gettempdir())
+        builder = store.builder(os.fsencode(tempfile.gettempdir()))
         published = False
 
         def encodings() -> Iterator[F32]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .inputs import BLOCK_FLOATS, F32, I64, Rows
+from .inputs import BLOCK_FLOATS, F32, I64, LONGEST, Rows
 
 
 class Sets(NamedTuple):
@@ -27,7 +27,7 @@ class SetsInput:
 
     def __init__(self, x: Any, dim: int, name: str) -> None:
         self._dim = dim
-        self._name = name
+        self.name = name
         self._flat: Rows | None = None
         self._list: list[Any] = []
         if _is_pair(x):
@@ -40,6 +40,7 @@ class SetsInput:
         empty = np.flatnonzero(np.diff(self.offsets) == 0)
         if empty.size:
             raise ValueError(f"{name}: expected at least 1 token a set, got none in set {int(empty[0])}")
+        self._longest = LONGEST / int(np.diff(self.offsets).max(initial=1))  # scores sum over the tokens of a set
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -51,11 +52,11 @@ class SetsInput:
         if self._flat is not None:
             begin = int(self.offsets[first])
             part = self._flat.array[begin : begin + len(tokens)]
-            _fill(tokens, Rows(part, self._dim, f"{self._name}: tokens", begin))
+            _fill(tokens, Rows(part, self._dim, f"{self.name}: tokens", begin, longest=self._longest))
         else:
             for i in range(first, end):
                 at = slice(int(offsets[i - first]), int(offsets[i - first + 1]))
-                _fill(tokens[at], Rows(self._list[i], self._dim, f"{self._name}: set {i}"))
+                _fill(tokens[at], Rows(self._list[i], self._dim, f"{self.name}: set {i}", longest=self._longest))
         return Sets(tokens, offsets)
 
     def blocks(self, most: int) -> Iterator[Sets]:

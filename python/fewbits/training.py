@@ -1,7 +1,8 @@
 """From a description of an index and a sample to the params and arrays that the core runs.
 
-The order: normalise (cosine) or center (l2), transform, lists, residuals, the mean's direction, OPQ's rotation on
-what will be coded, codec, rerank store (which works in the input space). Everything is deterministic in (sample, seed), whatever the number of threads.
+The order: normalise (cosine) or center (l2), transform, lists, residuals, the mean's direction, OPQ's rotation on what
+will be coded, codec, rerank store (which works in the input space). Everything is deterministic in (sample, seed),
+whatever the number of threads.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ stop at 2,048 dimensions (their matrices and fits grow with the square); the blo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from .parts import Fitted, Fitting, f32_array
 
 MAX_DENSE_DIM = 2048
 _HADAMARD_ROUNDS = 3
+_FAR_EXPONENT = 32
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,16 @@ def principal_directions(x: F32) -> tuple[np.ndarray, np.ndarray]:
 def second_moments(x: F32, y: F32 | None = None, block: int = 1 << 14) -> np.ndarray:
     """xᵀy (xᵀx without y) in float64, summed over float32 products of blocks."""
     y = x if y is None else y
+    x_scale, y_scale = _scale(x), _scale(y)
     total = np.zeros((x.shape[1], y.shape[1]))
     for begin in range(0, len(x), block):
-        total += x[begin : begin + block].T @ y[begin : begin + block]
-    return total
+        part, other = x[begin : begin + block], y[begin : begin + block]
+        total += (part * x_scale).T @ (other * y_scale) if (x_scale, y_scale) != (1, 1) else part.T @ other
+    return total / (x_scale * y_scale)
+
+
+def _scale(x: F32) -> float:
+    """The power of two that brings x near 1 where sums of its squares might leave float32, else 1."""
+    largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
+    exponent = math.frexp(largest)[1]
+    return 1.0 if abs(exponent) < _FAR_EXPONENT else math.ldexp(1.0, -exponent)

@@ -136,3 +136,30 @@ def test_glove_words():
     unit = data.base / np.linalg.norm(data.base, axis=1, keepdims=True)
     king = unit[data.words.index("king")]
     assert {data.words[i] for i in np.argsort(-(unit @ king))[:6]} >= {"king", "queen", "prince"}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e19])
+def test_wrong_rows_are_numbered_as_in_the_file(tmp_path, bad):
+    x, q = rows(500), rows(40, seed=1)
+    x[[123, 456]], q[17] = bad, bad
+    save(tmp_path, x=x, good=rows(500), q=q)
+    for seed in range(3):  # other rows are held out
+        with pytest.raises(ValueError, match=r"x: base: .*rows 123, 456$"):
+            datasets.load(tmp_path / "x.npy", metric="l2", seed=seed)
+    with pytest.raises(ValueError, match=r"good: queries: .*row 17$"):
+        datasets.load(tmp_path / "good.npy", queries=tmp_path / "q.npy", metric="l2")
+
+
+def test_rows_of_queries_that_are_not_clean_may_be_anything(tmp_path):
+    asked = rows(6, seed=3)
+    asked[2] = np.nan
+    save(tmp_path, base=rows(40), queries_test=asked, queries_test_clean=np.array([1, 3, 4]))
+    assert len(datasets.load(tmp_path, metric="l2").queries) == 3
+    asked[3] = np.nan
+    save(tmp_path, queries_test=asked)
+    with pytest.raises(ValueError, match=r"queries: .*row 3$"):
+        datasets.load(tmp_path, metric="l2")
+    asked[3] = 0
+    save(tmp_path, queries_test=asked)
+    with pytest.raises(ValueError, match=r"zero vector.*row 3$"):
+        datasets.load(tmp_path, metric="cosine")

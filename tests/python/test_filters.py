@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import fewbits as fb
-from conftest import F32, brute_force
+from conftest import F32, brute_force, vectors
 
 N, DIM, LISTS = 3000, 32, 20
 INDEXES: dict[str, dict[str, Any]] = {
@@ -172,3 +174,38 @@ def test_wrong_predicates_and_thresholds(base: F32, queries: F32) -> None:
         cosine.search(queries, min_score=float("nan"))
     with pytest.raises(TypeError, match="min_score"):
         cosine.search(queries, min_score="high")  # type: ignore[arg-type]
+
+
+def test_filters_pickle_and_copy() -> None:
+    x = vectors(300, 8)
+    index = fb.Index(8, metric="l2").add(x)
+    mask = np.arange(250) % 3 == 0
+    for prepared in (fb.Filter(mask), fb.Filter([7, 3, 299]), fb.Filter([]), fb.Filter.deny(np.arange(290))):
+        expected = index.search(x[:20], filter=prepared)
+        for again in (pickle.loads(pickle.dumps(prepared)), copy.copy(prepared), copy.deepcopy(prepared)):
+            found = index.search(x[:20], filter=again)
+            assert np.array_equal(found.ids, expected.ids)
+    given = np.arange(5)
+    prepared = fb.Filter(given)
+    given[:] = 200 + np.arange(5)  # the filter is what it was made from
+    assert set(index.search(x[0], 5, filter=pickle.loads(pickle.dumps(prepared))).ids) == set(range(5))
+
+
+def test_a_filter_of_code_does_not_pickle() -> None:
+    numba = pytest.importorskip("numba")
+    prepared = fb.Filter(numba.cfunc("boolean(int64)")(lambda i: i > 3))
+    for action in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="predicate is code of this process"):
+            action(prepared)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.int8])
+def test_a_mask_of_numbers_is_not_taken_for_ids(dtype: type) -> None:
+    x = vectors(1000, 8)
+    index = fb.Index(8, metric="l2").add(x)
+    mask = (np.arange(1000) % 2).astype(dtype)
+    for wrong in (mask, mask.tolist(), [5, 6, 5]):
+        for call in (lambda f: index.search(x[0], filter=f), fb.Filter, fb.Filter.deny):
+            with pytest.raises(ValueError, match=r"filter: expected ids without repetition.*mask\.astype\(bool\)"):
+                call(wrong)
+    assert index.search(x[1], 1, filter=mask.astype(bool)).ids[0] == 1

@@ -118,15 +118,15 @@ def test_interrupts_at_any_time() -> None:
     states, base = set(), trained().to_bytes()
     try:
         for _ in range(150):
-            index = fb.Index.from_bytes(base)
+            index, returned = fb.Index.from_bytes(base), None
             try:
                 signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 6e-3))
-                index.add(np.tile(X, (4, 1)), threads=1, progress=False)
-                states.add(("returned", len(index)))
+                returned = index.add(np.tile(X, (4, 1)), threads=1, progress=False)
             except KeyboardInterrupt:
-                states.add(("interrupted", len(index)))
+                pass
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+            states.add(("interrupted" if returned is None else "returned", len(index)))
     except KeyboardInterrupt:  # of a timer that was late
         pass
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -198,3 +200,15 @@ def test_odd_dimensions(dim: int, metric: str) -> None:
         np.testing.assert_allclose(scores, exact, rtol=1e-4, atol=1e-5)
         if dim > 1 or metric == "l2":  # in one dimension directions are all alike
             assert overlap(ids, truth) > 0.95
+
+
+@pytest.mark.parametrize("parts", [{}, {"codec": fb.Float(16)}, {"codec": fb.PQ(8), "rerank": fb.Float()}], ids=str)
+def test_cosines_are_at_most_one(parts: dict[str, Any]) -> None:
+    x = vectors(400, 16)
+    both = np.concatenate([x, -x])
+    index = fb.Index(16, metric="cosine", **parts).build(both, progress=False)
+    for found in (index.search(x, k=800), fb.exact_search(both, x, 800, metric="cosine")):
+        assert found.scores.max() == 1
+        assert found.scores.min() == -1
+        assert np.array_equal(found.ids[:, 0], np.arange(400))
+    assert np.isneginf(index.search(x[0], k=900).scores[800:]).all()

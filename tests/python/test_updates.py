@@ -163,3 +163,53 @@ def test_compact_and_add_stopped_leave_the_index_as_it_was() -> None:
     assert seen
     assert max(seen) == 1.0
     assert len(index.stats()["segment_sizes"]) == 1
+
+
+@pytest.mark.parametrize("lists", [None, 8])
+def test_ids_of_any_history(lists: int | None, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    index = fb.Index(16, metric="l2", codec=fb.PQ(4), partition=None if lists is None else fb.IVF(lists))
+    assert index.ids().shape == (0,)
+    assert list(index.ids(block=3)) == []
+    own: set[int] = set()
+
+    def check() -> None:
+        ids = index.ids()
+        assert ids.dtype == np.int64
+        assert ids.tolist() == sorted(own)
+        for block in (1, 7, 1000, 10**9):
+            parts = list(index.ids(block=block))
+            assert all(len(part) == block for part in parts[:-1])
+            assert sorted(np.concatenate([np.empty(0, np.int64), *parts]).tolist()) == sorted(own)
+
+    index.train(vectors(300, 16), progress=False)
+    check()
+    for _ in range(6):
+        index.add(vectors(50, 16))
+        own |= set(range(index.ids().max() - 49, index.ids().max() + 1))
+        new = random.choice(2**40, 40, replace=False)
+        index.add(vectors(40, 16), ids=new)
+        own |= set(new.tolist())
+        check()
+        gone = random.choice(sorted(own), 30, replace=False)
+        index.remove(gone)
+        own -= set(gone.tolist())
+        check()
+    index.save(tmp_path / "x.fb")
+    index = fb.open(tmp_path / "x.fb")
+    check()
+    index.compact()
+    check()
+    for wrong, error in ((0, ValueError), (-1, ValueError), (2.5, TypeError), (True, TypeError)):
+        with pytest.raises(error, match="block: expected a whole number"):
+            index.ids(block=wrong)
+
+
+def test_blocks_of_ids_are_of_one_moment() -> None:
+    index = fb.Index(16, metric="l2").add(vectors(100, 16))
+    blocks = index.ids(block=30)
+    first = next(blocks)
+    index.remove(np.arange(50, 100))
+    index.add(vectors(10, 16))
+    assert sorted([*first, *np.concatenate(list(blocks))]) == list(range(100))
+    assert fb.MultiVectorIndex(16).build([vectors(3, 16)] * 5, ids=[9, 2, 4, 7, 1]).ids().tolist() == [1, 2, 4, 7, 9]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import fewbits as fb
 
 from ..datasets import load_array, load_sets
+from ..places import shown
 from ..sets import Sets, SetsInput
 from . import charts
 from .ladder import Rerank
@@ -112,7 +113,7 @@ class TokenReport:
                 written[-1].write_bytes(charts.png(draw, self))
         else:
             print("Charts need matplotlib: pip install 'fewbits[charts]'")
-        print("Report:", ", ".join(map(str, written)))
+        print("Report:", ", ".join(map(shown, written)))
 
 
 def is_token_folder(path: Path) -> bool:
@@ -129,7 +130,7 @@ def load_tokens(folder: Path) -> TokenData:
         raise ValueError(f"{folder}: expected documents and queries, got {len(documents)} and {len(queries)}")
     judged = folder / "qrels_test.npy"
     qrels = np.asarray(load_array(judged)) if judged.is_file() else None
-    return TokenData(folder.resolve().name, pair, documents, queries.take(0, len(queries)), qrels)
+    return TokenData(shown(folder.resolve().name), pair, documents, queries.take(0, len(queries)), qrels)
 
 
 def configs(dim: int, seed: int) -> Iterator[Config]:

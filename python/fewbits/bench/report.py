@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..places import shown
 from . import charts
 from .measure import Measurement
 
@@ -124,7 +125,7 @@ class Report:
         print(f"\n{self.table()}\n\n{_TABLE_KEY}\n")
         print("\n".join(self.summary()))
         page = next(path for path in self.save(folder) if path.suffix == ".html")
-        print(f"\nReport: {page}")
+        print(f"\nReport: {shown(page)}")
         if not charts.available():
             print("Charts need matplotlib: pip install 'fewbits[charts]'")
 

@@ -250,6 +250,34 @@ TEST("write: a relative path and a name that is no text") {
     CHECK_EQ(folder.entries(), 2u);
 }
 
+TEST("write: links stay, and what they lead to is replaced") {
+    const Folder folder;
+    fs::create_directory(folder.file("in"));
+    fs::create_symlink("in/link", folder.file("first"));
+    fs::create_symlink(folder.file("in/target"), folder.file("in/link"));
+    for (const int value : {1, 2}) {  // the link dangles, then it does not
+        write_file(folder.file("first"), large_parts(static_cast<std::uint8_t>(value), 100));
+        CHECK(fs::is_symlink(fs::symlink_status(folder.file("first"))));
+        CHECK(fs::is_symlink(fs::symlink_status(folder.file("in/link"))));
+        CHECK(fs::is_regular_file(fs::symlink_status(folder.file("in/target"))));
+        const Parts read = read_file(folder.file("first"), false, Verify::all);
+        CHECK_EQ(static_cast<int>(read.arrays.at("seg0.codes").bytes.front()), value);
+    }
+    fs::create_symlink("round", folder.file("about"));
+    fs::create_symlink("about", folder.file("round"));
+    fs::create_symlink("gone/target", folder.file("lost"));
+    for (const auto& [name, number] : {std::pair{"round", ELOOP}, std::pair{"lost", ENOENT}}) {
+        int caught = 0;
+        try {
+            write_file(folder.file(name), large_parts(1, 100));
+        } catch (const Error& error) {
+            caught = error.error_number();
+        }
+        CHECK_EQ(caught, number);
+    }
+    CHECK_EQ(folder.entries(), std::size_t{5});
+}
+
 TEST("write: two threads to one path, one of them wins") {
     const Folder folder;
     for (int round = 0; round < 20; ++round) {

@@ -1,0 +1,66 @@
+"""Where index files come from and go to: paths of any bytes, open binary files, and contents in memory."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+MAGIC = b"\x89FBX\r\n\x1a\n"
+_BUFFERS = (bytearray, memoryview, mmap.mmap)
+
+
+class SupportsWrite(Protocol):
+    """An open binary file, as far as saving needs it."""
+
+    def write(self, data: Any, /) -> Any: ...
+
+
+def encoded(path: Any) -> bytes:
+    """What the system takes for a path."""
+    try:
+        return os.fsencode(path)
+    except TypeError:
+        raise TypeError(f"path: expected str, bytes or os.PathLike, got {type(path).__name__}") from None
+
+
+def shown(path: Path) -> str:
+    """A path for people to read: what is not UTF-8 in it is escaped, so that any stream can print it."""
+    return encoded(path).decode(errors="backslashreplace")
+
+
+def contents(place: Any) -> memoryview | None:
+    """The bytes of an index file that is given as an open file or in memory; None for a path."""
+    if isinstance(place, _BUFFERS) or (isinstance(place, bytes) and place.startswith(MAGIC)):
+        return buffer(place)
+    if not hasattr(place, "read"):
+        return None
+    read = place.read()
+    if isinstance(read, str):
+        raise TypeError(f"path: expected a file opened in binary mode ('rb'), got one of text: {place!r}")
+    return buffer(read)
+
+
+def buffer(file: Any) -> memoryview:
+    """The bytes of bytes, bytearray, memoryview or whatever else offers its memory."""
+    try:
+        view = memoryview(file)
+    except TypeError:
+        raise TypeError(f"file: expected bytes, got {type(file).__name__}") from None
+    return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+
+
+def write(place: Any, save: Callable[[bytes], None], to_bytes: Callable[[], bytes]) -> None:
+    """Saves to a path by `save`; writes the bytes to an open file."""
+    if not hasattr(place, "write"):
+        save(encoded(place))
+        return
+    if isinstance(place, io.TextIOBase):
+        raise TypeError(f"path: expected a file opened in binary mode ('wb'), got one of text: {place!r}")
+    left = memoryview(to_bytes())
+    while left:
+        written = place.write(left)  # an unbuffered file may take a part
+        left = left[len(left) if written is None else written :]
