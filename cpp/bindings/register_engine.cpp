@@ -225,6 +225,18 @@ py::tuple given(const Filter& filter) {
     return py::make_tuple("predicate", py::none());
 }
 
+py::array_t<float> factors_b(const Engine& engine) {
+    std::vector<float> b;
+    {
+        const Unlocked unlocked;
+        const auto snapshot = engine.snapshot();
+        b.resize(snapshot->n());
+        snapshot->factors_b(b.data());
+    }
+    const auto count = static_cast<py::ssize_t>(b.size());
+    return to_numpy(std::move(b), {count});
+}
+
 py::tuple codes(const Engine& engine) {
     std::size_t n = 0, row_bytes = 0;
     std::vector<std::int64_t> ids;
@@ -427,6 +439,7 @@ void register_engine(py::module_& m) {
             [](const Engine& engine, std::size_t block) { return std::make_unique<IdBlocks>(engine, block); },
             "block"_a)
         .def("codes", &codes)
+        .def("factors_b", &factors_b)
         .def("stats", &stats);
 
     m.def("exact_search", &search_exactly, "x"_a.noconvert(), "queries"_a.noconvert(), "k"_a, "metric"_a, py::kw_only(),

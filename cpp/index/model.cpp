@@ -82,7 +82,7 @@ std::shared_ptr<const Model> Model::with_scoring(const Parts& trained) const {
     if (trained.has("codec.scoring")) {
         if (parts.param("codec.kind") != product_quantizer)
             fail("codec.scoring: this index's codec has no codebook, expected a product quantizer");
-        if (codec->layout().has_b)
+        if (codec->layout().has_b && metric == Metric::l2)
             fail("codec.scoring: the norms stored with residual codes under metric l2 follow from the codebook");
     }
     model->query_map = make_query_map(model->parts, dim);

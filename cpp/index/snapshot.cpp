@@ -74,6 +74,12 @@ void Snapshot::codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows
         }
 }
 
+void Snapshot::factors_b(float* b) const {
+    for (std::size_t s = 0; s < segments.size(); ++s)
+        for (std::uint32_t row = 0; row < segments[s]->n(); ++row)
+            if (is_alive(first_rows[s] + row)) *b++ = segments[s]->b() ? segments[s]->b()[row] : 0.0f;
+}
+
 std::shared_ptr<const Snapshot> Snapshot::part(std::size_t begin, std::size_t end) const {
     Bitmap bits;
     if (alive.size() > 0) bits.append(alive, first_rows[begin], first_rows[end]);

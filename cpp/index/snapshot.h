@@ -36,6 +36,8 @@ struct Snapshot {
     std::uint32_t ids(std::uint32_t row, std::size_t most, std::vector<std::int64_t>& out) const;
     // Of every vector alive, in row order: id, list, and code in row form (row_bytes each).
     void codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const;
+    // The same vectors' factors b; zeros where the codec has none.
+    void factors_b(float* b) const;
     // Segments begin..end alone, with the same rows alive.
     std::shared_ptr<const Snapshot> part(std::size_t begin, std::size_t end) const;
 };

@@ -165,6 +165,7 @@ class Engine:
     def ids(self) -> _I64: ...  # of all vectors, ascending
     def id_blocks(self, block: int) -> IdBlocks: ...  # the same, at most `block` at a time, as they are stored
     def codes(self) -> tuple[_I64, _U32, _U8]: ...  # of every vector: id, list, code in row form
+    def factors_b(self) -> _F32: ...  # of the same vectors; zeros where the codec has none
     def stats(self) -> dict[str, Any]: ...  # n, removed, segments (sizes), lists; bytes by part in three columns
 
 # --- multi-vector search: sets are tokens (T, d) and offsets (n + 1,) from 0 to T, none empty ---

@@ -6,7 +6,10 @@ A center and a direction are taken out of vectors before they are coded, where t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .inputs import F32
 from .parts import f32_array
@@ -70,8 +73,10 @@ def mean_direction(x: F32) -> F32 | None:
     return f32_array(about / np.linalg.norm(about))
 
 
-def without(x: F32, direction: F32) -> F32:
-    """The rows less their parts along the direction."""
+def without(x: NDArray[Any], direction: F32 | None) -> NDArray[Any]:
+    """The rows less their parts along the direction; x itself if there is none."""
+    if direction is None:
+        return x
     out = np.empty_like(x)
     for begin in range(0, len(x), _BLOCK_ROWS):
         rows = x[begin : begin + _BLOCK_ROWS]
@@ -80,4 +85,4 @@ def without(x: F32, direction: F32) -> F32:
 
 
 def lengths(x: F32) -> F32:
-    return np.sqrt(np.einsum("ij,ij->i", x, x))
+    return f32_array(np.sqrt(np.einsum("ij,ij->i", x, x)))

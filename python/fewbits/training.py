@@ -87,7 +87,7 @@ def _put_codec(
 def _split(codec: Codec, y: F32, fitting: Fitting) -> tuple[F32 | None, F32]:
     """The direction that the codec does without (None: there is none), and y without it."""
     direction = mean_direction(y) if fitting.metric == "ip" and codec.directed else None
-    return direction, y if direction is None else without(y, direction)
+    return direction, without(y, direction)
 
 
 def _turned(direction: F32 | None, turn: F32) -> F32 | None:
@@ -116,7 +116,7 @@ def _put_lists(
         whole = lengths(y)
         shift(y, -centroids, lists)
         relative = coding.metric == "l2" and _wants_relative(whole, lengths(y))
-    y = y if direction is None else without(y, direction)
+    y = without(y, direction)
     if isinstance(description.transform, OPQ):
         y, turn = _rotate(description, model, y, coding, progress)
         centroids = f32_array(centroids @ turn.T)

@@ -149,9 +149,9 @@ class Reading:
 @pytest.mark.parametrize("trainer", ["jpq", "adapter", "repconc"])
 def test_training_sees_one_state(trainer: str) -> None:
     """Whatever happens to the index when training reads its first argument."""
-    x, q = vectors(600, 16), vectors(80, 16, seed=1)
+    x, q = vectors(600, 16), vectors(240, 16, seed=1)
     base = fb.Index(16, metric="ip", codec=fb.PQ(4, bits=4)).build(x, progress=False, threads=1).to_bytes()
-    labels = np.c_[np.arange(80), fb.exact_search(x, q, 1, metric="ip").ids[:, 0]]
+    labels = np.c_[np.arange(240), fb.exact_search(x, q, 1, metric="ip").ids[:, 0]]
 
     def train(index: fb.Index, queries: Any) -> None:
         getattr(fb.train, trainer)(index, queries, labels, x=x, epochs=2, pseudo_queries=100, threads=1, progress=False)

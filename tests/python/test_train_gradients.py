@@ -82,14 +82,15 @@ def test_losses_bear_extreme_scores_and_lists_without_pairs() -> None:
             assert np.isfinite(value)
 
 
-@pytest.fixture(scope="module", params=["flat-4", "flat-8", "ivf-4", "ivf-8"])
+@pytest.fixture(scope="module", params=["flat-4", "flat-8", "ivf-4", "ivf-8", "flat-8-cone", "ivf-4-cone"])
 def index(request: pytest.FixtureRequest) -> fb.Index:
-    kind, bits = request.param.split("-")
+    kind, bits, *cone = request.param.split("-")
     partition = fb.IVF(nlist=5) if kind == "ivf" else None
     codec = fb.PQ(m=5, bits=int(bits))  # of 13 dimensions: subspaces of unequal widths
-    return fb.Index(13, metric="ip", transform=fb.OPQ(iterations=2), partition=partition, codec=codec).build(
-        vectors(400, 13), progress=False
-    )
+    index = fb.Index(13, metric="ip", transform=fb.OPQ(iterations=2), partition=partition, codec=codec)
+    index.build(vectors(400, 13) + (3 if cone else 0), progress=False)
+    assert ("codec.direction" in index.stats()["bytes"]["fixed"]) == bool(cone)
+    return index
 
 
 def some_lists(n: int) -> Lists:

@@ -79,11 +79,21 @@ def test_distillation_gains_with_and_without_queries(metric: str, given: bool) -
     assert fb.recall(index, W.queries[TRAIN:], x=W.x) > before
 
 
+@pytest.mark.parametrize("lists", [None, 6])
+def test_vectors_in_a_cone_gain_as_well(lists: int | None) -> None:
+    w = world(mean=1.5)
+    index = build(w, CODECS["pq8"], lists=lists)
+    assert "codec.direction" in index.stats()["bytes"]["fixed"]
+    before = unseen_ndcg(index, w)
+    assert train(index, w=w, epochs=4).changed
+    assert unseen_ndcg(index, w) > before + 0.01
+
+
 def test_a_rerank_store_stands_in_for_the_float_vectors() -> None:
-    index = build(W, CODECS["pq4"], rerank=fb.Scalar(8))
+    index = build(W, fb.PQ(4, bits=4), rerank=fb.Scalar(8))
     before = fb.recall(index, W.queries[TRAIN:], x=W.x, rerank=0)
-    fb.train.jpq(index, epochs=2, progress=False, query_map=None, pseudo_queries=1000)
-    assert fb.recall(index, W.queries[TRAIN:], x=W.x, rerank=0) > before
+    fb.train.jpq(index, epochs=4, progress=False, query_map=None, pseudo_queries=1000)
+    assert fb.recall(index, W.queries[TRAIN:], x=W.x, rerank=0) > before + 0.01
     assert "rerank's own codes are as they were" in index.explain()
 
 

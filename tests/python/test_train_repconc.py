@@ -11,6 +11,7 @@ import pytest
 
 import fewbits as fb
 from conftest import vectors
+from fewbits.moments import without
 from fewbits.train.assignment import balanced, nearest, squared_distances, transport
 from fewbits.train.joint import Batch, CodesSettings, JointDescent
 from fewbits.train.losses import distillation, ranking_loss
@@ -69,37 +70,42 @@ def test_the_plan_bears_degenerate_batches() -> None:
         assert ((codes >= 0) & (codes < 4)).all()
 
 
-def joint(index: fb.Index, epsilon: float = 0.0, reconstruction: float = 0.7) -> JointDescent:
+def joint(index: fb.Index, epsilon: float = 0.0, reconstruction: float = 0.7, w: World = W) -> JointDescent:
     engine = index._engine
     assert engine is not None
     settings = checked("softmax", 1, 1, 8, None, 20, None, 1, 0.1, 0, 1)
-    vectors_in_order = W.x[engine.codes()[0]]
+    vectors_in_order = w.x[engine.codes()[0]]
     teacher = Teacher(vectors_in_order, "ip", 1)
     eye = np.eye(DIM, dtype=np.float32)
     return JointDescent(engine, teacher, FullMap(eye), CodesSettings(epsilon, reconstruction), settings)
 
 
+@pytest.mark.parametrize("mean", [0.0, 1.5])
 @pytest.mark.parametrize("lists", [None, 6])
-def test_gradients(lists: int | None) -> None:
+def test_gradients(lists: int | None, mean: float) -> None:
     """With the codes held: of codebook and query map as they are; of the documents' map straight through, that is, of
     the loss in which decoded vectors move as the vectors do."""
-    descent = joint(build(W, fb.PQ(5, bits=4), lists=lists))
+    w = world(mean=mean)
+    descent = joint(build(w, fb.PQ(5, bits=4), lists=lists), w=w)
+    assert (descent.direction is not None) == (mean > 0)
     descent.documents += 0.1 * vectors(DIM, DIM, seed=5) / np.sqrt(DIM)
-    rows, queries = np.arange(0, 300, 7), 3 * W.queries[:4]
+    rows, queries = np.arange(0, 300, 7), 3 * w.queries[:4]
     grades = (np.arange(4 * len(rows)).reshape(4, -1) % 11 == 0).astype(np.float64)
-    wanted = (queries @ W.x[rows].T).astype(np.float64)
+    wanted = (queries @ w.x[rows].T).astype(np.float64)
     losses = [(ranking_loss("softmax", 1.0), grades, 1.0), (distillation(0.3), wanted, 0.5)]
     batch = Batch(queries, rows, losses)
     codes = descent.codes(descent.mapped(rows)[1])
     _, (of_documents, of_book, of_map) = descent.gradients(batch, codes)
     for parameter, gradient in ((descent.book, of_book), (descent.query_map.parameters[0], of_map)):
         check(lambda: descent.gradients(batch, codes)[0], parameter, gradient)
-    start = descent.mapped(rows)[1]
+    start = descent.whole_of(rows)[1]
+    begun = descent.mapped(rows)[1]
     chosen = descent.whole(np.take_along_axis(descent.book, codes[:, :, None], axis=1))
 
     def straight_through() -> float:
-        v = descent.mapped(rows)[1]
-        decoded = chosen + (v - start) + (0 if descent.origins is None else descent.origins[rows])
+        v, whole = descent.mapped(rows)[1], descent.whole_of(rows)[1]
+        coded = without(chosen, descent.direction) + (start - begun)  # with what is kept along the direction
+        decoded = coded + (whole - start) + (0 if descent.origins is None else descent.origins[rows])
         scores = (descent.query_map.apply(queries) @ descent.of_queries @ decoded.T).astype(np.float64).ravel()
         starts = np.arange(5) * len(rows)
         total = sum(w * loss(scores, t.ravel(), starts, np.zeros(scores.size)) for loss, t, w in losses)

@@ -20,7 +20,8 @@ class World(NamedTuple):
     positives: NDArray[np.int64]  # rows (query, id), of all
 
 
-def world(scale: float = 1.0) -> World:
+def world(scale: float = 1.0, mean: float = 0.0) -> World:
+    """mean: length of what is added to all vectors (of length 1), which changes no ranking."""
     x = vectors(N, DIM, seed=7)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     random = np.random.default_rng(3)
@@ -29,6 +30,7 @@ def world(scale: float = 1.0) -> World:
     queries = x[asked] @ warp.T + 0.3 * random.normal(size=(2 * TRAIN, DIM)) / np.sqrt(DIM)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     positives = np.stack([np.arange(2 * TRAIN), asked], axis=1)
+    x = x + mean / np.sqrt(DIM)
     return World((scale * x).astype(np.float32), (scale * queries).astype(np.float32), positives)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import _core
 from ..inputs import F32, I64, are_positions
+from ..moments import without
 from ..parts import Model, f32_array
 from .adam import Adam
 from .assignment import balanced, nearest, squared_distances
@@ -67,6 +68,7 @@ class JointDescent:
         eye = np.eye(engine.params["dim"], dtype=np.float32)
         self.of_queries: F32 = eye if scorer.transform is None else scorer.transform
         self.of_documents: F32 = _core.apply_transform(engine.params, engine.arrays(), eye)
+        self.direction = scorer.direction
         self.origins = scorer.centroids[scorer.lists] if len(scorer.centroids) else None
         self.documents = f32_array(np.eye(self.out_dim))
         self.book = engine.arrays()["codec.codebook"].reshape(scorer.book.shape).copy()
@@ -105,7 +107,12 @@ class JointDescent:
     # --- scores and gradients ---
 
     def mapped(self, rows: I64) -> tuple[F32, F32]:
-        """z and v of documents."""
+        """z of documents, and v, what is coded of them."""
+        z, whole = self.whole_of(rows)
+        return z, f32_array(without(whole, self.direction))
+
+    def whole_of(self, rows: I64) -> tuple[F32, F32]:
+        """z of documents, and v with its part along the direction that codes do without."""
         z = f32_array(self.teacher.vectors[rows] @ self.of_documents)
         v = f32_array(z @ self.documents)
         return z, v if self.origins is None else f32_array(v - self.origins[rows])
@@ -128,10 +135,12 @@ class JointDescent:
 
     def gradients(self, batch: Batch, codes: I64 | None = None) -> tuple[float, list[F32]]:
         """The loss, and its gradients of the parameters; codes: given ones instead of those of the batch."""
-        z, v = self.mapped(batch.rows)
+        z, whole = self.whole_of(batch.rows)
+        v = without(whole, self.direction)
         codes = self.codes(v) if codes is None else codes
         chosen = self.whole(np.take_along_axis(self.book, codes[:, :, None], axis=1))
-        decoded = chosen if self.origins is None else chosen + self.origins[batch.rows]
+        decoded = without(chosen, self.direction) + (whole - v)  # along the direction: as it is
+        decoded = decoded if self.origins is None else decoded + self.origins[batch.rows]
         q = self.query_map.apply(batch.queries) @ self.of_queries
         scores = (q @ decoded.T).astype(np.float64).reshape(-1)
         starts = np.arange(len(q) + 1) * len(batch.rows)
@@ -145,8 +154,8 @@ class JointDescent:
         error = chosen - v
         scale = self.reconstruction / (len(v) * self.energy)
         total += scale * float(np.square(error).sum())
-        of_documents = z.T @ (ranking - 2 * scale * error)
-        of_book = self._by_codeword(self.parts(ranking + 2 * scale * error), codes)
+        of_documents = z.T @ (ranking - 2 * scale * without(error, self.direction))
+        of_book = self._by_codeword(self.parts(without(ranking, self.direction) + 2 * scale * error), codes)
         of_maps = self.query_map.gradients(batch.queries, f32_array((g @ decoded) @ self.of_queries.T))
         return total, [of_documents, of_book, *of_maps]
 

@@ -1,6 +1,7 @@
 """Scores of listed vectors as an index has them, and the gradients of whatever loss they go into.
 
     CodeScorer      <z, origin + sum over s of book[s, code_s]>,   z = T q,   origin: the centroid of the row's list
+                    (in a cone: codes are of what has no part along the mean's direction u, and <z, u> b is added)
     VectorScorer    <q, x^> (less |x^|^2 / 2 under l2, which orders as the distance does), x^: the decoded vector
 
 T, the codes and the decoded vectors are constants of the index; the book is trained. A query's products with all
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..inputs import F32, I64
+from ..moments import without
 from ..parts import Fitted, f32_array
 from .examples import RowOf
 from .kernels import F64, gather, scatter
@@ -72,6 +74,10 @@ class CodeScorer:
         self.centroids = np.zeros((0, self.out_dim), np.float32)
         if params.get("partition.residual", 0):
             self.centroids = f32_array(arrays["partition.centroids"]).reshape(-1, self.out_dim)
+        self.direction: F32 | None = arrays.get("codec.direction")
+        self.along = np.zeros(0, np.float32)  # of each vector, what its product with the query along the direction is
+        if self.direction is not None:
+            self.along = engine.factors_b() if ids is None else engine.factors_b()[rows]
         self.slots = subspaces(self.m, self.out_dim)
         book = arrays.get("codec.scoring", arrays["codec.codebook"])
         book = book.reshape(self.m, 1 << bits, -1).copy()
@@ -92,6 +98,8 @@ class CodeScorer:
         z, _, tables = self._tables(q)
         scores = np.empty(len(lists.rows))
         gather(tables, self.codes, lists.rows, lists.starts, z, self.centroids, self.lists, scores)
+        if self.direction is not None:
+            scores += (z @ self.direction)[lists.query] * self.along[lists.rows]
         return scores
 
     def gradients(self, q: F32, lists: Lists, of_scores: F64) -> tuple[list[F32], F32]:
@@ -102,7 +110,12 @@ class CodeScorer:
         of_book = np.matmul(narrow.transpose(0, 2, 1), parts)
         of_parts = np.matmul(narrow, self.book)
         inside = self.slots < self.out_dim
-        of_z[:, self.slots[inside]] += of_parts.transpose(1, 0, 2)[:, inside]
+        of_coded = np.zeros_like(of_z)
+        of_coded[:, self.slots[inside]] += of_parts.transpose(1, 0, 2)[:, inside]
+        of_z += without(of_coded, self.direction)
+        if self.direction is not None:
+            own = np.bincount(lists.query, of_scores * self.along[lists.rows], minlength=len(q))
+            of_z += own[:, None] * self.direction
         of_q = of_z if self.transform is None else of_z @ self.transform.T
         return [of_book], f32_array(of_q)
 
@@ -112,7 +125,8 @@ class CodeScorer:
     def _tables(self, q: F32) -> tuple[F32, F32, F32]:
         """z (queries, out_dim), z by subspace (m, queries, width), and the tables (m, queries, k)."""
         z = q if self.transform is None else q @ self.transform
-        behind = np.concatenate([z, np.zeros((len(z), 1), np.float32)], axis=1)
+        coded = without(z, self.direction)
+        behind = np.concatenate([coded, np.zeros((len(z), 1), np.float32)], axis=1)
         parts = np.ascontiguousarray(behind[:, self.slots].transpose(1, 0, 2))
         tables: F32 = np.matmul(parts, self.book.transpose(0, 2, 1))
         return z, parts, tables
