@@ -269,7 +269,10 @@ void register_engine(py::module_& m) {
             "ids"_a.noconvert(), py::kw_only(), "allow"_a)
         .def_static(
             "predicate",
-            [](std::uintptr_t address) { return Filter::of_predicate(reinterpret_cast<Filter::Predicate>(address)); },
+            [](std::uintptr_t address) {
+                require(address != 0, "filter: expected the address of a compiled function, got 0");
+                return Filter::of_predicate(reinterpret_cast<Filter::Predicate>(address));
+            },
             "address"_a);
 
     py::class_<Engine>(m, "Engine")
@@ -326,6 +329,8 @@ void register_engine(py::module_& m) {
         .def_property_readonly("params", &Engine::params)
         .def("arrays", [](const Engine& engine) { return arrays_to(engine.model().parts); })
         .def("copy", &Engine::copy, py::call_guard<py::gil_scoped_release>())
+        .def("number_from", &Engine::number_from, "next_id"_a)
+        .def_property_readonly("next_id", [](const Engine& engine) { return engine.snapshot()->next_id; })
         .def("set_default", &Engine::set_default, "name"_a, "value"_a)
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,

@@ -207,11 +207,13 @@ class Index:
         """
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
-        description = self._state.untouched("train").description
+        before = self._state.untouched("train")
+        description = before.description
         size = description.sample_size(n or _length(sample))
         x, source, known = split_sample(sample, description.dim, size, description.seed, nonzero=self._normalises)
         del source  # nothing is added here: its rows need not be kept while training
         engine = _fitted(description, x, n or known or len(x), count, Progress(progress))
+        engine.number_from(before.next_id)
         turn, after = self._prepare("train", lambda now: now.untouched("train").retrained(engine))
         self._state = after
         del turn
@@ -342,10 +344,12 @@ class Index:
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
         shown = Progress(progress)
-        description, nonzero = self._state.untouched("build").description, self._normalises
+        before, nonzero = self._state.untouched("build"), self._normalises
+        description = before.description
         size = description.sample_size(n or _length(x))
         sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero)
         engine = _fitted(description, sample, known or n or len(sample), count, shown)
+        engine.number_from(before.next_id)
         builder = encoded(engine, source, known, ids, new=False, nonzero=nonzero, threads=count, progress=shown)
         publish(engine, builder, "error", count, shown)
         turn, after = self._prepare("build", lambda now: now.untouched("build").retrained(engine))

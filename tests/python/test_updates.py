@@ -163,3 +163,13 @@ def test_compact_and_add_stopped_leave_the_index_as_it_was() -> None:
     assert seen
     assert max(seen) == 1.0
     assert len(index.stats()["segment_sizes"]) == 1
+
+
+@pytest.mark.parametrize("again", ["train", "build"])
+def test_ids_are_never_given_twice_even_by_a_new_training(again: str) -> None:
+    index = trained("float32").add(vectors(30, DIM))
+    index.remove(range(30))
+    getattr(index, again)(vectors(40, DIM), progress=False)
+    index.add(vectors(1, DIM))
+    assert (30 if again == "train" else 70) in index
+    assert not any(i in index for i in range(30))
