@@ -1,9 +1,22 @@
+#include <stdexcept>
+
 #include "bindings/arrays.h"
 #include "kernels/kernels.h"
+
+namespace {
+
+constexpr const char* not_main = "fewbits: expected the main interpreter, got a subinterpreter";
+
+bool in_main_interpreter() {
+    return PyInterpreterState_Get() == PyInterpreterState_Main();
+}
+
+}  // namespace
 
 #define PyInit__core init_in_main_interpreter  // what PYBIND11_MODULE defines
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     namespace bindings = fewbits::bindings;
+    if (!in_main_interpreter()) throw std::runtime_error(not_main);  // an ImportError, as all that is thrown here
     m.doc() = "The compiled core of fewbits; the public face is the package fewbits.";
     m.attr("__version__") = FEWBITS_VERSION;
     bindings::register_errors(m);
@@ -23,9 +36,10 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
 }
 #undef PyInit__core
 
-// pybind11 would wait for itself in a subinterpreter, before any code of a module could say so.
+// pybind11 may wait for itself in a subinterpreter, before the code of a module can say so; CPython from 3.13 on calls
+// this in the main interpreter, whoever imports.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
-    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return init_in_main_interpreter();
-    PyErr_SetString(PyExc_ImportError, "fewbits: expected the main interpreter, got a subinterpreter");
+    if (in_main_interpreter()) return init_in_main_interpreter();
+    PyErr_SetString(PyExc_ImportError, not_main);
     return nullptr;
 }

@@ -192,7 +192,7 @@ public:
         std::vector<std::int64_t> ids;
         {
             const Unlocked unlocked;
-            const std::lock_guard one(mutex_);
+            const auto one = mutex_.lock();
             row_ = snapshot_->ids(row_, block_, ids);
         }
         if (ids.empty()) throw py::stop_iteration();
@@ -204,7 +204,7 @@ private:
     std::shared_ptr<const Snapshot> snapshot_;
     std::size_t block_;
     std::uint32_t row_ = 0;
-    std::mutex mutex_;
+    ForkMutex mutex_;
 };
 
 py::tuple given(const Filter& filter) {
@@ -348,7 +348,10 @@ void register_engine(py::module_& m) {
             "ids"_a.noconvert(), py::kw_only(), "allow"_a)
         .def_static(
             "predicate",
-            [](std::uintptr_t address) { return Filter::of_predicate(reinterpret_cast<Filter::Predicate>(address)); },
+            [](std::uintptr_t address) {
+                require(address != 0, "filter: expected the address of a compiled function, got 0");
+                return Filter::of_predicate(reinterpret_cast<Filter::Predicate>(address));
+            },
             "address"_a)
         .def("given", &given);
 
@@ -410,6 +413,8 @@ void register_engine(py::module_& m) {
         .def_property_readonly("params", &Engine::params)
         .def("arrays", [](const Engine& engine) { return arrays_to(engine.model().parts); })
         .def("copy", &Engine::copy, py::call_guard<Unlocked>())
+        .def("number_from", &Engine::number_from, "next_id"_a)
+        .def_property_readonly("next_id", [](const Engine& engine) { return engine.snapshot()->next_id; })
         .def("set_default", &Engine::set_default, "name"_a, "value"_a)
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,

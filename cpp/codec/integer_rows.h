@@ -21,11 +21,28 @@ inline const std::int16_t* query_integers(const std::uint8_t* row_query) {
     return reinterpret_cast<const std::int16_t*>(row_query + sizeof(QueryTerms));
 }
 
+// Beyond these a typical weight is but a few steps of the integers that a query becomes. Weights of ordinary data
+// spread by 5 to 12.
+inline constexpr float widest_spread = 16;       // in a scan
+inline constexpr float widest_row_spread = 256;  // over rows
+
+// The largest magnitude over a typical one: a mean of roots, which a few large ones hardly move.
+inline float spread(const float* weights, std::size_t n) {
+    float roots = 0;
+    for (std::size_t j = 0; j < n; ++j) roots += std::sqrt(std::fabs(weights[j]));
+    const float typical = roots / static_cast<float>(n) * (roots / static_cast<float>(n));
+    return typical > 0 ? largest_magnitude(weights, n) / typical : 1.0f;
+}
+
+inline constexpr int scan_limit = 127;  // a query's integers in a scan of whole codes
+inline constexpr int row_limit = 2047;  // and over rows
+
 // weights times (level - center), plus the constant. largest_level bounds the query where sums would leave int32.
 inline void prepare_integer_query(const float* weights, std::size_t dim, int largest_level, float center,
-                                  float constant, std::uint8_t* row_query) {
+                                  float constant, std::uint8_t* row_query, int limit = row_limit) {
     const auto most = static_cast<int>(std::min<std::size_t>(
-        2047, std::numeric_limits<std::int32_t>::max() / (static_cast<std::size_t>(largest_level) * dim)));
+        static_cast<std::size_t>(limit),
+        std::numeric_limits<std::int32_t>::max() / (static_cast<std::size_t>(largest_level) * dim)));
     QueryTerms& terms = *reinterpret_cast<QueryTerms*>(row_query);
     auto* integers = reinterpret_cast<std::int16_t*>(row_query + sizeof(QueryTerms));
     std::int64_t sum;

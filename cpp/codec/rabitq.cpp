@@ -197,7 +197,9 @@ std::size_t RabitqCodec::row_query_bytes() const {
 void RabitqCodec::prepare_rows(const float* query, std::uint8_t* row_query) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
-    prepare_integer_query(weights.data(), dim_, (1 << bits_) - 1, center(), constant, row_query);
+    // Staged codes: as a scan of whole ones has it, so that scores are theirs.
+    const int limit = staging_ == Staging::own_factor ? scan_limit : row_limit;
+    prepare_integer_query(weights.data(), dim_, (1 << bits_) - 1, center(), constant, row_query, limit);
 }
 
 void RabitqCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,

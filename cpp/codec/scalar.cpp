@@ -34,21 +34,6 @@ std::vector<float> copied(std::span<const float> values) {
     return {values.begin(), values.end()};
 }
 
-constexpr int query_limit = 127;
-
-// Beyond these a typical weight is but a few steps of the integers that a query becomes: 127 of them in a scan, 2,047
-// over rows. Weights of ordinary data spread by 5 to 12.
-constexpr float widest_spread = 16;
-constexpr float widest_row_spread = 256;
-
-// The largest magnitude over a typical one: a mean of roots, which a few large ones hardly move.
-float spread(const float* weights, std::size_t n) {
-    float roots = 0;
-    for (std::size_t j = 0; j < n; ++j) roots += std::sqrt(std::fabs(weights[j]));
-    const float typical = roots / static_cast<float>(n) * (roots / static_cast<float>(n));
-    return typical > 0 ? largest_magnitude(weights, n) / typical : 1.0f;
-}
-
 // The greatest sum of positive weights, or of negated negative ones, in the dimensions that maxima sum in one word
 // of bytes (kernels.h): 128 at most, and rounded to integers it is up to 2 more.
 float largest_word(const std::vector<float>& weights) {
@@ -241,10 +226,10 @@ QueryTerms ScalarCodec::prepare_as(bool for_maxima, const float* query, std::uin
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
     float largest = largest_magnitude(weights.data(), dim_);
-    if (for_maxima && bits_ == 8) largest = std::max(largest, largest_word(weights) * (query_limit / 126.0f));
+    if (for_maxima && bits_ == 8) largest = std::max(largest, largest_word(weights) * (scan_limit / 126.0f));
     std::int64_t sum;
     auto* integers = reinterpret_cast<std::int8_t*>(table);
-    const float scale = quantize_query(weights.data(), dim_, largest, query_limit, integers, sum);
+    const float scale = quantize_query(weights.data(), dim_, largest, scan_limit, integers, sum);
     return {scale, -center() * static_cast<float>(sum) * scale, constant, 1};
 }
 

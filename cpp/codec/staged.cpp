@@ -1,6 +1,7 @@
 #include "codec/staged.h"
 
 #include "codec/common.h"
+#include "codec/integer_rows.h"
 #include "codec/packing.h"
 
 namespace fewbits::codec {
@@ -42,6 +43,26 @@ QueryTerms StagedCodec::prepare(const float* query, std::uint8_t* table) const {
                                                        : planes_.optimistic_terms(weights.data(), *model_, 1, table);
     terms.constant = constant;
     return terms;
+}
+
+std::size_t StagedCodec::row_query_bytes() const {
+    return integer_query_bytes(dim_);
+}
+
+void StagedCodec::prepare_rows(const float* query, std::uint8_t* row_query) const {
+    std::vector<float> weights(dim_);
+    const float constant = weigh(query, weights.data());
+    const bool as_scanned = staging_ == Staging::own_factor && spread(weights.data(), dim_) <= widest_spread;
+    prepare_integer_query(weights.data(), dim_, 127, outermost_level, constant, row_query,
+                          as_scanned ? scan_limit : row_limit);
+}
+
+void StagedCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
+                             std::size_t n, float* scores) const {
+    score_integer_rows(row_query, codes, rows, n, scores,
+                       [&](const std::uint32_t* numbers, std::size_t count, std::int32_t* sums) {
+                           sum_rows(query_integers(row_query), codes, numbers, count, sums);
+                       });
 }
 
 }  // namespace fewbits::codec

@@ -22,6 +22,11 @@ public:
     const std::uint8_t* levels() const override { return nullptr; }  // tables know them
     std::size_t table_bytes() const override { return planes_.table_bytes(); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
+    // By the integers that a scan of whole codes has, so that scores are those of codes that are not staged.
+    std::size_t row_query_bytes() const override;
+    void prepare_rows(const float* query, std::uint8_t* row_query) const override;
+    void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
+                    float* scores) const override;
     void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
                 kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const override {
         planes_.refine(scan, rest, row_query, query, first, exceeding);

@@ -288,6 +288,11 @@ void Engine::set_default(const std::string& name, std::uint64_t value) {
     }
 }
 
+void Engine::number_from(std::int64_t next_id) {
+    const auto current = snapshot();
+    replace(current, Snapshot::make(model_, current->segments, current->alive, std::max(current->next_id, next_id)));
+}
+
 std::unique_ptr<Engine> Engine::copy() const {
     auto engine = std::make_unique<Engine>(model_);
     engine->meta_ = meta_;

@@ -63,6 +63,9 @@ public:
     // The same for another input, with a compatible encoder of it ("dim", "codec.*"; see Model).
     std::unique_ptr<Engine> with_encoder(const Parts& encoder) const;
 
+    // Ids that are not given go on from next_id, or from the largest id given so far.
+    void number_from(std::int64_t next_id);
+
     // out: ids.size() x dim, decoded from the finest codes stored. An unknown id is an error that names it.
     void reconstruct(std::span<const std::int64_t> ids, float* out) const;
     static ByteCounts bytes(const Snapshot& snapshot);

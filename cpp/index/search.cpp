@@ -50,7 +50,9 @@ public:
           params_(params),
           capacity_(candidates(snapshot, params)),
           staged_(model_.codec->layout().rest_bytes > 0),
-          reranks_(model_.rerank && params.rerank > 0) {}
+          reranks_(model_.rerank && params.rerank > 0) {
+        if (model_.metric == Metric::cosine) params_.least = std::min(params_.least, 1 - cosine_rounding(model_.dim));
+    }
 
     // Scans the share of (list, chunk) work that falls to `slice` of `slices`.
     void scan(std::size_t slice, std::size_t slices) {
@@ -387,13 +389,22 @@ void GroupSearch::rerank() {
 
 }  // namespace
 
-void write_results(std::span<const Hit> hits, std::size_t k, Metric metric, std::int64_t* ids, float* scores,
-                   const std::function<std::int64_t(std::uint32_t)>& id) {
-    const bool distance = metric == Metric::l2;
-    const float worst = std::numeric_limits<float>::infinity() * (distance ? 1.0f : -1.0f);
+float cosine_rounding(std::size_t dim) {
+    return std::ldexp(1 + std::sqrt(static_cast<float>(dim)), -23);
+}
+
+void write_results(std::span<const Hit> hits, std::size_t k, Metric metric, std::size_t dim, std::int64_t* ids,
+                   float* scores, const std::function<std::int64_t(std::uint32_t)>& id) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    const float unit = 1 - cosine_rounding(dim);
+    const auto score_of = [&](float score) {
+        if (metric == Metric::l2) return std::max(0.0f, -score);
+        if (metric == Metric::ip) return score;
+        return score >= unit ? 1.0f : std::max(-1.0f, score);
+    };
     for (std::size_t j = 0; j < k; ++j) {
         ids[j] = j < hits.size() ? id(hits[j].row) : -1;
-        scores[j] = j >= hits.size() ? worst : distance ? std::max(0.0f, -hits[j].score) : hits[j].score;
+        scores[j] = j < hits.size() ? score_of(hits[j].score) : metric == Metric::l2 ? infinity : -infinity;
     }
 }
 
@@ -433,8 +444,8 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
         work.finish();
         for (std::size_t i = 0; i < group_of(g).rows; ++i) {
             const std::size_t at = (g * group + i) * params.k;
-            write_results(work.hits(i).sorted(), params.k, snapshot.model->metric, ids + at, scores + at,
-                          [&](std::uint32_t row) { return snapshot.id(row); });
+            write_results(work.hits(i).sorted(), params.k, snapshot.model->metric, snapshot.model->dim, ids + at,
+                          scores + at, [&](std::uint32_t row) { return snapshot.id(row); });
         }
     };
     if (slices == 1) {

@@ -155,6 +155,9 @@ class Engine:
         least: float = ...,  # similarity (l2: minus the squared distance) of a result
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
+    @property
+    def next_id(self) -> int: ...  # above every id that was ever given
+    def number_from(self, next_id: int) -> None: ...  # where ids that are not given go on, if that is larger
     def copy(self) -> Engine: ...  # of the same state; changing one leaves the other as it is
     def contains(self, ids: _I64) -> NDArray[np.bool_]: ...
     def reconstruct(self, ids: _I64) -> _F32: ...  # from the finest codes stored; ValueError names the first unknown id

@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import _core
 from .codecs import PQ, Codec, Float, Scalar
 from .codecs_rotated import RaBitQ
 from .index import MAX_DIM, Index
 from .inputs import Rows, as_vectors, metric_name, real_number, thread_count
+from .moments import in_cone, unevenness
 from .originals import Originals
-from .partitions import IVF
+from .partitions import IVF, evenly
+from .parts import FACTOR_BYTES, f32_array
 from .progress import ProgressArgument
 from .transforms import MAX_DENSE_DIM, OPQ, RandomRotation, Transform
 from .truth import Nearest
@@ -23,6 +26,9 @@ _LEAST_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
 _LEAST_BUDGET_FOR_LISTS = 12
 _LEAST_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewords a group
 _LEAST_BITS_FOR_RABITQ = {"l2": 2, "ip": 3, "cosine": 3}  # instead of untrained 4-bit PQ (docs/binary-embeddings.md)
+_SHAPE_ROWS = 16_384
+_CONE_MARGIN = 0.95  # training decides by another sample, and the budget must hold all the same
+_UNEVEN = 8.0  # times the typical spread: a column in which 8 bits of its own are coarse beside the others
 _NUMBER_BYTES = 4  # which vector an entry of a list is
 _OWN_ID_BYTES = 8  # instead of it
 _TUNING_QUERIES = 1000
@@ -90,7 +96,7 @@ def build(
     n, dim = rows.array.shape
     if not n:
         raise ValueError(f"x: expected at least 1 vector, got shape {rows.array.shape}")
-    choice = choose(n, dim, metric, budget, own_ids=ids is not None)
+    choice = choose(n, dim, metric, budget, own_ids=ids is not None, shape=shape_of(rows, metric))
     index = Index(
         dim,
         metric=metric,
@@ -125,11 +131,30 @@ def _tuned(index: Index, rows: Rows, ids: ArrayLike | None, target: float, threa
     return f"recall {target:g} asked for: {' and '.join(settings) or 'a full scan'} reach {found.recall:.3f}"
 
 
-def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False) -> Choice:
-    """The parts for n vectors of `dim` dimensions within `budget` bytes a vector."""
+class Shape(NamedTuple):
+    """What of the vectors decides: whether they lie in a cone, whose direction takes a factor, and by how much the
+    spread of one column exceeds the typical one."""
+
+    cone: bool = False
+    unevenness: float = 1.0
+
+
+def shape_of(rows: Rows, metric: str) -> Shape:
+    """By a sample."""
+    sample = f32_array(rows.array[evenly(len(rows), _SHAPE_ROWS)])
+    if metric == "cosine":
+        sample = _core.normalize_rows(sample)
+    with np.errstate(all="ignore"):  # what is not finite is an error of the build
+        return Shape(metric != "l2" and in_cone(sample, _CONE_MARGIN), unevenness(sample))
+
+
+def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False, shape: Shape | None = None) -> Choice:
+    """The parts for n vectors of `dim` dimensions within `budget` bytes per vector."""
+    shape = Shape() if shape is None else shape
     lists = n >= _LEAST_N_FOR_LISTS and budget >= _LEAST_BUDGET_FOR_LISTS
     room = int(budget) - (_OWN_ID_BYTES if own_ids else _NUMBER_BYTES if lists else 0)
-    least = 1 + (_factor(metric) if lists else 0)
+    factor = FACTOR_BYTES if shape.cone or (metric == "l2" and lists) else 0
+    least = 1 + factor
     if room < least:
         raise ValueError(
             f"bytes_per_vector: {budget:g} leave {room} for the code beside ids, expected at least {least}"
@@ -141,17 +166,28 @@ def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False) 
         ]
     else:
         why = [f"{n:,} vectors, {budget:g} bytes: all are scanned, lists would not pay"]
-    for codec, quality in ((Float(32), "exact"), (Float(16), "all but exact"), (Scalar(8), "nearly exact")):
-        size = codec.bytes_per_vector(dim, metric)
+    if shape.cone:
+        why.append("the vectors lie in a cone: where its direction is costs a factor of 4 bytes instead of recall")
+    for codec, quality in ((Float(32), "exact"), (Float(16), "all but exact"), (Scalar(8), _of_scalar(shape))):
+        size = codec.bytes_per_vector(dim, metric, direction=shape.cone and codec.directed)
         if size <= room:
             why.append(f"{size} bytes hold {codec.describe()}: {quality}")
-            return _fine(codec, n, dim, metric, room - size, partition, why)
-    return _compressed(n, dim, metric, room, partition, why)
+            return _fine(codec, n, dim, room - size - factor, partition, why)
+    return _compressed(n, dim, metric, room, partition, why, shape.cone, factor)
 
 
-def _fine(codec: Codec, n: int, dim: int, metric: str, left: int, partition: IVF | None, why: list[str]) -> Choice:
+def _of_scalar(shape: Shape) -> str:
+    if shape.unevenness < _UNEVEN:
+        return "nearly exact"
+    return (
+        f"lossy, as one column has {shape.unevenness:.0f} times the spread of the typical one, and its 8 bits the "
+        "error of all; columns of like units, or two bytes more per dimension, would lose less"
+    )
+
+
+def _fine(codec: Codec, n: int, dim: int, left: int, partition: IVF | None, why: list[str]) -> Choice:
     """Codes that are good enough to rank by; with bytes left, short codes to scan in front of them."""
-    m = min(2 * (left - _factor(metric)), dim // 2) if partition is not None else 0
+    m = min(2 * left, dim // 2) if partition is not None else 0
     if 2 * m < dim // 2:
         return Choice(None, partition, codec, None, why)
     why.append(
@@ -160,15 +196,18 @@ def _fine(codec: Codec, n: int, dim: int, metric: str, left: int, partition: IVF
     return Choice(_rotation(n, dim), partition, PQ(m, bits=4), codec, why)
 
 
-def _compressed(n: int, dim: int, metric: str, room: int, partition: IVF | None, why: list[str]) -> Choice:
+def _compressed(
+    n: int, dim: int, metric: str, room: int, partition: IVF | None, why: list[str], cone: bool, factor: int
+) -> Choice:
     """Product quantization of all the bytes there are: splitting them between scan and rerank would rank worse."""
-    if partition is not None:
-        room -= _factor(metric)
+    of_rabitq, room = room, room - factor
     if n >= _LEAST_N_FOR_CODEBOOKS:
         m = max(1, min(room, dim))
         why.append(f"{m} bytes of 8-bit PQ codes: the best ranking for the bytes")
         return Choice(_rotation(n, dim), partition, PQ(m, bits=8), None, why)
-    bits = next((b for b in range(8, 0, -1) if RaBitQ(b).bytes_per_vector(dim, metric) <= room), 0)
+    lists = partition is not None
+    sizes = {b: RaBitQ(b).bytes_per_vector(dim, metric, residual=lists, direction=cone) for b in range(8, 0, -1)}
+    bits = next((b for b, size in sizes.items() if size <= of_rabitq), 0)
     if bits >= _LEAST_BITS_FOR_RABITQ[metric]:
         rabitq = RaBitQ(bits)
         why.append(f"{rabitq.describe()}: {n:,} vectors do not pay for codebooks, and it needs none")
@@ -180,11 +219,6 @@ def _compressed(n: int, dim: int, metric: str, room: int, partition: IVF | None,
 
 def _rotation(n: int, dim: int) -> Transform:
     return OPQ() if dim <= MAX_DENSE_DIM and n >= _LEAST_N_FOR_CODEBOOKS else RandomRotation()
-
-
-def _factor(metric: str) -> int:
-    """Bytes of the factor that codes of differences need under l2."""
-    return 4 if metric == "l2" else 0
 
 
 def _dim(x: Any) -> int:

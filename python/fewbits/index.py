@@ -262,13 +262,15 @@ class Index:
         """
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
-        description = self._state.untouched("train").description
+        before = self._state.untouched("train")
+        description = before.description
         size = description.sample_size(n or _length(sample))
         x, source, known = split_sample(sample, description.dim, size, description.seed, nonzero=self._normalises)
         del source  # nothing is added here: its rows need not be kept while training
         expected = n or known or len(x)
         training = Training(too_few(description, len(x), expected), len(x))
         engine = _fitted(description, x, expected, count, Progress(progress))
+        engine.number_from(before.next_id)
         training.check(expected, stacklevel=2)
         turn, after = self._prepare("train", lambda now: now.untouched("train").retrained(engine, training=training))
         self._state = after
@@ -422,12 +424,14 @@ class Index:
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
         shown = Progress(progress)
-        description, nonzero = self._state.untouched("build").description, self._normalises
+        before, nonzero = self._state.untouched("build"), self._normalises
+        description = before.description
         size = description.sample_size(n or _length(x))
         sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero)
         holds = known or n or len(sample)
         training = Training(too_few(description, len(sample), holds), len(sample))
         engine = _fitted(description, sample, holds, count, shown)
+        engine.number_from(before.next_id)
         builder = encoded(engine, source, known, ids, new=False, nonzero=nonzero, threads=count, progress=shown)
         training.check(len(builder), stacklevel=2)
         publish(engine, builder, "error", count, shown)

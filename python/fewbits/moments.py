@@ -17,6 +17,7 @@ from .parts import f32_array
 _MEDIAN_ROWS = 16_384
 _OUTLYING = 8.0  # times the median distance from the median: a length that no ordinary data have
 _CONE = 0.2  # mean cosine of pairs from which on a factor for the mean's direction pays
+_LEAST_ROWS = 16
 _BLOCK_ROWS = 8192
 
 
@@ -57,12 +58,24 @@ def center(x: F32) -> F32 | None:
     return rounded if rounded.any() else None
 
 
-def in_cone(x: F32) -> bool:
-    """Whether the mean is so long that inner products of rows are mostly its own: their mean cosine is large."""
+def in_cone(x: F32, margin: float = 1.0) -> bool:
+    """Whether inner products of rows are mostly their mean's own: the mean product of two rows is a good share of their
+    mean square. A few rows cannot tell."""
     rows = typical(x)
-    total = float(np.einsum("ij,ij->", rows, rows, dtype=np.float64)) / max(len(rows), 1)
-    about = rows.mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(x.shape[1])
-    return total > 0 and float(about @ about) > _CONE * total
+    n = len(rows)
+    if n < _LEAST_ROWS:
+        return False
+    squares = float(np.einsum("ij,ij->", rows, rows, dtype=np.float64)) / n
+    about = rows.mean(axis=0, dtype=np.float64)
+    of_pairs = (n * float(about @ about) - squares) / (n - 1)
+    return squares > 0 and of_pairs > margin * _CONE * squares
+
+
+def unevenness(x: F32) -> float:
+    """The largest spread of a column over the typical one."""
+    spreads = typical(x).std(axis=0, dtype=np.float64)
+    middle = float(np.median(spreads[spreads > 0])) if (spreads > 0).any() else 0.0
+    return float(spreads.max()) / middle if middle > 0 else 1.0
 
 
 def mean_direction(x: F32) -> F32 | None:

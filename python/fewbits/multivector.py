@@ -22,7 +22,17 @@ from .codecs_rotated import RaBitQ
 from .errors import CorruptIndexError, NotTrainedError
 from .fde import FDE
 from .index import Index, SearchResult, candidates
-from .inputs import BLOCK_FLOATS, F32, I64, check_scale, least_similarity, thread_count, vector_ids, whole_number
+from .inputs import (
+    BLOCK_FLOATS,
+    F32,
+    I64,
+    check_scale,
+    conflict_rule,
+    least_similarity,
+    thread_count,
+    vector_ids,
+    whole_number,
+)
 from .partitions import IVF
 from .parts import Fitting
 from .places import Path, buffer, contents, encoded, shown, write
@@ -448,6 +458,8 @@ class MultiVectorIndex:
         threads: int | None,
     ) -> None:
         store = self._trained("add")
+        if conflict_rule(on_conflict) == "replace" and ids is None:
+            raise ValueError("on_conflict: 'replace' needs ids; documents without get new ones")
         n = len(source)
         own = np.arange(self._next_id, self._next_id + n) if ids is None else vector_ids(ids, n)
         if not n:

@@ -48,6 +48,11 @@ class State:
     def n(self) -> int:
         return 0 if self.engine is None else len(self.engine)
 
+    @property
+    def next_id(self) -> int:
+        """Above every id that was ever given."""
+        return 0 if self.engine is None else self.engine.next_id
+
     def trained(self, action: str) -> _core.Engine:
         if self.engine is None:
             raise NotTrainedError(f"{action}: this index needs training first: call train(sample) or build(x)")

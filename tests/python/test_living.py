@@ -12,15 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import fewbits as fb
 from conftest import F32, vectors
-from test_updates import CODECS, DIM, assert_same, full, trained
+from test_updates import CODECS, DIM, assert_same, trained
 
 
 @pytest.mark.parametrize("name", CODECS)
@@ -69,39 +67,6 @@ def test_spawned_processes_get_a_copy() -> None:
     index, q = trained("ivf-pq4-scalar8").add(vectors(200, DIM, seed=3)), vectors(4, DIM, seed=5)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(_answer, (index, q)) == _answer(index, q)
-
-
-def test_searches_see_one_state_whatever_changes(tmp_path: Path) -> None:
-    """Every change moves a hundred vectors at once: a search that saw half a change would find another number."""
-    x, q = vectors(400, DIM, seed=3), vectors(5, DIM, seed=5)
-    index = trained("ivf-pq4-scalar8").add(x[:200])
-    even = fb.Filter(np.arange(200_000) % 2 == 0)
-    stop = False
-
-    def look() -> int:
-        looks = 0
-        while not stop:
-            found = full(index, q, 1000)
-            assert (found.counts == found.counts[0]).all()
-            assert found.counts[0] in (200, 100, 300)
-            assert all(len(set(ids[ids >= 0].tolist())) == (ids >= 0).sum() for ids in found.ids)
-            index.search(q, 3, filter=even)
-            pickle.dumps(index)
-            looks += 1
-        return looks
-
-    with ThreadPoolExecutor(4) as pool:
-        looks = [pool.submit(look) for _ in range(3)]
-        for turn in range(12):
-            index.remove(range(100) if turn == 0 else range(200 + 100 * (turn - 1), 300 + 100 * (turn - 1)))
-            index.add(x[200:300], ids=range(200 + 100 * turn, 300 + 100 * turn))
-            index.add(x[300:400], ids=range(100, 200), on_conflict="replace")
-            if turn % 3 == 0:
-                index.compact()
-            index.save(tmp_path / "a.fb")
-            assert len(fb.open(tmp_path / "a.fb", verify=True)) == 200
-        stop = True
-        assert sum(future.result() for future in looks) > 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

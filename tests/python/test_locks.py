@@ -55,6 +55,8 @@ calls = {
     "Engine.copy": lambda e: e.copy(),
     "Engine.meta": lambda e: e.meta,
     "Engine.params": lambda e: e.params,
+    "Engine.next_id": lambda e: e.next_id,
+    "Engine.number_from": lambda e: e.number_from(n),
     "Engine.arrays": lambda e: e.arrays(),
     "Engine.set_default": lambda e: e.set_default("default.nprobe", 2),
     "Engine.__len__": len,
@@ -64,6 +66,7 @@ calls = {
     "Engine.with_scoring": lambda e: e.with_scoring({}, {}),
     "Engine.with_encoder": lambda e: refused(lambda: e.with_encoder({"dim": d}, {})),
     "Engine.codes": lambda e: e.codes(),
+    "Engine.factors_b": lambda e: e.factors_b(),
     "Engine.ids": lambda e: e.ids(),
     "Engine.id_blocks": lambda e: list(e.id_blocks(10_000)),
     "Engine.stats": lambda e: e.stats(),
@@ -108,7 +111,7 @@ def overtaken(call, engine):
     try:
         call(engine)
     except ValueError as error:
-        assert "meanwhile" in str(error) or "is not in the index" in str(error), error
+        assert "meanwhile" in str(error) or "is not in the index" in str(error), (str(error),)
 
 for writer in writers:
     for name, call in calls.items():

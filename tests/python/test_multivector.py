@@ -363,3 +363,11 @@ def test_integer_sums_of_long_vectors_do_not_wrap(codec):
         assert (np.abs(np.abs(result.scores) - dim) < 0.05 * dim).all()
         assert (result.scores[:64] > 0).all()
         assert (result.scores[64:] < 0).all()
+
+
+def test_replacing_needs_ids() -> None:
+    documents = [np.ones((2, 8), np.float32)] * 3
+    index = fb.MultiVectorIndex(8, fde=fb.FDE(8, repetitions=2, simhash_bits=2)).build(documents, progress=False)
+    with pytest.raises(ValueError, match="on_conflict: 'replace' needs ids"):
+        index.add(documents, on_conflict="replace")
+    assert len(index) == 3

@@ -64,7 +64,7 @@ try:
 except ImportError:
     import _xxsubinterpreters as interpreters
     create = interpreters.create
-code = "import sys\\ntry: import fewbits\\nexcept ImportError as error: print(error)"
+code = "import sys\\ntry: import fewbits._core\\nexcept ImportError as error: print(error)"
 print(interpreters.run_string(create(), code) or "done")
 """
 

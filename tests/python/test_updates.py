@@ -213,3 +213,13 @@ def test_blocks_of_ids_are_of_one_moment() -> None:
     index.add(vectors(10, 16))
     assert sorted([*first, *np.concatenate(list(blocks))]) == list(range(100))
     assert fb.MultiVectorIndex(16).build([vectors(3, 16)] * 5, ids=[9, 2, 4, 7, 1]).ids().tolist() == [1, 2, 4, 7, 9]
+
+
+@pytest.mark.parametrize("again", ["train", "build"])
+def test_ids_are_never_given_twice_even_by_a_new_training(again: str) -> None:
+    index = trained("float32").add(vectors(30, DIM))
+    index.remove(range(30))
+    getattr(index, again)(vectors(40, DIM), progress=False)
+    index.add(vectors(1, DIM))
+    assert (30 if again == "train" else 70) in index
+    assert not any(i in index for i in range(30))
