@@ -8,7 +8,7 @@ namespace fewbits::codec {
 namespace {
 
 // How many standard deviations a vector may gain by its other planes and still be found in the first stage.
-constexpr float margin_deviations = 3.0f;
+constexpr float margin_deviations = 2.85f;
 
 // Of what signs say of a normally distributed vector, as a share of their own square: 1 - 2 / pi.
 constexpr float sign_variance = 0.36338f;

@@ -21,7 +21,7 @@ class RaBitQ:
     """The nearest direction on a grid of 1 to 8 bits a dimension, and unbiased estimates of scores. Nothing to train.
 
     residual: code the difference from the list's centroid (None: yes, with an IVF). staged: a search reads one bit of
-    every dimension first, and the others only of vectors that may still be among the best (by three standard
+    every dimension first, and the others only of vectors that may still be among the best (by 2.85 standard
     deviations), instead of whole codes in one pass (None: whole codes). It takes a factor more, 4 bytes per vector, and
     pays on processors without AVX-512 from some 256 dimensions on, where a search reads much.
     Without a transform the index rotates at random, which the estimates rely on. on_disk: for tokens of a
