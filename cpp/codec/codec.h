@@ -88,9 +88,10 @@ public:
     virtual QueryTerms prepare(const float* query, std::uint8_t* table) const = 0;
 
     // Queries whose weights are too unlike one another for the kernel's 8 bits (a column of a larger unit, say) are
-    // wide: they are scanned in float32 by scan_wide, whose tables are dim floats.
+    // wide: they are scanned in float32 by scan_wide, whose tables are wide_floats() floats.
     virtual bool is_wide(const float* query) const;
-    virtual QueryTerms prepare_wide(const float* query, float* weights) const;
+    virtual std::size_t wide_floats() const { return 0; }
+    virtual QueryTerms prepare_wide(const float* query, float* table) const;
     virtual void scan_wide(const kernels::Scan& scan) const;
 
     // Rows: what rerank scores, exact in the codec's values (float tables or 12-bit queries, never 8-bit tables).

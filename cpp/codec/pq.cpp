@@ -1,5 +1,7 @@
 #include "codec/pq.h"
 
+#include <utility>
+
 #include "codec/anisotropic.h"
 #include "codec/common.h"
 #include "codec/packing.h"
@@ -40,7 +42,7 @@ PqCodec::PqCodec(const Parts& parts, const std::string& prefix, std::uint32_t di
         corrupt("array '" + prefix + ".eta': got " + std::to_string(eta_) + ", expected 1 to 1e6");
     nearest_bias_ = scaled(assignment_.squared_norms(), -0.5f);
     if (l2_ && !residual_) table_bias_ = scaled(scoring().squared_norms(), -1.0f);
-    uneven_ = l2_ && !residual_ && is_uneven(scoring());
+    uneven_ = is_uneven(scoring());
 }
 
 CodeLayout PqCodec::layout() const {
@@ -141,10 +143,56 @@ float PqCodec::fill_tables(const float* query, float* tables) const {
 QueryTerms PqCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> tables(entries());
     const float constant = fill_tables(query, tables.data());
-    const float limit = uneven_ ? table_limit(tables.data(), m_, k()) : std::numeric_limits<float>::infinity();
+    const bool saturates = uneven_ && !table_bias_.empty();
+    const float limit = saturates ? table_limit(tables.data(), m_, k()) : std::numeric_limits<float>::infinity();
     QueryTerms terms = quantize_tables(tables.data(), m_, k(), table, limit);
     terms.constant = constant;
     return terms;
+}
+
+// Tables of products do not saturate: what is far above the others may be wanted, and so may what is next.
+bool PqCodec::is_wide(const float* query) const {
+    if (!uneven_ || !table_bias_.empty()) return false;
+    std::vector<float> tables(entries());
+    fill_tables(query, tables.data());
+    return outgrows_bytes(tables.data(), m_, k());
+}
+
+QueryTerms PqCodec::prepare_wide(const float* query, float* tables) const {
+    return {1, 0, fill_tables(query, tables), 1};
+}
+
+// Sums in float32, then scored as the float codes of one dimension that they are.
+void PqCodec::scan_wide(const kernels::Scan& scan) const {
+    constexpr float one = 1;
+    std::vector<std::uint8_t> codes(std::size_t{scan.n} * m_);
+    std::uint8_t* code = codes.data();
+    const std::uint8_t* run = scan.codes;
+    for (std::uint32_t first = 0; first < scan.n; first += kernels::block_size) {
+        const std::uint32_t vectors = std::min(kernels::block_size, scan.n - first);
+        for (std::uint32_t s = 0; s < m_; ++s, run += kernels::run_bytes(bits_, vectors), code += vectors)
+            unpack_codes(run, vectors, bits_, code);
+    }
+    std::vector<float> sums(scan.n);
+    for (std::uint32_t q = 0; q < scan.n_queries; ++q) {
+        kernels::ScanQuery& query = scan.queries[q];
+        const auto* tables = static_cast<const float*>(query.table);
+        code = codes.data();
+        std::fill(sums.begin(), sums.end(), 0.0f);
+        for (std::uint32_t first = 0; first < scan.n; first += kernels::block_size) {
+            const std::uint32_t vectors = std::min(kernels::block_size, scan.n - first);
+            for (std::uint32_t s = 0; s < m_; ++s, code += vectors)
+                for (std::uint32_t v = 0; v < vectors; ++v) sums[first + v] += tables[s * k() + code[v]];
+        }
+        kernels::Scan floats = scan;
+        floats.codes = reinterpret_cast<const std::uint8_t*>(sums.data());
+        floats.m = 1;
+        floats.queries = &query;
+        floats.n_queries = 1;
+        const void* kept = std::exchange(query.table, &one);
+        kernels::active().dot_f32(floats);
+        query.table = kept;
+    }
 }
 
 // The float tables, then the constant.

@@ -23,6 +23,11 @@ public:
     std::size_t table_bytes() const override { return entries(); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
 
+    bool is_wide(const float* query) const override;
+    std::size_t wide_floats() const override { return entries(); }
+    QueryTerms prepare_wide(const float* query, float* tables) const override;
+    void scan_wide(const kernels::Scan& scan) const override;
+
     std::size_t row_query_bytes() const override { return (entries() + 1) * sizeof(float); }
     void prepare_rows(const float* query, std::uint8_t* row_query) const override;
     void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
@@ -45,7 +50,7 @@ private:
     std::vector<Codebook> scoring_;    // none or one
     std::vector<float> nearest_bias_;  // -|C|^2 / 2 of the assignment codebook
     std::vector<float> table_bias_;    // -|C|^2 of the scoring codebook
-    bool uneven_ = false;              // tables hold distances, some of them too large to set the step
+    bool uneven_;                      // codewords lie so that some would set the step of all tables
 };
 
 }  // namespace fewbits::codec

@@ -30,6 +30,7 @@ public:
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
 
     bool is_wide(const float* query) const override;
+    std::size_t wide_floats() const override { return dim_; }
     QueryTerms prepare_wide(const float* query, float* weights) const override;
     void scan_wide(const kernels::Scan& scan) const override;
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr float quartile_depths = 5;  // what the codewords of normally distributed data seldom exceed
 constexpr float uneven_units = 4;
+constexpr float most_halves = 16;  // of normally distributed data: 2 to 5
 
 float quantile(std::vector<float>& values, std::size_t quarters) {
     const auto place = values.begin() + static_cast<std::ptrdiff_t>(values.size() * quarters / 4);
@@ -54,6 +55,20 @@ bool is_uneven(const Codebook& codebook) {
     }
     const float largest = largest_magnitude(units.data(), units.size());
     return largest > uneven_units * middle(units);
+}
+
+bool outgrows_bytes(const float* tables, std::size_t m, std::size_t k) {
+    std::vector<float> entries(k);
+    float widest = 0;
+    double middle_half = 0;
+    for (std::size_t s = 0; s < m; ++s) {
+        const Range range = range_of(tables + s * k, k);
+        widest = std::max(widest, range.high - range.low);
+        entries.assign(tables + s * k, tables + (s + 1) * k);
+        const float high = quantile(entries, 3);
+        middle_half += high - quantile(entries, 1);
+    }
+    return widest > most_halves * static_cast<float>(middle_half / static_cast<double>(m));
 }
 
 float table_limit(const float* tables, std::size_t m, std::size_t k) {

@@ -1,6 +1,7 @@
-// How deep the byte tables of a query need to reach under l2. Their step is set by the widest table, so a codeword of
-// one outlying vector, or a subspace of a larger unit, could leave one byte for everything that is near. But an entry
-// far below the best of its table belongs to no near vector, and counts enough if it counts as the limit.
+// How far the byte tables of a query need to reach. Their step is set by the widest table, so a codeword of one
+// outlying vector, or a subspace of a larger unit, could leave one byte for everything that is near. Under l2 an entry
+// far below the best of its table belongs to no near vector, and counts enough if it counts as the limit. Under ip it
+// may be what is wanted, so such queries do without bytes.
 #pragma once
 
 #include <cstddef>
@@ -14,5 +15,8 @@ bool is_uneven(const Codebook& codebook);
 
 // Five times the depth below which a quarter of a table's entries lie, on average over m tables of k entries.
 float table_limit(const float* tables, std::size_t m, std::size_t k);
+
+// Whether the widest table is so much wider than the middle half of a typical one that bytes would blur the latter.
+bool outgrows_bytes(const float* tables, std::size_t m, std::size_t k);
 
 }  // namespace fewbits::codec

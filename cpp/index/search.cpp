@@ -151,7 +151,7 @@ void GroupSearch::enter_queries() {
 void GroupSearch::prepare_query(const float* query, std::size_t i) {
     const Codec& codec = *model_.codec;
     if (codec.is_wide(query)) {
-        wide_[i].resize(codec.dim());
+        wide_[i].resize(codec.wide_floats());
         terms_[i] = codec.prepare_wide(query, wide_[i].data());
     } else {
         wide_[i].clear();

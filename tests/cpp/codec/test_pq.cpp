@@ -83,6 +83,35 @@ TEST("pq: a codeword of an outlying vector does not set the step of the others u
     }
 }
 
+TEST("pq: under ip queries that an outlying codeword would blur are scanned by float tables") {
+    constexpr std::uint32_t dim = 16, m = 8;
+    for (const std::uint32_t bits : {4u, 8u}) {
+        for (const std::size_t n : {1u, 31u, 64u, 77u}) {
+            Parts parts = pq_parts(bits, m, dim);
+            std::vector<float> book = codebook_of(parts);
+            const std::size_t k = std::size_t{1} << bits;
+            for (std::uint32_t s = 0; s < m; ++s)
+                for (std::size_t j = 0; j < 2; ++j) book[(s * k + 3) * 2 + j] = 1000.0f;
+            CHECK(!make_codec(pq_parts(bits, m, dim), "codec", dim, Metric::ip, false)->is_wide(normal(dim, 5).data()));
+            set_array(parts, "codec.codebook", book);
+            const auto codec = make_codec(parts, "codec", dim, Metric::ip, false);
+            const Coded coded(*codec, normal(n * dim, 31), {});
+            const std::vector<float> query = normal(dim, 5);
+            REQUIRE(codec->is_wide(query.data()));
+            std::vector<float> table(codec->wide_floats());
+            const QueryTerms terms = codec->prepare_wide(query.data(), table.data());
+            std::vector<kernels::Hit> hits(n);
+            kernels::ScanQuery scanned{
+                table.data(), terms.scale, terms.offset, terms.constant, -INFINITY, hits.data(), 0};
+            codec->scan_wide(coded.scan(scanned));
+            REQUIRE(scanned.count == n && scanned.table == table.data());
+            const std::vector<float> rows = coded.by_rows(query.data());
+            for (std::size_t i = 0; i < n; ++i)
+                CHECK(std::fabs(hits[i].score - rows[i]) <= 1e-5f * (1 + std::fabs(rows[i])));
+        }
+    }
+}
+
 double anisotropic_loss(const Coded& coded, std::size_t i, double eta) {
     const std::size_t d = coded.codec.dim();
     double squares = 0, along = 0;
