@@ -1,6 +1,6 @@
 """What mean, length, spread and query scale cost each codec: the tables of docs/accuracy.md, in markdown.
 
-python bench/accuracy.py [DATA_FOLDER] [--n 10000] [--queries 500] [--threads 1]
+python bench/accuracy.py [DATA_FOLDER] [--n 10000] [--queries 500] [--threads 1] [--metrics l2,cosine,ip]
 
 Without a folder the vectors are synthetic: 100 clusters in 64 dimensions with a decaying spectrum. A folder has
 base.npy and queries.npy. Either is centred and moved into every shape; recall@10 is against exact float search in the
@@ -155,13 +155,13 @@ def recalls(
     return f"{size:.0f}", found
 
 
-def table(metric: str, x: F64, q: F64, threads: int) -> None:
+def table(metric: str, x: F64, q: F64, codecs: list[Coded], threads: int) -> None:
     columns = [shape for shape in shapes(float(x.std())) if shape.metric == metric]
     data = [moved(shape, x, q) for shape in columns]
     truths = [fb.exact_search(vectors, queries, K, metric=metric, threads=threads).ids for vectors, queries in data]
     print(f"\n| {metric} | bytes | {' | '.join(shape.name for shape in columns)} |")
     print(f"|---|---|{'---|' * len(columns)}")
-    for one in coded(x.shape[1]):
+    for one in codecs:
         if metric not in one.metrics:
             continue
         cells, sizes = [], []
@@ -185,6 +185,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--metrics", default="l2,cosine,ip")
+    parser.add_argument("--without", help="leave out codecs whose name contains this; OPQ takes long at 384 dimensions")
     arguments = parser.parse_args()
     if arguments.folder:
         x, q = given(arguments.folder, arguments.n, arguments.queries)
@@ -194,8 +195,9 @@ def main() -> None:
     x, q = x - middle, q - middle
     name = arguments.folder.rstrip("/").rpartition("/")[2] if arguments.folder else "synthetic"
     print(f"{name}: n {len(x):,}, d {x.shape[1]}, {len(q)} queries, {arguments.threads} threads, {fb.isa()}")
+    codecs = [one for one in coded(x.shape[1]) if not arguments.without or arguments.without not in one.name]
     for metric in arguments.metrics.split(","):
-        table(metric, x, q, arguments.threads)
+        table(metric, x, q, codecs, arguments.threads)
 
 
 if __name__ == "__main__":
