@@ -23,8 +23,8 @@ inline const std::int16_t* query_integers(const std::uint8_t* row_query) {
 
 // Beyond these a typical weight is but a few steps of the integers that a query becomes. Weights of ordinary data
 // spread by 5 to 12.
-inline constexpr float widest_spread = 16;       // in a scan
-inline constexpr float widest_row_spread = 256;  // over rows
+inline constexpr float widest_spread = 16;      // in a scan
+inline constexpr float widest_row_spread = 64;  // over rows
 
 // The largest magnitude over a typical one: a mean of roots, which a few large ones hardly move.
 inline float spread(const float* weights, std::size_t n) {

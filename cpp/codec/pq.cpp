@@ -144,18 +144,18 @@ QueryTerms PqCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> tables(entries());
     const float constant = fill_tables(query, tables.data());
     const bool saturates = uneven_ && !table_bias_.empty();
-    const float limit = saturates ? table_limit(tables.data(), m_, k()) : std::numeric_limits<float>::infinity();
-    QueryTerms terms = quantize_tables(tables.data(), m_, k(), table, limit);
+    const Reach reach = saturates ? reach_of_distances(tables.data(), m_, k(), dim_ / m_) : Reach{};
+    QueryTerms terms = quantize_tables(tables.data(), m_, k(), table, reach.limit);
     terms.constant = constant;
     return terms;
 }
 
-// Tables of products do not saturate: what is far above the others may be wanted, and so may what is next.
 bool PqCodec::is_wide(const float* query) const {
-    if (!uneven_ || !table_bias_.empty()) return false;
+    if (!uneven_) return false;
     std::vector<float> tables(entries());
     fill_tables(query, tables.data());
-    return outgrows_bytes(tables.data(), m_, k());
+    if (table_bias_.empty()) return outgrows_bytes(tables.data(), m_, k());
+    return reach_of_distances(tables.data(), m_, k(), dim_ / m_).uneven;
 }
 
 QueryTerms PqCodec::prepare_wide(const float* query, float* tables) const {

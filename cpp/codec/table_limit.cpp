@@ -9,7 +9,10 @@
 namespace fewbits::codec {
 namespace {
 
-constexpr float quartile_depths = 5;  // what the codewords of normally distributed data seldom exceed
+// How wide a table is of ordinary data at most, in depths of its upper quarter, by dimensions of a subspace (1, 2, 3, 4
+// or more): twice what normally distributed data have, a little more than clustered ones.
+constexpr float most_depths[] = {150, 100, 60, 30};
+constexpr float ordinary_depths[] = {75, 25, 15, 12};  // where wider ones saturate
 constexpr float uneven_units = 4;
 constexpr float most_halves = 16;  // of normally distributed data: 2 to 5
 
@@ -23,9 +26,10 @@ float middle(std::vector<float>& values) {
     return quantile(values, 2);
 }
 
-// Times the median distance from the middle: the codewords of a normal distribution stay well below.
-float ordinary_distance(std::uint32_t width) {
-    return 2.5f + 1.5f / static_cast<float>(width);
+// Times the median distance from the middle: the codewords of a normal distribution stay well below, even where they
+// are its vectors themselves. The more there are, the farther they reach.
+float ordinary_distance(std::uint32_t width, std::uint32_t k) {
+    return (k > 16 ? 3.5f : 2.5f) + 1.5f / static_cast<float>(width);
 }
 
 // The codewords of subspace s by their squared distances from the middle.
@@ -50,7 +54,7 @@ bool is_uneven(const Codebook& codebook) {
         std::vector<float> squares = squared_distances(codebook, s);
         const float farthest = std::sqrt(largest_magnitude(squares.data(), squares.size()));
         const float median = std::sqrt(middle(squares));
-        if (farthest > ordinary_distance(codebook.width(s)) * median) return true;
+        if (farthest > ordinary_distance(codebook.width(s), codebook.k()) * median) return true;
         units.push_back(median);
     }
     const float largest = largest_magnitude(units.data(), units.size());
@@ -71,15 +75,21 @@ bool outgrows_bytes(const float* tables, std::size_t m, std::size_t k) {
     return widest > most_halves * static_cast<float>(middle_half / static_cast<double>(m));
 }
 
-float table_limit(const float* tables, std::size_t m, std::size_t k) {
-    std::vector<float> entries(k);
-    double depth = 0;
+Reach reach_of_distances(const float* tables, std::size_t m, std::size_t k, std::uint32_t width) {
+    std::vector<float> entries(k), depths(m);
+    float widest = 0;
+    double total = 0;
     for (std::size_t s = 0; s < m; ++s) {
-        const float* table = tables + s * k;
-        entries.assign(table, table + k);
-        depth += range_of(table, k).high - quantile(entries, 1);
+        const Range range = range_of(tables + s * k, k);
+        widest = std::max(widest, range.high - range.low);
+        entries.assign(tables + s * k, tables + (s + 1) * k);
+        depths[s] = range.high - quantile(entries, 3);
+        total += depths[s];
     }
-    return quartile_depths * static_cast<float>(depth / static_cast<double>(m));
+    const auto mean = static_cast<float>(total / static_cast<double>(m));
+    const std::size_t w = std::min<std::uint32_t>(width, 4) - 1;
+    if (widest <= most_depths[w] * mean) return {};
+    return {ordinary_depths[w] * mean, middle(depths) < mean / uneven_units};
 }
 
 }  // namespace fewbits::codec

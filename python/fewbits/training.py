@@ -68,12 +68,17 @@ def train(description: Description, sample: Sample, expected: int, threads: int,
 
 
 def _put_center(description: Description, model: Model, x: F32) -> None:
-    """Moves x, in place, to where its center is the origin. Floats that are scanned one by one gain nothing by it."""
-    plain = isinstance(description.codec, Float) and description.partition is None
+    """Moves x, in place, to where its center is the origin. What holds float32 alone gains nothing."""
+    plain = description.partition is None and _keeps_floats(description.codec) and _keeps_floats(description.rerank)
     about = None if plain else center(x)
     if about is not None:
         model.arrays["center"] = about
         x -= about
+
+
+def _keeps_floats(codec: Codec | None) -> bool:
+    """Whether it holds vectors as they are, in float32."""
+    return codec is None or (isinstance(codec, Float) and codec.bits == 32)
 
 
 def _put_codec(
