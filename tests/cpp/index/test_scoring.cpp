@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <unistd.h>
 
 #include "check.h"
 #include "index/models.h"
@@ -131,7 +132,8 @@ TEST("scoring: is saved and opened with the index") {
     for (float& value : moved) value *= 1.5f;
     trained.arrays["codec.scoring"] = array_of(moved);
     const auto scored = engine.with_scoring(trained);
-    const std::string path = (std::filesystem::temp_directory_path() / "fewbits-test-scoring.fb").string();
+    const std::string path =
+        (std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + "fewbits-test-scoring.fb")).string();
     scored->save(path, "{}");
     CHECK(find(*Engine::open(path, true, true), q(), {k, 3, 0, 1}) == find(*scored, q(), {k, 3, 0, 1}));
     std::remove(path.c_str());

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <set>
+#include <unistd.h>
 
 #include "check.h"
 #include "index/exact.h"
@@ -44,7 +45,7 @@ std::vector<Choice> choices() {
 }
 
 std::string temporary(const char* name) {
-    return (std::filesystem::temp_directory_path() / name).string();
+    return (std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + name)).string();
 }
 
 }  // namespace

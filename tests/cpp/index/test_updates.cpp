@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <numeric>
+#include <unistd.h>
 
 #include "check.h"
 #include "core/bitmap.h"
@@ -175,7 +176,8 @@ TEST("updates: replace takes the old vector's place, error leaves everything") {
 }
 
 TEST("updates: removals are saved, and opened again") {
-    const std::string path = (std::filesystem::temp_directory_path() / "fewbits_test_updates.fb").string();
+    const std::string path =
+        (std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + "fewbits_test_updates.fb")).string();
     for (const Choice& choice : choices()) {
         Engine engine(make_parts(choice, x()));
         add(engine, x().block(0, 301));
