@@ -46,7 +46,7 @@ def untrained() -> fb.Index:
 
 
 def jpq_published(index: fb.Index) -> None:
-    from fewbits.parts import Model
+    from fewbits.spec.parts import Model
 
     book = index._engine.arrays()["codec.codebook"]  # type: ignore[union-attr]
     index._score_by(Model({}, {"codec.scoring": book + 1}))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from fewbits import auto_multivector
+from fewbits.choose import build_multivector as auto_multivector
 
 DIM = 32
 FDE = fb.FDE(DIM, 8, 3, 8, seed=3)

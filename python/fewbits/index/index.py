@@ -1,0 +1,659 @@
+"""fb.Index: vectors in, a compact searchable index out. This file checks arguments; the core does the work.
+
+Invariant: a call that raises, or is interrupted, leaves the index as it was, and searches running meanwhile see the
+index before or after, never between: an index is one reference to an immutable state (state.py), which a call reads
+once, and which a change replaces as the last thing it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _core
+from ..file.places import Path, write
+from ..fit.few import too_few
+from ..fit.model import train
+from ..input.filters import core_filters
+from ..input.inputs import (
+    F32,
+    I64,
+    Rows,
+    Sample,
+    all_rows,
+    conflict_rule,
+    is_blocks,
+    least_similarity,
+    metric_name,
+    queries,
+    split_sample,
+    thread_count,
+    vector_ids,
+    whole_number,
+)
+from ..input.progress import Progress, ProgressArgument
+from ..spec.codecs import CODECS, Codec, Float
+from ..spec.codecs_rotated import RecurrentBinary
+from ..spec.description import Description
+from ..spec.ivf import IVF, MAX_NLIST
+from ..spec.parts import Model
+from ..spec.transforms import OPQ, PCA, Identity, RandomRotation, Transform
+from . import report
+from .filling import encoded, publish
+from .result import SearchResult
+from .state import State, Training
+from .upgrades import encoder, upgraded
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from ..file.places import SupportsWrite
+
+MAX_DIM = 65_535
+_MOST_RESULTS = 2**40  # of a query: far beyond any memory
+_RERANK_A_RESULT = 10  # candidates, where no depth is given or stored
+_LEAST_RERANK = 100
+
+
+def _default_transform(codec: Codec | None) -> Transform:
+    return RandomRotation() if getattr(codec, "rotates", False) else Identity()
+
+
+class Index:
+    """A compact nearest-neighbour index over float vectors.
+
+    dim: of the vectors, 1..65,535. metric: "l2" (scores are squared distances, smaller first), "ip" or "cosine"
+    (similarities, larger first; cosine normalises vectors and queries by itself). transform: Identity, RandomRotation,
+    PCA or OPQ (None: RandomRotation for RaBitQ and RecurrentBinary, which rely on it, else Identity). partition: IVF,
+    or None to scan everything. codec: Float, Scalar, PQ, RaBitQ or RecurrentBinary. rerank: a codec for a finer copy
+    of every vector, scored for the best candidates only; with on_disk=True it stays in a file. seed: of everything
+    random; the same seed and vectors give the same index for any number of threads.
+
+    >>> index = fb.Index(384, metric="cosine", transform=fb.OPQ(), partition=fb.IVF(), codec=fb.PQ(96, bits=4),
+    ...                  rerank=fb.Scalar(8))
+    >>> index.build(x)
+    >>> ids, scores = index.search(queries, k=10)
+
+    Searching is safe from many threads, also while vectors are added, removed or compacted: a search sees the index
+    before a change or after it.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        metric: str,
+        transform: Transform | None = None,
+        partition: IVF | None = None,
+        codec: Codec | None = None,
+        rerank: Codec | None = None,
+        seed: int = 0,
+    ) -> None:
+        _expect(transform, "transform", (Identity, RandomRotation, PCA, OPQ))
+        _expect(partition, "partition", (IVF,))
+        _expect(codec, "codec", CODECS)
+        _expect(rerank, "rerank", CODECS)
+        description = Description(
+            dim=whole_number(dim, "dim", 1, MAX_DIM),
+            metric=metric_name(metric),
+            transform=_default_transform(codec) if transform is None else transform,
+            partition=partition,
+            codec=Float() if codec is None else codec,
+            rerank=rerank,
+            seed=whole_number(seed, "seed", 0, 2**63 - 1),
+        )
+        engine = None
+        if not description.needs_training:
+            engine = _fitted(description, Sample(np.zeros((0, dim), np.float32)), 0, None, Progress(False))
+        self._state = State(description, engine, (), Training())
+        self._turns = _core.Turns()
+
+    @classmethod
+    def _of(cls, description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
+        index = cls.__new__(cls)
+        index._state = State(description, engine, tuple(why), Training())
+        index._turns = _core.Turns()
+        return index
+
+    def _frozen(self) -> Index:
+        """An index of its own in the present state of this one, which later changes do not reach. Costs nothing."""
+        index = Index.__new__(Index)
+        index._state, index._turns = self._state, _core.Turns()
+        return index
+
+    # --- what it is ---
+
+    @property
+    def dim(self) -> int:
+        return self._description.dim
+
+    @property
+    def metric(self) -> str:
+        return self._description.metric
+
+    @property
+    def transform(self) -> Transform:
+        return self._description.transform
+
+    @property
+    def partition(self) -> IVF | None:
+        return self._description.partition
+
+    @property
+    def codec(self) -> Codec:
+        return self._description.codec
+
+    @property
+    def rerank(self) -> Codec | None:
+        return self._description.rerank
+
+    @property
+    def is_trained(self) -> bool:
+        return self._state.engine is not None
+
+    def __len__(self) -> int:
+        return self._state.n
+
+    def __contains__(self, item: object) -> bool:
+        """Whether a vector has this id."""
+        if isinstance(item, bool) or not isinstance(item, int | np.integer) or not 0 <= int(item) < 2**63:
+            return False
+        engine = self._state.engine
+        return engine is not None and bool(engine.contains(np.array([item], np.int64))[0])
+
+    @overload
+    def ids(self, *, block: None = None) -> I64: ...
+    @overload
+    def ids(self, *, block: int) -> Iterator[I64]: ...
+    def ids(self, *, block: int | None = None) -> I64 | Iterator[I64]:
+        """The ids of all vectors in the index.
+
+        Parameters
+        ----------
+        block : int, optional
+            Iterate over arrays of at most this many ids instead: one array takes 8 bytes per vector. Blocks are in
+            the order in which the vectors are stored, not ascending.
+
+        Returns
+        -------
+        (n,) int64 array, ascending; or an iterator over such arrays, unordered
+            In either case each id is there once, of the index as it was at the call.
+
+        Examples
+        --------
+        >>> missing = np.setdiff1d(wanted, index.ids())
+        """
+        size = None if block is None else whole_number(block, "block", 1)
+        engine = self._state.engine
+        if engine is None:
+            return np.empty(0, np.int64) if size is None else iter(())
+        return engine.ids() if size is None else engine.id_blocks(size)
+
+    def __repr__(self) -> str:
+        state = self._state
+        content = "not trained" if state.engine is None else f"{state.n:,} vectors"
+        return f"<fewbits.Index: {content}, {state.description.summary()}>"
+
+    def explain(self) -> str:
+        """What this index is made of, why (if `fb.build` chose it), and where its bytes are; for people to read."""
+        state = self._state
+        return report.explain(state.description, state.engine, state.why)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts and bytes: `n`, `segments` with the `segment_sizes`, `removed` vectors that still take bytes and their
+        share `removed_share`; `bytes_per_vector` (codes, factors, ids, padding), `bytes_fixed` (codebooks, maps,
+        centroids, lists) and `bytes_on_disk_per_vector` (a rerank store with on_disk=True); under `bytes` the same part
+        by part, summed."""
+        return report.stats(self._trained("stats"))
+
+    # --- filling it ---
+
+    def train(
+        self,
+        sample: Any,
+        *,
+        expected: int | None = None,
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> Index:
+        """Fit transform, partition, codec and rerank codec to a sample.
+
+        Parameters
+        ----------
+        sample : (n, dim) array or iterable of blocks
+            As x of `add`. Any n >= 1 works; a representative 65,536 or more is best.
+        expected : int, optional
+            How many vectors the index will hold (None: n), by which IVF() chooses nlist.
+        progress, threads
+            As in `build`.
+
+        Returns
+        -------
+        Index
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the index holds vectors already: their codes would lose their meaning.
+
+        Warns
+        -----
+        UserWarning
+            If the sample has fewer vectors than there are codewords, lists or directions to fit, and the index is to
+            hold at least four times as many: here, if `expected` says so, or from `add`.
+        """
+        n = None if expected is None else whole_number(expected, "expected", 1)
+        count = thread_count(threads)
+        before = self._state.untouched("train")
+        description = before.description
+        size = description.sample_size(n or _length(sample))
+        x, source, known = split_sample(sample, description.dim, size, description.seed, nonzero=self._normalises)
+        del source  # nothing is added here: its rows need not be kept while training
+        expected = n or known or len(x)
+        training = Training(too_few(description, len(x), expected), len(x))
+        engine = _fitted(description, x, expected, count, Progress(progress))
+        engine.number_from(before.next_id)
+        training.check(expected, stacklevel=2)
+        turn, after = self._prepare("train", lambda now: now.untouched("train").retrained(engine, training=training))
+        self._state = after
+        del turn
+        return self
+
+    def add(
+        self,
+        x: Any,
+        ids: ArrayLike | None = None,
+        *,
+        on_conflict: str = "error",
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> Index:
+        """Adds vectors: all of them or, if anything is wrong with x or ids, none.
+
+        Parameters
+        ----------
+        x : (n, dim) array, or an iterable of (m, dim) blocks or (dim,) rows
+            float16, float32, float64, bfloat16, int8 or uint8, of any strides: array, memmap, memoryview, list of
+            lists, CPU tensor. One block of 16 MiB at a time is converted to float32.
+        ids : (n,) whole numbers >= 0, optional
+            Unique. By default consecutive numbers, continuing after the largest id ever assigned.
+        on_conflict : {"error", "replace"}
+            What to do if the index has an id already: raise ValueError, or replace its vector.
+        progress : bool or callable, optional
+            Show a bar, or call ``progress(stage, fraction)``. By default a bar if stderr is a terminal.
+        threads : int, optional
+            By default all CPUs.
+
+        Returns
+        -------
+        Index
+            This index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For rows that are not finite, too long for float32 scores (length above 2^62) or, under "cosine", zero;
+            for first vectors that are all below 1e-15 under "l2" and "ip"; for wrong shapes, dtypes or ids.
+        """
+        count = thread_count(threads)
+        if conflict_rule(on_conflict) == "replace" and ids is None:
+            raise ValueError("on_conflict: 'replace' needs ids; vectors without get new ones")
+        shown = Progress(progress)
+        before = self._state
+        engine, dim = before.trained("add"), before.description.dim
+        n = None if is_blocks(x) else len(Rows(x, dim))
+        builder = encoded(
+            engine,
+            all_rows(x, dim),
+            n,
+            ids,
+            new=on_conflict == "error",
+            nonzero=self._normalises,
+            first=not (before.n or before.description.needs_training),
+            threads=count,
+            progress=shown,
+        )
+
+        before.training.check(before.n + len(builder), stacklevel=2)
+
+        def added(now: State) -> State:
+            of_same = now.of_training(before, "add")
+            return of_same.changed("add", lambda changed: publish(changed, builder, on_conflict, count, shown))
+
+        turn, after = self._prepare("add", added)
+        self._state = after
+        del turn
+        return self
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Removes the vectors of these ids, at once and for good; returns how many there were (unknown ids are none).
+
+        Their bytes stay until their segment is merged or `compact` is called; `stats()["removed_share"]` says how many.
+
+        >>> index.remove([7, 42])
+        2
+        """
+        own, removed = vector_ids(ids), 0
+
+        def without(now: State) -> State:
+            nonlocal removed
+            after = now.changed("remove", lambda engine: engine.remove(own))
+            removed = now.n - after.n
+            return after
+
+        turn, after = self._prepare("remove", without)
+        self._state = after
+        del turn
+        return removed
+
+    def upgrade(self, codec: RecurrentBinary) -> Index:
+        """Goes over to a newer embedding: from now on vectors and queries are what `codec` was trained on.
+
+        codec: what `fb.train.recurrent_binary(..., compatible_with=..., old=...)` returned, for the codec of this index
+        (trained `RecurrentBinary`, without rerank or query map). What is in the index stays as it is, and new queries
+        search it; vectors of the new embedding that are added, or replace the old ones of the same ids, lie
+        beside it. `reconstruct` gives the new embedding of all of them. `dim` is the new one's.
+
+        Raises TypeError or ValueError for a codec or an index that is not as described; the index is then unchanged.
+        (Shen et al., "Towards Backward-Compatible Representation Learning", 2020; Gan et al. 2023.)
+
+        >>> new = fb.train.recurrent_binary(x_new, compatible_with=index, old=x_old)
+        >>> index.upgrade(new).add(x_new[:1000], ids=np.arange(1000), on_conflict="replace")
+        """
+
+        def newer(now: State) -> State:
+            description, engine = upgraded(now.description, now.trained("upgrade"), codec)
+            return now.retrained(engine, description)
+
+        turn, after = self._prepare("upgrade", newer)
+        self._state = after
+        del turn
+        return self
+
+    def compact(self, *, progress: ProgressArgument = None, threads: int | None = None) -> Index:
+        """Rewrites all segments as one without what was removed, from the stored codes; ids stay.
+
+        Needs memory for a second copy of the codes meanwhile. Searches go on, in the state before; Ctrl-C leaves it.
+        """
+        count = thread_count(threads)
+        shown = Progress(progress)
+
+        def compact(engine: _core.Engine) -> None:
+            with shown:
+                engine.compact(threads=count, progress=shown.stage("compacting"))
+
+        turn, after = self._prepare("compact", lambda now: now.changed("compact", compact))
+        self._state = after
+        del turn
+        return self
+
+    def build(
+        self,
+        x: Any,
+        ids: ArrayLike | None = None,
+        *,
+        expected: int | None = None,
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> Index:
+        """`train` on a sample of x, then `add` all of it. x, ids: as in `add`.
+
+        An array is sampled at random by the seed. Of an iterable of blocks, which may be readable only once, the first
+        rows are the sample (some 65,536, or 256 a list): if its order is not random, `train` on a fair sample and `add`
+        instead. expected: about how many vectors an iterable will yield, by which IVF() chooses nlist (None: as many as
+        were sampled).
+        """
+        n = None if expected is None else whole_number(expected, "expected", 1)
+        count = thread_count(threads)
+        shown = Progress(progress)
+        before, nonzero = self._state.untouched("build"), self._normalises
+        description = before.description
+        size = description.sample_size(n or _length(x))
+        sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero)
+        holds = known or n or len(sample)
+        training = Training(too_few(description, len(sample), holds), len(sample))
+        engine = _fitted(description, sample, holds, count, shown)
+        engine.number_from(before.next_id)
+        builder = encoded(engine, source, known, ids, new=False, nonzero=nonzero, threads=count, progress=shown)
+        training.check(len(builder), stacklevel=2)
+        publish(engine, builder, "error", count, shown)
+        turn, after = self._prepare("build", lambda now: now.untouched("build").retrained(engine, training=training))
+        self._state = after
+        del turn
+        return self
+
+    # --- using it ---
+
+    def search(
+        self,
+        q: Any,
+        k: int = 10,
+        *,
+        nprobe: int | None = None,
+        rerank: int | None = None,
+        filter: Any = None,
+        min_score: float | None = None,
+        max_distance: float | None = None,
+        threads: int | None = None,
+    ) -> SearchResult:
+        """The k best vectors of each query.
+
+        q: (n, dim) or (dim,), of the dtypes that `add` takes. nprobe: lists to read (None: the index's default; more
+        than there are reads all). rerank: how many candidates the rerank store scores (0: none, the scores are those of
+        the codec's codes; None: the index's default, or 10·k and at least 100). threads: None for all CPUs.
+
+        filter: which vectors may be returned: a boolean mask by id, an array of ids, a numba cfunc or a prepared
+        `fb.Filter` (see there; prepare one that is used again); or a list of `fb.Filter`, one a query. The less is
+        allowed the more lists are read; where it is little, exactly what is allowed is. nprobe of all lists finds
+        min(k, allowed). min_score ("ip", "cosine") or max_distance ("l2"): results are at least as good; `counts` says
+        how many there are.
+
+        Returns SearchResult(ids, scores), bit-identical for any number of threads and for queries in a batch or alone.
+        Raises NotTrainedError before `train`; an empty index returns padding. nprobe without a partition and rerank
+        without a rerank store are ValueErrors.
+
+        >>> ids, scores = index.search(q, k=10, nprobe=32, rerank=100)
+        """
+        state = self._state
+        engine, description = state.trained("search"), state.description
+        count = thread_count(threads)
+        k = whole_number(k, "k", 1)
+        if k > _MOST_RESULTS:
+            raise ValueError(f"k: expected at most {_MOST_RESULTS}, got {k}")
+        matrix, single = queries(q, description.dim, nonzero=self._normalises)
+        filters, filter_of = core_filters(filter, len(matrix))
+        ids, scores = engine.search(
+            matrix,
+            k,
+            nprobe=_nprobe(state, engine, nprobe),
+            rerank=min(_rerank_depth(state, engine, rerank, k), 2**31),
+            filters=filters,
+            filter_of=filter_of,
+            least=least_similarity(min_score, max_distance, description.metric),
+            threads=count,
+        )
+        return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
+
+    def reconstruct(self, ids: ArrayLike) -> F32:
+        """The vectors of these ids, (n, dim) float32, as the finest stored codes hold them (normalised, under cosine).
+
+        Raises ValueError naming the first id that the index has not.
+        """
+        engine = self._trained("reconstruct")
+        return engine.reconstruct(vector_ids(ids))
+
+    def save(self, path: Path | SupportsWrite) -> None:
+        """Writes the index to one file, atomically: after a crash there is the old file or the new one, whole.
+
+        Parameters
+        ----------
+        path : str, bytes or os.PathLike, or a binary file object
+            A path; if it is a symbolic link, the link stays and the file that it leads to is replaced. Or an object
+            with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
+        """
+        from ..file.files import encode_meta
+
+        state = self._state
+        engine, meta = state.trained("save"), encode_meta(state.description, state.why)
+        write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
+
+    def to_bytes(self) -> bytes:
+        """The file that `save` would write, as bytes."""
+        from ..file.files import encode_meta
+
+        state = self._state
+        return state.trained("to_bytes").to_bytes(encode_meta(state.description, state.why))
+
+    @staticmethod
+    def from_bytes(file: Buffer) -> Index:
+        """An index from what `to_bytes` returned, or the contents of a file; every byte is checked.
+
+        Parameters
+        ----------
+        file : bytes, bytearray, memoryview, mmap or another buffer
+            It is copied.
+
+        Raises
+        ------
+        CorruptIndexError, FormatVersionError
+            What is wrong with the contents, and where.
+        """
+        from ..file.files import described, engine_of_bytes
+
+        return described("bytes", engine_of_bytes(file))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        frozen = self._frozen()
+        if frozen.is_trained:
+            return Index.from_bytes, (frozen.to_bytes(),)
+        return _untrained, (frozen._description,)
+
+    # --- inside ---
+
+    @property
+    def _normalises(self) -> bool:
+        return self.metric == "cosine"
+
+    def _trained(self, action: str) -> _core.Engine:
+        return self._state.trained(action)
+
+    def _encoder(self) -> RecurrentBinary:
+        state = self._state
+        return encoder(state.description, state.trained("upgrade"))
+
+    def _score_by(self, model: Model) -> None:
+        """From now on: by this scoring codebook and query map."""
+
+        def scoring(now: State) -> State:
+            return replace(now, engine=now.trained("train").with_scoring(model.params, model.arrays))
+
+        turn, after = self._prepare("train", scoring)
+        self._state = after
+        del turn
+
+    def _search_by(self, nprobe: int | None, rerank: int | None) -> None:
+        """The defaults of search from now on; None: as they are."""
+
+        def set_defaults(engine: _core.Engine) -> None:
+            for name, value in (("nprobe", nprobe), ("rerank", rerank)):
+                if value is not None:
+                    engine.set_default(f"default.{name}", value)
+
+        turn, after = self._prepare("tune", lambda now: now.changed("tune", set_defaults))
+        self._state = after
+        del turn
+
+    @property
+    def _description(self) -> Description:
+        return self._state.description
+
+    @property
+    def _engine(self) -> _core.Engine | None:
+        return self._state.engine
+
+    @_engine.setter
+    def _engine(self, engine: _core.Engine | None) -> None:
+        turn, after = self._prepare("engine", lambda now: replace(now, engine=engine))
+        self._state = after
+        del turn
+
+    @property
+    def _why(self) -> tuple[str, ...]:
+        return self._state.why
+
+    @_why.setter
+    def _why(self, why: tuple[str, ...]) -> None:
+        turn, after = self._prepare("why", lambda now: replace(now, why=why))
+        self._state = after
+        del turn
+
+    def _prepare(self, action: str, change: Callable[[State], State]) -> tuple[_core.Turn, State]:
+        """Waits for this thread's turn to change the index; the turn, and the state that `change` makes of this one."""
+        turn = self._turns.take(action)
+        try:
+            return turn, change(self._state)
+        except BaseException:
+            turn.end()
+            raise
+
+
+def _fitted(
+    description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
+) -> _core.Engine:
+    """An engine without vectors, trained on a sample."""
+    if description.needs_training and not len(sample):
+        raise ValueError(f"training: expected at least 1 vector of dimension {description.dim}, got none")
+    with progress:
+        model = train(description, sample, expected, threads or 0, progress)
+    return _core.Engine(model.params, model.arrays)
+
+
+def _nprobe(state: State, engine: _core.Engine, nprobe: int | None) -> int:
+    if nprobe is None:
+        return max(1, engine.params.get("default.nprobe", 0))
+    if state.description.partition is None:
+        raise ValueError(f"nprobe: this index has no partition, so every vector is read; got nprobe={nprobe!r}")
+    return min(whole_number(nprobe, "nprobe", 1), MAX_NLIST)
+
+
+def _rerank_depth(state: State, engine: _core.Engine, rerank: int | None, k: int) -> int:
+    if state.description.rerank is None:
+        if rerank is not None and whole_number(rerank, "rerank", 0):
+            raise ValueError(f"rerank: this index has no rerank store (Index(rerank=...)), got rerank={rerank}")
+        return 0
+    return candidates(engine, rerank, k)
+
+
+def _untrained(description: Description) -> Index:
+    parts = {field.name: getattr(description, field.name) for field in fields(description)}
+    return Index(**parts)
+
+
+def candidates(engine: _core.Engine, rerank: int | None, k: int) -> int:
+    """How many are reranked for k results, where `rerank` of them were asked for (None: the default, stored or not)."""
+    if rerank is None:
+        stored = engine.params.get("default.rerank", 0)
+        return max(stored, k) if stored else max(_LEAST_RERANK, _RERANK_A_RESULT * k)
+    depth = whole_number(rerank, "rerank", 0)
+    if 0 < depth < k:
+        raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
+    return depth
+
+
+def _length(x: Any) -> int:
+    """Rows of x if it can say so, else 0."""
+    try:
+        return len(x) if not is_blocks(x) else 0
+    except TypeError:
+        return 0
+
+
+def _expect(value: object, name: str, kinds: tuple[type, ...]) -> None:
+    if value is not None and not isinstance(value, kinds):
+        names = ", ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name}: expected None or one of {names} (an instance), got {value!r}")
