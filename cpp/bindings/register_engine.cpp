@@ -4,8 +4,8 @@
 #include <limits>
 #include <mutex>
 
+#include "base/rows.h"
 #include "bindings/arrays.h"
-#include "core/rows.h"
 #include "index/engine.h"
 #include "index/exact.h"
 #include "index/filter.h"

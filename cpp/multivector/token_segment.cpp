@@ -4,8 +4,8 @@
 #include <cstring>
 #include <numeric>
 
-#include "core/blocks.h"
-#include "core/parallel.h"
+#include "base/parallel.h"
+#include "blocks/blocks.h"
 
 namespace fewbits {
 namespace {

@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "base/parts.h"
 #include "codec/codec.h"
-#include "index/growing.h"
-#include "io/sections.h"
-#include "io/spill.h"
 #include "multivector/chamfer.h"
 #include "multivector/sets.h"
+#include "storage/append_buffer.h"
+#include "storage/spill.h"
 
 namespace fewbits {
 

@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "core/parallel.h"
+#include "base/parallel.h"
 #include "io/advise.h"
 #include "io/file.h"
 #include "multivector/token_codec.h"

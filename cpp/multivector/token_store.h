@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/locks.h"
+#include "base/locks.h"
 #include "multivector/token_segment.h"
 
 namespace fewbits {
