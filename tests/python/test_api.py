@@ -168,7 +168,7 @@ def test_words_and_numbers() -> None:
     index.build(x)
     assert repr(index) == (
         "<fewbits.Index: 2,000 vectors, dim 16, cosine, IVF of 10 lists, PQ, 4 codes of 8 bits, "
-        "rerank scalar, 8 bits a dimension, uniform levels>"
+        "rerank scalar, 8 bits per dimension, uniform levels>"
     )
     stats = index.stats()
     assert stats["n"] == len(index) == 2000

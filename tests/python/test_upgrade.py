@@ -10,6 +10,7 @@ import pytest
 
 import fewbits as fb
 from conftest import F32, brute_force, overlap, vectors
+from fewbits.index.upgrades import encoder_of
 
 OLD, NEW, N = 24, 32, 1500
 
@@ -98,7 +99,7 @@ def test_upgrades_follow_each_other(tmp_path: Path, world: World) -> None:
     w = world
     first = fb.Index(OLD, metric="cosine", codec=w.old).build(w.old_x, progress=False).upgrade(w.new)
     first.save(tmp_path / "a.fb")
-    kept = fb.open(tmp_path / "a.fb")._encoder()
+    kept = encoder_of(fb.Index.open(tmp_path / "a.fb"))
     assert w.new.maps is not None
     assert kept.maps is not None
     np.testing.assert_array_equal(kept.maps["weight"], w.new.maps["weight"])

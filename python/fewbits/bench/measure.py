@@ -125,7 +125,7 @@ def measure(
     try:
         index.save(path)
         del index
-        return _measure_opened(fb.open(path), path.stat().st_size, data, config, truth, k, threads, build_seconds)
+        return _measure_opened(fb.Index.open(path), path.stat().st_size, data, config, truth, k, threads, build_seconds)
     finally:
         path.unlink(missing_ok=True)
 

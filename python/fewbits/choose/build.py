@@ -11,15 +11,23 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ..evaluation.originals import Originals
 from ..evaluation.truth import Nearest
-from ..fit.moments import in_cone, unevenness
 from ..index.index import MAX_DIM, Index
-from ..input.inputs import Rows, as_vectors, metric_name, real_number, thread_count
+from ..index.state import replace_state, state_of
+from ..input.checks import metric_name, real_number, thread_count
 from ..input.progress import ProgressArgument
-from ..spec.codecs import PQ, Codec, Float, Scalar
-from ..spec.codecs_rotated import RaBitQ
-from ..spec.ivf import IVF, evenly
-from ..spec.parts import FACTOR_BYTES, f32_array
-from ..spec.transforms import MAX_DENSE_DIM, OPQ, RandomRotation, Transform
+from ..input.rows import Rows
+from ..input.vectors import as_vectors
+from ..numeric.arrays import evenly, f32_array
+from ..numeric.moments import in_cone, unevenness
+from ..spec.codec import FACTOR_BYTES, Codec
+from ..spec.float import Float
+from ..spec.ivf import IVF
+from ..spec.opq import OPQ
+from ..spec.pq import PQ
+from ..spec.rabitq import RaBitQ
+from ..spec.random_rotation import RandomRotation
+from ..spec.scalar import Scalar
+from ..spec.transform import MAX_DENSE_DIM, Transform
 from .tuning import Unreachable, keep, share, tune_to
 
 _LEAST_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
@@ -108,7 +116,7 @@ def build(
     )
     index.build(rows.array, ids, progress=progress, threads=threads)
     why = choice.why if target is None else [*choice.why, _tuned(index, rows, ids, target, threads)]
-    index._why = tuple(why)
+    replace_state(index, "build", lambda now: now.explained(tuple(why)))
     return index
 
 
@@ -117,7 +125,8 @@ def _tuned(index: Index, rows: Rows, ids: ArrayLike | None, target: float, threa
     n = len(rows)
     if n == 1:
         return f"recall {target:g} asked for: a single vector is always found"
-    picked = np.sort(np.random.default_rng(index._description.seed).choice(n, min(n, _TUNING_QUERIES), replace=False))
+    random = np.random.default_rng(state_of(index).description.seed)
+    picked = np.sort(random.choice(n, min(n, _TUNING_QUERIES), replace=False))
     queries = np.asarray(rows.array[picked], np.float32)
     own = picked if ids is None else np.asarray(ids, np.int64)[picked]
     truth = Nearest(Originals(index, rows.array, ids), queries, _TUNED_K, thread_count(threads), own)

@@ -12,15 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..input.inputs import I64, real_number
+from ..index.state import replace_state
+from ..input.checks import real_number
 from ..input.progress import ProgressArgument
 from ..input.sets import SetsInput, token_dim
 from ..multivector.fde import FDE
-from ..multivector.index import MultiVectorIndex
+from ..multivector.index import MultiVectorIndex, encodings_of
 from ..multivector.pooling import Pooling
 from ..multivector.token_codecs import TokenCodec, bytes_in_memory
-from ..spec.codecs import Codec, Float, Scalar
-from ..spec.codecs_rotated import RaBitQ
+from ..numeric.arrays import I64
+from ..spec.codec import Codec
+from ..spec.float import Float
+from ..spec.rabitq import RaBitQ
+from ..spec.scalar import Scalar
 
 _ID_BYTES = 24  # of a document: its id beside the encoding and beside the tokens, and where they start
 
@@ -83,7 +87,7 @@ def build_multivector(
         dim, fde=choice.fde, codec=choice.codec, tokens=choice.tokens, pooling=choice.pooling, seed=seed
     )
     index.build(documents, ids, progress=progress, threads=threads)
-    index._index._why = tuple(choice.why)
+    replace_state(encodings_of(index), "build", lambda now: now.explained(tuple(choice.why)))
     return index
 
 

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..index.index import Index
 from ..index.result import SearchResult
-from ..input.inputs import queries as as_queries
-from ..input.inputs import thread_count, whole_number
+from ..input.checks import thread_count, whole_number
+from ..input.queries import as_queries
 from .exact import exact_search
 from .originals import Originals
 from .truth import Listed, Nearest, Truth

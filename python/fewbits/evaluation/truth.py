@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..input.inputs import BLOCK_FLOATS, F32, I64
+from ..input.rows import BLOCK_FLOATS
+from ..numeric.arrays import F32, I64
 from .exact import nearest
 from .originals import Originals
 

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..input.inputs import I64, Rows, check_scale, check_unique, vector_ids
+from ..input.ids import check_unique, vector_ids
 from ..input.packed import warn_if_packed
 from ..input.progress import Progress
+from ..input.rows import Rows, check_scale
+from ..numeric.arrays import I64
 
 
 def encoded(

@@ -7,46 +7,40 @@ once, and which a change replaces as the last thing it does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..file.places import Path, write
+from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
+from ..file.meta import decode_meta, encode_meta
+from ..file.places import Path, contents, shown, write
 from ..fit.few import too_few
 from ..fit.model import train
+from ..input.blocks import all_rows, is_blocks
+from ..input.checks import conflict_rule, metric_name, thread_count, whole_number
 from ..input.filters import core_filters
-from ..input.inputs import (
-    F32,
-    I64,
-    Rows,
-    Sample,
-    all_rows,
-    conflict_rule,
-    is_blocks,
-    least_similarity,
-    metric_name,
-    queries,
-    split_sample,
-    thread_count,
-    vector_ids,
-    whole_number,
-)
+from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
-from ..spec.codecs import CODECS, Codec, Float
-from ..spec.codecs_rotated import RecurrentBinary
-from ..spec.description import Description
+from ..input.queries import as_queries, min_similarity
+from ..input.rows import Rows
+from ..input.sample import Sample, split_sample
+from ..numeric.arrays import F32, I64
+from ..spec.codec import Codec
+from ..spec.description import Description, default_transform
+from ..spec.float import Float
 from ..spec.ivf import IVF, MAX_NLIST
-from ..spec.parts import Model
-from ..spec.transforms import OPQ, PCA, Identity, RandomRotation, Transform
+from ..spec.recurrent_binary import RecurrentBinary
+from ..spec.registry import CODECS, PARTITIONS, TRANSFORMS
+from ..spec.transform import Transform
 from . import report
 from .filling import encoded, publish
 from .result import SearchResult
-from .state import State, Training
-from .upgrades import encoder, upgraded
+from .state import State, Stateful, Training, frozen
+from .upgrades import upgraded
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -54,16 +48,12 @@ if TYPE_CHECKING:
     from ..file.places import SupportsWrite
 
 MAX_DIM = 65_535
-_MOST_RESULTS = 2**40  # of a query: far beyond any memory
-_RERANK_A_RESULT = 10  # candidates, where no depth is given or stored
-_LEAST_RERANK = 100
+_MAX_RESULTS = 2**40  # of a query: far beyond any memory
+_RERANK_PER_RESULT = 10  # candidates, where no depth is given or stored
+_MIN_RERANK = 100
 
 
-def _default_transform(codec: Codec | None) -> Transform:
-    return RandomRotation() if getattr(codec, "rotates", False) else Identity()
-
-
-class Index:
+class Index(Stateful):
     """A compact nearest-neighbour index over float vectors.
 
     dim: of the vectors, 1..65,535. metric: "l2" (scores are squared distances, smaller first), "ip" or "cosine"
@@ -93,37 +83,24 @@ class Index:
         rerank: Codec | None = None,
         seed: int = 0,
     ) -> None:
-        _expect(transform, "transform", (Identity, RandomRotation, PCA, OPQ))
-        _expect(partition, "partition", (IVF,))
+        _expect(transform, "transform", TRANSFORMS)
+        _expect(partition, "partition", PARTITIONS)
         _expect(codec, "codec", CODECS)
         _expect(rerank, "rerank", CODECS)
+        codec = Float() if codec is None else codec
         description = Description(
             dim=whole_number(dim, "dim", 1, MAX_DIM),
             metric=metric_name(metric),
-            transform=_default_transform(codec) if transform is None else transform,
+            transform=default_transform(codec) if transform is None else transform,
             partition=partition,
-            codec=Float() if codec is None else codec,
+            codec=codec,
             rerank=rerank,
             seed=whole_number(seed, "seed", 0, 2**63 - 1),
         )
         engine = None
         if not description.needs_training:
             engine = _fitted(description, Sample(np.zeros((0, dim), np.float32)), 0, None, Progress(False))
-        self._state = State(description, engine, (), Training())
-        self._turns = _core.Turns()
-
-    @classmethod
-    def _of(cls, description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
-        index = cls.__new__(cls)
-        index._state = State(description, engine, tuple(why), Training())
-        index._turns = _core.Turns()
-        return index
-
-    def _frozen(self) -> Index:
-        """An index of its own in the present state of this one, which later changes do not reach. Costs nothing."""
-        index = Index.__new__(Index)
-        index._state, index._turns = self._state, _core.Turns()
-        return index
+        self._begin(State(description, engine, (), Training()))
 
     # --- what it is ---
 
@@ -463,9 +440,9 @@ class Index:
         engine, description = state.trained("search"), state.description
         count = thread_count(threads)
         k = whole_number(k, "k", 1)
-        if k > _MOST_RESULTS:
-            raise ValueError(f"k: expected at most {_MOST_RESULTS}, got {k}")
-        matrix, single = queries(q, description.dim, nonzero=self._normalises)
+        if k > _MAX_RESULTS:
+            raise ValueError(f"k: expected at most {_MAX_RESULTS}, got {k}")
+        matrix, single = as_queries(q, description.dim, nonzero=self._normalises)
         filters, filter_of = core_filters(filter, len(matrix))
         ids, scores = engine.search(
             matrix,
@@ -474,7 +451,7 @@ class Index:
             rerank=min(_rerank_depth(state, engine, rerank, k), 2**31),
             filters=filters,
             filter_of=filter_of,
-            least=least_similarity(min_score, max_distance, description.metric),
+            least=min_similarity(min_score, max_distance, description.metric),
             threads=count,
         )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
@@ -496,18 +473,45 @@ class Index:
             A path; if it is a symbolic link, the link stays and the file that it leads to is replaced. Or an object
             with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
         """
-        from ..file.files import encode_meta
-
         state = self._state
         engine, meta = state.trained("save"), encode_meta(state.description, state.why)
         write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
 
     def to_bytes(self) -> bytes:
         """The file that `save` would write, as bytes."""
-        from ..file.files import encode_meta
-
         state = self._state
         return state.trained("to_bytes").to_bytes(encode_meta(state.description, state.why))
+
+    @staticmethod
+    def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> Index:
+        """Open a file that `save` wrote.
+
+        Parameters
+        ----------
+        path, mmap, verify
+            As in `fb.open`.
+
+        Returns
+        -------
+        Index
+
+        Raises
+        ------
+        FileNotFoundError, CorruptIndexError, FormatVersionError
+            What is wrong with the file, and where.
+        ValueError
+            If the file holds a multi-vector index.
+
+        Examples
+        --------
+        >>> index.save("wiki.fb")
+        >>> index = fb.Index.open("wiki.fb")
+        """
+        check_flags(mmap, verify)
+        file = contents(path)
+        if file is not None:
+            return Index.from_bytes(file)
+        return described(shown(path), open_engine(path, mmap, verify))  # type: ignore[arg-type]
 
     @staticmethod
     def from_bytes(file: Buffer) -> Index:
@@ -523,15 +527,13 @@ class Index:
         CorruptIndexError, FormatVersionError
             What is wrong with the contents, and where.
         """
-        from ..file.files import described, engine_of_bytes
-
         return described("bytes", engine_of_bytes(file))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        frozen = self._frozen()
-        if frozen.is_trained:
-            return Index.from_bytes, (frozen.to_bytes(),)
-        return _untrained, (frozen._description,)
+        same = frozen(self)
+        if same.is_trained:
+            return Index.from_bytes, (same.to_bytes(),)
+        return _untrained, (same._description,)
 
     # --- inside ---
 
@@ -541,32 +543,6 @@ class Index:
 
     def _trained(self, action: str) -> _core.Engine:
         return self._state.trained(action)
-
-    def _encoder(self) -> RecurrentBinary:
-        state = self._state
-        return encoder(state.description, state.trained("upgrade"))
-
-    def _score_by(self, model: Model) -> None:
-        """From now on: by this scoring codebook and query map."""
-
-        def scoring(now: State) -> State:
-            return replace(now, engine=now.trained("train").with_scoring(model.params, model.arrays))
-
-        turn, after = self._prepare("train", scoring)
-        self._state = after
-        del turn
-
-    def _search_by(self, nprobe: int | None, rerank: int | None) -> None:
-        """The defaults of search from now on; None: as they are."""
-
-        def set_defaults(engine: _core.Engine) -> None:
-            for name, value in (("nprobe", nprobe), ("rerank", rerank)):
-                if value is not None:
-                    engine.set_default(f"default.{name}", value)
-
-        turn, after = self._prepare("tune", lambda now: now.changed("tune", set_defaults))
-        self._state = after
-        del turn
 
     @property
     def _description(self) -> Description:
@@ -588,18 +564,24 @@ class Index:
 
     @_why.setter
     def _why(self, why: tuple[str, ...]) -> None:
-        turn, after = self._prepare("why", lambda now: replace(now, why=why))
+        turn, after = self._prepare("why", lambda now: now.explained(why))
         self._state = after
         del turn
 
-    def _prepare(self, action: str, change: Callable[[State], State]) -> tuple[_core.Turn, State]:
-        """Waits for this thread's turn to change the index; the turn, and the state that `change` makes of this one."""
-        turn = self._turns.take(action)
-        try:
-            return turn, change(self._state)
-        except BaseException:
-            turn.end()
-            raise
+
+def index_of(description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
+    """An index over an engine that is there already."""
+    index = Index.__new__(Index)
+    index._begin(State(description, engine, tuple(why), Training()))
+    return index
+
+
+def described(name: str, engine: _core.Engine) -> Index:
+    """The index of an engine that was read from what is called `name`."""
+    if is_multivector(engine):
+        raise ValueError(f"{name}: holds a multi-vector index: that is for fewbits.MultiVectorIndex to read")
+    description, why = decode_meta(name, engine)
+    return index_of(description, engine, why)
 
 
 def _fitted(
@@ -638,7 +620,7 @@ def candidates(engine: _core.Engine, rerank: int | None, k: int) -> int:
     """How many are reranked for k results, where `rerank` of them were asked for (None: the default, stored or not)."""
     if rerank is None:
         stored = engine.params.get("default.rerank", 0)
-        return max(stored, k) if stored else max(_LEAST_RERANK, _RERANK_A_RESULT * k)
+        return max(stored, k) if stored else max(_MIN_RERANK, _RERANK_PER_RESULT * k)
     depth = whole_number(rerank, "rerank", 0)
     if 0 < depth < k:
         raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import _core
-from ..input.inputs import conflict_rule
-from .index import Index
+from ..input.checks import conflict_rule
+from .index import Index, index_of
+from .state import state_of
 
 
 def merge(indexes: Sequence[Index], *, on_conflict: str = "error") -> Index:
@@ -25,6 +26,6 @@ def merge(indexes: Sequence[Index], *, on_conflict: str = "error") -> Index:
     wrong = [part for part in parts if not isinstance(part, Index)]
     if wrong or not parts:
         raise TypeError(f"indexes: expected a sequence of fewbits.Index, got {wrong[0] if wrong else parts!r}")
-    states = [part._state for part in parts]
+    states = [state_of(part) for part in parts]
     engines = [state.trained("merge") for state in states]
-    return Index._of(states[0].description, _core.Engine.join(engines, on_conflict=on_conflict), states[0].why)
+    return index_of(states[0].description, _core.Engine.join(engines, on_conflict=on_conflict), states[0].why)

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import _core
+from ..kinds import NONE
 from ..spec.description import Description
+from ..spec.transform import PAIR
 
 
 def stats(engine: _core.Engine) -> dict[str, Any]:
@@ -80,13 +82,16 @@ def _scoring(engine: _core.Engine | None) -> str:
     if engine is None:
         return ""
     trained = ["a codebook of their own (vectors are encoded as before)"] if _has_scoring_codebook(engine) else []
-    kind = engine.params.get("query.kind", 0)
+    kind = engine.params.get("query.kind", NONE)
+    reranks = engine.params["rerank.kind"] != NONE
     trained += [_QUERY_MAPS[kind]] if kind else []
-    trained += ["codes (vectors are mapped before they are coded)"] if engine.params["transform.kind"] == 3 else []
+    trained += (
+        ["codes (vectors are mapped before they are coded)"] if engine.params["transform.kind"] == PAIR.number else []
+    )
     if not trained:
         return ""
-    reranked = "; rerank scores with mapped queries too" if kind and engine.params["rerank.kind"] else ""
-    if _has_scoring_codebook(engine) and engine.params["rerank.kind"]:
+    reranked = "; rerank scores with mapped queries too" if kind and reranks else ""
+    if _has_scoring_codebook(engine) and reranks:
         reranked += "; rerank's own codes are as they were"
     return f"trained for ranking: {' and '.join(trained)}{reranked}"
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 
 
 class SearchResult(NamedTuple):

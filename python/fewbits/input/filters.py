@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .inputs import vector_ids
+from .ids import vector_ids
 
 
 class Filter:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .inputs import BLOCK_FLOATS, F32, I64, LONGEST, Rows
+from ..numeric.arrays import F32, I64
+from .rows import BLOCK_FLOATS, LONGEST, Rows
 
 
 class Sets(NamedTuple):

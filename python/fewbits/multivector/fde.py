@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from .. import _core
-from ..input.inputs import F32, thread_count, whole_number
+from ..input.checks import boolean, one_of, thread_count, whole_number
 from ..input.sets import read_sets
-from ..spec.parts import boolean, one_of
+from ..numeric.arrays import F32
 
 MAX_TOKEN_DIM = 4096
 _PROJECTION_DIM = 16

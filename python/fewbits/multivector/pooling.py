@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..input.inputs import I64, real_number, thread_count, whole_number
+from ..input.checks import one_of, real_number, thread_count, whole_number
 from ..input.sets import Sets, read_sets, token_dim
-from ..spec.parts import one_of
+from ..numeric.arrays import I64
 
 _ANY = 2**31
 

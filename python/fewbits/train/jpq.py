@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from ..index.index import Index
 from ..input.progress import ProgressArgument
-from ..spec.codecs import PQ
 from .report import TrainingReport
 from .scorer import CodeScorer
 from .session import Session
@@ -134,7 +133,7 @@ def jpq(
 
 
 def check_scores_are_trainable(name: str, index: Index) -> None:
-    if not isinstance(index.codec, PQ):
+    if not index.codec.kind.trainable_scoring:
         raise ValueError(f"{name}: expected an index with a PQ codec, got {index.codec}")
     if index.metric == "l2":
         raise ValueError(f"{name}: expected metric 'ip' or 'cosine' (trained codebooks score inner products), got 'l2'")

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32
-from ..spec.parts import Fitted, f32_array
+from ..numeric.arrays import F32, f32_array
+from ..spec.parts import Fitted
 
 
 class QueryMap(Protocol):

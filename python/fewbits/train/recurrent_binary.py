@@ -15,13 +15,15 @@ from .. import _core
 from ..evaluation.measures import exact_search
 from ..evaluation.misfits import check_fits
 from ..index.index import Index
-from ..index.upgrades import fingerprint
-from ..input.inputs import F32, I64, Rows, real_number, thread_count, vector_ids, whole_number
+from ..index.upgrades import encoder_of
+from ..input.checks import real_number, thread_count, whole_number
+from ..input.ids import vector_ids
 from ..input.packed import advice, looks_packed
 from ..input.progress import Progress, ProgressArgument
-from ..spec.codecs_rotated import Predecessor, RecurrentBinary
-from ..spec.parts import f32_array
-from ..spec.transforms import principal_directions, random_rotation
+from ..input.rows import Rows
+from ..numeric.arrays import F32, I64, f32_array
+from ..numeric.directions import principal_directions, random_rotation
+from ..spec.recurrent_binary import Predecessor, RecurrentBinary, fingerprint
 from .adam import Adam
 from .binarizer import Array, Binarizer, embed, normalized, through_norm
 from .contrast import Batch, Neighbourhoods, Pairs, softmax
@@ -131,7 +133,7 @@ def recurrent_binary(
     if elder is not None:
         _check_same_rows(vectors, elder)
     data = _split(vectors, pairs, elder, random, workers)
-    elder_codec = compatible_with._encoder() if isinstance(compatible_with, Index) else compatible_with
+    elder_codec = encoder_of(compatible_with) if isinstance(compatible_with, Index) else compatible_with
     past = None if elder_codec is None else _past(elder_codec, data, bits, dim)
     m = m if past is None else past.b.shape[1]
     net = _start(data, past, m, bits, width, seed)

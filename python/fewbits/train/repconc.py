@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ..index.index import Index
-from ..input.inputs import real_number
+from ..input.checks import real_number
 from ..input.progress import ProgressArgument
 from .joint import CodesSettings
 from .jpq import check_scores_are_trainable

@@ -15,9 +15,9 @@ import numpy as np
 from .. import _core
 from ..errors import NotTrainedError
 from ..index.index import Index
-from ..index.state import State
-from ..input.inputs import queries as as_queries
+from ..index.state import State, replace_state, state_of
 from ..input.progress import Progress, ProgressArgument
+from ..input.queries import as_queries
 from .batches import Batches
 from .descent import Descent
 from .examples import Examples, judged, near, split, unjudged, why_few
@@ -41,7 +41,7 @@ _OVERLAP, _NDCG = "overlap@10 with float", "nDCG@10"
 
 class Session:
     def __init__(self, index: Index, queries: Any, positives: Any, x: Any, x_ids: Any, settings: Settings) -> None:
-        self.before = index._state  # all of training sees this state
+        self.before = state_of(index)  # all of training sees this state
         if self.before.engine is None or not self.before.n:
             raise NotTrainedError("train: expected an index that holds its vectors, got an empty one")
         if positives is not None and queries is None:
@@ -207,12 +207,9 @@ class Session:
 
         def published(now: State) -> State:
             if recoded is None:
-                engine = now.of_training(self.before, "train").trained("train")
-                return replace(now, engine=engine.with_scoring(model.params, model.arrays))
+                return now.of_training(self.before, "train").scored_by(model)
             if now.engine is not self.before.engine:
                 raise RuntimeError("train: the index was changed meanwhile; its vectors were to be coded anew")
             return now.retrained(recoded.with_scoring(model.params, model.arrays))
 
-        turn, after = self.index._prepare("train", published)
-        self.index._state = after
-        del turn
+        replace_state(self.index, "train", published)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..index.index import Index
-from ..input.inputs import real_number, thread_count, whole_number
-from ..spec.parts import one_of
+from ..input.checks import one_of, real_number, thread_count, whole_number
 from .compiled import require_numba
 from .losses import RANKING_LOSSES
 
