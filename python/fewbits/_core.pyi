@@ -26,7 +26,7 @@ __version__: Final[str]
 def isa() -> str: ...
 def available_isas() -> list[str]: ...
 
-# --- the kinds of every part: their numbers in files and their names; cpp/codec/registry.h explains the traits of codecs.
+# --- the kinds of every part: numbers in files, and names; cpp/codec/registry.h explains the traits of codecs.
 # isas: the instruction sets that this build and CPU run, best first ---
 class _Kind(TypedDict):
     kind: int

@@ -83,4 +83,4 @@ def test_a_file_has_the_number_of_its_codec(row: Any) -> None:
         assert index._description.needs_training == row["traits"]["trains"]
         index.train(x, progress=False)
         assert index._engine.params["codec.kind"] == row["kind"]
-        assert index._description.rotates == row["traits"]["rotates"]
+        assert index.codec.rotates == row["traits"]["rotates"]

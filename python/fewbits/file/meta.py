@@ -43,7 +43,7 @@ def decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str
 def _check_kinds(description: Description, params: dict[str, int]) -> None:
     """Whether the description is of the parts that the file has."""
     for name, part in description.parts.items():
-        kinds = (NONE,) if part is None else [kind.number for kind in part.stored_as]
+        kinds = (NONE,) if part is None else part.stored_as
         if params[f"{name}.kind"] not in kinds:
             raise ValueError(f"{name}: {part} is described, the file has kind {params[f'{name}.kind']}")
 

@@ -70,7 +70,7 @@ def train(description: Description, sample: Sample, expected: int, threads: int,
 def _put_center(description: Description, model: Model, x: F32) -> None:
     """Moves x, in place, to where its center is the origin. What holds float32 alone gains nothing."""
     codecs = (description.codec, description.rerank)
-    plain = description.partition is None and all(codec is None or codec.exact for codec in codecs)
+    plain = description.partition is None and all(codec is None or codec.lossless for codec in codecs)
     about = None if plain else center(x)
     if about is not None:
         model.arrays["center"] = about

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import _core
-from ..kinds import NONE
+from ..kinds import NONE, QUERY_MAPS
 from ..spec.description import Description
 from ..spec.transform import PAIR
 
@@ -74,7 +74,7 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
     return parts
 
 
-_QUERY_MAPS = {1: "a full map of queries", 2: "a low-rank map of queries"}
+_QUERY_MAPS = {QUERY_MAPS["full"]: "a full map of queries", QUERY_MAPS["low_rank"]: "a low-rank map of queries"}
 
 
 def _scoring(engine: _core.Engine | None) -> str:
@@ -85,9 +85,7 @@ def _scoring(engine: _core.Engine | None) -> str:
     kind = engine.params.get("query.kind", NONE)
     reranks = engine.params["rerank.kind"] != NONE
     trained += [_QUERY_MAPS[kind]] if kind else []
-    trained += (
-        ["codes (vectors are mapped before they are coded)"] if engine.params["transform.kind"] == PAIR.number else []
-    )
+    trained += ["codes (vectors are mapped before they are coded)"] if engine.params["transform.kind"] == PAIR else []
     if not trained:
         return ""
     reranked = "; rerank scores with mapped queries too" if kind and reranks else ""

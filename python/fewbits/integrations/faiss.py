@@ -166,7 +166,7 @@ class _Reader:
             m, _, width = book.shape
             folded = book + centroids.reshape(m, 1, width) if residual else book
             return self._made(None, None, f32_array(folded), coded._replace(lists=None))
-        params = {"kind": PARTITIONS["ivf"].number, "nlist": nlist, "residual": int(residual)}
+        params = {"kind": PARTITIONS["ivf"], "nlist": nlist, "residual": int(residual)}
         stored = Fitted(params, {"centroids": f32_array(centroids)})
         return self._made(IVF(nlist=nlist), stored, book, coded)
 

@@ -23,19 +23,22 @@ class Codec:
     residual: bool | None = False
     """Whether differences from the list's centroid are coded; None: if there are lists."""
     staged: bool | None = False
-    needs_training: ClassVar[bool] = True
     corrected: ClassVar[bool] = False
     """Whether codes of residuals have a factor for the error of their own product with the centroid."""
 
     @property
-    def stored_as(self) -> tuple[CodecKind, ...]:
-        """What it may be in a file."""
-        return (self.kind,)
+    def stored_as(self) -> tuple[int, ...]:
+        """The numbers that it may have in a file."""
+        return (self.kind.number,)
+
+    @property
+    def needs_training(self) -> bool:
+        return self.kind.traits.trains
 
     @property
     def rotates(self) -> bool:
         """Whether the codec wants a space that is rotated at random."""
-        return False
+        return self.kind.traits.rotates and not self.has_maps
 
     @property
     def directed(self) -> bool:
@@ -48,17 +51,14 @@ class Codec:
         return False
 
     @property
-    def exact(self) -> bool:
+    def lossless(self) -> bool:
         """Whether it holds vectors as they are, in float32."""
-        return False
-
-    @property
-    def keeps_vectors(self) -> bool:
-        """Whether what it holds can stand in for the vectors, where training needs them."""
         return False
 
     def check(self, name: str, dim: int, metric: str) -> None:
         """Raises ValueError where it cannot code `dim` dimensions for this metric. name: the argument, for messages."""
+        if self.kind.traits.cosine_only and metric != "cosine":
+            raise ValueError(f"{name}: {type(self).__name__} scores cosines, got metric {metric!r}")
 
     def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
         """The bytes of a code and of the factors stored with it; direction: whether vectors are in a cone."""

@@ -52,7 +52,7 @@ class Description:
     def _check_rerank(self, rerank: Codec) -> None:
         if rerank.residual:
             raise ValueError(f"rerank: its codes are of the vectors themselves, got {rerank}")
-        if not rerank.kind.rerank_ok:
+        if not rerank.kind.traits.rerank:
             raise ValueError(
                 f"rerank: its codes are of vectors as they come, not rotated; Scalar serves it, got {rerank}"
             )

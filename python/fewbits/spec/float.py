@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..input.checks import boolean, one_of
 from ..kinds import CODECS
@@ -31,19 +30,14 @@ class Float(Codec):
     bits: int = 32
     on_disk: bool = False
     kind = CODECS["float"]
-    needs_training: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         one_of(self.bits, "Float: bits", (32, 16))
         boolean(self.on_disk, "Float: on_disk")
 
     @property
-    def exact(self) -> bool:
+    def lossless(self) -> bool:
         return self.bits == 32
-
-    @property
-    def keeps_vectors(self) -> bool:
-        return True
 
     def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
         return dim * self.bits // 8

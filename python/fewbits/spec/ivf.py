@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..input.checks import whole_number
-from ..kinds import PARTITIONS, Kind
+from ..kinds import PARTITIONS
 from ..numeric.arrays import F32, evenly, f32_array
 from .parts import Fitted, Fitting, Need
 
@@ -47,7 +47,7 @@ class IVF:
     nlist: int | None = None
     sample: int | None = None
     iterations: int = 10
-    stored_as: ClassVar[tuple[Kind, ...]] = (PARTITIONS["ivf"],)
+    stored_as: ClassVar[tuple[int, ...]] = (PARTITIONS["ivf"],)
     needs_training: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -115,5 +115,5 @@ def stored(centroids: F32, spread: float, residual: bool) -> Fitted:
         half = centroids.astype(np.float16)
     error = np.sqrt(np.mean(np.square(half.astype(np.float32) - centroids, dtype=np.float64)))
     fine = bool(np.isfinite(half).all()) and error <= _ROUNDING * spread
-    params = {"kind": PARTITIONS["ivf"].number, "nlist": len(centroids), "residual": int(residual)}
+    params = {"kind": PARTITIONS["ivf"], "nlist": len(centroids), "residual": int(residual)}
     return Fitted(params, {"centroids": np.ascontiguousarray(half) if fine else f32_array(centroids)})

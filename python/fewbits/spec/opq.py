@@ -9,7 +9,7 @@ out so that every sub-quantizer gets an equal product of variances), and the bet
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class OPQ(Transform):
         return dim if self.dim is None else self.dim
 
     def check(self, codec: Codec) -> None:
-        if not isinstance(codec, PQ):
+        if not codec.kind.traits.subspaces:
             raise ValueError(f"transform: OPQ serves PQ codes, got codec={codec}; PCA or RandomRotation serves it")
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
@@ -80,8 +80,7 @@ class OPQ(Transform):
 
     def rotation(self, coded: F32, codec: Codec, fitting: Fitting) -> F32:
         """(dim, dim), for coding such vectors."""
-        assert isinstance(codec, PQ)
-        return best_rotation(typical(coded), codec, self.iterations, fitting)
+        return best_rotation(typical(coded), cast(PQ, codec), self.iterations, fitting)
 
     def describe(self) -> str:
         return "OPQ" if self.dim is None else f"OPQ to {self.dim} dimensions"

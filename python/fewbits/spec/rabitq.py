@@ -60,10 +60,6 @@ class RaBitQ(Codec):
             boolean(self.staged, "RaBitQ: staged")
 
     @property
-    def rotates(self) -> bool:
-        return True
-
-    @property
     def directed(self) -> bool:
         return True
 

@@ -9,9 +9,9 @@ from ..input.checks import whole_number
 from ..kinds import TRANSFORMS
 from ..numeric.arrays import F32
 from .parts import Fitted, Fitting
-from .transform import LINEAR, PAIR, Transform
+from .transform import DENSE, PAIR, Transform
 
-_KIND = TRANSFORMS["hadamard"]
+_KIND = TRANSFORMS["block_hadamard"]
 _ROUNDS = 3
 
 
@@ -36,14 +36,14 @@ class RandomRotation(Transform):
     """
 
     seed: int = 0
-    stored_as = (LINEAR, _KIND, PAIR)
+    stored_as = (DENSE, _KIND, PAIR)
     needs_training: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         whole_number(self.seed, "RandomRotation: seed", 0, 2**64 - 1)
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
-        params = {"kind": _KIND.number, "out_dim": x.shape[1], "seed": self.seed, "rounds": _ROUNDS}
+        params = {"kind": _KIND, "out_dim": x.shape[1], "seed": self.seed, "rounds": _ROUNDS}
         return Fitted(params, {})
 
     def describe(self) -> str:

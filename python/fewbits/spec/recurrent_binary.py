@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,6 @@ class RecurrentBinary(Codec):
     maps: Mapping[str, F32] | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
     predecessor: Predecessor | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
     kind = CODECS["recurrent_binary"]
-    needs_training: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         whole_number(self.bits, "RecurrentBinary: bits", 1, 4)
@@ -68,20 +67,12 @@ class RecurrentBinary(Codec):
             whole_number(self.dim, "RecurrentBinary: dim", 1, 65_535)
 
     @property
-    def rotates(self) -> bool:
-        return self.dim is None
-
-    @property
     def directed(self) -> bool:
         return self.dim is None  # trained maps have seen the mean
 
     @property
     def has_maps(self) -> bool:
         return self.dim is not None
-
-    def check(self, name: str, dim: int, metric: str) -> None:
-        if metric != "cosine":
-            raise ValueError(f"{name}: RecurrentBinary scores cosines, got metric {metric!r}")
 
     def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
         m = dim if self.dim is None else self.dim

@@ -11,20 +11,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..kinds import TRANSFORMS, Kind
+from ..kinds import TRANSFORMS
 from ..numeric.arrays import F32, f32_array
 from .codec import Codec
 from .parts import Fitted, Fitting, Need
 
 MAX_DENSE_DIM = 2048
-LINEAR, PAIR = TRANSFORMS["linear"], TRANSFORMS["pair"]  # PAIR: documents and queries have maps of their own
+DENSE, PAIR = TRANSFORMS["dense"], TRANSFORMS["pair"]  # PAIR: documents and queries have maps of their own
 
 
 class Transform:
     """Base of the transforms, which are frozen dataclasses; the attributes are what holds for most of them."""
 
-    stored_as: ClassVar[tuple[Kind, ...]] = (LINEAR, PAIR)
-    """What it may be in a file: training makes pairs of maps of any transform."""
+    stored_as: ClassVar[tuple[int, ...]] = (DENSE, PAIR)
+    """The numbers that it may have in a file: training makes a pair of maps of any transform."""
     needs_training: ClassVar[bool] = True
     is_identity: ClassVar[bool] = False
     has_matrix: ClassVar[bool] = False
@@ -71,4 +71,4 @@ def check_dense(name: str, dim: int, out_dim: int) -> None:
 
 
 def dense(matrix: np.ndarray) -> Fitted:
-    return Fitted({"kind": LINEAR.number, "out_dim": matrix.shape[0]}, {"matrix": f32_array(matrix)})
+    return Fitted({"kind": DENSE, "out_dim": matrix.shape[0]}, {"matrix": f32_array(matrix)})

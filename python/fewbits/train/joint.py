@@ -177,7 +177,7 @@ class JointDescent:
         model = Model(self.base.params, self.base.arrays())
         for name in ("codec.scoring", "codec.eta", "transform.matrix"):
             model.arrays.pop(name, None)
-        model.params |= {"transform.kind": PAIR.number, "transform.out_dim": self.out_dim}
+        model.params |= {"transform.kind": PAIR, "transform.out_dim": self.out_dim}
         model.arrays |= {
             "transform.matrix": documents,
             "transform.queries": f32_array(self.of_queries.T),

@@ -133,7 +133,7 @@ def jpq(
 
 
 def check_scores_are_trainable(name: str, index: Index) -> None:
-    if not index.codec.kind.trainable_scoring:
+    if not index.codec.kind.traits.scoring:
         raise ValueError(f"{name}: expected an index with a PQ codec, got {index.codec}")
     if index.metric == "l2":
         raise ValueError(f"{name}: expected metric 'ip' or 'cosine' (trained codebooks score inner products), got 'l2'")
