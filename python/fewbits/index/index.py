@@ -39,7 +39,7 @@ from ..spec.transform import Transform
 from . import report
 from .filling import encoded, publish
 from .result import SearchResult
-from .state import State, Stateful, Training, frozen
+from .state import State, Stateful, Training, frozen, in_state
 from .upgrades import upgraded
 
 if TYPE_CHECKING:
@@ -571,9 +571,7 @@ class Index(Stateful):
 
 def index_of(description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
     """An index over an engine that is there already."""
-    index = Index.__new__(Index)
-    index._begin(State(description, engine, tuple(why), Training()))
-    return index
+    return in_state(Index, State(description, engine, tuple(why), Training()))
 
 
 def described(name: str, engine: _core.Engine) -> Index:

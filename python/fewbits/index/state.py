@@ -132,11 +132,16 @@ def state_of(index: Stateful) -> State:
     return index._state
 
 
+def in_state(kind: type[Held], state: State) -> Held:
+    """A new index in a state that is there already."""
+    index = kind.__new__(kind)
+    index._begin(state)
+    return index
+
+
 def frozen(index: Held) -> Held:
     """An index of its own in the present state of this one, which later changes do not reach. Costs nothing."""
-    other = type(index).__new__(type(index))
-    other._begin(index._state)
-    return other
+    return in_state(type(index), index._state)
 
 
 def replace_state(index: Stateful, action: str, change: Callable[[State], State]) -> None:
