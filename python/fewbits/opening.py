@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
 from . import _core
 from .file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
 from .file.places import Path, contents, encoded, shown
 from .index.index import Index, described
 from .multivector.index import MultiVectorIndex
+from .records import Record
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -62,12 +64,94 @@ def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = Fa
     return MultiVectorIndex.open(path, mmap=mmap, verify=verify)
 
 
-def inspect(path: Path) -> dict[str, Any]:
-    """What a file says of itself (version, params, sections with their sizes and checksums), without loading it."""
-    return _core.inspect(encoded(path))
+@dataclass(frozen=True, eq=False)
+class Section(Record):
+    """One array of an index file.
+
+    Attributes
+    ----------
+    name : str
+    dtype : str
+        Of its elements, such as "f32"; docs/format.md lists them.
+    offset : int
+        In the file, in bytes.
+    bytes : int
+    checksum : int
+        CRC-32C of its bytes.
+    bulk : bool
+        Whether it is mapped rather than read.
+    """
+
+    name: str
+    dtype: str
+    offset: int
+    bytes: int
+    checksum: int
+    bulk: bool
+
+
+@dataclass(frozen=True, eq=False)
+class FileInfo(Record):
+    """What `inspect` returns.
+
+    Attributes
+    ----------
+    version : (int, int)
+        Of the format.
+    bytes : int
+        Size of the file.
+    params : dict of str to int
+        The settings of all parts, by name.
+    sections : list of Section
+    """
+
+    version: tuple[int, int]
+    bytes: int
+    params: dict[str, int]
+    sections: list[Section]
+
+
+def inspect(path: Path) -> FileInfo:
+    """Read what an index file says of itself, without loading it.
+
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike
+
+    Returns
+    -------
+    FileInfo
+        Version, size, params, and sections with their sizes and checksums; attributes that are also items.
+
+    Raises
+    ------
+    FileNotFoundError, CorruptIndexError, FormatVersionError
+        What is wrong with the file, and where.
+
+    Examples
+    --------
+    >>> fb.inspect("wiki.fb").params["dim"]
+    16
+    """
+    found = _core.inspect(encoded(path))
+    return FileInfo(**found | {"sections": [Section(**section) for section in found["sections"]]})
 
 
 def verify(path: Path) -> None:
-    """Checks every checksum and everything that open checks; raises CorruptIndexError at the first thing wrong."""
+    """Check every checksum of an index file, and everything that `open` checks.
+
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike
+
+    Raises
+    ------
+    FileNotFoundError, CorruptIndexError, FormatVersionError
+        The first thing that is wrong.
+
+    Examples
+    --------
+    >>> fb.verify("wiki.fb")
+    """
     _core.verify(encoded(path))
     open(path)

@@ -121,7 +121,7 @@ def tune(
     Examples
     --------
     >>> fb.tune(index, queries, k=10, recall=0.95, x=x)
-    Tuned(nprobe=24, rerank=100, recall=0.957, recall_low=0.951, queries_per_second=8400.0, truth='exact')
+    Tuned(nprobe=..., rerank=..., recall=0.9..., recall_low=0.9..., queries_per_second=..., truth='exact')
     """
     k = whole_number(k, "k", 1)
     target = share(recall)
@@ -216,7 +216,7 @@ def tune_to(
     good: list[_Setting] = []
     best = None
     for depth in _depths(index, k):
-        setting = _least_nprobe(index, lambda nprobe, depth=depth: measured(nprobe, depth), target)  # type: ignore[misc]
+        setting = _min_nprobe(index, lambda nprobe, depth=depth: measured(nprobe, depth), target)  # type: ignore[misc]
         best = setting if best is None or setting.low > best.low else best
         if setting.low < target:
             continue
@@ -243,13 +243,11 @@ def _count(queries: F32 | Sets) -> int:
 def _depths(index: Index | MultiVectorIndex, k: int) -> list[int | None]:
     if isinstance(index, Index) and index.rerank is None:
         return [None]
-    most = max(k, min(len(index), 256 * k))
-    return [min(k << step, most) for step in range((most // k - 1).bit_length() + 1)]
+    deepest = max(k, min(len(index), 256 * k))
+    return [min(k << step, deepest) for step in range((deepest // k - 1).bit_length() + 1)]
 
 
-def _least_nprobe(
-    index: Index | MultiVectorIndex, measured: Callable[[int | None], _Setting], target: float
-) -> _Setting:
+def _min_nprobe(index: Index | MultiVectorIndex, measured: Callable[[int | None], _Setting], target: float) -> _Setting:
     """The setting of fewest lists whose recall reaches the target, within a few per cent, or of all lists."""
     if index.partition is None:
         return measured(None)

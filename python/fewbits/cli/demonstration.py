@@ -82,7 +82,7 @@ def _build_and_reopen(
     opened = time.perf_counter()
     before, after = data.base.nbytes, path.stat().st_size
     say(f"built in {built - started:.1f} s, saved in {saved - built:.2f} s, opened in {1000 * (opened - saved):.1f} ms")
-    per_vector = index.stats()["bytes_per_vector"]
+    per_vector = index.stats().bytes_per_vector
     say(f"{before / 1e6:.0f} MB of float32 became {after / 1e6:.1f} MB, {per_vector:.0f} bytes per vector: {path}\n")
     say(index.explain())
     return index

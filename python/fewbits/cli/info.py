@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     print(open_index(arguments.index).explain())
     contents = fb.inspect(arguments.index)
-    major, minor = contents["version"]
-    print(f"\n{shown(arguments.index)}: format {major}.{minor}, {contents['bytes']:,} bytes")
-    for section in contents["sections"]:
-        print(f"  {section['name']:<28} {section['dtype']:<5} {section['bytes']:>14,} bytes")
+    major, minor = contents.version
+    print(f"\n{shown(arguments.index)}: format {major}.{minor}, {contents.bytes:,} bytes")
+    for section in contents.sections:
+        print(f"  {section.name:<28} {section.dtype:<5} {section.bytes:>14,} bytes")
     return 0

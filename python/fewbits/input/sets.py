@@ -60,13 +60,13 @@ class SetsInput:
                 _fill(tokens[at], Rows(self._list[i], self._dim, f"{self.name}: set {i}", longest=self._longest))
         return Sets(tokens, offsets)
 
-    def blocks(self, most: int) -> Iterator[Sets]:
-        """All sets in order, some 16 MiB of tokens at a time, at least one set and at most `most`."""
+    def blocks(self, max_sets: int) -> Iterator[Sets]:
+        """All sets in order, some 16 MiB of tokens at a time, at least one set and at most `max_sets`."""
         step = max(1, BLOCK_FLOATS // self._dim)
         first = 0
         while first < len(self):
             within = int(np.searchsorted(self.offsets, self.offsets[first] + step, side="right")) - 1
-            end = min(max(first + 1, within), first + most)
+            end = min(max(first + 1, within), first + max_sets)
             yield self.take(first, end)
             first = end
 

@@ -46,20 +46,39 @@ class Coded(NamedTuple):
 
 
 def from_faiss(source: Any) -> Index:
-    """An index with the vectors, codes, ids and scores of one made by faiss, which stays as it is.
+    """Make an index with the vectors, codes, ids and scores of one made by faiss, which stays as it is.
 
-    source: the path of a file that faiss wrote, or an index of faiss in memory: Flat, PQ, OPQ + PQ (or any other
-    rotation or projection with orthonormal rows) or IVF, PQ, of 8 or 4 bits a code, metric inner product or L2; in an
-    IDMap too. A single list (IVF1) is folded into the codebook, so that the index is a plain PQ, as published JPQ and
-    RepCONC indexes are. The default of nprobe is the source's. Needs faiss-cpu: pip install "fewbits[faiss]".
+    Codes decode to what they do in faiss; `fb.train` can train them further. The default of nprobe is the source's. A
+    single list (IVF1) is folded into the codebook, so that the index is a plain PQ, as published JPQ and RepCONC
+    indexes are.
 
-    The codes decode to what they do in faiss; searches scan them as any index of fewbits. `fb.train` trains them on.
-    Raises ValueError naming what is not supported or that the file is none of faiss's, OSError if it cannot be opened,
-    ImportError without faiss.
+    Parameters
+    ----------
+    source : path or faiss index
+        The path of a file that faiss wrote, or an index in memory: Flat, PQ, OPQ + PQ (or any other rotation or
+        projection with orthonormal rows) or IVF, PQ, of 8 or 4 bits per code, for inner products or L2; also within an
+        IDMap.
 
-    >>> index = fb.from_faiss("passages.OPQ96,IVF1,PQ96x8.faiss")
+    Returns
+    -------
+    Index
 
-    (Johnson, Douze, Jégou, "Billion-scale similarity search with GPUs", 2017.)
+    Raises
+    ------
+    ValueError
+        Names what is not supported, or says that the file is not one of faiss.
+    OSError
+        If the file cannot be opened.
+    ImportError
+        Without faiss: pip install "fewbits[faiss]".
+
+    References
+    ----------
+    Johnson, Douze and Jégou, "Billion-scale similarity search with GPUs", 2017.
+
+    Examples
+    --------
+    >>> index = fb.from_faiss("passages.OPQ96,IVF1,PQ96x8.faiss")  # doctest: +SKIP
     """
     faiss = _faiss()
     index = _read(faiss, os.fsdecode(source)) if isinstance(source, str | bytes | os.PathLike) else source

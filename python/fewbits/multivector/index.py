@@ -37,6 +37,7 @@ from ..spec.scalar import Scalar
 from ..spec.transform import Transform
 from .fde import FDE
 from .pooling import Pooling, carved
+from .stats import MultiVectorStats
 from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, new_store
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class MultiVectorIndex:
         state = f"{len(self):,} documents" if self.is_trained else "not trained"
         return f"<fewbits.MultiVectorIndex: {state}, {self._fde.describe()}, {self.codec.describe()}>"
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> MultiVectorStats:
         """Counts and bytes: `n` documents, their `tokens` as stored, `lists` to probe; bytes per document of the
         encodings' codes and ids (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`);
         `bytes_fixed`."""
@@ -170,7 +171,7 @@ class MultiVectorIndex:
         codes = parts.pop("codes", 0)
         on_disk = codes if self._tokens.on_disk else 0
         fixed = sum(parts.pop(name, 0) for name in ("mean", "step", "levels", "codebook", "eta"))
-        return {
+        numbers: dict[str, Any] = {
             "n": n,
             "lists": index["lists"],
             "tokens": store.tokens,
@@ -179,6 +180,7 @@ class MultiVectorIndex:
             "token_bytes_on_disk": on_disk / n if n else 0.0,
             "bytes_fixed": index["bytes_fixed"] + fixed,
         }
+        return MultiVectorStats(**numbers)
 
     def explain(self) -> str:
         """What this index is made of, why (if `fb.build_multivector` chose it), and where its bytes are; for people."""

@@ -14,7 +14,7 @@ from ..numeric.arrays import F32
 from .kernels import F64
 
 SINKHORN_ITERATIONS = 100
-_LEAST = 1e-300
+_TINY = 1e-300
 
 
 def squared_distances(parts: F32, book: F32) -> F32:
@@ -44,11 +44,11 @@ def transport(distances: F32, epsilon: float) -> F64:
     """(codewords, n): the plan of one subspace up to a factor a vector, which its own argmax does not see."""
     wide = distances.astype(np.float64)
     low, high = wide.min(), wide.max()
-    kernel = np.exp(-(wide - (low + high) / 2) / ((high - low) / 2 + 1e-5 * max(high, _LEAST)) / epsilon)
+    kernel = np.exp(-(wide - (low + high) / 2) / ((high - low) / 2 + 1e-5 * max(high, _TINY)) / epsilon)
     k, n = kernel.shape
     of_codewords, of_vectors = np.ones(k), np.full(n, 1 / kernel.sum())
     for _ in range(SINKHORN_ITERATIONS):
-        of_codewords = 1 / k / np.maximum(kernel @ of_vectors, _LEAST)
-        of_vectors = 1 / n / np.maximum(of_codewords @ kernel, _LEAST)
+        of_codewords = 1 / k / np.maximum(kernel @ of_vectors, _TINY)
+        of_vectors = 1 / n / np.maximum(of_codewords @ kernel, _TINY)
     plan: F64 = kernel * of_codewords[:, None] * of_vectors
     return plan

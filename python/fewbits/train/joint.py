@@ -61,7 +61,7 @@ class JointDescent:
         self, engine: _core.Engine, teacher: Teacher, query_map: QueryMap, codes: CodesSettings, settings: Settings
     ) -> None:
         self.base, self.teacher, self.query_map = engine, teacher, query_map
-        self.depth, self.threads = settings.negatives, settings.threads
+        self.depth, self.threads = settings.negatives, settings.workers
         self.epsilon, self.reconstruction = codes.epsilon, codes.reconstruction
         scorer = CodeScorer(engine)
         self.ids, self.slots, self.out_dim = scorer.ids, scorer.slots, scorer.out_dim

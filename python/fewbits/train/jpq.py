@@ -15,7 +15,7 @@ from ..input.progress import ProgressArgument
 from .report import TrainingReport
 from .scorer import CodeScorer
 from .session import Session
-from .settings import check_index, checked, map_kind
+from .settings import Settings, check_index, map_kind
 
 
 def jpq(
@@ -118,12 +118,23 @@ def jpq(
 
     Examples
     --------
-    >>> report = fb.train.jpq(index, train_queries, positives, x=x)
-    >>> print(report)
+    >>> report = fb.train.jpq(index, train_queries, positives, x=x, epochs=1)
+    >>> report.after >= report.before
+    True
     """
     check_index(index)
-    settings = checked(
-        loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, threads
+    settings = Settings(
+        loss=loss,
+        distillation=distillation,
+        epochs=epochs,
+        batch_size=batch_size,
+        topics=topics,
+        negatives=negatives,
+        pseudo_queries=pseudo_queries,
+        rate=rate,
+        validation=validation,
+        seed=seed,
+        threads=threads,
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("jpq", index)

@@ -37,9 +37,9 @@ _VALIDATION_QUERIES = 500
 _VALIDATION_BASE = 8_000
 _DEPTH = 10  # of recall, and of the reciprocal rank
 _RIDGE = 1e-3
-_LEAST_GAINS = (0.8, 0.6, 0.4, 0.2)  # of any direction in a start that is fitted to an older codec; a free start has 1
+_MIN_GAINS = (0.8, 0.6, 0.4, 0.2)  # of any direction in a start that is fitted to an older codec; a free start has 1
 _WEIGHTS = (0.5, 2.0)
-_LEAST = 64  # vectors, or pairs
+_MIN_ROWS = 64  # vectors, or pairs
 _COMPARED = 500  # rows of two embeddings
 _MISFITS = 0.25  # of these; an embedding and 4 of its dimensions have 0.07 to 0.13
 
@@ -47,7 +47,7 @@ _MISFITS = 0.25  # of these; an embedding and 4 of its dimensions have 0.07 to 0
 def recurrent_binary(
     x: Any,
     *,
-    bits_per_dim: int = 2,
+    bits: int = 2,
     dim: int | None = None,
     symmetric: bool = False,
     pairs: tuple[Any, ArrayLike] | None = None,
@@ -60,14 +60,14 @@ def recurrent_binary(
     threads: int | None = None,
     progress: ProgressArgument = None,
 ) -> RecurrentBinary:
-    """Train the maps of a `RecurrentBinary` codec for vectors like x: codes of `dim` x `bits_per_dim` bits, for cosine.
+    """Train the maps of a `RecurrentBinary` codec for vectors like x: codes of `dim` x `bits` bits, for cosine.
 
     Parameters
     ----------
     x : (n, d) array
         At least 64 vectors, of which up to 20,000 are used. Binary embeddings packed into bytes are refused: pass
         ``fb.unpack_bits(x)``.
-    bits_per_dim : int
+    bits : int
         1 to 4.
     dim : int, optional
         Dimensions of the codes (None: d).
@@ -112,11 +112,11 @@ def recurrent_binary(
 
     Examples
     --------
-    >>> codec = fb.train.recurrent_binary(x, bits_per_dim=2)
+    >>> codec = fb.train.recurrent_binary(x, bits=2)
     >>> index = fb.Index(x.shape[1], metric="cosine", codec=codec).build(x)
     """
     vectors = _unit_rows(x, "x")
-    bits = whole_number(bits_per_dim, "bits_per_dim", 1, 4)
+    bits = whole_number(bits, "bits", 1, 4)
     if not isinstance(symmetric, bool):
         raise TypeError(f"symmetric: expected True or False, got {symmetric!r}")
     if (compatible_with is None) != (old is None):
@@ -202,8 +202,8 @@ def _profiles(unit: F32) -> NDArray[np.float64]:
 def _split(
     x: F32, pairs: tuple[Any, ArrayLike] | None, old: F32 | None, random: np.random.Generator, threads: int
 ) -> _Data:
-    if len(x) < _LEAST:
-        raise ValueError(f"x: expected at least {_LEAST} vectors to learn from, got {len(x)}")
+    if len(x) < _MIN_ROWS:
+        raise ValueError(f"x: expected at least {_MIN_ROWS} vectors to learn from, got {len(x)}")
     if pairs is None:
         order = random.permutation(len(x))
         held = min(_VALIDATION_QUERIES, len(x) // 10)
@@ -232,8 +232,8 @@ def _checked_pairs(pairs: tuple[Any, ArrayLike], x: F32) -> tuple[F32, I64]:
     anchors, rows = _unit_rows(pairs[0], "pairs[0]", x.shape[1]), vector_ids(pairs[1])
     if len(anchors) != len(rows):
         raise ValueError(f"pairs: expected as many rows as anchors, got {len(anchors)} anchors and {len(rows)} rows")
-    if len(rows) < _LEAST:
-        raise ValueError(f"pairs: expected at least {_LEAST}, got {len(rows)}")
+    if len(rows) < _MIN_ROWS:
+        raise ValueError(f"pairs: expected at least {_MIN_ROWS}, got {len(rows)}")
     if rows.min() < 0 or rows.max() >= len(x):
         raise ValueError(f"pairs[1]: expected rows of x, 0..{len(x) - 1}, got {rows.min()}..{rows.max()}")
     if len(np.unique(rows)) < 2:
@@ -279,7 +279,7 @@ def _imitation(data: _Data, past: _Past) -> F32:
     enough = _found(past.base_z[rows] @ old_codes.T, answers)
     nearest = f32_array(_least_squares(data.x, past.z) / np.sqrt(past.z.shape[1]))
     left, values, right = np.linalg.svd(nearest, full_matrices=False)
-    for gain in _LEAST_GAINS:
+    for gain in _MIN_GAINS:
         base = f32_array(left * np.maximum(values, gain) @ right)
         if _found(data.base[rows] @ base.T @ old_codes.T, answers) >= enough:
             return base
