@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
 from fewbits.choose.build import choose
+from support.data import F32, brute_force, overlap, vectors
 
 
 def rich(metric: str = "cosine", **changes: Any) -> fb.Index:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
+from support.data import vectors
 
 LATER = {"MultiVectorIndex", "chamfer"}  # until the multi-vector index is one engine
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
+from support.data import F32, brute_force, overlap, vectors
 
 
 def test_exact_search_equals_numpy(base: F32, queries: F32, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import fewbits as fb
-from conftest import F32, brute_force, vectors
+from support.data import F32, brute_force, vectors
 
 N, DIM, LISTS = 3000, 32, 20
 INDEXES: dict[str, dict[str, Any]] = {

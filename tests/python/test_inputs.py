@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, vectors
+from support.data import F32, brute_force, vectors
 
 DIM = 16
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
 from fewbits.index.state import replace_state
+from support.data import vectors
 
 DIM = 8
 X = vectors(600, DIM)

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
-from linearizability import Call, final_states
+from support.data import F32, vectors
+from support.linearizability import Call, final_states
 
 MOST_IDS = 12
 INTERRUPTED = "interrupted"

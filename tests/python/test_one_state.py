@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
+from support.data import F32, vectors
 
 DIM = 8
 X = vectors(400, DIM)

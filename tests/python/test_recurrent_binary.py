@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 import fewbits as fb
-import format_reader
-from conftest import F32, brute_force, overlap, vectors
 from fewbits import _core
+from support import format_reader
+from support.data import F32, brute_force, overlap, vectors
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,11 @@ import pytest
 
 import fewbits as fb
 from fewbits import _core
+from support import parts
 
 REGISTRY = _core.registry()
-CODECS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "float": (fb.Float,),
-    "scalar": (fb.Scalar, lambda **how: fb.Scalar(4, **how)),
-    "pq": (lambda **how: fb.PQ(4, **how),),
-    "rabitq": (fb.RaBitQ,),
-    "recurrent_binary": (fb.RecurrentBinary,),
+CODECS: dict[str, list[Callable[..., Any]]] = {
+    name: [partial(replace, row.codec) for row in rows.values()] for name, rows in parts.CODECS.items()
 }
 
 
@@ -60,26 +59,26 @@ def test_metrics_are_those_of_an_index() -> None:
 def test_traits_are_what_codecs_accept(row: Any) -> None:
     name, traits = row["name"], row["traits"]
     ivf = fb.IVF(4)
-    assert traits["cosine_only"] != any_accepts(name, lambda codec: fb.Index(8, metric="ip", codec=codec))
-    assert traits["rerank"] == any_accepts(name, lambda codec: fb.Index(8, metric="cosine", rerank=codec))
-    assert traits["tokens"] == any_accepts(name, lambda codec: fb.MultiVectorIndex(8, tokens=codec))
+    assert traits["cosine_only"] != any_accepts(name, lambda codec: fb.Index(32, metric="ip", codec=codec))
+    assert traits["rerank"] == any_accepts(name, lambda codec: fb.Index(32, metric="cosine", rerank=codec))
+    assert traits["tokens"] == any_accepts(name, lambda codec: fb.MultiVectorIndex(32, tokens=codec))
     assert traits["subspaces"] == any_accepts(
-        name, lambda codec: fb.Index(8, metric="ip", transform=fb.OPQ(), codec=codec)
+        name, lambda codec: fb.Index(32, metric="ip", transform=fb.OPQ(), codec=codec)
     )
-    assert traits["staged"] == any_accepts(name, lambda codec: fb.Index(8, metric="ip", codec=codec), staged=True)
+    assert traits["staged"] == any_accepts(name, lambda codec: fb.Index(32, metric="ip", codec=codec), staged=True)
     assert traits["residual"] == any_accepts(
-        name, lambda codec: fb.Index(8, metric="ip", partition=ivf, codec=codec), residual=True
+        name, lambda codec: fb.Index(32, metric="ip", partition=ivf, codec=codec), residual=True
     )
     assert traits["score_aware"] == any_accepts(
-        name, lambda codec: fb.Index(8, metric="ip", codec=codec), score_aware=True
+        name, lambda codec: fb.Index(32, metric="ip", codec=codec), score_aware=True
     )
 
 
 @pytest.mark.parametrize("row", REGISTRY["codecs"], ids=lambda row: row["name"])
 def test_a_file_has_the_number_of_its_codec(row: Any) -> None:
-    x = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(300, 32)).astype(np.float32)
     for kind in CODECS[row["name"]]:
-        index = fb.Index(8, metric="cosine", codec=kind())
+        index = fb.Index(32, metric="cosine", codec=kind())
         assert index._description.needs_training == row["traits"]["trains"]
         index.train(x, progress=False)
         assert index._engine.params["codec.kind"] == row["kind"]

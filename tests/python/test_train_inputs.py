@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
 from fewbits.evaluation.originals import Originals
 from fewbits.train.examples import judged, split, why_few
-from training_data import DIM, TRAIN, world
+from support.data import F32, vectors
+from support.training_data import DIM, TRAIN, world
 
 W = world()
 N = len(W.x)

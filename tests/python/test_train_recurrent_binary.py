@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
 from fewbits.train.binarizer import Binarizer, Sign, embed, normalized
+from support.data import F32, brute_force, overlap, vectors
 
 DIM = 24
 SMOOTH = Sign(np.tanh, lambda z: 1 - np.tanh(z) ** 2)

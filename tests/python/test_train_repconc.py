@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
 from fewbits.numeric.moments import without
 from fewbits.train.assignment import balanced, nearest, squared_distances, transport
 from fewbits.train.joint import Batch, CodesSettings, JointDescent
@@ -19,8 +18,9 @@ from fewbits.train.query_map import FullMap
 from fewbits.train.scorer import CodeScorer, Lists, VectorScorer, unpacked
 from fewbits.train.settings import Settings
 from fewbits.train.teacher import Teacher
-from test_train_gradients import numeric
-from training_data import DIM, TRAIN, World, build, unseen_ndcg, world
+from support.data import vectors
+from support.gradients import numeric
+from support.training_data import DIM, TRAIN, World, build, unseen_ndcg, world
 
 N, K = 2048, 64
 W = world()

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
 from fewbits import _core
 from fewbits.numeric.directions import principal_directions
 from fewbits.spec import opq
 from fewbits.spec.parts import Fitting, Model
 from fewbits.spec.scalar import level_table
+from support.data import F32, brute_force, overlap, vectors
 
 
 def coding_error(x: F32, codec: fb.PQ) -> float:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
 from fewbits.cli.main import main
+from support.data import F32, vectors
 
 DIM = 32
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
 from fewbits.index.upgrades import encoder_of
+from support.data import F32, brute_force, overlap, vectors
 
 OLD, NEW, N = 24, 32, 1500
 
