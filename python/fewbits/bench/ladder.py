@@ -45,7 +45,7 @@ class Config:
 
 
 def default_budgets(dim: int) -> list[int]:
-    """Powers of two from 8 bytes to one a dimension, where `Scalar(8)` takes over."""
+    """Powers of two from 8 bytes to one per dimension, where `Scalar(8)` takes over."""
     return [2**i for i in range(3, 16) if 2**i <= max(8, dim)]
 
 
@@ -64,13 +64,13 @@ def _rotation(dim: int, quick: bool) -> tuple[fb.OPQ | fb.RandomRotation | None,
 
 def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, *, quick: bool = False) -> list[Config]:
     """The configurations, family by family. `quick` leaves out what takes longest: rotations, f32, short 8-bit codes,
-    codes of a few bits a dimension, and most of the lists' training sample."""
+    codes of a few bits per dimension, and most of the lists' training sample."""
     budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
     partition = fb.IVF(sample=CODEC_SAMPLE if quick else None) if n >= MIN_ROWS_FOR_LISTS else None
     beside = ID_BYTES + (FACTOR_BYTES if metric == "l2" else 0) if partition else 0
     rooms = [budget - beside for budget in budgets if budget > beside]
     rotation, rotated = _rotation(dim, quick)
-    whole = sorted({min(room, dim) for room in rooms})  # bytes of 8-bit codes: one a dimension at most
+    whole = sorted({min(room, dim) for room in rooms})  # bytes of 8-bit codes: one per dimension at most
     short = sorted({min(room, dim // 2) for room in rooms} - {0})
     configs: list[Config] = []
 

@@ -1,4 +1,4 @@
-"""fb.build: a good index for a number of bytes a vector, chosen from n and dim alone, and the reasons in words."""
+"""fb.build: a good index for a number of bytes per vector, chosen from n and dim alone, and the reasons in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fb.build_multivector: a multi-vector index for a number of bytes a document, and the reasons in words.
+"""fb.build_multivector: a multi-vector index for a number of bytes per document, and the reasons in words.
 
 Chosen from the tokens' number and dimension alone. Tokens weigh most and decide most, so they are settled first: the
 finest that leave room for an encoding which finds candidates; what is left makes the encoding better. What each choice

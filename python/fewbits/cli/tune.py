@@ -43,5 +43,5 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{shown(arguments.index)}: {', '.join(settings) or 'nothing to set'} by default")
     truth = "the true nearest" if found.truth == "exact" else "what its own codes find when all is read (no --vectors)"
     print(f"recall@{arguments.k} {found.recall:.4f} of {truth} (at least {found.recall_low:.4f} at 95 %)")
-    print(f"{found.queries_per_second:,.0f} queries a second on one thread")
+    print(f"{found.queries_per_second:,.0f} queries per second on one thread")
     return 0

@@ -44,11 +44,11 @@ def encoded(
                 if first and not (done or nonzero):
                     check_scale(block, rows.name)
                 if own is not None and done + len(block) > len(own):
-                    raise ValueError(f"ids: expected one a vector, got {len(own)} ids and more vectors")
+                    raise ValueError(f"ids: expected one per vector, got {len(own)} ids and more vectors")
                 builder.append(block, None if own is None else own[done : done + len(block)], threads=threads)
                 hook(len(builder) / n if n else 0.0)
     if own is not None and len(own) != len(builder):
-        raise ValueError(f"ids: expected one a vector ({len(builder)}), got {len(own)}")
+        raise ValueError(f"ids: expected one per vector ({len(builder)}), got {len(own)}")
     return builder
 
 

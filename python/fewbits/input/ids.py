@@ -17,7 +17,7 @@ def vector_ids(ids: object, expected: int | None = None) -> I64:
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"ids: expected whole numbers (int64), got dtype {array.dtype}")
     if expected is not None and len(array) != expected:
-        raise ValueError(f"ids: expected one a vector ({expected}), got {len(array)}")
+        raise ValueError(f"ids: expected one per vector ({expected}), got {len(array)}")
     if array.size and int(array.max()) > MAX_ID:
         raise ValueError(f"ids: expected at most 2^62 - 1, got {int(array.max())}")
     out = np.ascontiguousarray(array, dtype=np.int64)

@@ -40,7 +40,7 @@ class SetsInput:
             self.offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
         empty = np.flatnonzero(np.diff(self.offsets) == 0)
         if empty.size:
-            raise ValueError(f"{name}: expected at least 1 token a set, got none in set {int(empty[0])}")
+            raise ValueError(f"{name}: expected at least 1 token per set, got none in set {int(empty[0])}")
         self._longest = LONGEST / int(np.diff(self.offsets).max(initial=1))  # scores sum over the tokens of a set
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Fewer vectors a set: pooling makes documents smaller, ball carving makes queries cheaper. Both cost some ranking."""
+"""Fewer vectors per set: pooling makes documents smaller, ball carving makes queries cheaper."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def checked(codec: object, dim: int) -> TokenCodec:
     if getattr(codec, "residual", None):
         raise ValueError(f"tokens: there are no lists whose residuals could be coded, got {codec}")
     if isinstance(codec, PQ) and codec.m > dim:
-        raise ValueError(f"tokens: PQ has at most one code a dimension ({dim}), got m={codec.m}")
+        raise ValueError(f"tokens: PQ has at most one code per dimension ({dim}), got m={codec.m}")
     return codec
 
 

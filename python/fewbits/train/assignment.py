@@ -1,7 +1,7 @@
 """Codes of vectors under a codebook, part by part: the nearest codeword, or nearest under balanced use of codewords.
 
 Balanced is optimal transport, solved by Sinkhorn's scaling: every codeword of a subspace gets an equal share of the
-batch, so that training can not fall back on a few of them. It is for training alone: an index codes by the nearest,
+batch, so that training cannot fall back on a few of them. It is for training alone: an index codes by the nearest,
 whatever else is in the batch.
 """
 
@@ -41,7 +41,7 @@ def balanced(distances: F32, epsilon: float) -> NDArray[np.int64]:
 
 
 def transport(distances: F32, epsilon: float) -> F64:
-    """(codewords, n): the plan of one subspace up to a factor a vector, which its own argmax does not see."""
+    """(codewords, n): the plan of one subspace up to a factor per vector, which its own argmax does not see."""
     wide = distances.astype(np.float64)
     low, high = wide.min(), wide.max()
     kernel = np.exp(-(wide - (low + high) / 2) / ((high - low) / 2 + 1e-5 * max(high, _TINY)) / epsilon)
