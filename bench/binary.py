@@ -100,7 +100,7 @@ def trained(data: Data, bits: int, steps: int) -> Iterator[tuple[str, tuple[floa
     dim = data.base.shape[1]
 
     def learn(**settings: Any) -> tuple[float, Search]:
-        codec = fb.train.recurrent_binary(data.base, bits_per_dim=bits, steps=steps, progress=False, **settings)
+        codec = fb.train.recurrent_binary(data.base, bits=bits, steps=steps, progress=False, **settings)
         return ours(data, codec)
 
     yield "trained", learn()
@@ -146,7 +146,7 @@ def upgrades(data: Data, steps: int) -> None:
         return y + np.float32(0.25 * y.std()) * random.normal(size=y.shape).astype(np.float32)
 
     old_x, old_q = older(data.base), older(data.queries)
-    settings: dict[str, Any] = {"bits_per_dim": 2, "steps": steps, "progress": False}
+    settings: dict[str, Any] = {"bits": 2, "steps": steps, "progress": False}
     old = fb.train.recurrent_binary(old_x, dim=dim, **settings)
     new = fb.train.recurrent_binary(data.base, compatible_with=old, old=old_x, **settings)
     free = fb.train.recurrent_binary(data.base, **settings)

@@ -56,7 +56,7 @@ def _ours(data: Data, total: int, steps: int) -> Iterator[_Row]:
         reduced: dict[str, Any] = {} if m == dim else {"transform": fb.PCA(m)}
         if m <= dim:
             yield "RaBitQ", shape, ours(data, fb.RaBitQ(bits), **reduced)
-        codec = fb.train.recurrent_binary(data.base, dim=m, bits_per_dim=bits, steps=steps, progress=False)
+        codec = fb.train.recurrent_binary(data.base, dim=m, bits=bits, steps=steps, progress=False)
         yield "RecurrentBinary", shape, ours(data, codec)
         asked = fb.RecurrentBinary(bits, symmetric=True, dim=m, maps=codec.maps)
         yield "RecurrentBinary symmetric", shape, ours(data, asked)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import fewbits as fb
-from fewbits.input.inputs import BLOCK_FLOATS
+from fewbits.input.rows import BLOCK_FLOATS
 from fewbits.spec.description import CODEC_SAMPLE
 
 BLOCK_ROWS = 65_536

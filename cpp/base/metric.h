@@ -8,4 +8,15 @@ namespace fewbits {
 
 enum class Metric : std::uint32_t { l2 = 0, ip = 1, cosine = 2 };
 
+struct MetricKind {
+    std::uint64_t kind;  // param "metric"
+    const char* name;
+};
+inline constexpr MetricKind metric_kinds[] = {{0, "l2"}, {1, "ip"}, {2, "cosine"}};
+
+// The metric that codecs and partitions see.
+constexpr Metric inner_metric(Metric metric) {
+    return metric == Metric::l2 ? Metric::l2 : Metric::ip;
+}
+
 }  // namespace fewbits

@@ -1,8 +1,10 @@
 #include "multivector/token_codec.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "codec/registry.h"
 #include "transform/transform.h"
 
 namespace fewbits {
@@ -67,6 +69,10 @@ private:
 std::shared_ptr<const Codec> make_token_codec(const Parts& parts, std::uint32_t dim) {
     const bool rotates = !parts.under("tokens.transform").params.empty();
     std::shared_ptr<const Transform> rotation = rotates ? make_transform(parts.under("tokens"), dim) : nullptr;
+    const CodecKind& kind = codec_kind(parts, "tokens");
+    if (!kind.traits.tokens)
+        throw Error(ErrorKind::corrupt,
+                    std::string("param 'tokens.kind': got ") + kind.name + ", expected a codec that can code tokens");
     auto codec = make_codec(parts, "tokens", rotates ? rotation->out_dim() : dim, Metric::ip, false);
     if (codec->layout().has_b || codec->layout().has_stage)
         throw Error(ErrorKind::corrupt,

@@ -42,7 +42,6 @@ bool better(const Scored& x, const Scored& y) {
 TokenStore::TokenStore(Parts parts) : parts_(model_parts(parts)) {
     const auto dim = static_cast<std::uint32_t>(parts_.param("tokens.dim", 1, 65535));
     on_disk_ = parts_.param("tokens.on_disk", 0, 1) != 0;
-    parts_.param("tokens.kind", 1, 4);  // floats, levels, PQ and RaBitQ: those that score inner products
     codec_ = make_token_codec(parts_, dim);
     replace({});
 }

@@ -21,6 +21,12 @@ private:
     std::optional<Linear> full_, down_, up_;
 };
 
+struct QueryMapKind {
+    std::uint64_t kind;  // param "query.kind"
+    const char* name;
+};
+inline constexpr QueryMapKind query_map_kinds[] = {{1, "full"}, {2, "low_rank"}};
+
 // Null if "query.kind" is 0 or absent.
 std::shared_ptr<const QueryMap> make_query_map(const Parts& parts, std::uint32_t dim);
 

@@ -3,7 +3,9 @@
 // a map of its own for vectors, learnt for ranking, with an inverse beside it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/matrix.h"
 #include "base/parts.h"
@@ -20,9 +22,14 @@ public:
     virtual void invert(MatrixView y, float* x) const = 0;  // by the transpose, or a pair's inverse
 };
 
-// params "transform.kind": 0 identity; 1 dense ("transform.matrix" out_dim x dim, orthonormal rows); 2 block Hadamard
-// ("transform.seed" etc.: rounds of random signs, Hadamard over power-of-two blocks, deterministic from the seed); 3
-// pair (see dense.h). "transform.out_dim".
+struct TransformKind {
+    std::uint64_t kind;  // param "transform.kind"
+    const char* name;
+    std::shared_ptr<const Transform> (*make)(const Parts& parts, std::uint32_t dim);
+};
+std::span<const TransformKind> transform_kinds();
+
+// Of the kind that param "transform.kind" selects; its other params and arrays are named "transform.*".
 std::shared_ptr<const Transform> make_transform(const Parts& parts, std::uint32_t dim);
 
 }  // namespace fewbits

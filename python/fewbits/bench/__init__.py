@@ -90,7 +90,7 @@ def run_token_bench(
         **_circumstances(threads, command),
         seconds=0.0,
         synthetic=False,
-        notes=(f"{tokens:.1f} tokens a document",),
+        notes=(f"{tokens:.1f} tokens per document",),
     )
     return run_tokens(data, facts, seed=seed, announce=announce)
 

@@ -13,26 +13,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .ladder import FAMILIES
 from .measure import Measurement
+from .multivector import TokenReport
+from .report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
-    from .multivector import TokenReport
-    from .report import Report
-
 MARKERS = {"none": "o", "ram": "s", "disk": "^"}
-_FAMILY_ORDER = (
-    ("PQ 4-bit",),
-    ("OPQ+PQ 4-bit", "rotated+PQ 4-bit"),
-    ("PQ 8-bit", "OPQ+PQ 8-bit", "rotated+PQ 8-bit"),
-    ("Scalar",),
-    ("Float",),
-    ("RaBitQ",),
-    ("Recurrent binary",),
-)
 RERANK_NAMES = {"none": "codes only", "ram": "+ rerank in memory", "disk": "+ rerank on disk"}
 LIGHT = {
     "ink": "#1b1f24",
@@ -84,8 +75,8 @@ def available() -> bool:
 def families(rows: Sequence[Any]) -> dict[str, str]:
     """Every family's colour name: the same in every report for the families of the ladder."""
     names = dict.fromkeys(row.family for row in rows)
-    others = iter([i for i in range(len(_FAMILY_ORDER)) if not set(names) & set(_FAMILY_ORDER[i])])
-    known = {name: i for i, group in enumerate(_FAMILY_ORDER) for name in group}
+    others = iter([i for i in range(len(FAMILIES)) if not set(names) & set(FAMILIES[i])])
+    known = {name: i for i, group in enumerate(FAMILIES) for name in group}
     return {name: f"series-{known[name] if name in known else next(others, 4)}" for name in names}
 
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ..file.foreign import HDF5, NPY, NPZ, instead, kind_of
 from ..file.places import shown
-from ..input.inputs import Rows
+from ..input.rows import Rows
+from ..kinds import METRICS
 
 Array = NDArray[Any]
-METRICS = ("l2", "ip", "cosine")
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _HDF5_METRICS = {"angular": "cosine", "euclidean": "l2", "ip": "ip", "dot": "ip", "cosine": "cosine"}
 

@@ -10,15 +10,25 @@ from typing import Any, Literal
 
 import fewbits as fb
 
+from ..spec.codec import FACTOR_BYTES
 from ..spec.description import CODEC_SAMPLE
-from ..spec.transforms import MAX_DENSE_DIM
+from ..spec.transform import MAX_DENSE_DIM
 
 Rerank = Literal["none", "ram", "disk"]
 ID_BYTES = 4  # an inverted list keeps each vector's number beside its code
-FACTOR_BYTES = 4  # and, where codes are of differences, l2 needs a factor
-LEAST_ROWS_FOR_LISTS = 10_000  # below, an exhaustive scan is fast enough and loses nothing
-_BITS_A_DIMENSION = (1, 2, 4)  # of the codecs that have no m to fill a budget with
+MIN_ROWS_FOR_LISTS = 10_000  # below, an exhaustive scan is fast enough and loses nothing
+_BITS_PER_DIMENSION = (1, 2, 4)  # of the codecs that have no m to fill a budget with
 _RERANKED = 2  # budgets whose shortest codes are shown with a rerank
+
+FAMILIES = (  # as charts list them, those of one colour together
+    ("PQ 4-bit",),
+    ("OPQ+PQ 4-bit", "rotated+PQ 4-bit"),
+    ("PQ 8-bit", "OPQ+PQ 8-bit", "rotated+PQ 8-bit"),
+    ("Scalar",),
+    ("Float",),
+    ("RaBitQ",),
+    ("Recurrent binary",),
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class Config:
 
 
 def default_budgets(dim: int) -> list[int]:
-    """Powers of two from 8 bytes to one a dimension, where `Scalar(8)` takes over."""
+    """Powers of two from 8 bytes to one per dimension, where `Scalar(8)` takes over."""
     return [2**i for i in range(3, 16) if 2**i <= max(8, dim)]
 
 
@@ -45,16 +55,22 @@ def _kind(rerank: Any) -> Rerank:
     return "disk" if rerank.on_disk else "ram"
 
 
+def _rotation(dim: int, quick: bool) -> tuple[fb.OPQ | fb.RandomRotation | None, str]:
+    """What is put in front of PQ, and how labels begin then."""
+    if quick:
+        return None, ""
+    return (fb.OPQ(), "OPQ+") if dim <= MAX_DENSE_DIM else (fb.RandomRotation(), "rotated+")
+
+
 def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, *, quick: bool = False) -> list[Config]:
     """The configurations, family by family. `quick` leaves out what takes longest: rotations, f32, short 8-bit codes,
-    codes of a few bits a dimension, and most of the lists' training sample."""
+    codes of a few bits per dimension, and most of the lists' training sample."""
     budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
-    partition = fb.IVF(sample=CODEC_SAMPLE if quick else None) if n >= LEAST_ROWS_FOR_LISTS else None
+    partition = fb.IVF(sample=CODEC_SAMPLE if quick else None) if n >= MIN_ROWS_FOR_LISTS else None
     beside = ID_BYTES + (FACTOR_BYTES if metric == "l2" else 0) if partition else 0
     rooms = [budget - beside for budget in budgets if budget > beside]
-    rotation = None if quick else fb.OPQ() if dim <= MAX_DENSE_DIM else fb.RandomRotation()
-    rotated = {type(None): "", fb.OPQ: "OPQ+", fb.RandomRotation: "rotated+"}[type(rotation)]
-    whole = sorted({min(room, dim) for room in rooms})  # bytes of 8-bit codes: one a dimension at most
+    rotation, rotated = _rotation(dim, quick)
+    whole = sorted({min(room, dim) for room in rooms})  # bytes of 8-bit codes: one per dimension at most
     short = sorted({min(room, dim // 2) for room in rooms} - {0})
     configs: list[Config] = []
 
@@ -68,7 +84,7 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
         add(f"{rotated}PQ{room}x8", f"{rotated}PQ 8-bit", transform=rotation, codec=fb.PQ(room, bits=8))
     add("SQ4", "Scalar", codec=fb.Scalar(4, levels="lloyd-max"))
     add("SQ8", "Scalar", codec=fb.Scalar(8))
-    for bits in () if quick else _BITS_A_DIMENSION:
+    for bits in () if quick else _BITS_PER_DIMENSION:
         add(f"RaBitQ{bits}", "RaBitQ", codec=fb.RaBitQ(bits))
         if metric == "cosine":
             add(f"binary{bits}", "Recurrent binary", codec=fb.RecurrentBinary(bits))

@@ -125,7 +125,7 @@ def measure(
     try:
         index.save(path)
         del index
-        return _measure_opened(fb.open(path), path.stat().st_size, data, config, truth, k, threads, build_seconds)
+        return _measure_opened(fb.Index.open(path), path.stat().st_size, data, config, truth, k, threads, build_seconds)
     finally:
         path.unlink(missing_ok=True)
 
@@ -141,7 +141,7 @@ def _measure_opened(
     build_seconds: float,
 ) -> Measurement:
     stats = index.stats()
-    nlist = stats["lists"] if index.partition is not None else 1
+    nlist = stats.lists if index.partition is not None else 1
     near = truth[:, :k]
 
     def point(nprobe: int) -> Point:
@@ -155,9 +155,9 @@ def _measure_opened(
         label=config.label,
         family=config.family,
         rerank=config.rerank,
-        bytes_per_vector=stats["bytes_per_vector"],
-        disk_bytes_per_vector=stats["bytes_on_disk_per_vector"],
-        fixed_bytes=stats["bytes_fixed"],
+        bytes_per_vector=stats.bytes_per_vector,
+        disk_bytes_per_vector=stats.bytes_on_disk_per_vector,
+        fixed_bytes=stats.bytes_fixed,
         file_bytes=file_bytes,
         build_seconds=build_seconds,
         nlist=nlist,

@@ -7,7 +7,6 @@ Recall is of the exact Chamfer top k. Every index finds 100 candidates by its en
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,7 +20,6 @@ import fewbits as fb
 
 from ..file.places import shown
 from ..input.sets import Sets, SetsInput
-from . import charts
 from .datasets import load_array, load_sets
 from .ladder import Rerank
 from .measure import recall_of
@@ -98,23 +96,6 @@ class TokenReport:
             body.append([*cells, f"{row.build_seconds:.1f}", f"{row.latency_ms:.2f}"])
         return plain_table([*head, "build s", "ms/query"], body)
 
-    def show(self, folder: Path) -> None:
-        """Prints the table and saves report.json and, with matplotlib, the charts as PNG files."""
-        folder.mkdir(parents=True, exist_ok=True)
-        print(f"\n{self.table()}\n\n*: nothing in memory keeps more in less. ms/query: CPU time, one at a time.\n")
-        report = {"facts": asdict(self.facts), "rows": [asdict(row) for row in self.rows]}
-        (folder / "report.json").write_text(json.dumps(report, indent=1))
-        written = [folder / "report.json"]
-        if charts.available():
-            for name, draw in charts.DOCUMENT_CHARTS.items():
-                if name == "bytes-against-ndcg" and any(row.ndcg is None for row in self.rows):
-                    continue
-                written.append(folder / f"{name}.png")
-                written[-1].write_bytes(charts.png(draw, self))
-        else:
-            print("Charts need matplotlib: pip install 'fewbits[charts]'")
-        print("Report:", ", ".join(map(shown, written)))
-
 
 def is_token_folder(path: Path) -> bool:
     return (path / "doc_tokens.npy").is_file()
@@ -147,18 +128,14 @@ def configs(dim: int, seed: int) -> Iterator[Config]:
     ]
     stores += [("Scalar", fb.Scalar(4)), ("Scalar", fb.Scalar(8)), ("Float", fb.Float(16))]
     for family, store in stores:
-        yield Config(family, f"tokens {_short(store)}", "ram", {"fde": whole, "tokens": store})
+        yield Config(family, f"tokens {store.label}", "ram", {"fde": whole, "tokens": store})
     pooled: list[tuple[float, Any]] = [(0.25, fb.Scalar(4)), (0.25, fb.Scalar(8)), (0.5, fb.Scalar(4))]
     pooled += [(0.5, fb.Scalar(8)), (0.5, fb.RaBitQ(1)), (0.5, fb.RaBitQ(2)), (0.5, fb.RaBitQ(4))]
     for share, store in pooled:
         settings = {"fde": whole, "tokens": store, "pooling": fb.Pooling(share)}
-        yield Config(f"{type(store).__name__}, pooled", f"tokens {_short(store)}, {share:.0%} pooled", "ram", settings)
+        yield Config(f"{type(store).__name__}, pooled", f"tokens {store.label}, {share:.0%} pooled", "ram", settings)
     disk = fb.Scalar(8, on_disk=True)
-    yield Config("Scalar", f"tokens {_short(disk)} on disk", "disk", {"fde": whole, "tokens": disk})
-
-
-def _short(store: Any) -> str:
-    return f"PQ{store.m}x{store.bits}" if isinstance(store, fb.PQ) else f"{type(store).__name__}({store.bits})"
+    yield Config("Scalar", f"tokens {disk.label} on disk", "disk", {"fde": whole, "tokens": disk})
 
 
 def run_tokens(

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from html import escape
 from importlib import resources
-from typing import TYPE_CHECKING
 
 from . import charts
-
-if TYPE_CHECKING:
-    from .measure import Measurement
-    from .report import Report
+from .measure import Measurement
+from .report import Report, size
 
 
 def render(report: Report) -> str:
@@ -109,8 +106,6 @@ def _threads(report: Report) -> str:
 
 
 def _table(report: Report) -> str:
-    from .report import size
-
     k = report.facts.k
     judged = any(row.ndcg is not None for row in report.rows)
     disk = any(row.disk_bytes_per_vector for row in report.rows)

@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from ..file.places import shown
-from . import charts
 from .measure import Measurement
 
 GOOD_RECALL = 0.9
-_TABLE_KEY = """\
-B/vector: memory that grows with the vectors; fixed: codebooks, centroids. Left R: every list is read (what the bytes
-keep). Right R, queries/s (batch) and ms (one query, one thread): default nprobe. *: nothing keeps more in less."""
 
 
 @dataclass(frozen=True)
@@ -103,31 +97,6 @@ class Report:
         frontier = {id(row) for row in self.frontier()}
         rows: list[dict[str, Any]] = [{**asdict(row), "frontier": id(row) in frontier} for row in self.rows]
         return json.dumps({"facts": asdict(self.facts), "summary": self.summary(), "rows": rows}, indent=1)
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Writes report.json and report.html, and with matplotlib the charts as PNG files; returns what it wrote."""
-        from . import page
-
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = {folder / "report.json": self.to_json().encode(), folder / "report.html": page.render(self).encode()}
-        if charts.available():
-            for name, draw in charts.CHARTS.items():
-                written[folder / f"{name}.png"] = charts.png(draw, self)
-        for path, content in written.items():
-            path.write_bytes(content)
-        return list(written)
-
-    def show(self, folder: str | Path) -> None:
-        """Prints table and summary, saves the report, and says where it is."""
-        if self.facts.synthetic:
-            print("\nSYNTHETIC DATA: these numbers say nothing about real vectors.")
-        print(f"\n{self.table()}\n\n{_TABLE_KEY}\n")
-        print("\n".join(self.summary()))
-        page = next(path for path in self.save(folder) if path.suffix == ".html")
-        print(f"\nReport: {shown(page)}")
-        if not charts.available():
-            print("Charts need matplotlib: pip install 'fewbits[charts]'")
 
 
 def plain_table(head: list[str], body: list[list[str]]) -> str:

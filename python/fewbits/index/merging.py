@@ -5,19 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import _core
-from ..input.inputs import conflict_rule
-from .index import Index
+from ..input.checks import conflict_rule
+from .index import Index, index_of
+from .state import state_of
 
 
 def merge(indexes: Sequence[Index], *, on_conflict: str = "error") -> Index:
-    """A new index of all vectors of `indexes`, which stay as they are; codes are shared with them, not copied.
+    """Merge indexes into a new one, without coding a vector again.
 
-    All must share their training, byte for byte: copies of one trained index (`fb.open` of one file, say) that were
-    filled apart. Ids must differ: give your own when adding; on_conflict="replace" keeps the vector of the later
-    index. Defaults and description are those of the first. The segments stay apart until `compact()`.
+    Codes are shared with the given indexes, which stay as they are. The segments stay apart until `Index.compact`.
 
-    Raises ValueError for another training or an id in two indexes, NotTrainedError for an index without training.
+    Parameters
+    ----------
+    indexes : sequence of Index
+        All share their training, byte for byte: copies of one trained index (`fb.open` of one file, say) that were
+        filled apart.
+    on_conflict : {"error", "replace"}
+        What to do with an id that two of them have: raise ValueError, or keep the vector of the later index. Give ids
+        of your own when adding.
 
+    Returns
+    -------
+    Index
+        With the defaults and the description of the first.
+
+    Raises
+    ------
+    ValueError
+        For indexes of different trainings, or an id in two of them.
+    NotTrainedError
+        For an index without training.
+
+    Examples
+    --------
+    >>> monday, tuesday = fb.open("empty.fb"), fb.open("empty.fb")
+    >>> monday = monday.add(x[:1000])
+    >>> tuesday = tuesday.add(x[1000:], ids=np.arange(1000, len(x)))
     >>> whole = fb.merge([monday, tuesday]).compact()
     """
     conflict_rule(on_conflict)
@@ -25,6 +48,6 @@ def merge(indexes: Sequence[Index], *, on_conflict: str = "error") -> Index:
     wrong = [part for part in parts if not isinstance(part, Index)]
     if wrong or not parts:
         raise TypeError(f"indexes: expected a sequence of fewbits.Index, got {wrong[0] if wrong else parts!r}")
-    states = [part._state for part in parts]
+    states = [state_of(part) for part in parts]
     engines = [state.trained("merge") for state in states]
-    return Index._of(states[0].description, _core.Engine.join(engines, on_conflict=on_conflict), states[0].why)
+    return index_of(states[0].description, _core.Engine.join(engines, on_conflict=on_conflict), states[0].why)

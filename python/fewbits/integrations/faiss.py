@@ -1,6 +1,6 @@
 """fb.from_faiss: an index of faiss becomes one of fewbits: its codes and tables as they are, nothing is coded again.
 
-What faiss can hold and fewbits can not is refused by name: an index is taken whole or not at all. faiss is loaded when
+What faiss can hold and fewbits cannot is refused by name: an index is taken whole or not at all. faiss is loaded when
 this is called, and only to read.
 """
 
@@ -13,13 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..index.index import Index
-from ..input.inputs import F32, I64, are_positions, check_unique, vector_ids
-from ..spec.codecs import PQ, Float
+from ..index.index import Index, index_of
+from ..input.ids import are_positions, check_unique, vector_ids
+from ..kinds import PARTITIONS
+from ..numeric.arrays import F32, I64, f32_array
 from ..spec.description import Description
+from ..spec.float import Float
+from ..spec.identity import Identity
 from ..spec.ivf import IVF
-from ..spec.parts import METRIC_CODES, Fitted, Model, f32_array
-from ..spec.transforms import OPQ, Identity, Transform, dense
+from ..spec.opq import OPQ
+from ..spec.parts import Fitted, Fitting, Model
+from ..spec.pq import PQ
+from ..spec.transform import Transform, dense
 
 _ORTHONORMAL = 1e-3
 _BLOCK_ROWS = 65_536
@@ -41,20 +46,39 @@ class Coded(NamedTuple):
 
 
 def from_faiss(source: Any) -> Index:
-    """An index with the vectors, codes, ids and scores of one made by faiss, which stays as it is.
+    """Make an index with the vectors, codes, ids and scores of one made by faiss, which stays as it is.
 
-    source: the path of a file that faiss wrote, or an index of faiss in memory: Flat, PQ, OPQ + PQ (or any other
-    rotation or projection with orthonormal rows) or IVF, PQ, of 8 or 4 bits a code, metric inner product or L2; in an
-    IDMap too. A single list (IVF1) is folded into the codebook, so that the index is a plain PQ, as published JPQ and
-    RepCONC indexes are. The default of nprobe is the source's. Needs faiss-cpu: pip install "fewbits[faiss]".
+    Codes decode to what they do in faiss; `fb.train` can train them further. The default of nprobe is the source's. A
+    single list (IVF1) is folded into the codebook, so that the index is a plain PQ, as published JPQ and RepCONC
+    indexes are.
 
-    The codes decode to what they do in faiss; searches scan them as any index of fewbits. `fb.train` trains them on.
-    Raises ValueError naming what is not supported or that the file is none of faiss's, OSError if it can not be opened,
-    ImportError without faiss.
+    Parameters
+    ----------
+    source : path or faiss index
+        The path of a file that faiss wrote, or an index in memory: Flat, PQ, OPQ + PQ (or any other rotation or
+        projection with orthonormal rows) or IVF, PQ, of 8 or 4 bits per code, for inner products or L2; also within an
+        IDMap.
 
-    >>> index = fb.from_faiss("passages.OPQ96,IVF1,PQ96x8.faiss")
+    Returns
+    -------
+    Index
 
-    (Johnson, Douze, Jégou, "Billion-scale similarity search with GPUs", 2017.)
+    Raises
+    ------
+    ValueError
+        Names what is not supported, or says that the file is not one of faiss.
+    OSError
+        If the file cannot be opened.
+    ImportError
+        Without faiss: pip install "fewbits[faiss]".
+
+    References
+    ----------
+    Johnson, Douze and Jégou, "Billion-scale similarity search with GPUs", 2017.
+
+    Examples
+    --------
+    >>> index = fb.from_faiss("passages.OPQ96,IVF1,PQ96x8.faiss")  # doctest: +SKIP
     """
     faiss = _faiss()
     index = _read(faiss, os.fsdecode(source)) if isinstance(source, str | bytes | os.PathLike) else source
@@ -87,7 +111,8 @@ class _Reader:
         self.faiss = faiss
         self.dim, self.metric = int(index.d), self._metric(index)
         self.ids: I64 | None = None
-        self.transform: tuple[Transform, Fitted] = Identity(), Fitted({"kind": 0, "out_dim": self.dim}, {})
+        nothing = np.empty((0, self.dim), np.float32)
+        self.transform: tuple[Transform, Fitted] = Identity(), Identity().fit(nothing, Fitting("ip"))
         if not index.is_trained:
             raise ValueError("from_faiss: expected a trained index")
         self.core = self._unwrapped(index)
@@ -135,7 +160,7 @@ class _Reader:
         return matrix
 
     def _flat(self) -> Index:
-        if not isinstance(self.transform[0], Identity):
+        if not self.transform[0].is_identity:
             raise ValueError("from_faiss: expected Flat without a transform: fewbits keeps whole vectors as they are")
         n = int(self.core.ntotal)
         index = Index(self.dim, metric=self.metric, codec=Float(32))
@@ -160,7 +185,8 @@ class _Reader:
             m, _, width = book.shape
             folded = book + centroids.reshape(m, 1, width) if residual else book
             return self._made(None, None, f32_array(folded), coded._replace(lists=None))
-        stored = Fitted({"kind": 1, "nlist": nlist, "residual": int(residual)}, {"centroids": f32_array(centroids)})
+        params = {"kind": PARTITIONS["ivf"], "nlist": nlist, "residual": int(residual)}
+        stored = Fitted(params, {"centroids": f32_array(centroids)})
         return self._made(IVF(nlist=nlist), stored, book, coded)
 
     def _lists(self) -> Coded:
@@ -189,17 +215,16 @@ class _Reader:
         residual = lists is not None and bool(lists.params["residual"])
         bits = 8 if book.shape[1] == 256 else 4
         codec = PQ(book.shape[0], bits=bits, residual=residual if lists else None, score_aware=False)
-        model = Model({"dim": self.dim, "metric": METRIC_CODES[self.metric], "rerank.kind": 0})
-        model.params |= {"default.nprobe": 0, "default.rerank": 0}
+        model = Model.without_parts(self.dim, self.metric)
         model.put("transform", self.transform[1])
-        model.put("partition", lists or Fitted({"kind": 0}, {}))
         model.put("codec", codec.fitted(book))
         if lists:
+            model.put("partition", lists)
             model.params["default.nprobe"] = min(int(self.core.nprobe), int(self.core.nlist))
         engine, coded = _core.Engine(model.params, model.arrays), coded.ordered()
         _put(engine, coded, _norms(model, coded) if residual and self.metric == "l2" else None)
         description = Description(self.dim, self.metric, self.transform[0], partition, codec)
-        return Index._of(description, engine, ("read from an index of faiss",))
+        return index_of(description, engine, ("read from an index of faiss",))
 
 
 def _put(engine: _core.Engine, coded: Coded, norms: F32 | None) -> None:

@@ -15,8 +15,10 @@ import torch
 
 from ..errors import NotTrainedError
 from ..index.index import Index
-from ..input.inputs import I64, thread_count
-from ..spec.parts import Model, f32_array
+from ..index.state import replace_state, state_of
+from ..input.checks import thread_count
+from ..numeric.arrays import I64, f32_array
+from ..spec.parts import Model
 from ..train.compiled import require_numba
 from ..train.examples import RowOf
 from ..train.jpq import check_scores_are_trainable
@@ -62,9 +64,10 @@ class QuantizedIndex(torch.nn.Module):
         super().__init__()
         require_numba()
         check_scores_are_trainable("QuantizedIndex", index)
-        if index._engine is None or not len(index):
+        engine = state_of(index).engine
+        if engine is None or not len(engine):
             raise NotTrainedError("QuantizedIndex: expected an index that holds its vectors, got an empty one")
-        self.index, self._engine, self._threads = index, index._engine, thread_count(threads)
+        self.index, self._engine, self._threads = index, engine, thread_count(threads)
         self._scorer = CodeScorer(self._engine)
         self._row_of = RowOf(self._scorer.ids)
         self._map = map_of(self._engine)
@@ -108,7 +111,7 @@ class QuantizedIndex(torch.nn.Module):
     def publish(self) -> None:
         """Makes the codebook the one that the index scores with. Vectors added later are encoded as before."""
         model = self._scoring()
-        self.index._score_by(model)
+        replace_state(self.index, "train", lambda now: now.scored_by(model))
 
     def _mapped(self, queries: torch.Tensor) -> torch.Tensor:
         """As the index sees them: normalised under cosine, and mapped."""

@@ -18,29 +18,26 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..errors import CorruptIndexError, NotTrainedError
+from ..file.engines import is_multivector
 from ..file.places import Path, buffer, contents, encoded, shown, write
-from ..index.index import Index, candidates
+from ..index.index import Index, candidates, index_of
 from ..index.result import SearchResult
-from ..input.inputs import (
-    BLOCK_FLOATS,
-    F32,
-    I64,
-    check_scale,
-    conflict_rule,
-    least_similarity,
-    thread_count,
-    vector_ids,
-    whole_number,
-)
+from ..input.checks import conflict_rule, thread_count, whole_number
+from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
+from ..input.queries import min_similarity
+from ..input.rows import BLOCK_FLOATS, check_scale
 from ..input.sets import Sets, SetsInput, read_sets, token_dim
-from ..spec.codecs import Codec, Scalar
-from ..spec.codecs_rotated import RaBitQ
+from ..numeric.arrays import F32, I64
+from ..spec.codec import Codec
 from ..spec.ivf import IVF
 from ..spec.parts import Fitting
-from ..spec.transforms import Transform
+from ..spec.rabitq import RaBitQ
+from ..spec.scalar import Scalar
+from ..spec.transform import Transform
 from .fde import FDE
 from .pooling import Pooling, carved
+from .stats import MultiVectorStats
 from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, new_store
 
 if TYPE_CHECKING:
@@ -163,7 +160,7 @@ class MultiVectorIndex:
         state = f"{len(self):,} documents" if self.is_trained else "not trained"
         return f"<fewbits.MultiVectorIndex: {state}, {self._fde.describe()}, {self.codec.describe()}>"
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> MultiVectorStats:
         """Counts and bytes: `n` documents, their `tokens` as stored, `lists` to probe; bytes per document of the
         encodings' codes and ids (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`);
         `bytes_fixed`."""
@@ -174,7 +171,7 @@ class MultiVectorIndex:
         codes = parts.pop("codes", 0)
         on_disk = codes if self._tokens.on_disk else 0
         fixed = sum(parts.pop(name, 0) for name in ("mean", "step", "levels", "codebook", "eta"))
-        return {
+        numbers: dict[str, Any] = {
             "n": n,
             "lists": index["lists"],
             "tokens": store.tokens,
@@ -183,6 +180,7 @@ class MultiVectorIndex:
             "token_bytes_on_disk": on_disk / n if n else 0.0,
             "bytes_fixed": index["bytes_fixed"] + fixed,
         }
+        return MultiVectorStats(**numbers)
 
     def explain(self) -> str:
         """What this index is made of, why (if `fb.build_multivector` chose it), and where its bytes are; for people."""
@@ -301,7 +299,7 @@ class MultiVectorIndex:
         k = whole_number(k, "k", 1)
         assert self._index._engine is not None
         depth = min(candidates(self._index._engine, rerank, k), max(k, len(self)))
-        least = least_similarity(min_score, None, "ip")
+        least = min_similarity(min_score, None, "ip")
         sets, single = read_sets(queries, self.dim, "queries")
         count = thread_count(threads)
         encoded = self._fde._encoder.encode_queries(*sets, threads=count)
@@ -354,7 +352,7 @@ class MultiVectorIndex:
     @staticmethod
     def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
         """Opens a file that `save` wrote; path, mmap, verify and errors as in `fb.open`."""
-        from ..file.files import check_flags, open_engine
+        from ..file.engines import check_flags, open_engine
 
         check_flags(mmap, verify)
         file = contents(path)
@@ -369,7 +367,7 @@ class MultiVectorIndex:
     def from_bytes(file: Buffer) -> MultiVectorIndex:
         """An index, all in memory, from what `to_bytes` returned or the contents of a file; every byte is checked.
         file and errors: as in `Index.from_bytes`."""
-        from ..file.files import engine_of_bytes
+        from ..file.engines import engine_of_bytes
 
         view = buffer(file)
         return MultiVectorIndex._of("bytes", engine_of_bytes(view), lambda: _core.TokenStore.from_bytes(view))
@@ -384,7 +382,7 @@ class MultiVectorIndex:
     # --- inside ---
 
     def _meta(self) -> bytes:
-        from ..file.files import encode_meta
+        from ..file.meta import encode_meta
 
         return encode_meta(self._index._description, self._index._why, tokens=self._tokens, pooling=self._pooling)
 
@@ -395,7 +393,7 @@ class MultiVectorIndex:
     @classmethod
     def _of(cls, name: str, engine: _core.Engine, read_tokens: Callable[[], _core.TokenStore]) -> MultiVectorIndex:
         """The index of an engine, and tokens beside it, that are read from what is called `name`."""
-        from ..file.files import decode_meta, decode_part
+        from ..file.meta import decode_meta, decode_part
 
         if not is_multivector(engine):
             raise ValueError(f"{name}: holds an index of single vectors: that is for fewbits.Index to read")
@@ -405,12 +403,12 @@ class MultiVectorIndex:
         try:
             index._fde = FDE.of({name[4:]: value for name, value in engine.params.items() if name.startswith("fde.")})
             index._tokens = checked(decode_part(name, engine, "tokens"), index._fde.dim)
-            index._pooling = _expect(decode_part(name, engine, "pooling"), "pooling", (Pooling, type(None)))
+            index._pooling = _expect(decode_part(name, engine, "pooling", Pooling), "pooling", (Pooling, type(None)))
             if index._fde.dims != description.dim or index._fde.dim != store.params["tokens.dim"]:
                 raise ValueError("encodings, index and tokens differ in their dimensions")
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not usable ({error})") from None
-        index._index = Index._of(description, engine, why)
+        index._index = index_of(description, engine, why)
         index._seed = description.seed
         index._store = store
         index._next_id = store.params.get("tokens.next_id", 0)
@@ -489,8 +487,8 @@ class MultiVectorIndex:
         self._next_id = max(self._next_id, int(own.max()) + 1)
 
 
-def is_multivector(engine: _core.Engine) -> bool:
-    return "fde.dim" in engine.params
+def encodings_of(index: MultiVectorIndex) -> Index:
+    return index._index
 
 
 def _slice(ids: I64, first: int, end: int) -> I64:

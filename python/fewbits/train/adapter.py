@@ -11,7 +11,7 @@ from ..input.progress import ProgressArgument
 from .report import TrainingReport
 from .scorer import VectorScorer
 from .session import Session
-from .settings import check_index, checked, map_kind
+from .settings import Settings, check_index, map_kind
 
 
 def adapter(
@@ -67,11 +67,21 @@ def adapter(
 
     Examples
     --------
-    >>> report = fb.train.adapter(index, train_queries, positives, x=x)
+    >>> report = fb.train.adapter(index, train_queries, positives, x=x)  # doctest: +SKIP
     """
     check_index(index)
-    settings = checked(
-        loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, threads
+    settings = Settings(
+        loss=loss,
+        distillation=distillation,
+        epochs=epochs,
+        batch_size=batch_size,
+        topics=topics,
+        negatives=negatives,
+        pseudo_queries=pseudo_queries,
+        rate=rate,
+        validation=validation,
+        seed=seed,
+        threads=threads,
     )
     kind = map_kind(query_map, index.dim)
     if kind is None:

@@ -1,7 +1,7 @@
 """Codes of vectors under a codebook, part by part: the nearest codeword, or nearest under balanced use of codewords.
 
 Balanced is optimal transport, solved by Sinkhorn's scaling: every codeword of a subspace gets an equal share of the
-batch, so that training can not fall back on a few of them. It is for training alone: an index codes by the nearest,
+batch, so that training cannot fall back on a few of them. It is for training alone: an index codes by the nearest,
 whatever else is in the batch.
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..input.inputs import F32
+from ..numeric.arrays import F32
 from .kernels import F64
 
 SINKHORN_ITERATIONS = 100
-_LEAST = 1e-300
+_TINY = 1e-300
 
 
 def squared_distances(parts: F32, book: F32) -> F32:
@@ -41,14 +41,14 @@ def balanced(distances: F32, epsilon: float) -> NDArray[np.int64]:
 
 
 def transport(distances: F32, epsilon: float) -> F64:
-    """(codewords, n): the plan of one subspace up to a factor a vector, which its own argmax does not see."""
+    """(codewords, n): the plan of one subspace up to a factor per vector, which its own argmax does not see."""
     wide = distances.astype(np.float64)
     low, high = wide.min(), wide.max()
-    kernel = np.exp(-(wide - (low + high) / 2) / ((high - low) / 2 + 1e-5 * max(high, _LEAST)) / epsilon)
+    kernel = np.exp(-(wide - (low + high) / 2) / ((high - low) / 2 + 1e-5 * max(high, _TINY)) / epsilon)
     k, n = kernel.shape
     of_codewords, of_vectors = np.ones(k), np.full(n, 1 / kernel.sum())
     for _ in range(SINKHORN_ITERATIONS):
-        of_codewords = 1 / k / np.maximum(kernel @ of_vectors, _LEAST)
-        of_vectors = 1 / n / np.maximum(of_codewords @ kernel, _LEAST)
+        of_codewords = 1 / k / np.maximum(kernel @ of_vectors, _TINY)
+        of_vectors = 1 / n / np.maximum(of_codewords @ kernel, _TINY)
     plan: F64 = kernel * of_codewords[:, None] * of_vectors
     return plan

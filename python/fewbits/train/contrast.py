@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..evaluation.measures import exact_search
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 from .binarizer import Array
 
 NEIGHBOURHOOD = 8  # documents of a batch that are near each other

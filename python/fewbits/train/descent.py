@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32, I64
+from ..kinds import NONE
+from ..numeric.arrays import F32, I64
 from ..spec.parts import Model
 from .adam import Adam
 from .examples import RowOf
@@ -49,7 +50,7 @@ class Descent:
     ) -> None:
         self._engine, self.scorer, self.query_map = engine, scorer, query_map
         self.depth, self.threads = depth, threads
-        self.reranked = reranked and engine.params["rerank.kind"] > 0
+        self.reranked = reranked and engine.params["rerank.kind"] != NONE
         self.row_of = RowOf(scorer.ids)
         self.nprobe = max(1, engine.params.get("default.nprobe", 0))
         self.rates = [rate * LEARNING_RATE * r for r in scorer.rates]

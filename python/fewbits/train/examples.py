@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 from . import labels
 from .kernels import F64
 
 _NEAR_DUPLICATE = 0.9  # cosine of two queries
-_MOST_VALIDATION = 1000
+_MAX_VALIDATION = 1000
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def split(examples: Examples, share: float, seed: int) -> tuple[Examples, Exampl
 
 def wanted(examples: Examples, share: float) -> int:
     """How many queries should validate."""
-    return min(round(share * len(examples)), _MOST_VALIDATION)
+    return min(round(share * len(examples)), _MAX_VALIDATION)
 
 
 def why_few(examples: Examples, share: float) -> str:

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _core
-from ..fit.moments import without
-from ..input.inputs import F32, I64, are_positions
-from ..spec.parts import Model, f32_array
+from ..input.ids import are_positions
+from ..kinds import NONE
+from ..numeric.arrays import F32, I64, f32_array
+from ..numeric.moments import without
+from ..spec.parts import Model
+from ..spec.transform import PAIR
 from .adam import Adam
 from .assignment import balanced, nearest, squared_distances
 from .batches import Batches
@@ -58,7 +61,7 @@ class JointDescent:
         self, engine: _core.Engine, teacher: Teacher, query_map: QueryMap, codes: CodesSettings, settings: Settings
     ) -> None:
         self.base, self.teacher, self.query_map = engine, teacher, query_map
-        self.depth, self.threads = settings.negatives, settings.threads
+        self.depth, self.threads = settings.negatives, settings.workers
         self.epsilon, self.reconstruction = codes.epsilon, codes.reconstruction
         scorer = CodeScorer(engine)
         self.ids, self.slots, self.out_dim = scorer.ids, scorer.slots, scorer.out_dim
@@ -174,7 +177,7 @@ class JointDescent:
         model = Model(self.base.params, self.base.arrays())
         for name in ("codec.scoring", "codec.eta", "transform.matrix"):
             model.arrays.pop(name, None)
-        model.params |= {"transform.kind": 3, "transform.out_dim": self.out_dim}
+        model.params |= {"transform.kind": PAIR, "transform.out_dim": self.out_dim}
         model.arrays |= {
             "transform.matrix": documents,
             "transform.queries": f32_array(self.of_queries.T),
@@ -189,7 +192,7 @@ class JointDescent:
         model = self.model()
         if not rerank:
             model.params = {name: value for name, value in model.params.items() if not name.startswith("rerank.")}
-            model.params["rerank.kind"] = 0
+            model.params["rerank.kind"] = NONE
             model.arrays = {name: array for name, array in model.arrays.items() if not name.startswith("rerank.")}
         engine = _core.Engine(model.params, model.arrays)
         builder = engine.builder(len(self.ids))

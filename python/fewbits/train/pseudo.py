@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32
-from ..spec.parts import f32_array
+from ..numeric.arrays import F32, f32_array
 from .teacher import Teacher
 
 _NEIGHBOURS = 10

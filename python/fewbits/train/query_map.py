@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32
-from ..spec.parts import Fitted, f32_array
+from ..kinds import NONE, QUERY_MAPS
+from ..numeric.arrays import F32, f32_array
+from ..spec.parts import Fitted
 
 
 class QueryMap(Protocol):
@@ -38,7 +39,7 @@ class NoMap:
         return []
 
     def stored(self) -> Fitted:
-        return Fitted({"kind": 0}, {})
+        return Fitted({"kind": NONE}, {})
 
 
 class FullMap:
@@ -56,7 +57,7 @@ class FullMap:
         return [of_mapped.T @ q]
 
     def stored(self) -> Fitted:
-        return Fitted({"kind": 1}, {"matrix": self.parameters[0].copy()})
+        return Fitted({"kind": QUERY_MAPS["full"]}, {"matrix": self.parameters[0].copy()})
 
 
 class LowRankMap:
@@ -78,7 +79,7 @@ class LowRankMap:
 
     def stored(self) -> Fitted:
         down, up = self.parameters
-        return Fitted({"kind": 2, "rank": len(down)}, {"down": down.copy(), "up": up.copy()})
+        return Fitted({"kind": QUERY_MAPS["low_rank"], "rank": len(down)}, {"down": down.copy(), "up": up.copy()})
 
 
 def starting_map(engine: _core.Engine, kind: str | int | None, seed: int) -> QueryMap:
@@ -103,10 +104,10 @@ def map_of(engine: _core.Engine) -> NoMap | FullMap | LowRankMap:
     """The map that an index has."""
     params, arrays = engine.params, engine.arrays()
     dim = params["dim"]
-    kind = params.get("query.kind", 0)
-    if kind == 1:
+    kind = params.get("query.kind", NONE)
+    if kind == QUERY_MAPS["full"]:
         return FullMap(arrays["query.matrix"].reshape(dim, dim))
-    if kind == 2:
+    if kind == QUERY_MAPS["low_rank"]:
         rank = params["query.rank"]
         return LowRankMap(arrays["query.down"].reshape(rank, dim), arrays["query.up"].reshape(dim, rank))
     return NoMap()

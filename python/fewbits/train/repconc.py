@@ -12,14 +12,14 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ..index.index import Index
-from ..input.inputs import real_number
+from ..input.checks import real_number
 from ..input.progress import ProgressArgument
 from .joint import CodesSettings
 from .jpq import check_scores_are_trainable
 from .report import TrainingReport
 from .scorer import CodeScorer
 from .session import Session
-from .settings import check_index, checked, map_kind
+from .settings import Settings, check_index, map_kind
 
 
 def repconc(
@@ -94,11 +94,21 @@ def repconc(
 
     Examples
     --------
-    >>> report = fb.train.repconc(index, train_queries, positives, x=x)
+    >>> report = fb.train.repconc(index, train_queries, positives, x=x)  # doctest: +SKIP
     """
     check_index(index)
-    settings = checked(
-        loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, threads
+    settings = Settings(
+        loss=loss,
+        distillation=distillation,
+        epochs=epochs,
+        batch_size=batch_size,
+        topics=topics,
+        negatives=negatives,
+        pseudo_queries=pseudo_queries,
+        rate=rate,
+        validation=validation,
+        seed=seed,
+        threads=threads,
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("repconc", index)

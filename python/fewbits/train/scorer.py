@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..fit.moments import without
-from ..input.inputs import F32, I64
-from ..spec.parts import Fitted, f32_array
+from ..kinds import NONE, TRANSFORMS
+from ..numeric.arrays import F32, I64, f32_array
+from ..numeric.moments import without
+from ..spec.parts import Fitted
+from ..spec.transform import PAIR
 from .examples import RowOf
 from .kernels import F64, gather, scatter
-
-_PAIR = 3  # transforms that map documents otherwise than queries
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class CodeScorer:
         self.m, bits = params["codec.m"], params["codec.bits"]
         dim, self.out_dim = params["dim"], params["transform.out_dim"]
         self.transform: F32 | None = None  # (dim, out_dim): z = q @ transform
-        if params["transform.kind"] == _PAIR:
+        if params["transform.kind"] == PAIR:
             self.transform = arrays["transform.queries"].reshape(self.out_dim, dim).T
-        elif params["transform.kind"]:
+        elif params["transform.kind"] != TRANSFORMS["identity"]:
             self.transform = _core.apply_transform(params, arrays, np.eye(dim, dtype=np.float32))
         self.ids, self.lists, packed = engine.codes()
         if ids is not None:
@@ -136,7 +136,7 @@ class VectorScorer:
     def __init__(self, engine: _core.Engine, metric: str) -> None:
         self.ids = engine.codes()[0]
         self.vectors = engine.reconstruct(self.ids)
-        if engine.params["transform.kind"] == _PAIR and not engine.params["rerank.kind"]:
+        if engine.params["transform.kind"] == PAIR and engine.params["rerank.kind"] == NONE:
             self.vectors = f32_array(self.vectors @ _document_side(engine))
         self.bias = norms_bias(self.vectors, metric)
         self.parameters: list[F32] = []

@@ -15,9 +15,9 @@ import numpy as np
 from .. import _core
 from ..errors import NotTrainedError
 from ..index.index import Index
-from ..index.state import State
-from ..input.inputs import queries as as_queries
+from ..index.state import State, replace_state, state_of
 from ..input.progress import Progress, ProgressArgument
+from ..input.queries import as_queries
 from .batches import Batches
 from .descent import Descent
 from .examples import Examples, judged, near, split, unjudged, why_few
@@ -33,15 +33,15 @@ from .teacher import Teacher, teacher_of
 from .validation import Measure, clearly_better, ndcg, overlap
 
 _PSEUDO_QUERIES = 6000  # an epoch, less the given ones
-_LEAST_PSEUDO_QUERIES = 2000
+_MIN_PSEUDO_QUERIES = 2000
 _VALIDATION_QUERIES = 300  # topped up to by pseudo-queries, where distillation is measured
-_LEAST_VALIDATION_QUERIES = 30  # fewer are warned about
+_MIN_VALIDATION_QUERIES = 30  # fewer are warned about
 _OVERLAP, _NDCG = "overlap@10 with float", "nDCG@10"
 
 
 class Session:
     def __init__(self, index: Index, queries: Any, positives: Any, x: Any, x_ids: Any, settings: Settings) -> None:
-        self.before = index._state  # all of training sees this state
+        self.before = state_of(index)  # all of training sees this state
         if self.before.engine is None or not self.before.n:
             raise NotTrainedError("train: expected an index that holds its vectors, got an empty one")
         if positives is not None and queries is None:
@@ -49,7 +49,7 @@ class Session:
         self.index, self.settings, self.engine = index, settings, self.before.engine
         self.cosine = index.metric == "cosine"
         self.ids = self.engine.codes()[0]
-        self.teacher = teacher_of(index, self.engine, self.ids, x, x_ids, settings.threads)
+        self.teacher = teacher_of(index, self.engine, self.ids, x, x_ids, settings.workers)
         given = np.zeros((0, index.dim), np.float32)
         if queries is not None:
             given = as_queries(queries, index.dim, nonzero=self.cosine)[0]
@@ -82,7 +82,7 @@ class Session:
             raise ValueError(
                 f"positives: {judged_queries} leave none to train on: all nearly repeat the {held:,} that validate"
             )
-        if held < _LEAST_VALIDATION_QUERIES:
+        if held < _MIN_VALIDATION_QUERIES:
             reason = why_few(labels, self.settings.validation)
             warnings.warn(
                 f"positives: {held} of {judged_queries} validate, too few to tell a gain from chance: {reason}",
@@ -100,7 +100,7 @@ class Session:
             query_map,
             rate=settings.rate,
             depth=settings.negatives,
-            threads=settings.threads,
+            threads=settings.workers,
             reranked=reranked,
         )
 
@@ -151,12 +151,12 @@ class Session:
 
     def _batches(self, random: np.random.Generator) -> Batches:
         """Of given queries, or of given and made ones: each has topics of its own."""
-        return Batches(self.settings.batch_size, self.settings.topics, random, self.settings.threads)
+        return Batches(self.settings.batch_size, self.settings.topics, random, self.settings.workers)
 
     def _distillation(self, teacher: Teacher, random: np.random.Generator) -> Distillation:
         made = self.settings.pseudo_queries
         if made is None:
-            made = max(_PSEUDO_QUERIES - len(self.pool), _LEAST_PSEUDO_QUERIES)
+            made = max(_PSEUDO_QUERIES - len(self.pool), _MIN_PSEUDO_QUERIES)
         if not made + len(self.pool):
             raise ValueError("pseudo_queries: expected at least 1 where no queries are given to train on, got 0")
         return Distillation(self.descent, teacher, self.pool, made, self._batches(random), self.cosine, random)
@@ -207,12 +207,9 @@ class Session:
 
         def published(now: State) -> State:
             if recoded is None:
-                engine = now.of_training(self.before, "train").trained("train")
-                return replace(now, engine=engine.with_scoring(model.params, model.arrays))
+                return now.of_training(self.before, "train").scored_by(model)
             if now.engine is not self.before.engine:
                 raise RuntimeError("train: the index was changed meanwhile; its vectors were to be coded anew")
             return now.retrained(recoded.with_scoring(model.params, model.arrays))
 
-        turn, after = self.index._prepare("train", published)
-        self.index._state = after
-        del turn
+        replace_state(self.index, "train", published)

@@ -11,7 +11,7 @@ from typing import Any
 from .. import _core
 from ..evaluation.originals import Originals
 from ..index.index import Index
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 from .kernels import F64
 from .scorer import Lists, inner_metric, norms_bias, products
 
@@ -37,7 +37,7 @@ def teacher_of(index: Index, engine: _core.Engine, ids: I64, x: Any, x_ids: Any,
     if x is None:
         if x_ids is not None:
             raise ValueError("x_ids: expected x with them, got x=None")
-        kept = engine.params["rerank.kind"] or engine.params["codec.kind"] == 1
+        kept = index.rerank is not None or index.codec.kind.traits.exact
         return Teacher(engine.reconstruct(ids), metric, threads) if kept else None
     originals = Originals(index, x, x_ids).check()
     return Teacher(originals.normalised(originals.row_of(ids)), metric, threads)

@@ -104,7 +104,8 @@ TEST("hostile parts: every param at its extremes, checksums right") {
             }
         }
     }
-    CHECK(counts.seen > 3000);
+    CHECK(counts.tried > 3000u / (every_case ? 1 : 7));
+    CHECK(counts.opened > 0 && counts.opened < counts.tried);
     std::printf("params changed: %zu files, %zu of them an index\n", counts.tried, counts.opened);
 }
 
@@ -137,7 +138,8 @@ TEST("hostile parts: arrays cut, grown, of another dtype, gone, and with values 
             if (bytes > 0) try_values(parts, name, counts);
         }
     }
-    CHECK(counts.seen > 2000);
+    CHECK(counts.tried > 2000u / (every_case ? 1 : 7));
+    CHECK(counts.opened > 0 && counts.opened < counts.tried);
     std::printf("arrays changed: %zu files, %zu of them an index\n", counts.tried, counts.opened);
 }
 
