@@ -1,5 +1,5 @@
 // A registry is an array of rows, one per kind of part: its number in files, its name, and how to make it. Numbers are
-// consecutive, as they are never reused.
+// consecutive and never reused.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,29 +13,21 @@ import fewbits
 
 ROOT = Path(fewbits.__file__).parent
 PACKAGE = ROOT.name
+ROOT_OF_PROJECT = Path(__file__).resolve().parents[2]
 
-# What each folder, and each module beside the folders, may import: itself, COMMON and these. `fewbits` is the public
-# face, which only the outermost rooms see.
-ALLOWED = {
-    "numeric": set(),
-    "input": {"numeric"},
-    "spec": {"input", "numeric"},
-    "fit": {"spec", "input", "numeric"},
-    "file": {"spec"},
-    "index": {"file", "fit", "spec", "input", "numeric"},
-    "multivector": {"index", "file", "spec", "input", "numeric"},
-    "opening": {"multivector", "index", "file"},
-    "evaluation": {"index", "input", "numeric"},
-    "choose": {"evaluation", "multivector", "index", "spec", "input", "numeric"},
-    "train": {"evaluation", "index", "spec", "input", "numeric"},
-    "integrations": {"train", "index", "spec", "input", "numeric"},
-    "bench": {"fewbits", "file", "spec", "input"},
-    "cli": {"fewbits", "bench", "file"},
-    "__main__": {"cli"},
-    "errors": set(),
-    "kinds": set(),
-}
-COMMON = {"_core", "errors", "kinds"}
+
+def table() -> dict[str, set[str]]:
+    """What each folder may import, as docs/architecture.md has it: `fewbits` is the public face."""
+    lines = (
+        (ROOT_OF_PROJECT / "docs" / "architecture.md").read_text().partition("| `python/fewbits/` |")[2].splitlines()
+    )
+    rows = [line.split("|") for line in lines[2 : lines.index("")]]
+    return {row[1].strip(" `"): set(re.findall(r"`(\w+)`", row[3])) for row in rows}
+
+
+# Beside the folders: they import nothing but each other. Everything may import them and the compiled module.
+COMMON = {"_core", "errors", "kinds", "records"}
+ALLOWED = table() | {"__main__": {"cli"}} | {name: set() for name in COMMON - {"_core"}}
 
 # Modules that still reach into others, until the multi-vector index is one engine.
 REACHING = {"multivector.index"}

@@ -1,7 +1,7 @@
-"""Bytes a document against recall and nDCG, on your own token vectors: what encodings and token codecs keep.
+"""Bytes per document against recall and nDCG on your own token vectors: what encodings and token codecs keep.
 
-Recall is of the exact Chamfer top k. Every index finds 100 candidates by its encodings and ranks them by its tokens;
-"codes only" are those that rank by encodings alone. Nothing is tuned on the queries.
+Recall is relative to the exact Chamfer top k. Every index finds 100 candidates by encodings and ranks them by tokens;
+those marked "codes only" rank by encodings alone. Nothing is tuned on the queries.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from .report import Facts, plain_table
 _NDCG_DEPTH = 10
 _CANDIDATES = 100
 _LATENCY_QUERIES = 50
-_BLOCK = 1000  # documents compared exactly at a time
+_BLOCK = 1000  # number of documents compared exactly at a time
 
 
 @dataclass(frozen=True)
 class TokenData:
-    """A folder of token vectors: documents and queries as (tokens, offsets), and judgements if there are any."""
+    """A folder of token vectors: documents and queries as (tokens, offsets), and judgements if available."""
 
     name: str
-    pair: tuple[NDArray[Any], NDArray[Any]]  # of the documents, as it lies on disk
+    pair: tuple[NDArray[Any], NDArray[Any]]  # the documents as stored on disk
     documents: SetsInput
     queries: Sets
     qrels: NDArray[Any] | None
@@ -60,7 +60,7 @@ class Row:
     label: str
     family: str
     rerank: Rerank
-    bytes_per_vector: float  # a document's, in memory: encoding and tokens
+    bytes_per_vector: float  # per document, in memory: encoding and tokens
     disk_bytes_per_vector: float
     fde_bytes: float
     recall: float
@@ -71,14 +71,14 @@ class Row:
 
 @dataclass(frozen=True)
 class TokenReport:
-    """What a run found. Every form shows the same rows."""
+    """The results of a run. Every form shows the same rows."""
 
     facts: Facts
     rows: tuple[Row, ...]
     unit = "document"
 
     def frontier(self, value: Callable[[Row], float | None] = lambda row: row.recall) -> list[Row]:
-        """The rows in memory that no other beats in both bytes and value, by bytes."""
+        """The rows in memory that no other row beats in both bytes and value, by bytes."""
         best: list[Row] = []
         for row in sorted(self.rows, key=lambda row: (row.bytes_per_vector, -(value(row) or 0))):
             if row.rerank != "disk" and (not best or (value(row) or 0) > (value(best[-1]) or 0)):
@@ -102,7 +102,7 @@ def is_token_folder(path: Path) -> bool:
 
 
 def load_tokens(folder: Path) -> TokenData:
-    """doc_tokens, doc_offsets, query_tokens, query_offsets and, if it is there, qrels_test, each as .npy."""
+    """doc_tokens, doc_offsets, query_tokens, query_offsets and, if present, qrels_test, each as .npy."""
     pair = load_sets(folder, "doc")
     dim = pair[0].shape[-1]
     documents = SetsInput(pair, dim, "documents")
@@ -141,7 +141,7 @@ def configs(dim: int, seed: int) -> Iterator[Config]:
 def run_tokens(
     data: TokenData, facts: Facts, *, seed: int = 0, announce: Callable[[str], None] = lambda line: None
 ) -> TokenReport:
-    """Measures every configuration; `announce` gets a line for each. facts.seconds is that of the run when it ends."""
+    """Measures every configuration; `announce` is called with a line for each. facts.seconds becomes the run time."""
     started = time.perf_counter()
     threads = facts.threads
     near = exact(data, facts.k, threads)

@@ -1,4 +1,4 @@
-"""Reports for people: printed, and saved with their page and charts."""
+"""Reports as printed, and as saved with their page and charts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .multivector import TokenReport
 from .report import Report
 
 _TABLE_KEY = """\
-B/vector: memory that grows with the vectors; fixed: codebooks, centroids. Left R: every list is read (what the bytes
-keep). Right R, queries/s (batch) and ms (one query, one thread): default nprobe. *: nothing keeps more in less."""
+B/vector: memory growing with the vectors; fixed: codebooks, centroids. Left R: all lists probed (what the bytes keep).
+Right R, queries/s (batch) and ms (one query, one thread): default nprobe. *: no row keeps more in less memory."""
 
 
 def save(report: Report, folder: str | Path) -> list[Path]:
-    """Writes report.json and report.html, and with matplotlib the charts as PNG files; returns what it wrote."""
+    """Writes report.json and report.html and, with matplotlib, the charts as PNG files; returns the paths written."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = {folder / "report.json": report.to_json().encode(), folder / "report.html": page.render(report).encode()}
@@ -30,7 +30,7 @@ def save(report: Report, folder: str | Path) -> list[Path]:
 
 
 def show(report: Report, folder: str | Path) -> None:
-    """Prints table and summary, saves the report, and says where it is."""
+    """Prints the table and summary, saves the report, and prints where."""
     if report.facts.synthetic:
         print("\nSYNTHETIC DATA: these numbers say nothing about real vectors.")
     print(f"\n{report.table()}\n\n{_TABLE_KEY}\n")
@@ -44,7 +44,7 @@ def show(report: Report, folder: str | Path) -> None:
 def show_tokens(report: TokenReport, folder: Path) -> None:
     """Prints the table and saves report.json and, with matplotlib, the charts as PNG files."""
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"\n{report.table()}\n\n*: nothing in memory keeps more in less. ms/query: CPU time, one at a time.\n")
+    print(f"\n{report.table()}\n\n*: no row keeps more in less memory. ms/query: CPU time, one at a time.\n")
     content = {"facts": asdict(report.facts), "rows": [asdict(row) for row in report.rows]}
     (folder / "report.json").write_text(json.dumps(content, indent=1))
     written = [folder / "report.json"]

@@ -1,6 +1,6 @@
-"""What a bench run found: the rows, the facts about where they come from, and their plain forms (table, summary, JSON).
+"""The results of a bench run: the rows, the facts about their origin, and their plain forms (table, summary, JSON).
 
-Invariant: every form shows the same rows, and says when the data is synthetic.
+Invariant: every form shows the same rows, and states when the data is synthetic.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GOOD_RECALL = 0.9
 
 @dataclass(frozen=True)
 class Facts:
-    """Where the numbers come from."""
+    """The origin of the numbers."""
 
     name: str
     n: int
@@ -41,7 +41,7 @@ class Report:
     rows: tuple[Measurement, ...]
 
     def frontier(self) -> list[Measurement]:
-        """The rows that no other beats in both memory and recall, by memory. Rows that lean on a disk are apart."""
+        """The rows that no other row beats in both memory and recall, by memory; rows with a copy on disk excluded."""
         in_memory = [row for row in self.rows if row.rerank != "disk"]
         rows: list[Measurement] = []
         for row in sorted(in_memory, key=lambda row: (row.bytes_per_vector, -row.recall)):
@@ -50,12 +50,12 @@ class Report:
         return rows
 
     def headline(self) -> Measurement:
-        """The smallest row of the frontier that keeps enough, or the best there is."""
+        """The smallest row of the frontier with enough recall, or else the best one."""
         frontier = self.frontier()
         return next((row for row in frontier if row.recall >= GOOD_RECALL), frontier[-1])
 
     def summary(self) -> list[str]:
-        """One or two sentences that carry the result."""
+        """One or two sentences that state the result."""
         row, k = self.headline(), self.facts.k
         verb = "keep" if row.recall >= GOOD_RECALL else "keep at best"
         lines = [
@@ -72,7 +72,7 @@ class Report:
         return lines
 
     def table(self) -> str:
-        """Plain text, a star before the rows of the frontier."""
+        """A plain-text table, with a star at the rows of the frontier."""
         k = self.facts.k
         judged = any(row.ndcg is not None for row in self.rows)
         head = ["", "index", "B/vector", "disk B", "fixed", f"R@{k}", f"R@{10 * k}", *(["nDCG@10"] if judged else [])]
@@ -100,7 +100,7 @@ class Report:
 
 
 def plain_table(head: list[str], body: list[list[str]]) -> str:
-    """Columns aligned: the first two are names, the others numbers."""
+    """Aligned columns: the first two are names, the others numbers."""
     widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
 
     def render(cells: list[str]) -> str:
@@ -112,13 +112,13 @@ def plain_table(head: list[str], body: list[list[str]]) -> str:
 
 
 def _share(recall: float) -> str:
-    """Two digits, more where two would claim that nothing is lost."""
+    """Two digits; three if two would suggest that nothing is lost."""
     short = f"{recall:.2f}"
     return short if short != "1.00" or recall == 1 else f"{min(recall, 0.999):.3f}"
 
 
 def size(count: float) -> str:
-    """Bytes for people: 812 B, 3.1 kB, 12 MB."""
+    """A readable size: 812 B, 3.1 kB, 12 MB."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"

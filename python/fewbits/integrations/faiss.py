@@ -1,7 +1,7 @@
-"""fb.from_faiss: an index of faiss becomes one of fewbits: its codes and tables as they are, nothing is coded again.
+"""fb.from_faiss: converts a faiss index to a fewbits index. Codes and tables are taken over; nothing is encoded again.
 
-What faiss can hold and fewbits cannot is refused by name: an index is taken whole or not at all. faiss is loaded when
-this is called, and only to read.
+Anything that faiss supports and fewbits does not is rejected by name: an index is converted completely or not at all.
+faiss is imported when the function is called, and used for reading only.
 """
 
 from __future__ import annotations
@@ -32,49 +32,48 @@ _READS = "Flat, PQ, OPQ + PQ and IVF, PQ (8 or 4 bits), also under an IDMap"
 
 
 class Coded(NamedTuple):
-    """What an index of faiss holds: of each vector its code, its id and its list (none without lists)."""
+    """The contents of a faiss index: the code and id of each vector, and its list (None without lists)."""
 
     rows: NDArray[np.uint8]
     ids: I64
     lists: NDArray[np.uint32] | None = None
 
     def ordered(self) -> Coded:
-        """By id, as vectors that were added one after the other."""
+        """Sorted by id, as if the vectors had been added one after the other."""
         order = np.argsort(self.ids, kind="stable")
         lists = None if self.lists is None else np.ascontiguousarray(self.lists[order])
         return Coded(np.ascontiguousarray(self.rows[order]), self.ids[order], lists)
 
 
 def from_faiss(source: Any) -> Index:
-    """Make an index with the vectors, codes, ids and scores of one made by faiss, which stays as it is.
-
-    Codes decode to what they do in faiss; `fb.train` can train them further. The default of nprobe is the source's. A
-    single list (IVF1) is folded into the codebook, so that the index is a plain PQ, as published JPQ and RepCONC
-    indexes are.
+    """Convert a faiss index to a fewbits index with the same vectors, codes, ids and scores.
 
     Parameters
     ----------
-    source : path or faiss index
-        The path of a file that faiss wrote, or an index in memory: Flat, PQ, OPQ + PQ (or any other rotation or
-        projection with orthonormal rows) or IVF, PQ, of 8 or 4 bits per code, for inner products or L2; also within an
-        IDMap.
+    source : path or faiss.Index
+        A file written by faiss, or a faiss index in memory, which is not modified: Flat, PQ, OPQ + PQ (or any other
+        rotation or projection with orthonormal rows) or IVF, PQ, with 8 or 4 bits per code and metric inner product or
+        L2, also within an IDMap.
 
     Returns
     -------
     Index
+        Its codes decode to the same vectors as in faiss; searches scan them as in any other index, and `fb.train` can
+        train on them. The default nprobe is that of the source. A single list (IVF1) is folded into the codebook, so
+        that the index is a plain PQ, like the published JPQ and RepCONC indexes.
 
     Raises
     ------
     ValueError
-        Names what is not supported, or says that the file is not one of faiss.
+        If the file is not a faiss index, or if the index uses something that is not supported; the message names it.
     OSError
         If the file cannot be opened.
     ImportError
-        Without faiss: pip install "fewbits[faiss]".
+        Without faiss: ``pip install "fewbits[faiss]"`` installs it.
 
     References
     ----------
-    Johnson, Douze and Jégou, "Billion-scale similarity search with GPUs", 2017.
+    Johnson, Douze, Jégou, "Billion-scale similarity search with GPUs", 2017.
 
     Examples
     --------
@@ -100,12 +99,12 @@ def _faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise ImportError(f'from_faiss reads through faiss: pip install "fewbits[faiss]" ({error})') from error
+        raise ImportError(f'from_faiss needs faiss: pip install "fewbits[faiss]" ({error})') from error
     return faiss
 
 
 class _Reader:
-    """One index of faiss on its way: the wrappers around it taken off one by one, then its core."""
+    """Converts one faiss index: removes the wrappers around it one by one, then reads its core."""
 
     def __init__(self, faiss: Any, index: Any) -> None:
         self.faiss = faiss
@@ -121,7 +120,7 @@ class _Reader:
         kinds = {"IndexFlat": self._flat, "IndexFlatIP": self._flat, "IndexFlatL2": self._flat}
         kinds |= {"IndexPQ": self._pq, "IndexIVFPQ": self._ivf_pq}
         name = type(self.core).__name__
-        if name not in kinds:  # a subclass may keep its codes in another order
+        if name not in kinds:  # a subclass may store its codes in another order
             raise ValueError(f"from_faiss: expected {_READS}, got {name}")
         return kinds[name]()
 
@@ -146,7 +145,7 @@ class _Reader:
         return index
 
     def _linear(self, transform: Any) -> NDArray[Any]:
-        """Its matrix; rows must be orthonormal, and nothing may be added."""
+        """The matrix of a transform, which must have orthonormal rows and no bias."""
         name = type(transform).__name__
         if not isinstance(transform, self.faiss.LinearTransform):
             raise ValueError(f"from_faiss: expected linear transforms, got {name}")
@@ -156,7 +155,7 @@ class _Reader:
         matrix: NDArray[Any] = flat.reshape(transform.d_out, transform.d_in).astype(np.float64)
         error = float(np.abs(matrix @ matrix.T - np.eye(len(matrix))).max())
         if error > _ORTHONORMAL:
-            raise ValueError(f"from_faiss: expected transforms with orthonormal rows, got {name} {error:.2g} off")
+            raise ValueError(f"from_faiss: expected transforms with orthonormal rows, got {name}, off by {error:.2g}")
         return matrix
 
     def _flat(self) -> Index:
@@ -237,7 +236,7 @@ def _put(engine: _core.Engine, coded: Coded, norms: F32 | None) -> None:
 
 
 def _norms(model: Model, coded: Coded) -> F32:
-    """What codes of differences carry under l2: minus the squared norm of the vector that each stands for."""
+    """The factor of residual codes under l2: minus the squared norm of the vector that each code represents."""
     assert coded.lists is not None
     centroids, out = model.arrays["partition.centroids"], np.empty(len(coded.ids), np.float32)
     for first in range(0, len(out), _BLOCK_ROWS):

@@ -1,4 +1,4 @@
-"""fb.train.adapter: a query map alone, trained for ranking over any index as it stands."""
+"""fb.train.adapter: a query map alone, trained for ranking over any index; the index is otherwise unchanged."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def adapter(
     )
     kind = map_kind(query_map, index.dim)
     if kind is None:
-        raise ValueError("query_map: expected a rank or 'full': the map is all that is trained, got None")
+        raise ValueError("query_map: expected a rank or 'full', as only the map is trained, got None")
     session = Session(index, queries, positives, x, x_ids, settings)
     session.start(VectorScorer(session.engine, index.metric), kind, reranked=True)
     return session.run(progress)

@@ -1,4 +1,4 @@
-"""What the recurrent binarizer learns from and what it is validated on: vectors, pairs, and an older embedding."""
+"""Training and validation data of the recurrent binarizer: vectors, pairs, and an older embedding."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from .binarizer import embed, normalized
 from .contrast import Neighbourhoods, Pairs
 
 VALIDATION_QUERIES = 500
-DEPTH = 10  # of recall, and of the reciprocal rank
-_SAMPLE = 20_000  # vectors that are learnt from
+DEPTH = 10  # depth of recall and of the reciprocal rank
+_SAMPLE = 20_000  # maximum number of training vectors
 _VALIDATION_BASE = 8_000
-_MIN_ROWS = 64  # vectors, or pairs
-_COMPARED = 500  # rows of two embeddings
-_MISFITS = 0.25  # of these; an embedding and 4 of its dimensions have 0.07 to 0.13
+_MIN_ROWS = 64  # minimum number of vectors, or pairs
+_COMPARED = 500  # number of rows compared between two embeddings
+_MISFITS = 0.25  # as a share; an embedding and 4 of its dimensions have 0.07 to 0.13
 
 
 class Data(NamedTuple):
-    """What is learnt from, and apart from it what is validated on."""
+    """Training data and, separate from it, validation data."""
 
     batches: Neighbourhoods | Pairs
     x: F32
-    old: F32 | None  # the older embedding's vectors of x
+    old: F32 | None  # the older embedding's vectors for x
     queries: F32  # validation
-    answers: I64  # (queries, some) rows of base that they should find
+    answers: I64  # (queries, some): the rows of base that they should find
     base: F32
     old_base: F32 | None
 
 
 class Past(NamedTuple):
-    """What an older codec makes of the same vectors in its own embedding."""
+    """The older codec's projections and codes of the same vectors in its own embedding."""
 
     z: F32
     b: F32
@@ -60,7 +60,7 @@ def unit_rows(x: Any, name: str, dim: int | None = None) -> F32:
 
 
 def check_same_rows(x: F32, old: F32) -> None:
-    """That both embeddings are of the same things, row by row: their similarities to the others are then alike."""
+    """Checks that both embeddings describe the same items row by row: then similarities between rows agree."""
     picked = np.sort(np.random.default_rng(0).permutation(len(x))[:_COMPARED])
     check_fits(
         [_profiles(x[picked]) @ _profiles(old[picked]).T],
@@ -70,11 +70,11 @@ def check_same_rows(x: F32, old: F32) -> None:
 
 
 def _profiles(unit: F32) -> NDArray[np.float64]:
-    """Each row's cosines with all others, less their mean, as unit rows."""
+    """Each row's cosines with all others, centred, as unit rows."""
     cosines = (unit @ unit.T).astype(np.float64)
     np.fill_diagonal(cosines, np.nan)
     cosines -= np.nanmean(cosines, axis=1, keepdims=True)
-    cosines -= np.nanmean(cosines, axis=0)  # some rows are near to all others
+    cosines -= np.nanmean(cosines, axis=0)  # some rows are near all others
     np.fill_diagonal(cosines, 0)
     return np.asarray(normalized(cosines)[0])
 
@@ -126,8 +126,8 @@ def past_of(codec: RecurrentBinary, data: Data, bits: int, dim: int | None) -> P
         raise TypeError(f"compatible_with: expected a codec that fb.train.recurrent_binary returned, got {codec!r}")
     if codec.bits != bits or dim not in (None, codec.dim):
         raise ValueError(
-            f"compatible_with: codes that are compared have the same size; old are {codec.dim} x {codec.bits} bits, "
-            f"asked for {codec.dim if dim is None else dim} x {bits}"
+            f"compatible_with: expected codes of the same size as the old ones, {codec.dim} x {codec.bits} bits, "
+            f"got {codec.dim if dim is None else dim} x {bits}"
         )
     assert data.old is not None
     assert data.old_base is not None

@@ -1,4 +1,4 @@
-"""The recurrent binarizer on its way down: to the state that is best on vectors that it does not learn from."""
+"""Training of the recurrent binarizer: ends with the state that is best on held-out vectors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .settings import BinarySettings
 _BATCH = 512
 _RATE = 1e-3
 _WARM_UP = 20  # steps
-_CHECKS = 8  # looks at the validation vectors
+_CHECKS = 8  # number of validations
 _RIDGE = 1e-3
-_MIN_GAINS = (0.8, 0.6, 0.4, 0.2)  # of any direction in a start that is fitted to an older codec; a free start has 1
+_MIN_GAINS = (0.8, 0.6, 0.4, 0.2)  # minimum of any direction when fitted to an older codec; else 1
 _WEIGHTS = (0.5, 2.0)
 
 
 def start(data: Data, past: Past | None, m: int, settings: BinarySettings) -> Binarizer:
-    """A random rotation of the principal directions, as many of each as there are; or near an older codec's
+    """A random rotation of the principal directions, as many of each as available; or a map near an older codec's
     projections."""
     if past is not None:
         base = _imitation(data, past)
@@ -35,8 +35,9 @@ def start(data: Data, past: Past | None, m: int, settings: BinarySettings) -> Bi
 
 
 def _imitation(data: Data, past: Past) -> F32:
-    """The map nearest to the older codec's projections, but deaf to no direction: what the older embedding lacks goes
-    where its codes have nothing. It is noise to them, so there is as much of it as leaves new queries as good as old.
+    """The map nearest to the older codec's projections, but sensitive to every direction: what the older embedding
+    lacks is mapped to where its codes have nothing. To old codes it is noise, so it gets the largest gain for which new
+    queries find as much as old ones.
     """
     rows = np.arange(0, len(data.base), -(-len(data.base) // VALIDATION_QUERIES))
     answers = exact_search(data.base, data.base[rows], min(DEPTH, len(data.base)), metric="cosine").ids
@@ -52,7 +53,7 @@ def _imitation(data: Data, past: Past) -> F32:
 
 
 def least_squares(x: F32, y: F32) -> F32:
-    """The matrix M of the least |y - M x|, a little smoothed."""
+    """The matrix M that minimises |y - M x|, with a small ridge."""
     squares = x.T.astype(np.float64) @ x
     ridge = _RIDGE * np.trace(squares) / len(squares) * np.eye(len(squares))
     return f32_array(np.linalg.solve(squares + ridge, x.T.astype(np.float64) @ y).T)
@@ -66,7 +67,7 @@ def descend(
     random: np.random.Generator,
     progress: Progress,
 ) -> None:
-    """Leaves the net in the state that was best on the validation queries."""
+    """Trains the net, and leaves it in the state that was best on the validation queries."""
     hook = progress.stage("recurrent binarizer")
     symmetric, steps, temperature = settings.symmetric, settings.steps, settings.temperature
     optimizer = Adam(net.parameters, [_RATE] * len(net.parameters))
@@ -87,8 +88,8 @@ def descend(
 def gradients_of(
     net: Binarizer, batch: Batch, past_b: Array | None, symmetric: bool, temperature: float
 ) -> list[Array]:
-    """Of the cross entropy between the target and the softmax over cosines of anchors and documents' codes; and, with
-    an older codec's codes of the documents, of the same over those."""
+    """Gradients of the cross entropy between the target and the softmax over cosines of anchors and documents' codes;
+    with an older codec's codes of the documents, also of the same over those codes."""
     own = len(batch.anchors)
     together = batch.anchors is batch.documents
     z, b, cache = net.forward(batch.anchors if together else np.concatenate([batch.anchors, batch.documents]), True)
@@ -111,7 +112,7 @@ def gradients_of(
 
 
 def _quality(net: Binarizer, data: Data, past: Past | None, symmetric: bool) -> float:
-    """Recall of what the validation queries should find, or the mean reciprocal rank of the one that they should."""
+    """Recall of the answers to the validation queries; the mean reciprocal rank if there is one answer per query."""
     z, b, _ = net.forward(data.queries)
     queries = b if symmetric else z
     bases = [net.forward(data.base)[1], *([] if past is None else [past.base_b])]
@@ -119,8 +120,8 @@ def _quality(net: Binarizer, data: Data, past: Past | None, symmetric: bool) -> 
 
 
 def weight_beside(net: Binarizer, data: Data, past: Past, symmetric: bool) -> F32:
-    """What makes scores of the new codes as large as the old ones' are, of what queries should find: so that an index
-    of both prefers neither. Old codes say less of a vector, hence less of it is along a query."""
+    """The factor that makes scores of new codes as large as those of old codes, over the answers to queries, so that an
+    index of both prefers neither. Old codes retain less of a vector, and so less of it along a query."""
     z, b, _ = net.forward(data.queries)
     queries = normalized(b if symmetric else z)[0]
     new, old = (

@@ -1,7 +1,7 @@
-"""fb.train.jpq: a product quantizer's scoring codebook and a query map, trained for ranking over frozen codes.
+"""fb.train.jpq: the scoring codebook of a product quantizer and a query map, trained for ranking with frozen codes.
 
-Order: distillation of the float ranking first (if there are float vectors), then labels (if there are any) with
-distillation beside them, from the state that distillation reached. A later state is kept only if it validates better.
+The first stage distils the float ranking (if there are float vectors); the second starts from its result and trains on
+labels (if there are any), with distillation added. A later state is kept only if it validates better.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Linear maps of queries that training moves, starting at the identity: full, a low-rank residual, or none.
+"""Trainable linear maps of queries, initially the identity: full, a low-rank residual, or none.
 
-Each knows its parameters, the gradients of them, and how it is stored; `rates` make one learning rate mean about the
-same relative change of a query for all of them, whatever the dimension.
+Each has its parameters, their gradients and its stored form; with `rates`, one learning rate means about the same
+relative change of a query for all maps and dimensions.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class LowRankMap:
 
 
 def starting_map(engine: _core.Engine, kind: str | int | None, seed: int) -> QueryMap:
-    """The index's own map, or if it has none the identity; kind: "full", the rank of a low-rank residual, or None."""
+    """The index's own map, or else the identity of this kind: "full", the rank of a low-rank residual, or None."""
     dim = engine.params["dim"]
     own = map_of(engine)
     if not isinstance(own, NoMap):
@@ -101,7 +101,7 @@ def starting_map(engine: _core.Engine, kind: str | int | None, seed: int) -> Que
 
 
 def map_of(engine: _core.Engine) -> NoMap | FullMap | LowRankMap:
-    """The map that an index has."""
+    """The map of an index."""
     params, arrays = engine.params, engine.arrays()
     dim = params["dim"]
     kind = params.get("query.kind", NONE)

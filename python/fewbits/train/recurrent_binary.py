@@ -1,7 +1,7 @@
-"""`fb.train.recurrent_binary`: maps for recurrent binary codes, learnt from embeddings, or from pairs too.
+"""`fb.train.recurrent_binary`: maps for recurrent binary codes, learnt from embeddings, optionally with pairs.
 
-It starts at the best binarizer without training, a random rotation (of the principal directions, if there are to be
-fewer), and keeps whatever state did best on vectors that it did not learn from: never worse than the start there.
+Training starts from the best untrained binarizer, a random rotation (of the principal directions, if the codes have
+fewer dimensions), and keeps the state that performed best on held-out vectors: never worse on them than the start.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def recurrent_binary(
         threads=threads,
     )
     if (compatible_with is None) != (old is None):
-        raise ValueError("compatible_with and old go together: the older codec, and its embedding's vectors of x")
+        raise ValueError("compatible_with and old go together: an older codec, and its embedding's vectors for x")
     random = np.random.default_rng(settings.seed)
     elder = None if old is None else unit_rows(old, "old")
     if elder is not None and len(elder) != len(vectors):

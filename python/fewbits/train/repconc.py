@@ -1,8 +1,7 @@
-"""fb.train.repconc: codes, codebook and the maps of documents and queries, trained for ranking together.
+"""fb.train.repconc: codes, codebook and the maps of documents and queries, trained together for ranking.
 
-Order: the codes first (constrained clustering, straight-through gradients), then what `fb.train.jpq` does, over the
-codes that came of it, frozen; where they were learnt from labels, labels alone. Each stage is kept only if it validates
-clearly better.
+The codes come first (constrained clustering, straight-through gradients). They are then frozen, and trained on as in
+`fb.train.jpq`; if they were learnt from labels, with labels only. A stage is kept only if it validates clearly better.
 """
 
 from __future__ import annotations
@@ -113,7 +112,7 @@ def repconc(
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("repconc", index)
     if x is None:
-        raise ValueError("x: expected the float vectors, which are coded anew, got None")
+        raise ValueError("x: expected the float vectors, which are encoded anew, got None")
     codes = CodesSettings(real_number(epsilon, "epsilon", 0), real_number(reconstruction, "reconstruction", 0))
     session = Session(index, queries, positives, x, x_ids, settings)
     session.start(CodeScorer(session.engine), kind, reranked=False)

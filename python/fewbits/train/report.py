@@ -1,4 +1,4 @@
-"""What a trainer hands back: what was measured on validation, and which state was kept."""
+"""The result of a trainer: what was measured in validation, and which state was kept."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ class TrainingReport:
             values = " ".join(f"{value:.4f}" for value in stage.values)
             lines.append(f"  {stage.name}: {stage.measure} {values}{'' if stage.kept else '  (not kept)'}")
         if not self.changed:
-            lines.append("  nothing was better than the start: the index is unchanged")
+            lines.append("  no stage improved on the start: the index is unchanged")
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What the trainers over an index have in common as arguments, checked in one place."""
+"""The arguments that all trainers over an index share, checked in one place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .losses import RANKING_LOSSES
 
 
 class Checked:
-    """Base of frozen settings, whose fields are replaced by what they mean once they are checked."""
+    """Base of frozen settings; checking replaces each field by its normalised value."""
 
     threads: int | None
 
@@ -21,13 +21,13 @@ class Checked:
 
     @property
     def workers(self) -> int:
-        """`threads` as the core takes them."""
+        """`threads` in the form that the core takes."""
         return thread_count(self.threads)
 
 
 @dataclass(frozen=True)
 class Settings(Checked):
-    """What `jpq`, `repconc` and `adapter` have in common as arguments, checked."""
+    """The arguments that `jpq`, `repconc` and `adapter` share, checked."""
 
     loss: str
     distillation: float
@@ -82,7 +82,7 @@ class BinarySettings(Checked):
 
 
 def check_index(index: object) -> None:
-    """Also that there is numba."""
+    """Also checks that numba is available."""
     require_numba()
     if not isinstance(index, Index):
         raise TypeError(f"index: expected a fewbits.Index, got {type(index).__name__}")

@@ -1,4 +1,4 @@
-"""The float vectors of an index, row by row, and the ranking that distillation aims at.
+"""The float vectors of an index, row by row, and the ranking that is the target of distillation.
 
 Queries and vectors are normalised under cosine, so there are two metrics: "ip" and "l2". Under l2 a score is
 <q, x> - |x|^2 / 2, which orders as the distance does.
@@ -31,8 +31,8 @@ class Teacher:
 
 
 def teacher_of(index: Index, engine: _core.Engine, ids: I64, x: Any, x_ids: Any, threads: int) -> Teacher | None:
-    """x: the vectors of the ids x_ids (None: of row numbers); or None: the index has them in its rerank store or float
-    codes."""
+    """x: the vectors of the ids x_ids (None: of row numbers). If None, they are taken from the rerank store or the
+    float codes of the index."""
     metric = inner_metric(index.metric)
     if x is None:
         if x_ids is not None:

@@ -1,4 +1,4 @@
-// Small models made by hand, one for each combination of parts, for the tests of the pipeline.
+// Small handmade models, one per combination of parts, for the tests of the pipeline.
 #pragma once
 
 #include <cstring>
@@ -23,7 +23,7 @@ Array array_of(std::vector<T> values) {
 inline std::vector<float> random_floats(std::size_t n, std::uint64_t seed) {
     std::vector<float> x(n);
     for (std::size_t i = 0; i < n; ++i) {
-        double sum = 0;  // of four uniforms: close enough to normal
+        double sum = 0;  // of four uniform numbers: close enough to normal
         for (std::uint64_t j = 0; j < 4; ++j) sum += random_unit(seed, 4 * i + j) - 0.5;
         x[i] = static_cast<float>(sum);
     }

@@ -1,5 +1,5 @@
-// The pipeline over every combination of parts: against exact search where it must be exact, against itself everywhere
-// (batch and single, any threads, one segment or several, saved and opened).
+// The pipeline for every combination of parts: compared with exact search where it must be exact, and with itself
+// everywhere (batch and single, any threads, one segment or several, saved and opened).
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -81,7 +81,7 @@ TEST("search: all lists and a float codec or float rerank of everything give the
             CHECK(std::abs(found.scores[i] - exact.scores[i]) <= 1e-4f * (1 + std::abs(exact.scores[i])));
         std::size_t same = 0;
         for (std::size_t i = 0; i < exact.ids.size(); ++i) same += found.ids[i] == exact.ids[i];
-        CHECK(same + 2 >= exact.ids.size());  // but for near ties
+        CHECK(same + 2 >= exact.ids.size());  // except for near ties
     }
 }
 
@@ -169,7 +169,7 @@ TEST("engine: ids are found, reconstructed, and refused when given twice") {
     const std::int64_t twice[] = {5, 5};
     CHECK_THROWS(add(engine, x().block(0, 2), twice), "5 is given twice");
     CHECK_EQ(engine.snapshot()->n(), n);
-    add(engine, x().block(0, 1));  // default ids go on above the highest
+    add(engine, x().block(0, 1));  // default ids continue after the highest
     CHECK_EQ(engine.snapshot()->id(static_cast<std::uint32_t>(n)), 1000 + 3 * 776 + 1);
 }
 

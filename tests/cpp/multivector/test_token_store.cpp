@@ -1,4 +1,4 @@
-// The token store: what each codec makes of Chamfer similarity, and files that lie.
+// The token store: Chamfer similarity with each codec, and corrupt files.
 #include <limits>
 
 #include "codec/codec_fixture.h"
@@ -14,7 +14,7 @@ using io_fixture::Outcome;
 
 constexpr std::uint32_t dim = 20;
 
-// The fixture's parts of a codec, as a token store has them.
+// The parts of a codec of the fixture, as in a token store.
 Parts token_parts(const Parts& codec, bool rotated = false) {
     Parts parts;
     for (const auto& [name, value] : codec.params) parts.params["tokens." + name.substr(6)] = value;
@@ -29,7 +29,7 @@ Parts token_parts(const Parts& codec, bool rotated = false) {
     return parts;
 }
 
-// Sets of 1, 2, ... tokens, so that some have short blocks and some several.
+// Sets of 1, 2, ... tokens, so that some have short blocks and some several blocks.
 struct Sets {
     explicit Sets(std::size_t n, std::uint64_t seed, std::size_t step = 1) {
         for (std::size_t i = 0; i < n; ++i) offsets.push_back(offsets.back() + static_cast<std::int64_t>(1 + i * step));
@@ -54,7 +54,7 @@ void fill(TokenStore& store, const Sets& documents) {
     store.publish(*builder);
 }
 
-// Chamfer similarity with the tokens as their codes hold them.
+// The Chamfer similarity of the decoded tokens.
 double expected(const Codec& codec, MatrixView query, MatrixView document) {
     std::vector<std::uint8_t> rows(document.rows * codec.layout().row_bytes());
     std::vector<float> a(document.rows), decoded(document.size());
@@ -101,7 +101,7 @@ TEST("token store: scores are Chamfer similarities of the tokens as coded") {
             for (std::size_t i = 0; i < 75; i += 7) {
                 const auto document = static_cast<std::size_t>(found[q * 75 + i]);
                 const double right = expected(*codec, query, documents.view()[document]);
-                // Eight bits of tables and queries; of codes in stages the first may cap the second.
+                // For eight bits of tables and queries; with staged codes the first stage may cap the second.
                 CHECK(std::abs(scores[q * 75 + i] - right) <= 0.25 * static_cast<double>(query.rows));
             }
         }
@@ -152,7 +152,7 @@ TEST("token store: a file that lies is refused, or searched within bounds") {
             bad.arrays.erase(name);
             attempt(bad);
             for (const int byte : {0x00, 0x7f, 0x80, 0xff}) {
-                for (const std::size_t count : {array.bytes.size(), std::size_t{8}}) {  // all, or the last
+                for (const std::size_t count : {array.bytes.size(), std::size_t{8}}) {  // all bytes, or the last ones
                     std::vector<std::uint8_t> bytes(array.bytes.size());
                     std::memcpy(bytes.data(), array.bytes.data(), bytes.size());
                     std::fill_n(bytes.rbegin(), std::min(count, bytes.size()), static_cast<std::uint8_t>(byte));
