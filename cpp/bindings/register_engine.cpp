@@ -4,35 +4,15 @@
 #include <limits>
 #include <mutex>
 
-#include "bindings/arrays.h"
+#include "bindings/engine_arguments.h"
 #include "core/rows.h"
-#include "index/engine.h"
 #include "index/exact.h"
 #include "index/filter.h"
-#include "index/search_call.h"
 #include "io/file.h"
-#include "multivector/token_store.h"
+#include "multivector/coding.h"
 
 namespace fewbits::bindings {
 namespace {
-
-using IdArray = py::array_t<std::int64_t, py::array::c_style>;
-
-struct Results {
-    std::vector<std::int64_t> ids;
-    std::vector<float> scores;
-
-    Results(std::size_t queries, std::size_t k) : ids(checked_mul(queries, k)), scores(ids.size()) {}
-    // Cosines, which rounding takes out of -1..1 by 1e-7.
-    void keep_within_one() {
-        for (std::size_t i = 0; i < ids.size(); ++i)
-            if (ids[i] >= 0) scores[i] = std::clamp(scores[i], -1.0f, 1.0f);
-    }
-    py::tuple to_tuple(std::size_t queries, std::size_t k) {
-        const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(queries), static_cast<py::ssize_t>(k)};
-        return py::make_tuple(to_numpy(std::move(ids), shape), to_numpy(std::move(scores), shape));
-    }
-};
 
 const std::int64_t* ids_or_null(const std::optional<IdArray>& ids, std::size_t n) {
     if (!ids) return nullptr;
@@ -41,19 +21,20 @@ const std::int64_t* ids_or_null(const std::optional<IdArray>& ids, std::size_t n
     return ids->data();
 }
 
-void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<IdArray>& ids, unsigned threads) {
+// tokens, offsets: of a multi-vector index, the set that each row of x stands for.
+void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<IdArray>& ids,
+            const std::optional<FloatArray>& tokens, const std::optional<OffsetArray>& offsets, unsigned threads) {
     const MatrixView rows = matrix_view(x);
     const std::int64_t* numbers = ids_or_null(ids, rows.rows);
+    if (!tokens || !offsets || !builder.model().tokens) {
+        if (tokens || offsets) fail("tokens: expected them with offsets, for an index that has tokens");
+        const Unlocked unlocked;
+        return builder.append(rows, numbers, threads);
+    }
+    const SetsView sets = sets_view(*tokens, *offsets);
     const Unlocked unlocked;
-    builder.append(rows, numbers, threads);
-}
-
-using Numbers = std::optional<py::array_t<std::uint32_t, py::array::c_style>>;
-
-template <class T>
-std::span<const T> span_or_none(const std::optional<py::array_t<T, py::array::c_style>>& values) {
-    if (!values) return {};
-    return {values->data(), static_cast<std::size_t>(values->size())};
+    const CodeSets coded = encode_sets(*builder.model().tokens, sets, threads);
+    builder.append(rows, numbers, threads, &coded);
 }
 
 void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::array::c_style>& rows,
@@ -76,14 +57,10 @@ bool are_cosines(const Model& model, bool reranks) {
 }
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
-                        std::size_t rerank, const std::vector<const Filter*>& filters, const Numbers& filter_of,
-                        float least, unsigned threads) {
-    const MatrixView view = matrix_view(queries);
-    if (view.cols != engine.model().dim)
-        fail("queries: got " + std::to_string(view.cols) + " dimensions, expected "
-             + std::to_string(engine.model().dim));
-    for (const Filter* filter : filters) require(filter != nullptr, "filters: expected filters, got None");
-    const QueryFilters allowed{filters, span_or_none(filter_of)};
+                        std::size_t rerank, const Filters& filters, const Numbers& filter_of, float least,
+                        unsigned threads) {
+    const MatrixView view = queries_view(engine, queries);
+    const QueryFilters allowed = query_filters(filters, filter_of);
     const RowRule rule = row_rule(engine.model().metric);
     std::optional<Results> results;
     unlocked([&] {
@@ -136,19 +113,10 @@ void publish(Engine& engine, SegmentBuilder& builder, const std::string& on_conf
     engine.publish(builder, meaning, threads, progress);
 }
 
-void compact(Engine& engine, unsigned threads, py::object callback) {
+void compact(Engine& engine, const std::optional<std::string>& directory, unsigned threads, py::object callback) {
     const Progress progress = progress_from(std::move(callback));
     const Unlocked unlocked;
-    engine.compact(threads, progress);
-}
-
-using Params = std::map<std::string, std::uint64_t>;
-
-// Of a multi-vector index: what lies in the same file as its engine.
-Parts parts_of(const TokenStore* tokens, const Params& params) {
-    Parts parts = tokens == nullptr ? Parts{} : tokens->parts();
-    for (const auto& [name, value] : params) parts.params[name] = value;
-    return parts;
+    engine.compact(threads, progress, directory.value_or(""));
 }
 
 py::array_t<bool> contains(const Engine& engine, const IdArray& ids) {
@@ -278,6 +246,7 @@ py::dict stats(const Engine& engine) {
     out["per_vector"] = bytes.per_vector;
     out["fixed"] = bytes.fixed;
     out["on_disk"] = bytes.on_disk;
+    out["tokens"] = bytes.tokens;
     return out;
 }
 
@@ -324,7 +293,8 @@ py::dict inspect(const std::string& path) {
 void register_engine(py::module_& m) {
     using namespace py::literals;
     py::class_<SegmentBuilder>(m, "Builder")
-        .def("append", &append, "x"_a.noconvert(), "ids"_a.noconvert() = py::none(), py::kw_only(), "threads"_a = 0)
+        .def("append", &append, "x"_a.noconvert(), "ids"_a.noconvert() = py::none(), py::kw_only(),
+             "tokens"_a.noconvert() = py::none(), "offsets"_a.noconvert() = py::none(), "threads"_a = 0)
         .def("append_codes", &append_codes, "rows"_a.noconvert(), py::kw_only(), "lists"_a.noconvert() = py::none(),
              "a"_a.noconvert() = py::none(), "b"_a.noconvert() = py::none(), "ids"_a.noconvert() = py::none())
         .def("__len__", &SegmentBuilder::size);
@@ -359,7 +329,9 @@ void register_engine(py::module_& m) {
         .def("__iter__", [](py::object blocks) { return blocks; })
         .def("__next__", &IdBlocks::next);
 
-    py::class_<Engine>(m, "Engine")
+    py::class_<Engine> engines(m, "Engine");
+    define_set_methods(engines);
+    engines
         .def(py::init([](const py::dict& params, const py::dict& arrays) {
                  const Parts parts = parts_from(params, arrays);
                  const Unlocked unlocked;
@@ -378,29 +350,28 @@ void register_engine(py::module_& m) {
         .def("publish", &publish, "builder"_a, py::kw_only(), "on_conflict"_a = "error", "threads"_a = 0,
              "progress"_a = py::none())
         .def("remove", &remove_ids, "ids"_a.noconvert())
-        .def("compact", &compact, py::kw_only(), "threads"_a = 0, "progress"_a = py::none())
+        .def("compact", &compact, py::kw_only(), "directory"_a = py::none(), "threads"_a = 0, "progress"_a = py::none())
         .def_static("join", &join, "engines"_a, py::kw_only(), "on_conflict"_a = "error")
         .def(
             "save",
-            [](const Engine& engine, const std::string& path, const py::bytes& meta, const TokenStore* tokens,
-               const Params& params) {
+            [](const Engine& engine, const std::string& path, const py::bytes& meta) {
                 const std::string text = meta;
                 const Unlocked unlocked;
-                engine.save(path, text, parts_of(tokens, params));
+                engine.save(path, text);
             },
-            "path"_a, "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
+            "path"_a, "meta"_a)
         .def(
             "to_bytes",
-            [](const Engine& engine, const py::bytes& meta, const TokenStore* tokens, const Params& params) {
+            [](const Engine& engine, const py::bytes& meta) {
                 const std::string text = meta;
                 std::vector<std::byte> file;
                 {
                     const Unlocked unlocked;
-                    file = engine.to_bytes(text, parts_of(tokens, params));
+                    file = engine.to_bytes(text);
                 }
                 return to_bytes(file);
             },
-            "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
+            "meta"_a)
         .def_static(
             "from_bytes",
             [](const py::buffer& file) {
@@ -418,7 +389,7 @@ void register_engine(py::module_& m) {
         .def("set_default", &Engine::set_default, "name"_a, "value"_a)
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
-             "filters"_a = std::vector<const Filter*>(), "filter_of"_a.noconvert() = py::none(),
+             "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
              "least"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "codec/token_codec.h"
+
 namespace fewbits {
 namespace {
 
@@ -22,7 +24,7 @@ Metric inner(Metric metric) {
 bool needs_format_2(const Parts& parts) {
     return parts.has("center") || parts.has("codec.direction") || parts.has("rerank.direction")
            || parts.param_or("partition.relative", 0) != 0 || parts.param_or("partition.projected", 0) != 0
-           || parts.param_or("codec.staged", 0) > 1;
+           || parts.param_or("codec.staged", 0) > 1 || parts.params.contains("tokens.dim");
 }
 
 // Relative to a list, a code of a residual is to a query what any other code is.
@@ -70,6 +72,8 @@ std::shared_ptr<const Model> Model::make(Parts parts) {
     if (parts.param_or("rerank.kind", 0) != 0)
         model->rerank = make_codec(parts, "rerank", model->dim, parts_metric, false);
     model->rerank_on_disk = parts.param_or("rerank.on_disk", 0) != 0;
+    if (parts.params.contains("tokens.dim")) model->tokens = make_token_codec(parts);
+    model->tokens_on_disk = model->tokens && parts.param("tokens.on_disk", 0, 1) != 0;
     model->parts = std::move(parts);
     return model;
 }

@@ -29,6 +29,8 @@ struct Model {
     std::shared_ptr<const Partition> partition;
     std::shared_ptr<const Codec> codec;   // in transformed space
     std::shared_ptr<const Codec> rerank;  // in input space, or null
+    std::shared_ptr<const Codec> tokens;  // of the sets of tokens that vectors stand for, or null
+    bool tokens_on_disk;
 
     // Rows as the parts see them: normalised, under cosine, and about the center, under l2. out: x or apart from it.
     void enter(MatrixView x, float* out) const;

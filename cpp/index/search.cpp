@@ -445,7 +445,8 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
         for (std::size_t i = 0; i < group_of(g).rows; ++i) {
             const std::size_t at = (g * group + i) * params.k;
             write_results(work.hits(i).sorted(), params.k, snapshot.model->metric, snapshot.model->dim, ids + at,
-                          scores + at, [&](std::uint32_t row) { return snapshot.id(row); });
+                          scores + at,
+                          [&](std::uint32_t row) { return params.as_rows ? std::int64_t{row} : snapshot.id(row); });
         }
     };
     if (slices == 1) {

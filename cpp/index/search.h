@@ -20,6 +20,7 @@ struct SearchParams {
     unsigned threads = 0;
     float least = -std::numeric_limits<float>::infinity();  // similarity of a result
     const RowFilter* filter = nullptr;                      // of this snapshot, or all rows alive
+    bool as_rows = false;                                   // results are rows of the snapshot, not ids
 };
 
 // ids, scores: queries.rows x k, best first, padded with id -1 and the worst score. Scores as users see them: squared

@@ -45,6 +45,11 @@ std::int64_t Snapshot::id(std::uint32_t row) const {
     return segments[s]->id(row - first_rows[s]);
 }
 
+CodeSet Snapshot::tokens(std::uint32_t row) const {
+    const std::size_t s = segment_of(row);
+    return segments[s]->tokens()[row - first_rows[s]];
+}
+
 std::int64_t Snapshot::row_of(std::int64_t wanted) const {
     for (std::size_t s = 0; s < segments.size(); ++s) {
         const std::int64_t row = segments[s]->row_of(wanted);

@@ -31,6 +31,7 @@ struct Snapshot {
     Bitmap alive_rows() const { return alive.size() == 0 ? Bitmap(rows(), true) : alive; }
     std::size_t segment_of(std::uint32_t row) const;
     std::int64_t id(std::uint32_t row) const;
+    CodeSet tokens(std::uint32_t row) const;     // where the model has a codec of tokens
     std::int64_t row_of(std::int64_t id) const;  // alive, or -1
     // Appends the ids of vectors alive, from a row on and at most so many; returns the row to go on from.
     std::uint32_t ids(std::uint32_t row, std::size_t most, std::vector<std::int64_t>& out) const;

@@ -97,10 +97,10 @@ std::vector<std::uint32_t> kmeans_clusters(MatrixView tokens, std::size_t count)
 
 using Reduce = std::function<std::vector<float>(MatrixView)>;
 
-ReducedSets reduced(const SetsView& sets, unsigned threads, const Reduce& reduce) {
+OwnedSets reduced(const SetsView& sets, unsigned threads, const Reduce& reduce) {
     std::vector<std::vector<float>> parts(sets.size());
     parallel_for(sets.size(), threads, [&](std::size_t i, unsigned) { parts[i] = reduce(sets[i]); });
-    ReducedSets out{{}, {0}};
+    OwnedSets out;
     std::size_t floats = 0;
     for (const auto& part : parts) {
         floats += part.size();
@@ -130,7 +130,7 @@ std::vector<float> carved(MatrixView tokens, float least) {
 
 }  // namespace
 
-ReducedSets pool(const SetsView& documents, double share, std::size_t most, Clustering clustering, unsigned threads) {
+OwnedSets pool(const SetsView& documents, double share, std::size_t most, Clustering clustering, unsigned threads) {
     check_sets(documents, "documents");
     require(share > 0 && share <= 1 && most >= 1, "pool: expected a share in (0, 1] and at least 1 token");
     const bool ward = clustering == Clustering::agglomerative;
@@ -149,7 +149,7 @@ ReducedSets pool(const SetsView& documents, double share, std::size_t most, Clus
     });
 }
 
-ReducedSets carve(const SetsView& queries, float least, unsigned threads) {
+OwnedSets carve(const SetsView& queries, float least, unsigned threads) {
     check_sets(queries, "queries");
     return reduced(queries, threads, [=](MatrixView tokens) { return carved(tokens, least); });
 }

@@ -33,7 +33,7 @@ class Store(NamedTuple):
 
 
 class Choice(NamedTuple):
-    fde: FDE
+    encoder: FDE
     codec: Codec
     tokens: TokenCodec
     pooling: Pooling | None
@@ -80,10 +80,10 @@ def build_multivector(
         raise ValueError("documents: expected at least 1 document, got none")
     choice = choose(np.diff(source.offsets), dim, budget, seed)
     index = MultiVectorIndex(
-        dim, fde=choice.fde, codec=choice.codec, tokens=choice.tokens, pooling=choice.pooling, seed=seed
+        dim, encoder=choice.encoder, codec=choice.codec, tokens=choice.tokens, pooling=choice.pooling, seed=seed
     )
     index.build(documents, ids, progress=progress, threads=threads)
-    index._index._why = tuple(choice.why)
+    index._why = tuple(choice.why)
     return index
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from . import _core
 from .inputs import F32, thread_count, whole_number
 from .parts import boolean, one_of
-from .sets import read_sets
+from .sets import Sets, read_sets
 
 MAX_TOKEN_DIM = 4096
 _PROJECTION_DIM = 16
@@ -89,14 +89,25 @@ class FDE:
         an (n, t, dim) array, or (tokens, offsets); (dims,) of a single (t, dim) array. Every set has at least one
         token. The same bits for any number of threads (None: all CPUs)."""
         sets, single = read_sets(queries, self.dim, "queries")
-        out = self._encoder.encode_queries(sets.tokens, sets.offsets, threads=thread_count(threads))
+        out = self.of_queries(sets, thread_count(threads))
         return out[0] if single else out
 
     def encode_documents(self, documents: Any, *, threads: int | None = None) -> F32:
         """As `encode_queries`, of documents: means instead of sums, and empty buckets filled."""
         sets, single = read_sets(documents, self.dim, "documents")
-        out = self._encoder.encode_documents(sets.tokens, sets.offsets, threads=thread_count(threads))
+        out = self.of_documents(sets, thread_count(threads))
         return out[0] if single else out
+
+    def of_queries(self, sets: Sets, threads: int) -> F32:
+        return self._encoder.encode_queries(*sets, threads=threads)
+
+    def of_documents(self, sets: Sets, threads: int) -> F32:
+        return self._encoder.encode_documents(*sets, threads=threads)
+
+    @property
+    def scale(self) -> float:
+        """What inner products of encodings are divided by to estimate Chamfer similarity."""
+        return float(self.repetitions)
 
     def describe(self) -> str:
         kind = f"{self.projection} to {self._bucket_dim}" if self.projection else "no projection"

@@ -82,7 +82,7 @@ def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = Fa
 
 def open_any(path: Path) -> Index | MultiVectorIndex:
     """The index in a file, of whichever kind; mapped."""
-    return (MultiVectorIndex.open if "fde.dim" in inspect(path)["params"] else open)(path)
+    return (MultiVectorIndex.open if is_multivector(inspect(path)["params"]) else open)(path)
 
 
 def open_engine(path: Path, mmap: bool, verify: bool) -> _core.Engine:
@@ -103,7 +103,7 @@ def engine_of_bytes(file: Buffer) -> _core.Engine:
 
 def described(name: str, engine: _core.Engine) -> Index:
     """The index of an engine that was read from what is called `name`."""
-    if is_multivector(engine):
+    if is_multivector(engine.params):
         raise ValueError(f"{name}: holds a multi-vector index: that is for fewbits.MultiVectorIndex to read")
     description, why = decode_meta(name, engine)
     return Index._of(description, engine, why)

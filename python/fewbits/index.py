@@ -1,20 +1,16 @@
-"""fb.Index: vectors in, a compact searchable index out. This file checks arguments; the core does the work.
-
-Invariant: a call that raises, or is interrupted, leaves the index as it was, and searches running meanwhile see the
-index before or after, never between: an index is one reference to an immutable state (state.py), which a call reads
-once, and which a change replaces as the last thing it does.
-"""
+"""fb.Index: vectors in, a compact searchable index out. This file checks arguments; the core does the work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core, report
+from .base import BaseIndex
 from .codecs import CODECS, Codec, Float
 from .codecs_rotated import RecurrentBinary
 from .description import Description
@@ -39,7 +35,7 @@ from .inputs import (
 )
 from .partitions import IVF, MAX_NLIST
 from .parts import Model
-from .places import Path, write
+from .places import Path
 from .progress import Progress, ProgressArgument
 from .state import State, Training
 from .training import train
@@ -48,8 +44,6 @@ from .upgrades import encoder, upgraded
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-    from .places import SupportsWrite
 
 MAX_DIM = 65_535
 _MOST_RESULTS = 2**40  # of a query: far beyond any memory
@@ -76,7 +70,7 @@ def _default_transform(codec: Codec | None) -> Transform:
     return RandomRotation() if getattr(codec, "rotates", False) else Identity()
 
 
-class Index:
+class Index(BaseIndex):
     """A compact nearest-neighbour index over float vectors.
 
     dim: of the vectors, 1..65,535. metric: "l2" (scores are squared distances, smaller first), "ip" or "cosine"
@@ -84,7 +78,8 @@ class Index:
     PCA or OPQ (None: RandomRotation for RaBitQ and RecurrentBinary, which rely on it, else Identity). partition: IVF,
     or None to scan everything. codec: Float, Scalar, PQ, RaBitQ or RecurrentBinary. rerank: a codec for a finer copy
     of every vector, scored for the best candidates only; with on_disk=True it stays in a file. seed: of everything
-    random; the same seed and vectors give the same index for any number of threads.
+    random; the same seed and vectors give the same index for any number of threads. temp_dir: the folder of the
+    temporary files of what is kept on disk, until it is saved (None: the system's).
 
     >>> index = fb.Index(384, metric="cosine", transform=fb.OPQ(), partition=fb.IVF(), codec=fb.PQ(96, bits=4),
     ...                  rerank=fb.Scalar(8))
@@ -105,37 +100,18 @@ class Index:
         codec: Codec | None = None,
         rerank: Codec | None = None,
         seed: int = 0,
+        temp_dir: Path | None = None,
     ) -> None:
-        _expect(transform, "transform", (Identity, RandomRotation, PCA, OPQ))
-        _expect(partition, "partition", (IVF,))
-        _expect(codec, "codec", CODECS)
-        _expect(rerank, "rerank", CODECS)
-        description = Description(
-            dim=whole_number(dim, "dim", 1, MAX_DIM),
-            metric=metric_name(metric),
-            transform=_default_transform(codec) if transform is None else transform,
-            partition=partition,
-            codec=Float() if codec is None else codec,
-            rerank=rerank,
-            seed=whole_number(seed, "seed", 0, 2**63 - 1),
-        )
+        description = checked_description(dim, MAX_DIM, metric, transform, partition, codec, rerank, seed)
         engine = None
         if not description.needs_training:
             engine = _fitted(description, Sample(np.zeros((0, dim), np.float32)), 0, None, Progress(False))
-        self._state = State(description, engine, (), Training())
-        self._turns = _core.Turns()
+        self._begin(State(description, engine, (), Training()), temp_dir)
 
     @classmethod
     def _of(cls, description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
         index = cls.__new__(cls)
-        index._state = State(description, engine, tuple(why), Training())
-        index._turns = _core.Turns()
-        return index
-
-    def _frozen(self) -> Index:
-        """An index of its own in the present state of this one, which later changes do not reach. Costs nothing."""
-        index = Index.__new__(Index)
-        index._state, index._turns = self._state, _core.Turns()
+        index._begin(State(description, engine, tuple(why), Training()))
         return index
 
     # --- what it is ---
@@ -149,62 +125,8 @@ class Index:
         return self._description.metric
 
     @property
-    def transform(self) -> Transform:
-        return self._description.transform
-
-    @property
-    def partition(self) -> IVF | None:
-        return self._description.partition
-
-    @property
-    def codec(self) -> Codec:
-        return self._description.codec
-
-    @property
     def rerank(self) -> Codec | None:
         return self._description.rerank
-
-    @property
-    def is_trained(self) -> bool:
-        return self._state.engine is not None
-
-    def __len__(self) -> int:
-        return self._state.n
-
-    def __contains__(self, item: object) -> bool:
-        """Whether a vector has this id."""
-        if isinstance(item, bool) or not isinstance(item, int | np.integer) or not 0 <= int(item) < 2**63:
-            return False
-        engine = self._state.engine
-        return engine is not None and bool(engine.contains(np.array([item], np.int64))[0])
-
-    @overload
-    def ids(self, *, block: None = None) -> I64: ...
-    @overload
-    def ids(self, *, block: int) -> Iterator[I64]: ...
-    def ids(self, *, block: int | None = None) -> I64 | Iterator[I64]:
-        """The ids of all vectors in the index.
-
-        Parameters
-        ----------
-        block : int, optional
-            Iterate over arrays of at most this many ids instead: one array takes 8 bytes per vector. Blocks are in
-            the order in which the vectors are stored, not ascending.
-
-        Returns
-        -------
-        (n,) int64 array, ascending; or an iterator over such arrays, unordered
-            In either case each id is there once, of the index as it was at the call.
-
-        Examples
-        --------
-        >>> missing = np.setdiff1d(wanted, index.ids())
-        """
-        size = None if block is None else whole_number(block, "block", 1)
-        engine = self._state.engine
-        if engine is None:
-            return np.empty(0, np.int64) if size is None else iter(())
-        return engine.ids() if size is None else engine.id_blocks(size)
 
     def __repr__(self) -> str:
         state = self._state
@@ -272,7 +194,7 @@ class Index:
         engine = _fitted(description, x, expected, count, Progress(progress))
         engine.number_from(before.next_id)
         training.check(expected, stacklevel=2)
-        turn, after = self._prepare("train", lambda now: now.untouched("train").retrained(engine, training=training))
+        turn, after = self._prepare_built(engine, training, "train")
         self._state = after
         del turn
         return self
@@ -326,43 +248,16 @@ class Index:
             n,
             ids,
             new=on_conflict == "error",
+            directory=self._temp_dir,
             nonzero=self._normalises,
             first=not (before.n or before.description.needs_training),
             threads=count,
             progress=shown,
         )
-
-        before.training.check(before.n + len(builder), stacklevel=2)
-
-        def added(now: State) -> State:
-            of_same = now.of_training(before, "add")
-            return of_same.changed("add", lambda changed: publish(changed, builder, on_conflict, count, shown))
-
-        turn, after = self._prepare("add", added)
+        turn, after = self._prepare_added(before, builder, on_conflict, count, shown)
         self._state = after
         del turn
         return self
-
-    def remove(self, ids: ArrayLike) -> int:
-        """Removes the vectors of these ids, at once and for good; returns how many there were (unknown ids are none).
-
-        Their bytes stay until their segment is merged or `compact` is called; `stats()["removed_share"]` says how many.
-
-        >>> index.remove([7, 42])
-        2
-        """
-        own, removed = vector_ids(ids), 0
-
-        def without(now: State) -> State:
-            nonlocal removed
-            after = now.changed("remove", lambda engine: engine.remove(own))
-            removed = now.n - after.n
-            return after
-
-        turn, after = self._prepare("remove", without)
-        self._state = after
-        del turn
-        return removed
 
     def upgrade(self, codec: RecurrentBinary) -> Index:
         """Goes over to a newer embedding: from now on vectors and queries are what `codec` was trained on.
@@ -384,23 +279,6 @@ class Index:
             return now.retrained(engine, description)
 
         turn, after = self._prepare("upgrade", newer)
-        self._state = after
-        del turn
-        return self
-
-    def compact(self, *, progress: ProgressArgument = None, threads: int | None = None) -> Index:
-        """Rewrites all segments as one without what was removed, from the stored codes; ids stay.
-
-        Needs memory for a second copy of the codes meanwhile. Searches go on, in the state before; Ctrl-C leaves it.
-        """
-        count = thread_count(threads)
-        shown = Progress(progress)
-
-        def compact(engine: _core.Engine) -> None:
-            with shown:
-                engine.compact(threads=count, progress=shown.stage("compacting"))
-
-        turn, after = self._prepare("compact", lambda now: now.changed("compact", compact))
         self._state = after
         del turn
         return self
@@ -432,10 +310,20 @@ class Index:
         training = Training(too_few(description, len(sample), holds), len(sample))
         engine = _fitted(description, sample, holds, count, shown)
         engine.number_from(before.next_id)
-        builder = encoded(engine, source, known, ids, new=False, nonzero=nonzero, threads=count, progress=shown)
+        builder = encoded(
+            engine,
+            source,
+            known,
+            ids,
+            new=False,
+            directory=self._temp_dir,
+            nonzero=nonzero,
+            threads=count,
+            progress=shown,
+        )
         training.check(len(builder), stacklevel=2)
         publish(engine, builder, "error", count, shown)
-        turn, after = self._prepare("build", lambda now: now.untouched("build").retrained(engine, training=training))
+        turn, after = self._prepare_built(engine, training, "build")
         self._state = after
         del turn
         return self
@@ -475,15 +363,13 @@ class Index:
         state = self._state
         engine, description = state.trained("search"), state.description
         count = thread_count(threads)
-        k = whole_number(k, "k", 1)
-        if k > _MOST_RESULTS:
-            raise ValueError(f"k: expected at most {_MOST_RESULTS}, got {k}")
+        k = result_count(k)
         matrix, single = queries(q, description.dim, nonzero=self._normalises)
         filters, filter_of = core_filters(filter, len(matrix))
         ids, scores = engine.search(
             matrix,
             k,
-            nprobe=_nprobe(state, engine, nprobe),
+            nprobe=lists_to_read(state, engine, nprobe),
             rerank=min(_rerank_depth(state, engine, rerank, k), 2**31),
             filters=filters,
             filter_of=filter_of,
@@ -499,28 +385,6 @@ class Index:
         """
         engine = self._trained("reconstruct")
         return engine.reconstruct(vector_ids(ids))
-
-    def save(self, path: Path | SupportsWrite) -> None:
-        """Writes the index to one file, atomically: after a crash there is the old file or the new one, whole.
-
-        Parameters
-        ----------
-        path : str, bytes or os.PathLike, or a binary file object
-            A path; if it is a symbolic link, the link stays and the file that it leads to is replaced. Or an object
-            with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
-        """
-        from .files import encode_meta
-
-        state = self._state
-        engine, meta = state.trained("save"), encode_meta(state.description, state.why)
-        write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
-
-    def to_bytes(self) -> bytes:
-        """The file that `save` would write, as bytes."""
-        from .files import encode_meta
-
-        state = self._state
-        return state.trained("to_bytes").to_bytes(encode_meta(state.description, state.why))
 
     @staticmethod
     def from_bytes(file: Buffer) -> Index:
@@ -552,8 +416,10 @@ class Index:
     def _normalises(self) -> bool:
         return self.metric == "cosine"
 
-    def _trained(self, action: str) -> _core.Engine:
-        return self._state.trained(action)
+    def _meta(self, state: State) -> bytes:
+        from .files import encode_meta
+
+        return encode_meta(state.description, state.why)
 
     def _encoder(self) -> RecurrentBinary:
         state = self._state
@@ -569,64 +435,57 @@ class Index:
         self._state = after
         del turn
 
-    def _search_by(self, nprobe: int | None, rerank: int | None) -> None:
-        """The defaults of search from now on; None: as they are."""
 
-        def set_defaults(engine: _core.Engine) -> None:
-            for name, value in (("nprobe", nprobe), ("rerank", rerank)):
-                if value is not None:
-                    engine.set_default(f"default.{name}", value)
-
-        turn, after = self._prepare("tune", lambda now: now.changed("tune", set_defaults))
-        self._state = after
-        del turn
-
-    @property
-    def _description(self) -> Description:
-        return self._state.description
-
-    @property
-    def _engine(self) -> _core.Engine | None:
-        return self._state.engine
-
-    @_engine.setter
-    def _engine(self, engine: _core.Engine | None) -> None:
-        turn, after = self._prepare("engine", lambda now: replace(now, engine=engine))
-        self._state = after
-        del turn
-
-    @property
-    def _why(self) -> tuple[str, ...]:
-        return self._state.why
-
-    @_why.setter
-    def _why(self, why: tuple[str, ...]) -> None:
-        turn, after = self._prepare("why", lambda now: replace(now, why=why))
-        self._state = after
-        del turn
-
-    def _prepare(self, action: str, change: Callable[[State], State]) -> tuple[_core.Turn, State]:
-        """Waits for this thread's turn to change the index; the turn, and the state that `change` makes of this one."""
-        turn = self._turns.take(action)
-        try:
-            return turn, change(self._state)
-        except BaseException:
-            turn.end()
-            raise
+def checked_description(
+    dim: object,
+    most_dims: int,
+    metric: object,
+    transform: Transform | None,
+    partition: IVF | None,
+    codec: Codec | None,
+    rerank: Codec | None,
+    seed: object,
+) -> Description:
+    _expect(transform, "transform", (Identity, RandomRotation, PCA, OPQ))
+    _expect(partition, "partition", (IVF,))
+    _expect(codec, "codec", CODECS)
+    _expect(rerank, "rerank", CODECS)
+    return Description(
+        dim=whole_number(dim, "dim", 1, most_dims),
+        metric=metric_name(metric),
+        transform=_default_transform(codec) if transform is None else transform,
+        partition=partition,
+        codec=Float() if codec is None else codec,
+        rerank=rerank,
+        seed=whole_number(seed, "seed", 0, 2**63 - 1),
+    )
 
 
 def _fitted(
     description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
 ) -> _core.Engine:
     """An engine without vectors, trained on a sample."""
-    if description.needs_training and not len(sample):
-        raise ValueError(f"training: expected at least 1 vector of dimension {description.dim}, got none")
-    with progress:
-        model = train(description, sample, expected, threads or 0, progress)
+    model = fitted_model(description, sample, expected, threads, progress)
     return _core.Engine(model.params, model.arrays)
 
 
-def _nprobe(state: State, engine: _core.Engine, nprobe: int | None) -> int:
+def fitted_model(
+    description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
+) -> Model:
+    if description.needs_training and not len(sample):
+        raise ValueError(f"training: expected at least 1 vector of dimension {description.dim}, got none")
+    with progress:
+        return train(description, sample, expected, threads or 0, progress)
+
+
+def result_count(k: object) -> int:
+    count = whole_number(k, "k", 1)
+    if count > _MOST_RESULTS:
+        raise ValueError(f"k: expected at most {_MOST_RESULTS}, got {count}")
+    return count
+
+
+def lists_to_read(state: State, engine: _core.Engine, nprobe: int | None) -> int:
     if nprobe is None:
         return max(1, engine.params.get("default.nprobe", 0))
     if state.description.partition is None:

@@ -61,7 +61,7 @@ class State:
     def untouched(self, action: str) -> State:
         """Itself, if it holds no vectors."""
         if self.n:
-            raise ValueError(f"{action}: expected an empty index, got one of {self.n} vectors; make a new Index")
+            raise ValueError(f"{action}: expected an empty index, got one that holds {self.n}; make a new one")
         return self
 
     def of_training(self, before: State, action: str) -> State:
@@ -69,6 +69,12 @@ class State:
         if self.training is not before.training:
             raise RuntimeError(f"{action}: the index was trained or upgraded meanwhile, so this call changed nothing")
         return self
+
+    def with_engine(self, engine: _core.Engine | None) -> State:
+        return replace(self, engine=engine)
+
+    def explained(self, why: tuple[str, ...]) -> State:
+        return replace(self, why=why)
 
     def changed(self, action: str, change: Callable[[_core.Engine], object]) -> State:
         """The state after `change` of a copy of the engine."""

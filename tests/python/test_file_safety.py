@@ -69,9 +69,11 @@ def test_an_odd_description_is_corrupt(name: str, tmp_path: Path) -> None:
 
 def test_defaults_of_a_file_cost_no_more_than_the_index_holds() -> None:
     x = vectors(40, DIM)
-    multi = fb.MultiVectorIndex(DIM, fde=fb.FDE(DIM, repetitions=2, simhash_bits=2)).build([x[:4]] * 20, progress=False)
+    multi = fb.MultiVectorIndex(DIM, encoder=fb.FDE(DIM, repetitions=2, simhash_bits=2)).build(
+        [x[:4]] * 20, progress=False
+    )
     index = ivf(500)
-    for engine in (multi._index._trained("test"), index._trained("test")):
+    for engine in (multi._trained("test"), index._trained("test")):
         engine.set_default("default.rerank", 2**32 - 1)
         engine.set_default("default.nprobe", 2**32 - 1)
     tracemalloc.start()

@@ -199,7 +199,7 @@ for name, call in (changes | reads).items():
         assert not busy or name in changes, (name, busy)
         assert busy or name in reads or name in ("train", "build", "tune"), (name, said)
 documents = [x[i : i + 4] for i in range(0, 80, 4)]
-multi = fb.MultiVectorIndex(d, fde=fb.FDE(d, repetitions=2, simhash_bits=2)).build(documents, progress=False)
+multi = fb.MultiVectorIndex(d, encoder=fb.FDE(d, repetitions=2, simhash_bits=2)).build(documents, progress=False)
 said = []
 multi.add(documents, progress=lambda stage, fraction: said.append(outcome(lambda: multi.remove([0]))))
 assert any("this thread is changing" in each for each in said), said

@@ -1,4 +1,4 @@
-#include "multivector/token_codec.h"
+#include "codec/token_codec.h"
 
 #include <utility>
 #include <vector>
@@ -64,7 +64,9 @@ private:
 
 }  // namespace
 
-std::shared_ptr<const Codec> make_token_codec(const Parts& parts, std::uint32_t dim) {
+std::shared_ptr<const Codec> make_token_codec(const Parts& parts) {
+    const auto dim = static_cast<std::uint32_t>(parts.param("tokens.dim", 1, 65535));
+    parts.param("tokens.kind", 1, 4);  // floats, levels, PQ and RaBitQ: those that score inner products
     const bool rotates = !parts.under("tokens.transform").params.empty();
     std::shared_ptr<const Transform> rotation = rotates ? make_transform(parts.under("tokens"), dim) : nullptr;
     auto codec = make_codec(parts, "tokens", rotates ? rotation->out_dim() : dim, Metric::ip, false);
