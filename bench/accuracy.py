@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 import fewbits as fb
 from fewbits.bench.measure import recall_of
-from fewbits.codecs import Codec
-from fewbits.transforms import Transform
+from fewbits.spec.codecs import Codec
+from fewbits.spec.transforms import Transform
 from loading import load
 
 F32 = NDArray[np.float32]

@@ -24,7 +24,7 @@ import fewbits as fb
 from binary_data import OPQ_ITERATIONS, Data, Search, ids_of, installed, load, ndcg, ours, peers, recall, theirs
 from binary_table import TOTALS, draw, read, table
 from fewbits import _core
-from fewbits.parts import Fitting
+from fewbits.spec.parts import Fitting
 
 SCANNED = 1 << 16
 SCAN_QUERIES = 256

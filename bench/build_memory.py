@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 import fewbits as fb
-from fewbits.description import CODEC_SAMPLE
-from fewbits.inputs import BLOCK_FLOATS
+from fewbits.input.inputs import BLOCK_FLOATS
+from fewbits.spec.description import CODEC_SAMPLE
 
 BLOCK_ROWS = 65_536
 MIB = 1 / 2**20

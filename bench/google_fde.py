@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import fewbits as fb
-from fewbits.sets import Sets
+from fewbits.input.sets import Sets
 from multivector import DEPTHS, F32, SETTINGS, Data, best, head, load, recall, seconds
 
 FLAGS = ("-O2", "-O3 -mavx2 -mfma" if platform.machine() in ("x86_64", "AMD64") else "-O3")

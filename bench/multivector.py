@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fewbits as fb
-from fewbits.sets import Sets
+from fewbits.input.sets import Sets
 
 F32 = NDArray[np.float32]
 SETTINGS = ((20, 3, 8), (20, 5, 16))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import fewbits as fb
-from fewbits.torch import QuantizedIndex
+from fewbits.integrations.torch import QuantizedIndex
 
 WORDS, DIM, LENGTH = 400, 32, 6
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include "core/random.h"
+#include "base/random.h"
 
 namespace fewbits::bench {
 namespace {

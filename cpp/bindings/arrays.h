@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include "core/interrupt.h"
-#include "core/matrix.h"
-#include "core/metric.h"
-#include "core/parallel.h"
-#include "io/sections.h"
+#include "base/interrupt.h"
+#include "base/matrix.h"
+#include "base/metric.h"
+#include "base/parallel.h"
+#include "base/parts.h"
 
 namespace fewbits::bindings {
 

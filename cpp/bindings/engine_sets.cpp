@@ -1,8 +1,8 @@
 // Methods of the engine of a multi-vector index, as python/fewbits/_core.pyi lists them.
 #include <limits>
 
+#include "base/rows.h"
 #include "bindings/engine_arguments.h"
-#include "core/rows.h"
 #include "multivector/coding.h"
 #include "multivector/search.h"
 

@@ -1,8 +1,8 @@
 // The core's error kinds as Python exceptions: ValueError, OSError, CorruptIndexError, FormatVersionError.
 #include <exception>
 
+#include "base/error.h"
 #include "bindings/arrays.h"
-#include "core/error.h"
 
 namespace fewbits::bindings {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "bindings/arrays.h"
 #include "codec/codec.h"
-#include "codec/lloyd_max.h"
-#include "codec/pq_train.h"
+#include "codec/pq/train.h"
+#include "codec/scalar/lloyd_max.h"
 
 namespace fewbits::bindings {
 namespace {

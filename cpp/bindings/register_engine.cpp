@@ -4,8 +4,8 @@
 #include <limits>
 #include <mutex>
 
+#include "base/rows.h"
 #include "bindings/engine_arguments.h"
-#include "core/rows.h"
 #include "index/exact.h"
 #include "index/filter.h"
 #include "io/file.h"

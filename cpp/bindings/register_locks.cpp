@@ -2,8 +2,8 @@
 // python/fewbits/state.py). Waiting leaves the GIL to others and hears Ctrl-C.
 #include <stdexcept>
 
+#include "base/locks.h"
 #include "bindings/arrays.h"
-#include "core/locks.h"
 
 namespace fewbits::bindings {
 namespace {

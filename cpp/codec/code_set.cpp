@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/blocks.h"
+#include "blocks/blocks.h"
 
 namespace fewbits {
 

@@ -2,12 +2,12 @@
 
 #include "codec/common.h"
 #include "codec/direction.h"
-#include "codec/float.h"
-#include "codec/pq.h"
-#include "codec/rabitq.h"
-#include "codec/recurrent_binary.h"
-#include "codec/scalar.h"
-#include "codec/staged.h"
+#include "codec/float/float.h"
+#include "codec/pq/pq.h"
+#include "codec/rabitq/rabitq.h"
+#include "codec/recurrent_binary/recurrent_binary.h"
+#include "codec/scalar/scalar.h"
+#include "codec/scalar/staged.h"
 
 namespace fewbits {
 

@@ -1,5 +1,5 @@
 // What a vector is in memory and how a query scores it. A codec is immutable once made; everything it needs at search
-// comes from the arrays it was made from, which is also how it is stored (io/sections.h), so there is one constructor.
+// comes from the arrays it was made from, which is also how it is stored (base/parts.h), so there is one constructor.
 //
 // x^ = origin + what the code says: `origin` is the centroid of the vector's list when the index codes residuals, else
 // zero.
@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "core/matrix.h"
-#include "core/metric.h"
-#include "io/sections.h"
+#include "base/matrix.h"
+#include "base/metric.h"
+#include "base/parts.h"
 #include "kernels/kernels.h"
 
 namespace fewbits {

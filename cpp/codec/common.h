@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "base/matrix.h"
 #include "codec/codec.h"
 #include "codec/lanes.h"
-#include "core/matrix.h"
 #include "kernels/kernels.h"
 
 namespace fewbits::codec {

@@ -4,8 +4,8 @@
 
 #include <memory>
 
+#include "base/parts.h"
 #include "codec/codec.h"
-#include "io/sections.h"
 
 namespace fewbits {
 

@@ -5,9 +5,9 @@
 #include <numeric>
 #include <utility>
 
-#include "core/blocks.h"
-#include "core/parallel.h"
-#include "core/rows.h"
+#include "base/parallel.h"
+#include "base/rows.h"
+#include "blocks/blocks.h"
 
 namespace fewbits {
 namespace {

@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
-#include "core/matrix.h"
-#include "core/steps.h"
-#include "index/growing.h"
+#include "base/matrix.h"
+#include "base/progress.h"
 #include "index/model.h"
 #include "index/segment.h"
 #include "index/token_column.h"
-#include "io/spill.h"
+#include "storage/append_buffer.h"
+#include "storage/spill.h"
 
 namespace fewbits {
 

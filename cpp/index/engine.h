@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/locks.h"
+#include "base/locks.h"
 #include "index/builder.h"
 #include "index/model.h"
 #include "index/snapshot.h"

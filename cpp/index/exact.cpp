@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/blocks.h"
-#include "core/interrupt.h"
-#include "core/parallel.h"
-#include "core/topk.h"
+#include "base/interrupt.h"
+#include "base/parallel.h"
+#include "blocks/blocks.h"
+#include "blocks/top_k.h"
 #include "index/model.h"
 #include "index/search.h"
 

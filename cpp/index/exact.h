@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "core/matrix.h"
-#include "core/metric.h"
+#include "base/matrix.h"
+#include "base/metric.h"
 
 namespace fewbits {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/interrupt.h"
+#include "base/interrupt.h"
 
 namespace fewbits {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <span>
 
-#include "core/locks.h"
+#include "base/locks.h"
 #include "index/row_filter.h"
 #include "index/snapshot.h"
 

@@ -4,10 +4,10 @@
 #include <cstring>
 #include <functional>
 
-#include "core/blocks.h"
-#include "core/steps.h"
-#include "index/growing.h"
-#include "io/spill.h"
+#include "base/progress.h"
+#include "blocks/blocks.h"
+#include "storage/append_buffer.h"
+#include "storage/spill.h"
 
 namespace fewbits {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/parallel.h"
+#include "base/parallel.h"
 #include "index/snapshot.h"
 
 namespace fewbits {

@@ -6,9 +6,9 @@
 #include <memory>
 #include <vector>
 
+#include "base/metric.h"
+#include "base/parts.h"
 #include "codec/codec.h"
-#include "core/metric.h"
-#include "io/sections.h"
 #include "partition/partition.h"
 #include "transform/query_map.h"
 #include "transform/transform.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <span>
 
-#include "core/topk.h"
+#include "blocks/top_k.h"
 
 namespace fewbits {
 namespace {

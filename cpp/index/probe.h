@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/matrix.h"
+#include "base/matrix.h"
 #include "index/model.h"
 #include "index/row_filter.h"
 

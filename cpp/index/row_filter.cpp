@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/interrupt.h"
-#include "core/parallel.h"
-#include "core/random.h"
+#include "base/interrupt.h"
+#include "base/parallel.h"
+#include "base/random.h"
 
 namespace fewbits {
 namespace {

@@ -8,8 +8,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/bitmap.h"
-#include "core/locks.h"
+#include "base/bitmap.h"
+#include "base/locks.h"
 #include "index/merge.h"
 #include "index/snapshot.h"
 

@@ -6,9 +6,9 @@
 #include <numeric>
 #include <utility>
 
-#include "core/interrupt.h"
-#include "core/parallel.h"
-#include "core/topk.h"
+#include "base/interrupt.h"
+#include "base/parallel.h"
+#include "blocks/top_k.h"
 #include "index/probe.h"
 #include "io/advise.h"
 

@@ -7,7 +7,7 @@
 #include <limits>
 #include <span>
 
-#include "core/topk.h"
+#include "blocks/top_k.h"
 #include "index/row_filter.h"
 #include "index/snapshot.h"
 

@@ -4,8 +4,8 @@
 #include <bit>
 #include <numeric>
 
-#include "core/blocks.h"
-#include "core/steps.h"
+#include "base/progress.h"
+#include "blocks/blocks.h"
 
 namespace fewbits {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/locks.h"
-#include "core/parallel.h"
+#include "base/locks.h"
+#include "base/parallel.h"
 #include "index/model.h"
 #include "index/old_tokens.h"
 #include "index/token_column.h"

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/bitmap.h"
+#include "base/bitmap.h"
 #include "index/model.h"
 #include "index/segment.h"
 

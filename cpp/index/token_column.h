@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "base/parts.h"
+#include "base/progress.h"
 #include "codec/code_set.h"
-#include "core/steps.h"
-#include "index/growing.h"
-#include "io/sections.h"
-#include "io/spill.h"
+#include "storage/append_buffer.h"
+#include "storage/spill.h"
 
 namespace fewbits {
 

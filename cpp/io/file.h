@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "io/sections.h"
+#include "base/parts.h"
 
 namespace fewbits {
 

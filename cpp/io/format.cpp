@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "core/matrix.h"
+#include "base/matrix.h"
 #include "io/crc32.h"
 
 namespace fewbits::io {

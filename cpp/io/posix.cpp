@@ -9,7 +9,7 @@
 #include <system_error>
 #include <unistd.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "io/stale.h"
 
 namespace fewbits::io {

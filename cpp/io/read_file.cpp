@@ -6,7 +6,7 @@
 #include <memory>
 #include <sys/stat.h>
 
-#include "core/parallel.h"
+#include "base/parallel.h"
 #include "io/crc32.h"
 #include "io/file.h"
 #include "io/format.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "kernels/kernels.h"
 
 #if defined(__x86_64__)

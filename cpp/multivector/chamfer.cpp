@@ -5,9 +5,9 @@
 #include <limits>
 #include <string>
 
-#include "core/blocks.h"
-#include "core/interrupt.h"
-#include "core/parallel.h"
+#include "base/interrupt.h"
+#include "base/parallel.h"
+#include "blocks/blocks.h"
 
 namespace fewbits {
 

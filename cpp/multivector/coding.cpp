@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string>
 
-#include "core/interrupt.h"
-#include "core/parallel.h"
+#include "base/interrupt.h"
+#include "base/parallel.h"
 
 namespace fewbits {
 namespace {

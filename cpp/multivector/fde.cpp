@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string>
 
-#include "core/parallel.h"
-#include "core/random.h"
+#include "base/parallel.h"
+#include "base/random.h"
 #include "kernels/kernels.h"
 
 namespace fewbits {

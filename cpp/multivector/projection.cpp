@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "core/blocks.h"
-#include "core/random.h"
+#include "base/random.h"
+#include "blocks/blocks.h"
 #include "kernels/kernels.h"
 #include "multivector/random_directions.h"
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/matrix.h"
+#include "base/matrix.h"
 
 namespace fewbits {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/random.h"
+#include "base/random.h"
 
 namespace fewbits {
 

@@ -5,8 +5,8 @@
 #include <functional>
 #include <string>
 
-#include "core/blocks.h"
-#include "core/parallel.h"
+#include "base/parallel.h"
+#include "blocks/blocks.h"
 #include "kernels/kernels.h"
 #include "multivector/ward.h"
 

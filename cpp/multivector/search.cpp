@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/parallel.h"
+#include "base/parallel.h"
 #include "multivector/chamfer.h"
 
 namespace fewbits {

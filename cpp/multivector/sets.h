@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "core/matrix.h"
+#include "base/matrix.h"
 
 namespace fewbits {
 

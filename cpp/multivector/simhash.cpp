@@ -4,8 +4,8 @@
 #include <bit>
 #include <limits>
 
-#include "core/blocks.h"
-#include "core/random.h"
+#include "base/random.h"
+#include "blocks/blocks.h"
 #include "kernels/kernels.h"
 #include "multivector/random_directions.h"
 

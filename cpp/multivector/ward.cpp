@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "core/blocks.h"
-#include "core/interrupt.h"
+#include "base/interrupt.h"
+#include "blocks/blocks.h"
 #include "kernels/kernels.h"
 
 namespace fewbits {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/matrix.h"
+#include "base/matrix.h"
 
 namespace fewbits {
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/matrix.h"
-#include "core/parallel.h"
+#include "base/matrix.h"
+#include "base/parallel.h"
 
 namespace fewbits {
 

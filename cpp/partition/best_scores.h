@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "core/topk.h"
+#include "blocks/top_k.h"
 
 namespace fewbits {
 

@@ -4,7 +4,7 @@
 #include <queue>
 #include <utility>
 
-#include "core/random.h"
+#include "base/random.h"
 
 namespace fewbits {
 

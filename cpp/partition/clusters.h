@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "core/matrix.h"
-#include "core/steps.h"
+#include "base/matrix.h"
+#include "base/progress.h"
 
 namespace fewbits {
 

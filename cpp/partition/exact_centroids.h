@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/matrix.h"
+#include "base/matrix.h"
 #include "kernels/kernels.h"
 
 namespace fewbits {

@@ -7,7 +7,7 @@
 #include <limits>
 #include <string>
 
-#include "core/random.h"
+#include "base/random.h"
 #include "partition/assign.h"
 #include "partition/clusters.h"
 #include "partition/exact_centroids.h"

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/matrix.h"
-#include "core/parallel.h"
+#include "base/matrix.h"
+#include "base/parallel.h"
 
 namespace fewbits {
 

@@ -6,11 +6,11 @@
 #include <memory>
 #include <vector>
 
-#include "core/locks.h"
-#include "core/matrix.h"
-#include "core/metric.h"
-#include "core/topk.h"
-#include "io/sections.h"
+#include "base/locks.h"
+#include "base/matrix.h"
+#include "base/metric.h"
+#include "base/parts.h"
+#include "blocks/top_k.h"
 #include "partition/exact_centroids.h"
 #include "partition/two_level_centroids.h"
 

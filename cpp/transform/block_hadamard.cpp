@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "core/random.h"
+#include "base/random.h"
 #include "kernels/kernels.h"
 
 namespace fewbits {

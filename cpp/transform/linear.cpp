@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/blocks.h"
+#include "blocks/blocks.h"
 #include "kernels/kernels.h"
 
 namespace fewbits {

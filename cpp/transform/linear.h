@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/matrix.h"
+#include "base/matrix.h"
 
 namespace fewbits {
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "io/sections.h"
+#include "base/parts.h"
 #include "transform/linear.h"
 
 namespace fewbits {

@@ -5,8 +5,8 @@
 
 #include <memory>
 
-#include "core/matrix.h"
-#include "io/sections.h"
+#include "base/matrix.h"
+#include "base/parts.h"
 
 namespace fewbits {
 

@@ -14,24 +14,25 @@ from ._core import __version__, available_isas, isa
 
 if TYPE_CHECKING:
     from . import train
-    from .auto import build
-    from .auto_multivector import build_multivector
-    from .codecs import PQ, Float, Scalar
-    from .codecs_rotated import RaBitQ, RecurrentBinary
+    from .choose.build import build
+    from .choose.build_multivector import build_multivector
+    from .choose.tuning import Tuned, tune
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
-    from .faiss_indexes import from_faiss
-    from .fde import FDE
-    from .files import inspect, open, verify
-    from .filters import Filter
-    from .index import Index, SearchResult
-    from .measures import evaluate, exact_search, recall
-    from .merging import merge
-    from .multivector import MultiVectorIndex, chamfer
-    from .packed import unpack_bits
-    from .partitions import IVF
-    from .reduction import Pooling, carve
-    from .transforms import OPQ, PCA, Identity, RandomRotation
-    from .tuning import Tuned, tune
+    from .evaluation.measures import evaluate, exact_search, recall
+    from .file.files import inspect, open, verify
+    from .index.index import Index
+    from .index.merging import merge
+    from .index.result import SearchResult
+    from .input.filters import Filter
+    from .input.packed import unpack_bits
+    from .integrations.faiss import from_faiss
+    from .multivector.fde import FDE
+    from .multivector.index import MultiVectorIndex, chamfer
+    from .multivector.pooling import Pooling, carve
+    from .spec.codecs import PQ, Float, Scalar
+    from .spec.codecs_rotated import RaBitQ, RecurrentBinary
+    from .spec.ivf import IVF
+    from .spec.transforms import OPQ, PCA, Identity, RandomRotation
 
 __all__ = [
     "FDE",
@@ -76,24 +77,25 @@ __all__ = [
 ]
 
 _MODULES = {
-    "auto": ("build",),
-    "auto_multivector": ("build_multivector",),
-    "codecs": ("PQ", "Float", "Scalar"),
-    "codecs_rotated": ("RaBitQ", "RecurrentBinary"),
+    "choose.build": ("build",),
+    "choose.build_multivector": ("build_multivector",),
+    "spec.codecs": ("PQ", "Float", "Scalar"),
+    "spec.codecs_rotated": ("RaBitQ", "RecurrentBinary"),
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
-    "faiss_indexes": ("from_faiss",),
-    "fde": ("FDE",),
-    "files": ("inspect", "open", "verify"),
-    "filters": ("Filter",),
-    "index": ("Index", "SearchResult"),
-    "measures": ("evaluate", "exact_search", "recall"),
-    "merging": ("merge",),
-    "multivector": ("MultiVectorIndex", "chamfer"),
-    "packed": ("unpack_bits",),
-    "partitions": ("IVF",),
-    "reduction": ("Pooling", "carve"),
-    "tuning": ("Tuned", "tune"),
-    "transforms": ("OPQ", "PCA", "Identity", "RandomRotation"),
+    "integrations.faiss": ("from_faiss",),
+    "multivector.fde": ("FDE",),
+    "file.files": ("inspect", "open", "verify"),
+    "input.filters": ("Filter",),
+    "index.index": ("Index",),
+    "index.result": ("SearchResult",),
+    "evaluation.measures": ("evaluate", "exact_search", "recall"),
+    "index.merging": ("merge",),
+    "multivector.index": ("MultiVectorIndex", "chamfer"),
+    "input.packed": ("unpack_bits",),
+    "spec.ivf": ("IVF",),
+    "multivector.pooling": ("Pooling", "carve"),
+    "choose.tuning": ("Tuned", "tune"),
+    "spec.transforms": ("OPQ", "PCA", "Identity", "RandomRotation"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -9,7 +9,7 @@
 #include <set>
 #include <unistd.h>
 
-#include "core/random.h"
+#include "base/random.h"
 #include "coverage.h"
 #include "io/io_fixture.h"
 

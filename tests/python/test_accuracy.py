@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 import fewbits as fb
 from conftest import F32, overlap, vectors
-from fewbits.codecs import Codec
-from fewbits.transforms import Transform
+from fewbits.spec.codecs import Codec
+from fewbits.spec.transforms import Transform
 
 LONG = bool(os.environ.get("FEWBITS_LONG"))
 SAMPLED = 1  # combination of metric, partition and rerank per codec and case, without FEWBITS_LONG

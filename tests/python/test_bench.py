@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from fewbits import bench, datasets
-from fewbits.bench import charts, measure
+from fewbits import bench
+from fewbits.bench import charts, datasets, measure
 from fewbits.bench.measure import Measurement, Point
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import fewbits as fb
 from conftest import F32, brute_force, overlap, vectors
-from fewbits.auto import choose
+from fewbits.choose.build import choose
 
 
 def rich(metric: str = "cosine", **changes: Any) -> fb.Index:
@@ -45,7 +45,7 @@ def test_array_memmap_and_blocks_build_the_same(base: F32, queries: F32, metric:
 
 
 def test_large_input_is_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch, base: F32, queries: F32) -> None:
-    monkeypatch.setattr("fewbits.description.CODEC_SAMPLE", 500)
+    monkeypatch.setattr("fewbits.spec.description.CODEC_SAMPLE", 500)
     partition = fb.IVF(4, sample=500)
     results = [rich(partition=partition, seed=seed).build(base).search(queries).scores for seed in (0, 0, 1)]
     np.testing.assert_array_equal(results[0], results[1])
@@ -65,8 +65,8 @@ def one_buffer(x: F32, rows: int) -> Iterator[F32]:
 
 @pytest.mark.parametrize("block_floats", [100 * 32, 1 << 22])
 def test_blocks_may_share_memory(monkeypatch: pytest.MonkeyPatch, base: F32, queries: F32, block_floats: int) -> None:
-    monkeypatch.setattr("fewbits.inputs.BLOCK_FLOATS", block_floats)
-    monkeypatch.setattr("fewbits.description.CODEC_SAMPLE", 500)
+    monkeypatch.setattr("fewbits.input.inputs.BLOCK_FLOATS", block_floats)
+    monkeypatch.setattr("fewbits.spec.description.CODEC_SAMPLE", 500)
     partition = fb.IVF(4, sample=700)
     expected = rich(partition=partition).train(base[:700]).add(base).search(queries)
     for rows in (200, 1000):  # the sample ends between blocks, and within one
@@ -226,8 +226,8 @@ def test_build_keeps_to_its_budget(metric: str, budget: int, ids: bool, quick_op
 @pytest.fixture
 def quick_opq(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rotations from fewer vectors: these tests are about what is chosen."""
-    monkeypatch.setattr("fewbits.opq._LEAST_SAMPLE", 2000)
-    monkeypatch.setattr("fewbits.opq._SAMPLE_A_CODEWORD", 8)
+    monkeypatch.setattr("fewbits.fit.opq._LEAST_SAMPLE", 2000)
+    monkeypatch.setattr("fewbits.fit.opq._SAMPLE_A_CODEWORD", 8)
 
 
 def test_more_bytes_more_recall(quick_opq: None) -> None:

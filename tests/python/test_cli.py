@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from fewbits import cli, datasets, demo
-from fewbits.bench import charts
+from fewbits.bench import charts, datasets
+from fewbits.cli import demo
+from fewbits.cli import main as cli
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewbits import datasets
+from fewbits.bench import datasets
 
 
 def rows(n, dim=8, seed=0, unit=False):

@@ -18,8 +18,8 @@ import pytest
 
 import fewbits as fb
 from conftest import vectors
-from fewbits import cli
-from fewbits.foreign import kind_of
+from fewbits.cli import main as cli
+from fewbits.file.foreign import kind_of
 
 X = vectors(40, 8)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from fewbits import auto_multivector
+from fewbits.choose import build_multivector as auto_multivector
 
 DIM = 32
 FDE = fb.FDE(DIM, 8, 3, 8, seed=3)
@@ -224,6 +224,67 @@ def test_remove_replace_and_compact(documents, queries):
     assert len(index) == 148
     index.add([documents[7]])
     assert 150 in index
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_merge_joins_what_was_filled_apart(tmp_path, documents, queries, on_disk):
+    empty = fb.MultiVectorIndex(DIM, encoder=FDE, tokens=fb.Scalar(4, on_disk=on_disk), partition=fb.IVF(4))
+    empty.train(documents).save(tmp_path / "empty.fb")
+    one, two = (fb.MultiVectorIndex.open(tmp_path / "empty.fb") for _ in range(2))
+    one.add(documents[:90], np.arange(90))
+    two.add(documents[80:], np.arange(80, 150)).save(tmp_path / "two.fb")
+    two = fb.MultiVectorIndex.open(tmp_path / "two.fb")
+    with pytest.raises(ValueError, match="is in the index already"):
+        fb.merge([one, two])
+    whole = fb.merge([one, two], on_conflict="replace")
+    assert (whole.encoder, whole.tokens, len(whole)) == (FDE, one.tokens, 150)
+    fresh = empty.add(documents, np.arange(150))
+    for index in (whole, whole.compact()):
+        np.testing.assert_array_equal(index.rank_all(queries, 150).scores, fresh.rank_all(queries, 150).scores)
+    assert (len(one), len(two)) == (90, 70)
+    with pytest.raises(ValueError, match="another training"):
+        fb.merge([one, build(documents)])
+
+
+@pytest.mark.parametrize("tokens", [fb.Float(32), fb.Scalar(8), fb.Scalar(4), fb.PQ(16), fb.RaBitQ(8)], ids=repr)
+def test_reconstruct_gives_a_documents_tokens(documents, tokens):
+    index = build(documents, tokens, partition=fb.IVF(4))
+    index.add(documents[:3], ids=[14, 500, 7], on_conflict="replace")
+    got = index.reconstruct([500, 14, 100])
+    expected = np.concatenate([documents[i] for i in (1, 0, 100)])
+    assert got.offsets.tolist() == np.cumsum([0, *(len(documents[i]) for i in (1, 0, 100))]).tolist()
+    errors = np.linalg.norm(got.tokens - expected, axis=1)
+    limits = {"Float": 0, "Scalar": 0.15, "PQ": 0.9, "RaBitQ": 0.02}
+    assert errors.max() <= limits[type(tokens).__name__]
+    assert index.reconstruct([]).offsets.tolist() == [0]
+    with pytest.raises(ValueError, match="9999 is not in the index"):
+        index.reconstruct([3, 9999])
+
+
+def test_compact_reports_and_stops(documents):
+    index = build(documents)
+    index.remove([3])
+    before, seen = index.to_bytes(), []
+
+    def stop(stage, fraction):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.compact(progress=stop)
+    assert index.to_bytes() == before
+    index.compact(progress=lambda stage, fraction: seen.append((stage, fraction)))
+    assert {stage for stage, _ in seen} == {"compacting"}
+    assert index.stats()["removed"] == 0
+
+
+def test_single_adds_become_few_segments(documents, queries):
+    whole = build(documents)
+    grown = fb.MultiVectorIndex(DIM, encoder=FDE, tokens=fb.Scalar(8, on_disk=True)).train(documents)
+    for document in documents:
+        grown.add([document])
+    assert grown.stats()["segments"] < 9
+    np.testing.assert_array_equal(grown.search(queries, 5).scores, whole.search(queries, 5).scores)
+    assert len(grown.to_bytes()) < 1.05 * len(whole.to_bytes()) + 10_000
 
 
 def test_filters_are_by_document(documents, queries):

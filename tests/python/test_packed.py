@@ -10,7 +10,7 @@ import pytest
 
 import fewbits as fb
 from conftest import F32, brute_force, overlap, vectors
-from fewbits.packed import looks_packed
+from fewbits.input.packed import looks_packed
 
 X = vectors(2000, 128) - vectors(2000, 128).mean(axis=0)
 UBINARY = np.packbits(X > 0, axis=1)

@@ -18,7 +18,7 @@ import pytest
 
 import fewbits as fb
 from conftest import vectors
-from fewbits import cli
+from fewbits.cli import main as cli
 
 DIM = 8
 X = vectors(60, DIM)

@@ -1,4 +1,4 @@
-"""fewbits.torch against autograd over decoded vectors, and the example that trains an encoder with it."""
+"""fewbits.integrations.torch against autograd over decoded vectors, and the example that trains an encoder with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import fewbits as fb
 from conftest import vectors
 
 torch: Any = pytest.importorskip("torch", reason="needs torch")
-bridge: Any = pytest.importorskip("fewbits.torch")
+bridge: Any = pytest.importorskip("fewbits.integrations.torch")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "joint_encoder.py"
 X, Q = vectors(300, 13), vectors(4, 13, seed=4)
 

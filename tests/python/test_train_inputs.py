@@ -10,7 +10,7 @@ import pytest
 
 import fewbits as fb
 from conftest import F32, vectors
-from fewbits.originals import Originals
+from fewbits.evaluation.originals import Originals
 from fewbits.train.examples import judged, split, why_few
 from training_data import DIM, TRAIN, world
 

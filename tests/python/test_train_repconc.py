@@ -11,7 +11,7 @@ import pytest
 
 import fewbits as fb
 from conftest import vectors
-from fewbits.moments import without
+from fewbits.fit.moments import without
 from fewbits.train.assignment import balanced, nearest, squared_distances, transport
 from fewbits.train.joint import Batch, CodesSettings, JointDescent
 from fewbits.train.losses import distillation, ranking_loss

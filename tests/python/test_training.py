@@ -10,10 +10,11 @@ import pytest
 
 import fewbits as fb
 from conftest import F32, brute_force, overlap, vectors
-from fewbits import _core, opq
-from fewbits.codecs import level_table
-from fewbits.parts import Fitting, Model
-from fewbits.transforms import principal_directions
+from fewbits import _core
+from fewbits.fit import opq
+from fewbits.spec.codecs import level_table
+from fewbits.spec.parts import Fitting, Model
+from fewbits.spec.transforms import principal_directions
 
 
 def coding_error(x: F32, codec: fb.PQ) -> float:

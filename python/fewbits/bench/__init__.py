@@ -15,7 +15,7 @@ from typing import Any
 
 import fewbits as fb
 
-from ..datasets import Dataset
+from .datasets import Dataset
 from .ladder import Config, ladder
 from .measure import Measurement, run
 from .multivector import TokenReport, is_token_folder, load_tokens, run_tokens

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import fewbits as fb
 
-from ..description import CODEC_SAMPLE
-from ..transforms import MAX_DENSE_DIM
+from ..spec.description import CODEC_SAMPLE
+from ..spec.transforms import MAX_DENSE_DIM
 
 Rerank = Literal["none", "ram", "disk"]
 ID_BYTES = 4  # an inverted list keeps each vector's number beside its code

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 import fewbits as fb
 
-from ..datasets import Dataset
-from ..partitions import default_nprobe
+from ..spec.ivf import default_nprobe
+from .datasets import Dataset
 from .ladder import Config, Rerank
 
 I64 = NDArray[np.int64]

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 import fewbits as fb
 
-from ..datasets import load_array, load_sets
-from ..places import shown
-from ..sets import Sets, SetsInput
+from ..file.places import shown
+from ..input.sets import Sets, SetsInput
 from . import charts
+from .datasets import load_array, load_sets
 from .ladder import Rerank
 from .measure import recall_of
 from .report import Facts, plain_table

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..places import shown
+from ..file.places import shown
 from . import charts
 from .measure import Measurement
 

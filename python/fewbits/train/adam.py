@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..inputs import F32
+from ..input.inputs import F32
 
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8  # of the root mean square of the array's gradients so far: no scale of its own

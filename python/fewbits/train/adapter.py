@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ..index import Index
-from ..progress import ProgressArgument
+from ..index.index import Index
+from ..input.progress import ProgressArgument
 from .report import TrainingReport
 from .scorer import VectorScorer
 from .session import Session

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..inputs import F32
+from ..input.inputs import F32
 from .kernels import F64
 
 SINKHORN_ITERATIONS = 100

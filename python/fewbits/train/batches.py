@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from ..inputs import F32, I64
+from ..input.inputs import F32, I64
 
 
 class Batches:

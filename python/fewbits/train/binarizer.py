@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..parts import f32_array
+from ..spec.parts import f32_array
 
 Array = NDArray[Any]  # float32; float64 in gradient tests
 _EPSILON = 1e-5  # beside the variance of batch norm

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..inputs import F32, I64
-from ..measures import exact_search
+from ..evaluation.measures import exact_search
+from ..input.inputs import F32, I64
 from .binarizer import Array
 
 NEIGHBOURHOOD = 8  # documents of a batch that are near each other

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _core
-from ..inputs import F32, I64
-from ..parts import Model
+from ..input.inputs import F32, I64
+from ..spec.parts import Model
 from .adam import Adam
 from .examples import RowOf
 from .kernels import F64

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..inputs import F32, I64
+from ..input.inputs import F32, I64
 from . import labels
 from .kernels import F64
 

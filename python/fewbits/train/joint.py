@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _core
-from ..inputs import F32, I64, are_positions
-from ..moments import without
-from ..parts import Model, f32_array
+from ..fit.moments import without
+from ..input.inputs import F32, I64, are_positions
+from ..spec.parts import Model, f32_array
 from .adam import Adam
 from .assignment import balanced, nearest, squared_distances
 from .batches import Batches

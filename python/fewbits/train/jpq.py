@@ -10,9 +10,9 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ..codecs import PQ
-from ..index import Index
-from ..progress import ProgressArgument
+from ..index.index import Index
+from ..input.progress import ProgressArgument
+from ..spec.codecs import PQ
 from .report import TrainingReport
 from .scorer import CodeScorer
 from .session import Session

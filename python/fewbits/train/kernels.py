@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..inputs import F32, I64
+from ..input.inputs import F32, I64
 from .compiled import Compiled
 
 F64 = NDArray[np.float64]

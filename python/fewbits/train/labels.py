@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..inputs import I64
+from ..input.inputs import I64
 
 RowOf = Callable[[I64], I64]
 

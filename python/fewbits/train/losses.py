@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..inputs import I64
+from ..input.inputs import I64
 from .kernels import F64, distillation_loss, pair_loss, softmax_loss
 
 Loss = Callable[[F64, F64, I64, F64], float]

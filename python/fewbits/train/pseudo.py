@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from ..inputs import F32
-from ..parts import f32_array
+from ..input.inputs import F32
+from ..spec.parts import f32_array
 from .teacher import Teacher
 
 _NEIGHBOURS = 10

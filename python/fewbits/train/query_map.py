@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from .. import _core
-from ..inputs import F32
-from ..parts import Fitted, f32_array
+from ..input.inputs import F32
+from ..spec.parts import Fitted, f32_array
 
 
 class QueryMap(Protocol):

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from ..codecs_rotated import Predecessor, RecurrentBinary
-from ..index import Index
-from ..inputs import F32, I64, Rows, real_number, thread_count, vector_ids, whole_number
-from ..measures import exact_search
-from ..misfits import check_fits
-from ..packed import advice, looks_packed
-from ..parts import f32_array
-from ..progress import Progress, ProgressArgument
-from ..transforms import principal_directions, random_rotation
-from ..upgrades import fingerprint
+from ..evaluation.measures import exact_search
+from ..evaluation.misfits import check_fits
+from ..index.index import Index
+from ..index.upgrades import fingerprint
+from ..input.inputs import F32, I64, Rows, real_number, thread_count, vector_ids, whole_number
+from ..input.packed import advice, looks_packed
+from ..input.progress import Progress, ProgressArgument
+from ..spec.codecs_rotated import Predecessor, RecurrentBinary
+from ..spec.parts import f32_array
+from ..spec.transforms import principal_directions, random_rotation
 from .adam import Adam
 from .binarizer import Array, Binarizer, embed, normalized, through_norm
 from .contrast import Batch, Neighbourhoods, Pairs, softmax

@@ -11,9 +11,9 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ..index import Index
-from ..inputs import real_number
-from ..progress import ProgressArgument
+from ..index.index import Index
+from ..input.inputs import real_number
+from ..input.progress import ProgressArgument
 from .joint import CodesSettings
 from .jpq import check_scores_are_trainable
 from .report import TrainingReport

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..inputs import F32, I64
-from ..moments import without
-from ..parts import Fitted, f32_array
+from ..fit.moments import without
+from ..input.inputs import F32, I64
+from ..spec.parts import Fitted, f32_array
 from .examples import RowOf
 from .kernels import F64, gather, scatter
 

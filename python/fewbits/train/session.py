@@ -14,10 +14,10 @@ import numpy as np
 
 from .. import _core
 from ..errors import NotTrainedError
-from ..index import Index
-from ..inputs import queries as as_queries
-from ..progress import Progress, ProgressArgument
-from ..state import State
+from ..index.index import Index
+from ..index.state import State
+from ..input.inputs import queries as as_queries
+from ..input.progress import Progress, ProgressArgument
 from .batches import Batches
 from .descent import Descent
 from .examples import Examples, judged, near, split, unjudged, why_few

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..index import Index
-from ..inputs import real_number, thread_count, whole_number
-from ..parts import one_of
+from ..index.index import Index
+from ..input.inputs import real_number, thread_count, whole_number
+from ..spec.parts import one_of
 from .compiled import require_numba
 from .losses import RANKING_LOSSES
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from ..inputs import F32
+from ..input.inputs import F32
 from .batches import Batches
 from .descent import Descent, Term
 from .examples import Examples

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
-from ..index import Index
-from ..inputs import F32, I64
-from ..originals import Originals
+from ..evaluation.originals import Originals
+from ..index.index import Index
+from ..input.inputs import F32, I64
 from .kernels import F64
 from .scorer import Lists, inner_metric, norms_bias, products
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ..inputs import F32, I64
-from ..measures import query_measures
+from ..evaluation.measures import query_measures
+from ..input.inputs import F32, I64
 from .examples import Examples, RowOf
 from .kernels import F64
 from .teacher import Teacher

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
+#include "blocks/blocks.h"
 #include "check.h"
 #include "codec/codec.h"
-#include "codec/pq_train.h"
-#include "core/blocks.h"
-#include "core/random.h"
+#include "codec/pq/train.h"
 
 namespace fixture {
 

@@ -1,8 +1,8 @@
 // Scalar codes: error bounds of encoding, constant dimensions, Lloyd-Max levels.
 #include <algorithm>
 
-#include "codec/levels.h"
-#include "codec/lloyd_max.h"
+#include "codec/scalar/levels.h"
+#include "codec/scalar/lloyd_max.h"
 #include "codec_fixture.h"
 
 namespace {

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "codec/pq_train.h"
-#include "core/random.h"
+#include "base/random.h"
+#include "codec/pq/train.h"
 #include "index/engine.h"
 #include "index/search.h"
 #include "partition/kmeans.h"

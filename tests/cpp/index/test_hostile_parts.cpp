@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "allocations.h"
-#include "core/random.h"
+#include "base/random.h"
 #include "exercise.h"
 #include "golden.h"
 

@@ -6,8 +6,8 @@
 #include <numeric>
 #include <unistd.h>
 
+#include "base/bitmap.h"
 #include "check.h"
-#include "core/bitmap.h"
 #include "index/merge.h"
 #include "index/models.h"
 

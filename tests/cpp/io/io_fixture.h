@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <vector>
 
+#include "base/error.h"
 #include "check.h"
-#include "core/error.h"
 #include "io/crc32.h"
 #include "io/file.h"
 #include "io/format.h"

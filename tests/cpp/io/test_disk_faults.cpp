@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/random.h"
+#include "base/random.h"
 #include "index/models.h"
 #include "io/system_calls.h"
 #include "io_fixture.h"

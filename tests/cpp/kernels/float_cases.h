@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/random.h"
+#include "base/random.h"
 #include "kernels/kernel_cases.h"
 
 namespace cases {

@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include <vector>
 
+#include "base/error.h"
 #include "check.h"
-#include "core/error.h"
 #include "kernels/kernels.h"
 
 using namespace fewbits::kernels;

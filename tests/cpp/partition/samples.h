@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "core/matrix.h"
-#include "core/random.h"
-#include "io/sections.h"
+#include "base/matrix.h"
+#include "base/parts.h"
+#include "base/random.h"
 
 namespace samples {
 

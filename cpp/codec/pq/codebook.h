@@ -1,0 +1,36 @@
+// The codewords of a product quantizer in the two shapes that are read: in rows (decoding) and in blocks (kernels).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "codec/pq/train.h"
+#include "kernels/kernels.h"
+
+namespace fewbits::codec {
+
+class Codebook {
+public:
+    // padded: (m, k, pq_width(m, dim)); what lies beyond a narrower subspace is not read.
+    Codebook(std::span<const float> padded, std::uint32_t m, std::uint32_t k, std::uint32_t dim);
+
+    std::uint32_t m() const { return m_; }
+    std::uint32_t k() const { return k_; }
+    std::uint32_t begin(std::uint32_t s) const { return pq_begin(s, m_, dim_); }
+    std::uint32_t width(std::uint32_t s) const { return begin(s + 1) - begin(s); }
+    const float* word(std::uint32_t s, std::uint32_t code) const {
+        return words_.data() + std::size_t{begin(s)} * k_ + std::size_t{code} * width(s);
+    }
+    std::span<const float> squared_norms() const { return squared_norms_; }  // (m, k)
+
+    // n vectors of dim floats, in subspace s, against its codewords; bias: (m, k), or null.
+    kernels::Tile tile(std::uint32_t s, const float* vectors, std::size_t n, const float* bias) const;
+    void decode(const std::uint8_t* codes, float* x) const;  // m codes, a byte each
+
+private:
+    std::uint32_t m_, k_, dim_;
+    std::vector<float> words_, blocks_, squared_norms_;
+};
+
+}  // namespace fewbits::codec

@@ -1,0 +1,56 @@
+// Product quantization: the code of a vector is the nearest codeword in each of m subspaces.
+//
+// Two codebooks: vectors are always encoded by the one that k-means found; scores and decoded vectors use the scoring
+// codebook, which training for ranking may have moved.
+#pragma once
+
+#include "codec/codec.h"
+#include "codec/pq/codebook.h"
+
+namespace fewbits::codec {
+
+class PqCodec final : public Codec {
+public:
+    PqCodec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric, bool residual);
+
+    std::uint32_t dim() const override { return dim_; }
+    CodeLayout layout() const override;
+    void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const override;
+    void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                float* x) const override;
+
+    void (*scan_kernel() const)(const kernels::Scan&) override;
+    std::size_t table_bytes() const override { return entries(); }
+    QueryTerms prepare(const float* query, std::uint8_t* table) const override;
+
+    bool is_wide(const float* query) const override;
+    std::size_t wide_floats() const override { return entries(); }
+    QueryTerms prepare_wide(const float* query, float* tables) const override;
+    void scan_wide(const kernels::Scan& scan) const override;
+
+    std::size_t row_query_bytes() const override { return (entries() + 1) * sizeof(float); }
+    void prepare_rows(const float* query, std::uint8_t* row_query) const override;
+    void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
+                    float* scores) const override;
+
+private:
+    std::uint32_t k() const { return 1u << bits_; }
+    std::size_t entries() const { return std::size_t{m_} * k(); }
+    std::size_t row_bytes() const { return (std::size_t{m_} * bits_ + 7) / 8; }
+    const Codebook& scoring() const { return scoring_.empty() ? assignment_ : scoring_.front(); }
+
+    void nearest(MatrixView y, std::uint8_t* codes) const;
+    void improve(MatrixView x, MatrixView y, std::uint8_t* codes) const;
+    float fill_tables(const float* query, float* tables) const;
+
+    std::uint32_t dim_, m_, bits_;
+    bool l2_, residual_;
+    float eta_ = 1;
+    Codebook assignment_;
+    std::vector<Codebook> scoring_;    // none or one
+    std::vector<float> nearest_bias_;  // -|C|^2 / 2 of the assignment codebook
+    std::vector<float> table_bias_;    // -|C|^2 of the scoring codebook
+    bool uneven_;                      // codewords lie so that some would set the step of all tables
+};
+
+}  // namespace fewbits::codec

@@ -1,0 +1,95 @@
+#include "codec/pq/table_limit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "codec/common.h"
+
+namespace fewbits::codec {
+namespace {
+
+// How wide a table is of ordinary data at most, in depths of its upper quarter, by dimensions of a subspace (1, 2, 3, 4
+// or more): twice what normally distributed data have, a little more than clustered ones.
+constexpr float most_depths[] = {150, 100, 60, 30};
+constexpr float ordinary_depths[] = {75, 25, 15, 12};  // where wider ones saturate
+constexpr float uneven_units = 4;
+constexpr float most_halves = 16;  // of normally distributed data: 2 to 5
+
+float quantile(std::vector<float>& values, std::size_t quarters) {
+    const auto place = values.begin() + static_cast<std::ptrdiff_t>(values.size() * quarters / 4);
+    std::nth_element(values.begin(), place, values.end());
+    return *place;
+}
+
+float middle(std::vector<float>& values) {
+    return quantile(values, 2);
+}
+
+// Times the median distance from the middle: the codewords of a normal distribution stay well below, even where they
+// are its vectors themselves. The more there are, the farther they reach.
+float ordinary_distance(std::uint32_t width, std::uint32_t k) {
+    return (k > 16 ? 3.5f : 2.5f) + 1.5f / static_cast<float>(width);
+}
+
+// The codewords of subspace s by their squared distances from the middle.
+std::vector<float> squared_distances(const Codebook& codebook, std::uint32_t s) {
+    std::vector<float> column(codebook.k()), squares(codebook.k());
+    for (std::uint32_t j = 0; j < codebook.width(s); ++j) {
+        for (std::uint32_t code = 0; code < codebook.k(); ++code) column[code] = codebook.word(s, code)[j];
+        const float center = middle(column);
+        for (std::uint32_t code = 0; code < codebook.k(); ++code) {
+            const float difference = codebook.word(s, code)[j] - center;
+            squares[code] += difference * difference;
+        }
+    }
+    return squares;
+}
+
+}  // namespace
+
+bool is_uneven(const Codebook& codebook) {
+    std::vector<float> units;
+    for (std::uint32_t s = 0; s < codebook.m(); ++s) {
+        std::vector<float> squares = squared_distances(codebook, s);
+        const float farthest = std::sqrt(largest_magnitude(squares.data(), squares.size()));
+        const float median = std::sqrt(middle(squares));
+        if (farthest > ordinary_distance(codebook.width(s), codebook.k()) * median) return true;
+        units.push_back(median);
+    }
+    const float largest = largest_magnitude(units.data(), units.size());
+    return largest > uneven_units * middle(units);
+}
+
+bool outgrows_bytes(const float* tables, std::size_t m, std::size_t k) {
+    std::vector<float> entries(k);
+    float widest = 0;
+    double middle_half = 0;
+    for (std::size_t s = 0; s < m; ++s) {
+        const Range range = range_of(tables + s * k, k);
+        widest = std::max(widest, range.high - range.low);
+        entries.assign(tables + s * k, tables + (s + 1) * k);
+        const float high = quantile(entries, 3);
+        middle_half += high - quantile(entries, 1);
+    }
+    return widest > most_halves * static_cast<float>(middle_half / static_cast<double>(m));
+}
+
+Reach reach_of_distances(const float* tables, std::size_t m, std::size_t k, std::uint32_t width) {
+    std::vector<float> entries(k), depths(m);
+    float widest = 0;
+    double total = 0;
+    for (std::size_t s = 0; s < m; ++s) {
+        const Range range = range_of(tables + s * k, k);
+        widest = std::max(widest, range.high - range.low);
+        entries.assign(tables + s * k, tables + (s + 1) * k);
+        depths[s] = range.high - quantile(entries, 3);
+        total += depths[s];
+    }
+    const auto mean = static_cast<float>(total / static_cast<double>(m));
+    const std::size_t w = std::min<std::uint32_t>(width, 4) - 1;
+    if (widest <= most_depths[w] * mean) return {};
+    return {ordinary_depths[w] * mean, middle(depths) < mean / uneven_units};
+}
+
+}  // namespace fewbits::codec

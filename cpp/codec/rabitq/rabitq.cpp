@@ -1,0 +1,216 @@
+#include "codec/rabitq/rabitq.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "codec/common.h"
+#include "codec/integer_rows.h"
+#include "codec/packing.h"
+
+namespace fewbits::codec {
+namespace {
+
+std::vector<std::uint8_t> bytes_up_to(std::uint32_t bits) {
+    std::vector<std::uint8_t> levels(std::size_t{1} << bits);
+    std::iota(levels.begin(), levels.end(), std::uint8_t{0});
+    return levels;
+}
+
+}  // namespace
+
+// One row on its way to its code.
+struct RabitqCodec::Scratch {
+    explicit Scratch(std::size_t dim) : r(dim), scaled(dim), grid(dim), codes(dim), trial(dim) {}
+    std::vector<float> r, scaled;
+    std::vector<float> grid;  // the trial's grid vector; at last the code's
+    std::vector<std::uint8_t> codes, trial;
+};
+
+RabitqCodec::RabitqCodec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric, bool residual)
+    : dim_(dim),
+      bits_(static_cast<std::uint32_t>(parts.param(prefix + ".bits", 1, 8))),
+      l2_(metric == Metric::l2),
+      residual_(residual),
+      // Files from before there was a choice do not say.
+      staging_(bits_ > 1 ? staging_of(parts, prefix, Staging::shared_factor) : Staging::none),
+      model_(model_levels(uniform_values(bits_))),
+      planes_(dim, bits_, bytes_up_to(bits_)),
+      quads_(dim, bits_) {
+    mean_.resize(dim);
+    if (!residual) std::ranges::copy(parts.finite(prefix + ".mean", dim), mean_.begin());
+}
+
+CodeLayout RabitqCodec::layout() const {
+    CodeLayout layout;
+    if (by_planes())
+        planes_.set_layout(layout);
+    else
+        quads_.set_layout(layout);
+    layout.has_a = true;
+    layout.has_b = l2_ || residual_;
+    layout.has_stage = staging_ == Staging::own_factor;
+    return layout;
+}
+
+void RabitqCodec::pack(const std::uint8_t* codes, std::uint8_t* row) const {
+    if (by_planes())
+        pack_planes(codes, dim_, bits_, row);
+    else
+        quads_.pack(codes, row);
+}
+
+void RabitqCodec::unpack(const std::uint8_t* row, std::uint8_t* codes) const {
+    if (by_planes())
+        unpack_planes(row, dim_, bits_, codes);
+    else
+        quads_.unpack(row, codes);
+}
+
+// --- encoding ------------------------------------------------------------------------------------------------------
+
+// The grid vector of the least angle to r is the rounding of a multiple of r. Which one matters little: of a few around
+// the multiple that suits a normal distribution the best has all but the best cosine of all. They are few and near each
+// other so that what the high plane says of a vector is about the same share of it for all vectors (planes.h).
+// Returns <r, g>.
+float RabitqCodec::nearest_direction(Scratch& scratch) const {
+    constexpr float trials[] = {0.92f, 0.96f, 1.00f, 1.04f, 1.08f};
+    const auto half_range = static_cast<float>(1u << (bits_ - 1));
+    const float deviation = std::sqrt(squared_norm(scratch.r.data(), dim_) / static_cast<float>(dim_));
+    const float suits = model_.deviation * (center() / outermost_level);
+    float best = -1, product = 0;
+    for (const float factor : trials) {
+        const float scale = suits / (deviation * factor);
+        for (std::size_t j = 0; j < dim_; ++j) scratch.scaled[j] = scratch.r[j] * scale - 0.5f;
+        kernels::active().encode_uniform(scratch.scaled.data(), dim_, 1, -half_range, half_range - 1,
+                                         scratch.trial.data());
+        for (std::size_t j = 0; j < dim_; ++j) scratch.grid[j] = static_cast<float>(scratch.trial[j]) - center();
+        const float along = dot(scratch.r.data(), scratch.grid.data(), dim_);
+        const float fit = along * (along / squared_norm(scratch.grid.data(), dim_));
+        if (fit > best) {
+            best = fit;
+            product = along;
+            scratch.codes.swap(scratch.trial);
+        }
+    }
+    for (std::size_t j = 0; j < dim_; ++j) scratch.grid[j] = static_cast<float>(scratch.codes[j]) - center();
+    return product;
+}
+
+// Fills codes and grid and returns a; 0 for a vector that has no direction.
+float RabitqCodec::encode_row(Scratch& scratch) const {
+    const float squares = squared_norm(scratch.r.data(), dim_);
+    float product = 0;
+    if (bits_ == 1 || !(squares >= std::numeric_limits<float>::min())) {
+        const auto high = static_cast<std::uint8_t>(1u << (bits_ - 1));
+        for (std::size_t j = 0; j < dim_; ++j) {
+            scratch.codes[j] = static_cast<std::uint8_t>(scratch.r[j] < 0 ? high - 1 : high);
+            scratch.grid[j] = static_cast<float>(scratch.codes[j]) - center();
+        }
+        product = dot(scratch.r.data(), scratch.grid.data(), dim_);
+    } else {
+        product = nearest_direction(scratch);
+    }
+    const float a = squares / product;
+    return squares >= std::numeric_limits<float>::min() && product > 0 && a <= std::numeric_limits<float>::max() ? a
+                                                                                                                 : 0.0f;
+}
+
+// What the high bits alone are worth as signs: exact along r.
+float RabitqCodec::high_bit_factor(const Scratch& scratch) const {
+    const auto high = static_cast<std::uint8_t>(1u << (bits_ - 1));
+    std::vector<float> signs(dim_);
+    for (std::size_t j = 0; j < dim_; ++j) signs[j] = scratch.codes[j] < high ? -1.0f : 1.0f;
+    const float along = dot(scratch.r.data(), signs.data(), dim_);
+    return along > 0 ? squared_norm(scratch.r.data(), dim_) / along : 0.0f;
+}
+
+void RabitqCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const {
+    Scratch scratch(dim_);
+    const std::size_t row_bytes = layout().row_bytes();
+    for (std::size_t i = 0; i < x.rows; ++i) {
+        const float* from = origin ? origin + i * dim_ : mean_.data();
+        for (std::size_t j = 0; j < dim_; ++j) scratch.r[j] = x.row(i)[j] - from[j];
+        const float a = factors.a[i] = encode_row(scratch);
+        pack(scratch.codes.data(), rows + i * row_bytes);
+        if (factors.stage) factors.stage[i] = high_bit_factor(scratch);
+        if (l2_) factors.b[i] = -squared_norm(scratch.r.data(), dim_);
+        if (!residual_) continue;
+        const float estimate = a * dot(scratch.grid.data(), from, dim_);
+        if (l2_)
+            factors.b[i] -= squared_norm(from, dim_) + 2 * estimate;
+        else
+            factors.b[i] = dot(scratch.r.data(), from, dim_) - estimate;
+    }
+}
+
+void RabitqCodec::decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
+                         float* x) const {
+    require(factors.a != nullptr, "RaBitQ codes: decoding needs their factors a");
+    std::vector<std::uint8_t> codes(dim_);
+    for (std::size_t i = 0; i < n; ++i) {
+        unpack(rows + i * layout().row_bytes(), codes.data());
+        for (std::size_t j = 0; j < dim_; ++j)
+            x[i * dim_ + j] = mean_[j] + factors.a[i] * (static_cast<float>(codes[j]) - center());
+    }
+    add_origin({x, n, dim_}, origin);
+}
+
+// --- scores --------------------------------------------------------------------------------------------------------
+
+// What multiplies a g in the score: a weight a dimension. Returns the constant.
+float RabitqCodec::weigh(const float* query, float* weights) const {
+    if (!l2_) {
+        std::copy_n(query, dim_, weights);
+        return dot(query, mean_.data(), dim_);
+    }
+    for (std::size_t j = 0; j < dim_; ++j) weights[j] = query[j] - mean_[j];
+    const float constant = -squared_norm(weights, dim_);
+    for (std::size_t j = 0; j < dim_; ++j) weights[j] *= 2;
+    return constant;
+}
+
+void (*RabitqCodec::scan_kernel() const)(const kernels::Scan&) {
+    return by_planes() ? kernels::active().scan4 : quads_.scan_kernel();
+}
+
+QueryTerms RabitqCodec::prepare(const float* query, std::uint8_t* table) const {
+    std::vector<float> weights(dim_);
+    const float constant = weigh(query, weights.data());
+    QueryTerms terms = prepare_weights(weights.data(), table);
+    terms.constant = constant;
+    return terms;
+}
+
+QueryTerms RabitqCodec::prepare_weights(const float* weights, std::uint8_t* table) const {
+    if (bits_ == 1) return planes_.high_terms(weights, 0.5f, table);
+    if (staging_ == Staging::own_factor) return planes_.optimistic_terms(weights, table);
+    if (staged()) return planes_.optimistic_terms(weights, model_, center() / outermost_level, table);
+    return quads_.terms(weights, center(), table);
+}
+
+std::size_t RabitqCodec::row_query_bytes() const {
+    return integer_query_bytes(dim_);
+}
+
+void RabitqCodec::prepare_rows(const float* query, std::uint8_t* row_query) const {
+    std::vector<float> weights(dim_);
+    const float constant = weigh(query, weights.data());
+    // Staged codes: as a scan of whole ones has it, so that scores are theirs.
+    const int limit = staging_ == Staging::own_factor ? scan_limit : row_limit;
+    prepare_integer_query(weights.data(), dim_, (1 << bits_) - 1, center(), constant, row_query, limit);
+}
+
+void RabitqCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
+                             std::size_t n, float* scores) const {
+    score_unpacked_rows(row_query, codes, rows, n, dim_, scores,
+                        [&](const std::uint8_t* row, std::uint8_t* out) { unpack(row, out); });
+}
+
+void RabitqCodec::refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
+                         kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const {
+    if (staged()) planes_.refine(scan, rest, row_query, query, first, exceeding);
+}
+
+}  // namespace fewbits::codec

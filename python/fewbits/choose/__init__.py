@@ -1,0 +1,1 @@
+"""What chooses for the user: fb.build, fb.build_multivector and fb.tune."""

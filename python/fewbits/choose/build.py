@@ -1,0 +1,228 @@
+"""fb.build: a good index for a number of bytes a vector, chosen from n and dim alone, and the reasons in words."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _core
+from ..evaluation.originals import Originals
+from ..evaluation.truth import Nearest
+from ..fit.moments import in_cone, unevenness
+from ..index.index import MAX_DIM, Index
+from ..input.inputs import Rows, as_vectors, metric_name, real_number, thread_count
+from ..input.progress import ProgressArgument
+from ..spec.codecs import PQ, Codec, Float, Scalar
+from ..spec.codecs_rotated import RaBitQ
+from ..spec.ivf import IVF, evenly
+from ..spec.parts import FACTOR_BYTES, f32_array
+from ..spec.transforms import MAX_DENSE_DIM, OPQ, RandomRotation, Transform
+from .tuning import Unreachable, keep, share, tune_to
+
+_LEAST_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
+_LEAST_BUDGET_FOR_LISTS = 12
+_LEAST_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewords a group
+_LEAST_BITS_FOR_RABITQ = {"l2": 2, "ip": 3, "cosine": 3}  # instead of untrained 4-bit PQ (docs/binary-embeddings.md)
+_SHAPE_ROWS = 16_384
+_CONE_MARGIN = 0.95  # training decides by another sample, and the budget must hold all the same
+_UNEVEN = 8.0  # times the typical spread: a column in which 8 bits of its own are coarse beside the others
+_NUMBER_BYTES = 4  # which vector an entry of a list is
+_OWN_ID_BYTES = 8  # instead of it
+_TUNING_QUERIES = 1000
+_TUNED_K = 10
+
+
+class Choice(NamedTuple):
+    transform: Transform | None
+    partition: IVF | None
+    codec: Codec
+    rerank: Codec | None
+    why: list[str]
+
+
+def build(
+    x: Any,
+    *,
+    metric: str,
+    bytes_per_vector: float = 64,
+    recall: float | None = None,
+    ids: ArrayLike | None = None,
+    seed: int = 0,
+    progress: ProgressArgument = None,
+    threads: int | None = None,
+) -> Index:
+    """Build an index of x whose codes, factors and ids take at most `bytes_per_vector` (what is fixed comes on top).
+
+    Parameters
+    ----------
+    x : (n, dim) array
+        As in `Index.add`, but an array: its n decides what is chosen.
+    metric : {"l2", "ip", "cosine"}
+    bytes_per_vector : float
+        Own ids take 8 bytes of it, default ones 4 (none in a small index).
+    recall : float, optional
+        Set nprobe and rerank so that searches find this share of the true 10 nearest (see `fb.tune`): measured against
+        exact search among x, with vectors of x as queries.
+    ids : (n,) array of int, optional
+        Own ids; None: row numbers.
+    seed : int
+        Of everything random.
+    progress, threads
+        As in `Index.build`.
+
+    Returns
+    -------
+    Index
+        `index.explain()` says what was chosen and why, `index.stats()` what it weighs.
+
+    Warns
+    -----
+    UserWarning
+        If these bytes do not allow the recall; says how far they go, as does `explain()`. The settings that reach most
+        are then the defaults.
+
+    Examples
+    --------
+    >>> index = fb.build(x, metric="cosine", bytes_per_vector=64)
+    >>> ids, scores = index.search(q, k=10)
+    """
+    metric_name(metric)
+    budget = real_number(bytes_per_vector, "bytes_per_vector", 1)
+    target = None if recall is None else share(recall)
+    rows = Rows(x, _dim(x))
+    n, dim = rows.array.shape
+    if not n:
+        raise ValueError(f"x: expected at least 1 vector, got shape {rows.array.shape}")
+    choice = choose(n, dim, metric, budget, own_ids=ids is not None, shape=shape_of(rows, metric))
+    index = Index(
+        dim,
+        metric=metric,
+        transform=choice.transform,
+        partition=choice.partition,
+        codec=choice.codec,
+        rerank=choice.rerank,
+        seed=seed,
+    )
+    index.build(rows.array, ids, progress=progress, threads=threads)
+    why = choice.why if target is None else [*choice.why, _tuned(index, rows, ids, target, threads)]
+    index._why = tuple(why)
+    return index
+
+
+def _tuned(index: Index, rows: Rows, ids: ArrayLike | None, target: float, threads: int | None) -> str:
+    """Tunes with vectors of the index itself as queries, each of which does not count as its own neighbour."""
+    n = len(rows)
+    if n == 1:
+        return f"recall {target:g} asked for: a single vector is always found"
+    picked = np.sort(np.random.default_rng(index._description.seed).choice(n, min(n, _TUNING_QUERIES), replace=False))
+    queries = np.asarray(rows.array[picked], np.float32)
+    own = picked if ids is None else np.asarray(ids, np.int64)[picked]
+    truth = Nearest(Originals(index, rows.array, ids), queries, _TUNED_K, thread_count(threads), own)
+    try:
+        found = tune_to(index, queries, truth, _TUNED_K, target, threads, own)
+    except Unreachable as error:
+        warnings.warn(f"fb.build: {error}", UserWarning, stacklevel=3)
+        keep(index, error.best)
+        return f"all is read by default: {error}"
+    settings = [f"{name}={value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
+    return f"recall {target:g} asked for: {' and '.join(settings) or 'a full scan'} reach {found.recall:.3f}"
+
+
+class Shape(NamedTuple):
+    """What of the vectors decides: whether they lie in a cone, whose direction takes a factor, and by how much the
+    spread of one column exceeds the typical one."""
+
+    cone: bool = False
+    unevenness: float = 1.0
+
+
+def shape_of(rows: Rows, metric: str) -> Shape:
+    """By a sample."""
+    sample = f32_array(rows.array[evenly(len(rows), _SHAPE_ROWS)])
+    if metric == "cosine":
+        sample = _core.normalize_rows(sample)
+    with np.errstate(all="ignore"):  # what is not finite is an error of the build
+        return Shape(metric != "l2" and in_cone(sample, _CONE_MARGIN), unevenness(sample))
+
+
+def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False, shape: Shape | None = None) -> Choice:
+    """The parts for n vectors of `dim` dimensions within `budget` bytes per vector."""
+    shape = Shape() if shape is None else shape
+    lists = n >= _LEAST_N_FOR_LISTS and budget >= _LEAST_BUDGET_FOR_LISTS
+    room = int(budget) - (_OWN_ID_BYTES if own_ids else _NUMBER_BYTES if lists else 0)
+    factor = FACTOR_BYTES if shape.cone or (metric == "l2" and lists) else 0
+    least = 1 + factor
+    if room < least:
+        raise ValueError(
+            f"bytes_per_vector: {budget:g} leave {room} for the code beside ids, expected at least {least}"
+        )
+    partition = IVF() if lists else None
+    if lists:
+        why = [
+            f"{n:,} vectors: lists, so that a query reads a part of them; each needs a number (4 bytes) or an id (8)"
+        ]
+    else:
+        why = [f"{n:,} vectors, {budget:g} bytes: all are scanned, lists would not pay"]
+    if shape.cone:
+        why.append("the vectors lie in a cone: where its direction is costs a factor of 4 bytes instead of recall")
+    for codec, quality in ((Float(32), "exact"), (Float(16), "all but exact"), (Scalar(8), _of_scalar(shape))):
+        size = codec.bytes_per_vector(dim, metric, direction=shape.cone and codec.directed)
+        if size <= room:
+            why.append(f"{size} bytes hold {codec.describe()}: {quality}")
+            return _fine(codec, n, dim, room - size - factor, partition, why)
+    return _compressed(n, dim, metric, room, partition, why, shape.cone, factor)
+
+
+def _of_scalar(shape: Shape) -> str:
+    if shape.unevenness < _UNEVEN:
+        return "nearly exact"
+    return (
+        f"lossy, as one column has {shape.unevenness:.0f} times the spread of the typical one, and its 8 bits the "
+        "error of all; columns of like units, or two bytes more per dimension, would lose less"
+    )
+
+
+def _fine(codec: Codec, n: int, dim: int, left: int, partition: IVF | None, why: list[str]) -> Choice:
+    """Codes that are good enough to rank by; with bytes left, short codes to scan in front of them."""
+    m = min(2 * left, dim // 2) if partition is not None else 0
+    if 2 * m < dim // 2:
+        return Choice(None, partition, codec, None, why)
+    why.append(
+        f"{m / 2:g} more bytes for 4-bit codes, which are scanned much faster; the finer ones rank the best of them"
+    )
+    return Choice(_rotation(n, dim), partition, PQ(m, bits=4), codec, why)
+
+
+def _compressed(
+    n: int, dim: int, metric: str, room: int, partition: IVF | None, why: list[str], cone: bool, factor: int
+) -> Choice:
+    """Product quantization of all the bytes there are: splitting them between scan and rerank would rank worse."""
+    of_rabitq, room = room, room - factor
+    if n >= _LEAST_N_FOR_CODEBOOKS:
+        m = max(1, min(room, dim))
+        why.append(f"{m} bytes of 8-bit PQ codes: the best ranking for the bytes")
+        return Choice(_rotation(n, dim), partition, PQ(m, bits=8), None, why)
+    lists = partition is not None
+    sizes = {b: RaBitQ(b).bytes_per_vector(dim, metric, residual=lists, direction=cone) for b in range(8, 0, -1)}
+    bits = next((b for b, size in sizes.items() if size <= of_rabitq), 0)
+    if bits >= _LEAST_BITS_FOR_RABITQ[metric]:
+        rabitq = RaBitQ(bits)
+        why.append(f"{rabitq.describe()}: {n:,} vectors do not pay for codebooks, and it needs none")
+        return Choice(RandomRotation(), partition, rabitq, None, why)
+    m = max(1, min(2 * room, dim))
+    why.append(f"4-bit PQ codes: {n:,} vectors do not pay for the codebooks of 8-bit ones")
+    return Choice(RandomRotation(), partition, PQ(m, bits=4), None, why)
+
+
+def _rotation(n: int, dim: int) -> Transform:
+    return OPQ() if dim <= MAX_DENSE_DIM and n >= _LEAST_N_FOR_CODEBOOKS else RandomRotation()
+
+
+def _dim(x: Any) -> int:
+    shape = as_vectors(x, "x").shape
+    if len(shape) != 2 or not 1 <= shape[1] <= MAX_DIM:
+        raise ValueError(f"x: expected shape (n, dim) with dim in 1..{MAX_DIM}, got {shape}")
+    return int(shape[1])

@@ -1,0 +1,131 @@
+"""fb.build_multivector: a multi-vector index for a number of bytes a document, and the reasons in words.
+
+Chosen from the tokens' number and dimension alone. Tokens weigh most and decide most, so they are settled first: the
+finest that leave room for an encoding which finds candidates; what is left makes the encoding better. What each choice
+keeps of an exact ranking is measured in docs/multi-vector.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..input.inputs import I64, real_number
+from ..input.progress import ProgressArgument
+from ..input.sets import SetsInput, token_dim
+from ..multivector.fde import FDE
+from ..multivector.index import MultiVectorIndex
+from ..multivector.pooling import Pooling
+from ..multivector.token_codecs import TokenCodec, bytes_in_memory
+from ..spec.codecs import Codec, Float, Scalar
+from ..spec.codecs_rotated import RaBitQ
+
+_ID_BYTES = 16  # of a document: its id, and where its tokens start
+
+
+class Store(NamedTuple):
+    """How tokens are kept, and how many of them."""
+
+    codec: TokenCodec
+    pooling: Pooling | None = None
+
+
+class Choice(NamedTuple):
+    encoder: FDE
+    codec: Codec
+    tokens: TokenCodec
+    pooling: Pooling | None
+    why: list[str]
+
+
+# Finest first. At equal bytes RaBitQ of pooled tokens keeps more than fewer bits of all of them. Fewer bytes than the
+# last in memory would lose a fifth of the results and more, so that tokens rather go to disk.
+_STORES = (
+    Store(Float(16)),
+    Store(RaBitQ(6)),
+    Store(RaBitQ(4)),
+    Store(RaBitQ(3)),
+    Store(RaBitQ(4), Pooling(0.5)),
+    Store(RaBitQ(3), Pooling(0.5)),
+    Store(RaBitQ(2), Pooling(0.5)),
+    Store(Scalar(8, on_disk=True)),
+    Store(Float(16, on_disk=True)),
+)
+
+
+def build_multivector(
+    documents: Any,
+    *,
+    bytes_per_document: float,
+    ids: ArrayLike | None = None,
+    seed: int = 0,
+    progress: ProgressArgument = None,
+    threads: int | None = None,
+) -> MultiVectorIndex:
+    """Builds a MultiVectorIndex of documents whose codes, factors and ids take at most bytes_per_document of memory, on
+    average (what is fixed, and tokens on disk, come on top).
+
+    documents: as in `MultiVectorIndex.add`. Chooses the encoding, its codec, how tokens are coded, whether they are
+    pooled to half as many, and whether they go to disk. `index.explain()` tells what was chosen and why,
+    `index.stats()` what it weighs. Raises ValueError where no choice is small enough.
+
+    >>> index = fb.build_multivector(documents, bytes_per_document=6_000)
+    """
+    budget = real_number(bytes_per_document, "bytes_per_document", 1)
+    dim = token_dim(documents, "documents")
+    source = SetsInput(documents, dim, "documents")
+    if not len(source):
+        raise ValueError("documents: expected at least 1 document, got none")
+    choice = choose(np.diff(source.offsets), dim, budget, seed)
+    index = MultiVectorIndex(
+        dim, encoder=choice.encoder, codec=choice.codec, tokens=choice.tokens, pooling=choice.pooling, seed=seed
+    )
+    index.build(documents, ids, progress=progress, threads=threads)
+    index._why = tuple(choice.why)
+    return index
+
+
+def choose(counts: I64, dim: int, budget: float, seed: int) -> Choice:
+    """The parts for documents of so many tokens each, within `budget` bytes of memory a document, on average."""
+    tokens = float(counts.mean())
+    encodings = _encodings(dim, seed)
+    good = _ID_BYTES + _size(*encodings[_GOOD])
+    for store in _STORES:
+        kept = counts if store.pooling is None else store.pooling.counts(counts)
+        size = float((kept + kept % 2).mean()) * bytes_in_memory(store.codec, dim)  # half bytes go by pairs of tokens
+        if size + good <= budget or store is _STORES[-1]:
+            break
+    if store.codec.on_disk:
+        why = [f"the tokens go to disk: {budget:,.0f} bytes do not hold {tokens:,.0f} of {dim} dimensions well enough"]
+    else:
+        pooled = "" if store.pooling is None else f", pooled from {tokens:,.0f}"
+        why = [f"{size:,.0f} bytes hold the {kept.mean():,.0f} tokens of a document{pooled}: {store.codec.describe()}"]
+    for fde, codec in encodings:
+        if _size(fde, codec) + _ID_BYTES <= budget - size:
+            why.append(
+                f"{_size(fde, codec):,} bytes find it: {codec.describe()}, of an encoding of {fde.dims:,} dimensions"
+            )
+            return Choice(fde, codec, *store, why)
+    least = _size(*encodings[-1]) + _ID_BYTES + size
+    raise ValueError(f"bytes_per_document: expected at least {least:,.0f} for these documents, got {budget:g}")
+
+
+_GOOD = 3  # the encoding that tokens leave room for
+
+
+def _encodings(dim: int, seed: int) -> list[tuple[FDE, Codec]]:
+    """Best first. At equal bytes, fewer dimensions of more bits find more."""
+    return [
+        (FDE(dim, seed=seed), Scalar(4)),
+        (FDE(dim, 20, 4, seed=seed), RaBitQ(bits=2)),
+        (FDE(dim, 20, 4, seed=seed), RaBitQ(bits=1)),
+        (FDE(dim, 20, 3, seed=seed), RaBitQ(bits=1)),
+        (FDE(dim, 20, 3, min(8, dim), seed=seed), RaBitQ(bits=1)),
+        (FDE(dim, 10, 3, min(8, dim), seed=seed), RaBitQ(bits=1)),
+    ]
+
+
+def _size(fde: FDE, codec: Codec) -> int:
+    return codec.bytes_per_vector(fde.dims, "ip")

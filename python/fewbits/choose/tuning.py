@@ -1,0 +1,283 @@
+"""fb.tune: the cheapest nprobe and rerank that reach a recall, measured, and kept as the index's defaults.
+
+Recall rises with either, so for each depth of rerank the least nprobe is found by bisection; the depths that need
+different ones are then timed against each other. The target is held against the lower end of a confidence interval, so
+that it holds for other queries of the same distribution too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..evaluation.lossy import warn_if_lossy
+from ..evaluation.measures import in_full, require_index
+from ..evaluation.originals import Originals, row_ids
+from ..evaluation.truth import Listed, Nearest, Truth, without
+from ..index.index import Index
+from ..input.inputs import F32, I64, real_number, thread_count, whole_number
+from ..input.inputs import queries as as_queries
+from ..input.sets import Sets, read_sets
+from ..multivector.index import MultiVectorIndex, chamfer
+
+_SIGMAS = 1.645  # of a one-sided 95 % interval
+_ROUNDS = 5
+_FINE = 0.04  # lists more or less, as a share, that are not worth another search
+
+
+class Tuned(NamedTuple):
+    """What `fb.tune` found.
+
+    Attributes
+    ----------
+    nprobe, rerank : int or None
+        The settings; None where the index has no such part.
+    recall : float
+        Mean recall on the queries that were given.
+    recall_low : float
+        Lower end of its 95 % interval.
+    queries_per_second : float
+        On one thread.
+    truth : {"exact", "codes"}
+        What recall is measured against: exact search among the vectors (x was given), or what the index's own codes
+        give when everything is read, which says nothing about what the codes lose.
+    """
+
+    nprobe: int | None
+    rerank: int | None
+    recall: float
+    recall_low: float
+    queries_per_second: float
+    truth: str
+
+
+class _Setting(NamedTuple):
+    nprobe: int | None
+    rerank: int | None
+    recall: float
+    low: float
+
+
+class Unreachable(ValueError):
+    """The recall asked for is beyond what the index's codes can do; says how far they go, by the settings `best`."""
+
+    def __init__(self, message: str, best: _Setting) -> None:
+        super().__init__(message)
+        self.best = best
+
+
+def tune(
+    index: Index | MultiVectorIndex,
+    queries: Any,
+    k: int = 10,
+    *,
+    recall: float = 0.95,
+    x: Any = None,
+    x_ids: ArrayLike | None = None,
+    threads: int | None = None,
+) -> Tuned:
+    """Find the cheapest nprobe and rerank with this recall@k and make them the index's defaults (`save` keeps them).
+
+    Parameters
+    ----------
+    index : Index or MultiVectorIndex
+    queries : (n, dim) array
+        Held out: neither vectors of the index nor the queries it will be judged by; some hundreds or more. Sets of
+        vectors for a `MultiVectorIndex`, as its `search` takes them.
+    k : int
+        Results per query.
+    recall : float
+        In 0..1; the lower end of a 95 % interval has to reach it.
+    x : (m, dim) array, optional
+        The vectors of the index: recall is of the true k nearest, on the scale of `fb.recall`, by exact search (by
+        Chamfer similarity with sets). Without x, the truth is what the index's finest codes give when everything is
+        read: that measures what nprobe and rerank lose, not what the codes lose.
+    x_ids : (m,) array of int, optional
+        The id of each row of x; None: row numbers.
+    threads : int, optional
+        None: all CPUs.
+
+    Returns
+    -------
+    Tuned
+        The settings, their recall, and what it was measured against.
+
+    Raises
+    ------
+    ValueError
+        If the recall cannot be reached; says how much can, and the defaults stay. If x is not the index's.
+
+    Warns
+    -----
+    UserWarning
+        Without x, if the finest codes have fewer than 8 bits per dimension: true recall can then be far lower.
+
+    Examples
+    --------
+    >>> fb.tune(index, queries, k=10, recall=0.95, x=x)
+    Tuned(nprobe=24, rerank=100, recall=0.957, recall_low=0.951, queries_per_second=8400.0, truth='exact')
+    """
+    k = whole_number(k, "k", 1)
+    target = share(recall)
+    count = thread_count(threads)
+    if x_ids is not None and x is None:
+        raise ValueError("x_ids: expected x with them, got x=None")
+    if isinstance(index, MultiVectorIndex):
+        return _tune_multivector(index, queries, k, target, x, x_ids, count or None)
+    require_index(index)
+    matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
+    seen = index._frozen()  # one state, whatever happens to the index meanwhile
+    if not len(matrix) or not len(seen):
+        raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(seen)} vectors")
+    truth: Truth
+    if x is None:
+        warn_if_lossy(seen, stacklevel=2)
+        truth = Listed(in_full(seen, matrix, k, count or None).ids, "codes")
+    else:
+        truth = Nearest(Originals(seen, x, x_ids).check(), matrix, k, count)
+    tuned = tune_to(seen, matrix, truth, k, target, count or None, own=None)
+    index._search_by(tuned.nprobe, tuned.rerank)
+    return tuned
+
+
+def _tune_multivector(
+    index: MultiVectorIndex,
+    queries: Any,
+    k: int,
+    target: float,
+    x: Any,
+    x_ids: ArrayLike | None,
+    threads: int | None,
+) -> Tuned:
+    sets, _ = read_sets(queries, index.dim, "queries")
+    seen = index._frozen()  # one state, whatever happens to the index meanwhile
+    if len(sets.offsets) < 2 or not len(seen):
+        raise ValueError(
+            f"tune: expected queries and documents, got {len(sets.offsets) - 1} queries, {len(seen)} documents"
+        )
+    if x is None:
+        warn_if_lossy(seen, stacklevel=3)
+        truth = Listed(seen.rank_all(sets, k, threads=threads).ids, "codes")
+    else:
+        truth = Listed(_best_documents(seen, sets, k, x, x_ids, threads), "exact")
+    tuned = tune_to(seen, sets, truth, k, target, threads, own=None)
+    index._search_by(tuned.nprobe, tuned.rerank)
+    return tuned
+
+
+def _best_documents(
+    index: MultiVectorIndex, queries: Sets, k: int, x: Any, x_ids: ArrayLike | None, threads: int | None
+) -> I64:
+    """Ids of the k best documents of x that the index has, by exact Chamfer similarity."""
+    scores = np.atleast_2d(chamfer(queries, x, threads=threads))
+    ids = row_ids(x_ids, scores.shape[1])
+    held = np.array([int(number) in index for number in ids])
+    if held.sum() < len(index):
+        raise ValueError(
+            f"x: expected a set for each of the {len(index):,} documents of the index, got {int(held.sum()):,} of them"
+        )
+    order = np.argsort(-scores[:, held], axis=1, kind="stable")[:, :k]
+    return np.asarray(ids[held][order], np.int64)
+
+
+def share(recall: float) -> float:
+    number = real_number(recall, "recall", 0.0)
+    if number > 1:
+        raise ValueError(f"recall: expected a number in 0..1, got {recall!r}")
+    return number
+
+
+def tune_to(
+    index: Index | MultiVectorIndex,
+    queries: F32 | Sets,
+    truth: Truth,
+    k: int,
+    target: float,
+    threads: int | None,
+    own: I64 | None,
+) -> Tuned:
+    """own: where the queries are vectors of the index, their ids, which do not count as results."""
+
+    def search(setting: _Setting | tuple[int | None, int | None], used: int | None = threads) -> I64:
+        extra = 0 if own is None else 1
+        rerank = setting[1] if setting[1] is None else max(setting[1], k + extra)
+        found = index.search(queries, k + extra, nprobe=setting[0], rerank=rerank, threads=used).ids
+        return found if own is None else without(found, own, k)
+
+    def measured(nprobe: int | None, rerank: int | None) -> _Setting:
+        each = truth.recall_of_each(search((nprobe, rerank)))
+        return _Setting(
+            nprobe, rerank, float(each.mean()), float(each.mean() - _SIGMAS * each.std() / len(each) ** 0.5)
+        )
+
+    good: list[_Setting] = []
+    best = None
+    for depth in _depths(index, k):
+        setting = _least_nprobe(index, lambda nprobe, depth=depth: measured(nprobe, depth), target)  # type: ignore[misc]
+        best = setting if best is None or setting.low > best.low else best
+        if setting.low < target:
+            continue
+        if good and setting.nprobe == good[-1].nprobe:
+            break
+        good.append(setting)
+    if not good:
+        assert best is not None
+        raise Unreachable(
+            f"recall: {target:g} asked for, these codes reach {best.recall:.3f} (at least {best.low:.3f} at 95 %) "
+            f"when all is read; give them more bytes or a rerank store, or ask for less",
+            best,
+        )
+    seconds = _times([lambda setting=setting: search(setting, 1) for setting in good])  # type: ignore[misc]
+    chosen = int(np.argmin(seconds))
+    keep(index, good[chosen])
+    return Tuned(*good[chosen], queries_per_second=_count(queries) / max(seconds[chosen], 1e-9), truth=truth.kind)
+
+
+def _count(queries: F32 | Sets) -> int:
+    return len(queries.offsets) - 1 if isinstance(queries, Sets) else len(queries)
+
+
+def _depths(index: Index | MultiVectorIndex, k: int) -> list[int | None]:
+    if isinstance(index, Index) and index.rerank is None:
+        return [None]
+    most = max(k, min(len(index), 256 * k))
+    return [min(k << step, most) for step in range((most // k - 1).bit_length() + 1)]
+
+
+def _least_nprobe(
+    index: Index | MultiVectorIndex, measured: Callable[[int | None], _Setting], target: float
+) -> _Setting:
+    """The setting of fewest lists whose recall reaches the target, within a few per cent, or of all lists."""
+    if index.partition is None:
+        return measured(None)
+    lists = index.stats()["lists"]
+    low, nprobe = 0, 1
+    while (setting := measured(nprobe)).low < target and nprobe < lists:
+        low, nprobe = nprobe, min(2 * nprobe, lists)
+    while setting.low >= target and nprobe - low > max(1, round(_FINE * nprobe)):
+        middle = (low + nprobe) // 2
+        other = measured(middle)
+        if other.low >= target:
+            nprobe, setting = middle, other
+        else:
+            low = middle
+    return setting
+
+
+def _times(runs: list[Callable[[], object]]) -> list[float]:
+    """Seconds of CPU time of each, the least of alternating rounds."""
+    seconds = [float("inf")] * len(runs)
+    for _ in range(_ROUNDS if len(runs) > 1 else 1):
+        for number, run in enumerate(runs):
+            start = time.thread_time()
+            run()
+            seconds[number] = min(seconds[number], time.thread_time() - start)
+    return seconds
+
+
+def keep(index: Index | MultiVectorIndex, setting: _Setting) -> None:
+    index._search_by(setting.nprobe, setting.rerank)

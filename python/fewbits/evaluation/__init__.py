@@ -1,0 +1,1 @@
+"""Exact search, recall and the true neighbours that indexes are measured against."""

@@ -1,0 +1,81 @@
+"""Exact search by brute force, block by block, so that x may be a memmap of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..index.result import SearchResult
+from ..input.inputs import F32, I64, Rows, as_vectors, metric_name, thread_count, whole_number
+from ..input.inputs import queries as as_queries
+
+
+def exact_search(x: Any, queries: Any, k: int = 10, *, metric: str, threads: int | None = None) -> SearchResult:
+    """Find the exact k nearest rows of x to each query, by brute force.
+
+    Parameters
+    ----------
+    x : (n, dim) array
+        Vectors, of the dtypes that `Index.add` takes.
+    queries : (q, dim) or (dim,) array
+    k : int
+        Results per query.
+    metric : {"l2", "ip", "cosine"}
+    threads : int, optional
+        None: all CPUs.
+
+    Returns
+    -------
+    SearchResult
+        Row numbers of x as ids, of equals the smaller, and scores as `Index.search` returns them.
+
+    Examples
+    --------
+    >>> truth = fb.exact_search(x, queries, k=10, metric="cosine").ids
+    """
+    normalises = metric_name(metric) == "cosine"
+    k = whole_number(k, "k", 1)
+    count = thread_count(threads)
+    shape = as_vectors(x, "x").shape
+    if len(shape) != 2 or not shape[1]:
+        raise ValueError(f"x: expected shape (n, dim), got {shape}")
+    rows = Rows(x, shape[1])
+    matrix, single = as_queries(queries, shape[1], nonzero=normalises)
+    best = nearest(numbered(rows.blocks(nonzero=normalises)), matrix, k, metric, count)
+    return SearchResult(best[0][0], best[1][0]) if single else SearchResult(*best)
+
+
+def numbered(blocks: Iterable[F32]) -> Iterator[tuple[F32, I64]]:
+    """Blocks with the row numbers of each."""
+    first = 0
+    for block in blocks:
+        yield block, np.arange(first, first + len(block))
+        first += len(block)
+
+
+def nearest(blocks: Iterable[tuple[F32, I64]], queries: F32, k: int, metric: str, threads: int) -> tuple[I64, F32]:
+    """The k nearest of all blocks; with each block come its row numbers, which ascend."""
+    best = _nothing(len(queries), k, metric)
+    for block, numbers in blocks:
+        if len(block):
+            found, scores = _core.exact_search(block, queries, k, metric, threads=threads)
+            best = _merge(best, (np.where(found < 0, -1, numbers[found]), scores), k, metric)
+    return best
+
+
+def _nothing(n: int, k: int, metric: str) -> tuple[I64, F32]:
+    worst = np.inf if metric == "l2" else -np.inf
+    return np.full((n, k), -1, np.int64), np.full((n, k), worst, np.float32)
+
+
+def _merge(best: tuple[I64, F32], more: tuple[I64, F32], k: int, metric: str) -> tuple[I64, F32]:
+    """The k best of two results; of equal scores the earlier, which has the smaller id."""
+    ids = np.concatenate([best[0], more[0]], axis=1)
+    scores = np.concatenate([best[1], more[1]], axis=1)
+    keys = scores if metric == "l2" else -scores
+    missing = ids < 0
+    order = np.lexsort((ids, keys, missing), axis=1)[:, :k]
+    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)

@@ -1,0 +1,162 @@
+"""How good an index is: recall against exact search, and ranking quality against human judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..index.index import Index
+from ..index.result import SearchResult
+from ..input.inputs import queries as as_queries
+from ..input.inputs import thread_count, whole_number
+from .exact import exact_search
+from .originals import Originals
+from .truth import Listed, Nearest, Truth
+
+__all__ = ["evaluate", "exact_search", "recall"]
+
+
+def recall(
+    index: Index,
+    queries: Any,
+    k: int = 10,
+    *,
+    truth: ArrayLike | None = None,
+    x: Any = None,
+    x_ids: ArrayLike | None = None,
+    nprobe: int | None = None,
+    rerank: int | None = None,
+    threads: int | None = None,
+) -> float:
+    """Measure the share of the true k nearest that `index.search(queries, k)` finds.
+
+    Parameters
+    ----------
+    index : Index
+    queries : (n, dim) or (dim,) array
+    k : int
+        Results per query.
+    truth : (n, k or more) array of int, optional
+        Ids of the true nearest, best first.
+    x : (m, dim) array, optional
+        The vectors of the index, instead: the truth is exact search among them, and any vector as good as the k-th
+        counts. Rows of ids that the index does not have are left out.
+    x_ids : (m,) array of int, optional
+        The id of each row of x; None: row numbers.
+    nprobe, rerank, threads
+        As in `Index.search`.
+
+    Returns
+    -------
+    float
+        In 0..1. With neither truth nor x, the index is compared with its own finest codes read in full (all lists,
+        every vector reranked): what `nprobe` and `rerank` lose, not what the codec loses.
+
+    Examples
+    --------
+    >>> fb.recall(index, queries, k=10, x=x, nprobe=16)
+    """
+    require_index(index)
+    k = whole_number(k, "k", 1)
+    if truth is not None and x is not None:
+        raise ValueError("recall: expected truth or x, got both")
+    if x_ids is not None and x is None:
+        raise ValueError("x_ids: expected x with them, got x=None")
+    found = index.search(np.atleast_2d(queries), k, nprobe=nprobe, rerank=rerank, threads=threads)
+    if not len(found.ids):
+        raise ValueError("queries: expected at least one")
+    return float(_truth(index, queries, k, truth, x, x_ids, threads).recall_of_each(found.ids).mean())
+
+
+def _truth(
+    index: Index, queries: Any, k: int, truth: ArrayLike | None, x: Any, x_ids: ArrayLike | None, threads: int | None
+) -> Truth:
+    if x is not None:
+        matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
+        return Nearest(Originals(index, x, x_ids), matrix, k, thread_count(threads))
+    if truth is None:
+        return Listed(in_full(index, queries, k, threads).ids, "codes")
+    n = len(np.atleast_2d(queries))
+    ids = np.atleast_2d(np.asarray(truth))
+    if ids.dtype.kind not in "iu" or ids.ndim != 2 or len(ids) != n or ids.shape[1] < k:
+        raise ValueError(f"truth: expected whole numbers of shape ({n}, {k} or more), got {ids.dtype} {ids.shape}")
+    return Listed(ids[:, :k].astype(np.int64), "exact")
+
+
+def evaluate(
+    results: Index | ArrayLike, queries: Any, qrels: ArrayLike, k: int = 10, *, threads: int | None = None
+) -> dict[str, float]:
+    """nDCG@k, MRR@k and recall@k (keys "ndcg", "mrr", "recall") against judgements, means over the judged queries.
+
+    results: an index, or ids (n, k or more) that some search returned, best first. queries: (n, dim), None with ids.
+    qrels: (judgements, 3) whole numbers: query number, document id, relevance (0: judged not relevant). Queries without
+    a relevant document are left out.
+
+    nDCG uses gain 2^relevance - 1 and discount log2(rank + 1), the ideal being the judged documents best first
+    (Järvelin and Kekäläinen 2002; the gain of Burges et al. 2005).
+
+    >>> fb.evaluate(index, queries_test, np.load("qrels_test.npy"))
+    {'ndcg': 0.64, 'mrr': 0.61, 'recall': 0.79}
+    """
+    k = whole_number(k, "k", 1)
+    judged = _judgements(qrels)
+    if isinstance(results, Index):
+        ids = results.search(np.atleast_2d(queries), k, threads=threads).ids
+    else:
+        if queries is not None:
+            raise ValueError("queries: expected None with the ids of results given")
+        ids = np.asarray(results)
+        if ids.ndim != 2 or ids.dtype.kind not in "iu":
+            raise ValueError(f"results: expected an Index or ids of shape (n, k), got {ids.dtype} {ids.shape}")
+        ids = ids[:, :k]
+    largest = max(judged)
+    if largest >= len(ids):
+        raise ValueError(f"qrels: expected query numbers below {len(ids)}, got {largest}")
+    sums = np.array([query_measures(ids[query], relevant, k) for query, relevant in judged.items() if relevant])
+    if not len(sums):
+        raise ValueError("qrels: expected at least one relevant document, got none")
+    ndcg, mrr, found = (float(value) for value in sums.mean(axis=0))
+    return {"ndcg": ndcg, "mrr": mrr, "recall": found}
+
+
+def require_index(index: object) -> None:
+    if not isinstance(index, Index):
+        raise TypeError(f"index: expected a fewbits.Index, got {type(index).__name__}")
+
+
+def query_measures(ids: NDArray[np.integer[Any]], relevant: Mapping[int, float], k: int) -> tuple[float, float, float]:
+    """nDCG, MRR and recall of one query's results against its documents of grade above 0."""
+    gains = np.array([2.0 ** relevant.get(int(document), 0) - 1 for document in ids])
+    discounts = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.sort(2.0 ** np.array(list(relevant.values())) - 1)[::-1][:k]
+    hits = np.flatnonzero(gains > 0)
+    mrr = 1 / (1 + int(hits[0])) if len(hits) else 0.0
+    ndcg = float(gains @ discounts[: len(gains)]) / float(ideal @ discounts[: len(ideal)])
+    return ndcg, mrr, len(hits) / len(relevant)
+
+
+def _judgements(qrels: ArrayLike) -> dict[int, dict[int, int]]:
+    """Of each query its documents of relevance above 0."""
+    rows = np.asarray(qrels)
+    if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
+        raise ValueError(f"qrels: expected rows (query, document, relevance), shape (n, 3), got {rows.shape}")
+    if rows.dtype.kind not in "iu":
+        raise TypeError(f"qrels: expected whole numbers, got dtype {rows.dtype}")
+    judged: dict[int, dict[int, int]] = {}
+    for query, document, relevance in rows.tolist():
+        if query < 0 or relevance < 0:
+            raise ValueError(f"qrels: expected numbers >= 0, got {(query, document, relevance)}")
+        relevant = judged.setdefault(query, {})
+        if relevance:
+            relevant[document] = max(relevance, relevant.get(document, 0))
+    return judged
+
+
+def in_full(index: Index, queries: Any, k: int, threads: int | None) -> SearchResult:
+    """What the index's finest codes give when all is read."""
+    lists = None if index.partition is None else 2**31
+    depth = None if index.rerank is None else max(len(index), k)
+    return index.search(np.atleast_2d(queries), k, nprobe=lists, rerank=depth, threads=threads)

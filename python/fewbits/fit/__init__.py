@@ -1,0 +1,1 @@
+"""From a sample of vectors to the numbers that make a part: means, rotations, centroids, codebooks."""

@@ -1,0 +1,164 @@
+"""From a description of an index and a sample to the params and arrays that the core runs.
+
+The order: normalise (cosine) or center (l2), transform, lists, residuals, the mean's direction, OPQ's rotation on what
+will be coded, codec, rerank store (which works in the input space). Everything is deterministic in (sample, seed),
+whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from .. import _core
+from ..input.inputs import F32, Sample, in_place
+from ..input.progress import Progress
+from ..spec.codecs import PQ, Codec, Float
+from ..spec.description import CODEC_SAMPLE, Description
+from ..spec.ivf import default_nprobe, evenly, rms_distance, shift, stored
+from ..spec.parts import METRIC_CODES, Fitting, Model, f32_array
+from ..spec.transforms import OPQ, PCA, Identity, Transform, dense, random_rotation
+from .moments import center, lengths, mean_direction, typical, without
+from .opq import rotation
+
+Hook = Callable[[float], None]
+
+_FAR = 3.0  # times as long as their residuals: vectors whose lists are tight
+_LONG = 4.0  # times as long as the others: residuals of outlying vectors
+
+
+def train(description: Description, sample: Sample, expected: int, threads: int, progress: Progress) -> Model:
+    """The model of `description` fitted to the sample, which is used up; expected: how many vectors it will hold."""
+    dim, metric = description.dim, description.metric
+    fitting = Fitting("l2" if metric == "l2" else "ip", description.seed, threads)
+    model = Model({"dim": dim, "metric": METRIC_CODES[metric], "default.nprobe": 0, "default.rerank": 0})
+    model.params["rerank.kind"] = model.params["partition.kind"] = 0
+    x = sample.take()
+    if metric == "cosine":
+        in_place(x, _core.normalize_rows)
+    elif metric == "l2":
+        _put_center(description, model, x)
+    model.put("transform", description.transform.fit(typical(x), fitting))
+    if isinstance(description.transform, PCA) and description.rotates:
+        turn = random_rotation(description.transform.dim, description.seed)
+        model.put("transform", dense(turn @ model.arrays["transform.matrix"]))
+    if description.rerank is not None:
+        direction, rows = _split(description.rerank, _some(x), fitting)
+        _put_codec(model, "rerank", description.rerank, rows, direction, fitting, progress.stage("rerank codec"))
+        model.params["rerank.on_disk"] = int(description.rerank.on_disk)
+    y = x if _keeps_the_space(description.transform) else apply_transform(model, x, threads)
+    del x  # the large sample is for the lists alone: from here on a part of it is all there is
+    centroids = None
+    if description.partition is not None:
+        nlist = description.partition.lists(expected)
+        centroids = description.partition.fit(y, nlist, fitting.reporting(progress.stage("lists (k-means)")))
+    y = _some(y)
+    coding = replace(fitting, residual=description.residual)
+    if centroids is not None:
+        y, direction, coding = _put_lists(description, model, y, centroids, coding, progress)
+    else:
+        direction, y = _split(description.codec, y, fitting)
+        if isinstance(description.transform, OPQ):
+            y, turn = _rotate(description, model, y, fitting, progress)
+            direction = _turned(direction, turn)
+    _put_codec(model, "codec", description.codec, y, direction, coding, progress.stage("codec"))
+    return model
+
+
+def _put_center(description: Description, model: Model, x: F32) -> None:
+    """Moves x, in place, to where its center is the origin. What holds float32 alone gains nothing."""
+    plain = description.partition is None and _keeps_floats(description.codec) and _keeps_floats(description.rerank)
+    about = None if plain else center(x)
+    if about is not None:
+        model.arrays["center"] = about
+        x -= about
+
+
+def _keeps_floats(codec: Codec | None) -> bool:
+    """Whether it holds vectors as they are, in float32."""
+    return codec is None or (isinstance(codec, Float) and codec.bits == 32)
+
+
+def _put_codec(
+    model: Model, name: str, codec: Codec, y: F32, direction: F32 | None, fitting: Fitting, progress: Hook
+) -> None:
+    model.put(name, codec.fit(y, fitting.reporting(progress)))
+    if direction is not None:
+        model.arrays[f"{name}.direction"] = direction
+
+
+def _split(codec: Codec, y: F32, fitting: Fitting) -> tuple[F32 | None, F32]:
+    """The direction that the codec does without (None: there is none), and y without it."""
+    direction = mean_direction(y) if fitting.metric == "ip" and codec.directed else None
+    return direction, without(y, direction)
+
+
+def _turned(direction: F32 | None, turn: F32) -> F32 | None:
+    return None if direction is None else f32_array(turn @ direction)
+
+
+def apply_transform(model: Model, x: F32, threads: int = 0) -> F32:
+    return _core.apply_transform(model.params, model.arrays, x, threads=threads)
+
+
+def _keeps_the_space(transform: Transform) -> bool:
+    """Whether the transform is the identity so far (OPQ turns it later): saves a copy of the sample."""
+    return isinstance(transform, Identity) or (isinstance(transform, OPQ) and transform.dim is None)
+
+
+def _put_lists(
+    description: Description, model: Model, y: F32, centroids: F32, coding: Fitting, progress: Progress
+) -> tuple[F32, F32 | None, Fitting]:
+    """Puts the partition (and OPQ's rotation, which turns the centroids too); returns what the codec codes (in y's
+    place), the direction that it does without, and the circumstances of its fit."""
+    lists = _core.assign(y, centroids, spherical=coding.metric == "ip", threads=coding.threads)
+    spread = rms_distance(y, centroids, lists)
+    direction = _split(description.codec, y, coding)[0]
+    relative = False
+    if description.residual:
+        whole = lengths(y)
+        shift(y, -centroids, lists)
+        relative = coding.metric == "l2" and _wants_relative(whole, lengths(y))
+    y = without(y, direction)
+    if isinstance(description.transform, OPQ):
+        y, turn = _rotate(description, model, y, coding, progress)
+        centroids = f32_array(centroids @ turn.T)
+        direction = _turned(direction, turn)
+    part = stored(centroids, spread, description.residual)
+    model.put("partition", part)
+    model.params["partition.relative"] = int(relative)
+    model.params["partition.projected"] = int(_corrects(description, coding))
+    model.params["default.nprobe"] = default_nprobe(len(centroids))
+    if description.residual:  # of what is stored, which may be rounded
+        shift(y, centroids - part.arrays["centroids"], lists)
+    return y, direction, replace(coding, residual=description.residual and not relative)
+
+
+def _corrects(description: Description, coding: Fitting) -> bool:
+    """Whether codes have a factor for what their estimate of <centroid, residual> is off by."""
+    return description.residual and coding.metric == "ip" and description.codec.corrected
+
+
+def _wants_relative(whole: F32, residual: F32) -> bool:
+    """Whether queries should be prepared for each list: residuals so short beside the vectors that the error of a
+    whole query's 8 bits would outweigh them, or some so long that they would set the step of all."""
+    typical_residual = float(np.median(residual))
+    return float(np.median(whole)) > _FAR * typical_residual or float(residual.max()) > _LONG * typical_residual
+
+
+def _rotate(
+    description: Description, model: Model, coded: F32, fitting: Fitting, progress: Progress
+) -> tuple[F32, F32]:
+    """Fits OPQ's rotation to `coded`, turns the transform by it, and returns `coded` turned, and the rotation."""
+    assert isinstance(description.transform, OPQ)
+    assert isinstance(description.codec, PQ)
+    hook = fitting.reporting(progress.stage("OPQ rotation"))
+    turn = rotation(typical(coded), description.codec, description.transform.iterations, hook)
+    model.put("transform", dense(turn @ model.arrays["transform.matrix"]))
+    return f32_array(coded @ turn.T), turn
+
+
+def _some(x: F32) -> F32:
+    return x if len(x) <= CODEC_SAMPLE else f32_array(x[evenly(len(x), CODEC_SAMPLE)])

@@ -1,0 +1,1 @@
+"""fb.Index: training, adding, searching, changing and saving vectors of one embedding."""

@@ -1,0 +1,1 @@
+"""What users pass, checked and turned into what the core takes: arrays, ids, sets, filters, progress."""

@@ -1,0 +1,104 @@
+"""fb.Filter: which vectors a search may return, by id; and the ways of saying it that `search(filter=...)` takes."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .inputs import vector_ids
+
+
+class Filter:
+    """A prepared filter, to be reused: it remembers which vectors of an index it allows until the index changes.
+
+    allow: one of
+    - a boolean mask by id, (m,) bool: id i is allowed if mask[i]; ids of m or more are not,
+    - the ids that are allowed, (n,) whole numbers, none twice,
+    - a compiled predicate, a numba `@cfunc("boolean(int64)")` of the id: called without the GIL from several threads,
+      for what a search looks at and a sample, so it must give the same answer whenever it is asked.
+
+    `Filter.deny(ids)` allows all but these. Raises TypeError for anything else. Filters can be pickled and copied,
+    except those of a predicate.
+
+    >>> recent = fb.Filter(years >= 2020)
+    >>> ids, scores = index.search(q, k=10, filter=recent)
+    """
+
+    def __init__(self, allow: Any) -> None:
+        self._kept = allow  # a predicate's code lives as long as its object
+        if hasattr(allow, "address") and hasattr(allow, "ctypes"):
+            self._core = _core.Filter.predicate(_address(allow))
+            return
+        array = np.asarray(allow)
+        if array.dtype == np.bool_:
+            if array.ndim != 1:
+                raise ValueError(f"filter: expected a mask of shape (n,), got {array.shape}")
+            self._core = _core.Filter.mask(np.ascontiguousarray(array).view(np.uint8))
+        elif array.dtype.kind in "iu" or not array.size:
+            self._core = _core.Filter.ids(_ids(array), allow=True)
+        else:
+            raise TypeError(f"filter: expected a boolean mask, ids, a fb.Filter or a numba cfunc, got {allow!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind, given = self._core.given()
+        if given is None:
+            raise TypeError(
+                "filter: a compiled predicate is code of this process and cannot be pickled or copied; pass a mask or "
+                "ids, or make the filter again where it is needed"
+            )
+        return _filter_of, (kind, given)
+
+    @classmethod
+    def deny(cls, ids: Any) -> Filter:
+        """Allows every vector but those of these ids, (n,) whole numbers."""
+        made = cls.__new__(cls)
+        made._kept, made._core = None, _core.Filter.ids(_ids(np.asarray(ids)), allow=False)
+        return made
+
+
+def _filter_of(kind: str, given: NDArray[Any]) -> Filter:
+    """What was pickled, again."""
+    if kind == "denied":
+        return Filter.deny(given)
+    return Filter(given.view(np.bool_) if kind == "mask" else given)
+
+
+def core_filters(value: Any, n_queries: int) -> tuple[list[_core.Filter], NDArray[np.uint32] | None]:
+    """What the core takes: the filters, and for each query the number of its own (None: all share the one there is)."""
+    if value is None:
+        return [], None
+    given = list(value) if isinstance(value, Sequence) else []
+    if not given or not all(isinstance(item, Filter) for item in given):
+        return [(value if isinstance(value, Filter) else Filter(value))._core], None
+    if len(given) != n_queries:
+        raise ValueError(f"filter: expected one a query ({n_queries}), got {len(given)}")
+    distinct = {id(item): item for item in given}
+    numbers = {key: number for number, key in enumerate(distinct)}
+    return [item._core for item in distinct.values()], np.array([numbers[id(item)] for item in given], np.uint32)
+
+
+def _ids(array: NDArray[Any]) -> NDArray[np.int64]:
+    try:
+        ids = vector_ids(array if array.size else np.empty(0, np.int64))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"filter: {error}") from None
+    ordered = np.sort(ids)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if repeated.size:
+        raise ValueError(
+            f"filter: expected ids without repetition, got {int(repeated[0])} more than once among {len(ids)}; a mask "
+            "is of dtype bool: pass mask.astype(bool)"
+        )
+    return ids
+
+
+def _address(predicate: Any) -> int:
+    function = predicate.ctypes
+    if function.restype is not ctypes.c_bool or list(function.argtypes) != [ctypes.c_int64]:
+        raise TypeError(f'filter: expected a numba cfunc of signature "boolean(int64)", got {predicate!r}')
+    return int(predicate.address)

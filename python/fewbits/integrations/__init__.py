@@ -1,0 +1,1 @@
+"""Other libraries: faiss indexes in, torch gradients through."""

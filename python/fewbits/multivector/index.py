@@ -1,0 +1,493 @@
+"""fb.MultiVectorIndex: documents and queries of many vectors each, ranked by Chamfer similarity (MaxSim).
+
+An encoder makes one vector of a document; an engine holds these vectors and, row by row beside them, the coded tokens.
+Vectors find candidates, tokens rank them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _core
+from ..errors import CorruptIndexError
+from ..file.places import Path, buffer, contents, encoded, shown
+from ..fit.few import too_few
+from ..index.base import BaseIndex
+from ..index.filling import checked_ids, publish
+from ..index.index import candidates, checked_description, fitted_model, lists_to_read, result_count
+from ..index.result import SearchResult
+from ..index.state import State, Training
+from ..input.filters import core_filters
+from ..input.inputs import (
+    BLOCK_FLOATS,
+    F32,
+    Sample,
+    check_scale,
+    conflict_rule,
+    least_similarity,
+    thread_count,
+    vector_ids,
+    whole_number,
+)
+from ..input.progress import Progress, ProgressArgument
+from ..input.sets import Sets, SetsInput, read_sets, token_dim
+from ..spec.codecs import Codec, Scalar
+from ..spec.codecs_rotated import RaBitQ
+from ..spec.ivf import IVF
+from ..spec.parts import Fitting
+from ..spec.transforms import Transform
+from .encoders import ENCODERS, Encoder, is_encoder, restored, stored
+from .fde import FDE
+from .pooling import Pooling, carved
+from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, fitted
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_MOST_DIMS = 65_535  # of encodings
+_MOST_CANDIDATES = 2**31
+
+
+def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
+    """Chamfer similarity (MaxSim) of every query with every document, exactly: the sum over the query's tokens of the
+    largest inner product with a token of the document.
+
+    Each side: a list of (t, d) arrays, an (n, t, d) array or (tokens, offsets); no set is empty. Returns (queries,
+    documents) float32; a side given as one (t, d) array has no axis. The same bits for any number of threads.
+
+    >>> fb.chamfer(query, documents)  # (n,)
+    """
+    dim = token_dim(documents, "documents")
+    left, one_query = read_sets(queries, dim, "queries")
+    right, one_document = read_sets(documents, dim, "documents")
+    scores = _core.chamfer(*left, *right, threads=thread_count(threads))
+    scores = scores[0] if one_query else scores
+    return scores[..., 0] if one_document else scores
+
+
+class MultiVectorIndex(BaseIndex):
+    """A compact index of documents that are sets of token vectors, as ColBERT or ColPali make them.
+
+    Parameters
+    ----------
+    dim : int
+        Dimension of the tokens.
+    encoder : FDE, optional
+        How a document becomes one vector. By default ``FDE(dim)``, of 10,240 dimensions.
+    transform, partition, codec
+        Of the index over these vectors, as in `Index`. By default codec is ``RaBitQ(bits=1)``, which needs no training.
+    tokens : Float, Scalar, PQ or RaBitQ, optional
+        How tokens are kept for the final ranking, with ``on_disk=True`` in a file. By default ``Scalar(8)``.
+    pooling : Pooling, optional
+        Makes documents smaller as they are added.
+    seed : int
+        Of everything random but the encoder, which has its own.
+    temp_dir : str, bytes or os.PathLike, optional
+        The folder of the temporary files that tokens with ``on_disk=True`` are written to until they are saved. By
+        default the system's.
+
+    Notes
+    -----
+    Searching is safe from many threads, also while documents are added, removed or compacted: a search sees the index
+    before a change or after it, and tokens always agree with the vectors that find them.
+
+    Examples
+    --------
+    >>> index = fb.MultiVectorIndex(128, tokens=fb.Scalar(8))
+    >>> index.build(documents)  # list of (t, 128) arrays
+    >>> ids, scores = index.search(queries, k=10)
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        encoder: FDE | None = None,
+        transform: Transform | None = None,
+        partition: IVF | None = None,
+        codec: Codec | None = None,
+        tokens: TokenCodec | None = None,
+        pooling: Pooling | None = None,
+        seed: int = 0,
+        temp_dir: Path | None = None,
+    ) -> None:
+        self._encoder: Encoder = FDE(dim) if encoder is None else encoder
+        if not is_encoder(self._encoder):
+            names = " or ".join(kind.__name__ for kind in ENCODERS.values())
+            raise TypeError(f"encoder: expected {names} (an instance), got {encoder!r}")
+        if self._encoder.dim != dim:
+            raise ValueError(f"encoder: expected one of the tokens' dimension {dim}, got {encoder!r}")
+        self._tokens = checked(Scalar(8) if tokens is None else tokens, dim)
+        self._pooling = checked_pooling(pooling)
+        codec = RaBitQ(bits=1) if codec is None else codec
+        description = checked_description(self._encoder.dims, _MOST_DIMS, "ip", transform, partition, codec, None, seed)
+        self._begin(State(description, None, (), Training()), temp_dir)
+
+    # --- what it is ---
+
+    @property
+    def dim(self) -> int:
+        return self._encoder.dim
+
+    @property
+    def encoder(self) -> Encoder:
+        return self._encoder
+
+    @property
+    def tokens(self) -> TokenCodec:
+        return self._tokens
+
+    @property
+    def pooling(self) -> Pooling | None:
+        return self._pooling
+
+    def __repr__(self) -> str:
+        state = f"{len(self):,} documents" if self.is_trained else "not trained"
+        return f"<fewbits.MultiVectorIndex: {state}, {self._encoder.describe()}, {self.codec.describe()}>"
+
+    def stats(self) -> dict[str, Any]:
+        """Counts and bytes: `n` documents, their `tokens` as stored, `lists` to probe, `segments`, `removed` documents
+        that still take bytes and their share `removed_share`; bytes per document of the encodings' codes and ids
+        (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`); `bytes_fixed`."""
+        return _stats(self._trained("stats"))
+
+    def explain(self) -> str:
+        """What this index is made of, why (if `fb.build_multivector` chose it), and where its bytes are; for people."""
+        state = self._state
+        lines = [f"fewbits.MultiVectorIndex of {state.n:,} documents, tokens of {self.dim} dimensions"]
+        lines.append(f"  encoding   {self._encoder.describe()}")
+        lines.append(f"  codec      {state.description.codec.describe()}")
+        lines.append(f"  tokens     {self._tokens.describe()}{', on disk' if self._tokens.on_disk else ''}")
+        if self._pooling is not None:
+            lines.append(f"  pooling    {self._pooling.describe()}")
+        if state.engine is None:
+            return "\n".join([*lines, "  not trained yet"])
+        numbers = _stats(state.engine)
+        lines.append(
+            f"  a document {numbers['fde_bytes']:,.0f} bytes to find it, {numbers['token_bytes']:,.0f} to rank it"
+            f" ({numbers['tokens'] / max(1, numbers['n']):,.1f} tokens)"
+        )
+        if self._tokens.on_disk:
+            lines.append(f"  on disk    {numbers['token_bytes_on_disk']:,.0f} bytes a document")
+        lines.append(f"  fixed      {numbers['bytes_fixed']:,} bytes")
+        if state.why:
+            lines += ["  why:", *(f"  - {reason}" for reason in state.why)]
+        return "\n".join(lines)
+
+    # --- filling it ---
+
+    def train(
+        self,
+        sample: Any,
+        *,
+        expected: int | None = None,
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> MultiVectorIndex:
+        """Fit the codecs to a sample of documents.
+
+        Parameters
+        ----------
+        sample : documents in any form that `add` takes
+            Some 10,000 or more are best.
+        expected : int, optional
+            How many documents the index will hold (None: as many as the sample), by which IVF() chooses nlist.
+        progress, threads
+            As in `Index.train`.
+
+        Returns
+        -------
+        MultiVectorIndex
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the index holds documents already: their codes would lose their meaning.
+        """
+        n = None if expected is None else whole_number(expected, "expected", 1)
+        count = thread_count(threads)
+        source = SetsInput(sample, self.dim, "sample")
+        before = self._state.untouched("train")
+        engine, training = self._fitted(before, source, n, count, Progress(progress))
+        if n is not None:
+            training.check(n, stacklevel=2)
+        turn, after = self._prepare_built(engine, training, "train")
+        self._state = after
+        del turn
+        return self
+
+    def add(
+        self,
+        documents: Any,
+        ids: ArrayLike | None = None,
+        *,
+        on_conflict: str = "error",
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> MultiVectorIndex:
+        """Adds documents: all of them or, if anything is wrong with them or their ids, none.
+
+        documents: a list of (t, dim) arrays (numpy, torch, anything with `__array__` or DLPack), an (n, t, dim) array,
+        or (tokens, offsets), where document i is tokens[offsets[i]:offsets[i + 1]] (tokens may be a memmap: they are
+        read by blocks). Every document has at least one token. ids, on_conflict: as in `Index.add`.
+        """
+        count = thread_count(threads)
+        if conflict_rule(on_conflict) == "replace" and ids is None:
+            raise ValueError("on_conflict: 'replace' needs ids; documents without get new ones")
+        source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
+        before = self._state
+        builder = self._coded(before.trained("add"), source, ids, on_conflict == "error", count, shown)
+        turn, after = self._prepare_added(before, builder, on_conflict, count, shown)
+        self._state = after
+        del turn
+        return self
+
+    def build(
+        self,
+        documents: Any,
+        ids: ArrayLike | None = None,
+        *,
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> MultiVectorIndex:
+        """`train` on a random sample of the documents, then `add` all of them."""
+        count = thread_count(threads)
+        source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
+        before = self._state.untouched("build")
+        engine, training = self._fitted(before, source, len(source), count, shown)
+        builder = self._coded(engine, source, ids, False, count, shown)
+        training.check(len(builder), stacklevel=2)
+        publish(engine, builder, "error", count, shown)
+        turn, after = self._prepare_built(engine, training, "build")
+        self._state = after
+        del turn
+        return self
+
+    # --- using it ---
+
+    def search(
+        self,
+        queries: Any,
+        k: int = 10,
+        *,
+        rerank: int | None = None,
+        nprobe: int | None = None,
+        carve: float | None = None,
+        filter: Any = None,
+        min_score: float | None = None,
+        threads: int | None = None,
+    ) -> SearchResult:
+        """The k documents of largest Chamfer similarity to each query.
+
+        queries: sets, as `add` takes them, or one (t, dim) array. rerank: how many candidates of the encodings are
+        ranked by their tokens (None: what `fb.tune` set, else 10·k and at least 100; 0: none, scores are then the
+        encodings' estimates of Chamfer). nprobe: lists to read, with a partition. carve: rank by fewer query tokens, as
+        `fb.carve` makes them (candidates are found by all). filter: which documents may be returned, by id, as in
+        `Index.search`. min_score: results score at least this; `counts` says how many there are.
+
+        Returns SearchResult(ids, scores), bit-identical for any number of threads; scores are Chamfer similarities of
+        the query and the document's tokens as stored.
+        """
+        state = self._state
+        engine = state.trained("search")
+        count = thread_count(threads)
+        k = result_count(k)
+        depth = candidates(engine, rerank, k)
+        sets, single = read_sets(queries, self.dim, "queries")
+        filters, filter_of = core_filters(filter, len(sets.offsets) - 1)
+        ids, scores = engine.search_sets(
+            self._encoder.of_queries(sets, count),
+            *(sets if carve is None else carved(sets, carve, count)),
+            k,
+            nprobe=lists_to_read(state, engine, nprobe),
+            candidates=min(depth, _MOST_CANDIDATES),
+            scale=self._encoder.scale,
+            filters=filters,
+            filter_of=filter_of,
+            least=least_similarity(min_score, None, "ip"),
+            threads=count,
+        )
+        return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
+
+    def rank_all(self, queries: Any, k: int = 10, *, threads: int | None = None) -> SearchResult:
+        """The k documents of largest Chamfer similarity to each query, of all of them and by their stored tokens: what
+        `search` approaches with more candidates. Slow: for measuring and tuning."""
+        engine = self._trained("rank_all")
+        k = result_count(k)
+        sets, single = read_sets(queries, self.dim, "queries")
+        ids, scores = engine.rank_all(*sets, k, threads=thread_count(threads))
+        return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
+
+    def reconstruct(self, ids: ArrayLike) -> Sets:
+        """The tokens of documents, as their codes have them: pooled, if the index pools.
+
+        Parameters
+        ----------
+        ids : (n,) whole numbers
+            Of documents in the index.
+
+        Returns
+        -------
+        Sets
+            ``tokens``, (T, dim) float32, and ``offsets``, (n + 1,) int64: document i has the tokens
+            ``tokens[offsets[i]:offsets[i + 1]]``.
+
+        Raises
+        ------
+        ValueError
+            Names the first id that the index has not.
+        """
+        engine = self._trained("reconstruct")
+        return Sets(*engine.reconstruct_sets(vector_ids(ids)))
+
+    @staticmethod
+    def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
+        """Opens a file that `save` wrote; path, mmap, verify and errors as in `fb.open`."""
+        from ..file.files import check_flags, open_engine
+
+        check_flags(mmap, verify)
+        file = contents(path)
+        if file is not None:
+            return MultiVectorIndex.from_bytes(file)
+        name = encoded(path)
+        return MultiVectorIndex._of(shown(name), open_engine(name, mmap, verify))
+
+    @staticmethod
+    def from_bytes(file: Buffer) -> MultiVectorIndex:
+        """An index, all in memory, from what `to_bytes` returned or the contents of a file; every byte is checked.
+        file and errors: as in `Index.from_bytes`."""
+        from ..file.files import engine_of_bytes
+
+        return MultiVectorIndex._of("bytes", engine_of_bytes(buffer(file)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        frozen = self._frozen()
+        if frozen.is_trained:
+            return MultiVectorIndex.from_bytes, (frozen.to_bytes(),)
+        of_index = {name: getattr(frozen._description, name) for name in ("transform", "partition", "codec", "seed")}
+        parts = of_index | {"encoder": self._encoder, "tokens": self._tokens, "pooling": self._pooling}
+        return partial(MultiVectorIndex, **parts), (self.dim,)
+
+    # --- inside ---
+
+    def _meta(self, state: State) -> bytes:
+        from ..file.files import encode_meta
+
+        return encode_meta(state.description, state.why, tokens=self._tokens, pooling=self._pooling)
+
+    @classmethod
+    def _of(cls, name: str, engine: _core.Engine) -> MultiVectorIndex:
+        """The index of an engine that was read from what is called `name`."""
+        from ..file.files import decode_meta, decode_part
+
+        if not is_multivector(engine.params):
+            raise ValueError(f"{name}: holds an index of single vectors: that is for fewbits.Index to read")
+        description, why = decode_meta(name, engine)
+        index = cls.__new__(cls)
+        try:
+            index._encoder = restored(engine.params)
+            index._tokens = checked(decode_part(name, engine, "tokens"), index._encoder.dim)
+            index._pooling = checked_pooling(decode_part(name, engine, "pooling"))
+            if index._encoder.dims != description.dim or index._encoder.dim != engine.params["tokens.dim"]:
+                raise ValueError("encodings, index and tokens differ in their dimensions")
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not usable ({error})") from None
+        index._begin(State(description, engine, why, Training()))
+        return index
+
+    def _fitted(
+        self, before: State, source: SetsInput, expected: int | None, threads: int, progress: Progress
+    ) -> tuple[_core.Engine, Training]:
+        """An engine without documents, trained on a sample of the source; ids go on as in the state before."""
+        if not len(source):
+            raise ValueError("training: expected at least 1 document, got none")
+        description = before.description
+        encodings, tokens = self._sampled(before, source, expected, threads)
+        held = expected or len(source)
+        training = Training(too_few(description, len(encodings), held), len(encodings))
+        if not description.needs_training:
+            training = Training()
+        model = fitted_model(description, Sample(encodings), held, threads, progress)
+        with progress:
+            fitting = Fitting("ip", description.seed, threads, progress=progress.stage("token codec"))
+            model.put("tokens", fitted(self._tokens, tokens, fitting))
+        model.params |= stored(self._encoder)
+        engine = _core.Engine(model.params, model.arrays)
+        engine.number_from(before.next_id)
+        return engine, training
+
+    def _sampled(self, before: State, source: SetsInput, expected: int | None, threads: int) -> tuple[F32, F32]:
+        """Encodings (none where nothing is trained on them) and tokens of some documents."""
+        description = before.description
+        size = description.sample_size(expected or len(source)) if description.needs_training else 1024
+        encodings, tokens, held = [np.zeros((0, description.dim), np.float32)], [], 0
+        for sets in source.sample(size, description.seed):
+            if description.needs_training:
+                encodings.append(self._encoder.of_documents(sets, threads))
+            if held < TOKEN_SAMPLE:
+                tokens.append(self._pooled(sets, threads).tokens)
+                held += len(tokens[-1])
+        sampled = np.concatenate(tokens)[:TOKEN_SAMPLE]
+        check_scale(sampled, source.name)
+        return np.concatenate(encodings), sampled
+
+    def _pooled(self, sets: Sets, threads: int) -> Sets:
+        return sets if self._pooling is None else self._pooling.of(sets, threads)
+
+    def _coded(
+        self,
+        engine: _core.Engine,
+        source: SetsInput,
+        ids: ArrayLike | None,
+        new: bool,
+        threads: int,
+        progress: Progress,
+    ) -> _core.Builder:
+        """All documents of the source, coded. new: whether ids must not be in the index."""
+        own = checked_ids(engine, ids, len(source), new)
+        builder = engine.builder(len(source), directory=self._temp_dir)
+        with progress:
+            hook = progress.stage("adding")
+            for sets in source.blocks(max(1, BLOCK_FLOATS // self._encoder.dims)):
+                done = len(builder)
+                some = None if own is None else own[done : done + len(sets.offsets) - 1]
+                tokens, offsets = self._pooled(sets, threads)
+                encodings = self._encoder.of_documents(sets, threads)
+                builder.append(encodings, some, tokens=tokens, offsets=offsets, threads=threads)
+                hook(len(builder) / len(source))
+        return builder
+
+
+def is_multivector(params: dict[str, int]) -> bool:
+    """Whether an engine or a file of these params has tokens."""
+    return "tokens.dim" in params
+
+
+def checked_pooling(pooling: object) -> Pooling | None:
+    if pooling is not None and not isinstance(pooling, Pooling):
+        raise TypeError(f"pooling: expected None or Pooling (an instance), got {pooling!r}")
+    return pooling
+
+
+def _stats(engine: _core.Engine) -> dict[str, Any]:
+    counts = engine.stats()
+    n, removed, columns = counts["n"], counts["removed"], counts["per_vector"]
+    of_tokens = sum(size for name, size in columns.items() if name.startswith("tokens."))
+    of_encodings = sum(columns.values()) - of_tokens
+    return {
+        "n": n,
+        "segments": len(counts["segments"]),
+        "removed": removed,
+        "removed_share": removed / (n + removed) if n else 0.0,
+        "lists": counts["lists"],
+        "tokens": counts["tokens"],
+        "fde_bytes": of_encodings / n if n else 0.0,
+        "token_bytes": of_tokens / n if n else 0.0,
+        "token_bytes_on_disk": sum(counts["on_disk"].values()) / n if n else 0.0,
+        "bytes_fixed": sum(counts["fixed"].values()),
+    }

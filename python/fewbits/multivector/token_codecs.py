@@ -1,0 +1,52 @@
+"""How a multi-vector index keeps its tokens: which codecs do, and what they are when fitted to a sample.
+
+RaBitQ wants a rotation in front, which is the tokens' own (params "tokens.transform.*"), and is read in one pass: sets
+of a document's length are too short for two stages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .. import _core
+from ..input.inputs import F32
+from ..spec.codecs import PQ, Float, Scalar
+from ..spec.codecs_rotated import RaBitQ
+from ..spec.parts import FACTOR_BYTES, Fitted, Fitting, Model
+from ..spec.transforms import RandomRotation
+
+TokenCodec = Float | Scalar | PQ | RaBitQ
+TOKEN_CODECS = (Float, Scalar, PQ, RaBitQ)
+TOKEN_SAMPLE = 65_536
+
+
+def checked(codec: object, dim: int) -> TokenCodec:
+    if not isinstance(codec, TOKEN_CODECS):
+        raise TypeError(f"tokens: expected Float, Scalar, PQ or RaBitQ (an instance), got {codec!r}")
+    if getattr(codec, "staged", False):
+        raise ValueError(f"tokens: staged is for codes that are scanned, got {codec}")
+    if getattr(codec, "residual", None):
+        raise ValueError(f"tokens: there are no lists whose residuals could be coded, got {codec}")
+    if isinstance(codec, PQ) and codec.m > dim:
+        raise ValueError(f"tokens: PQ has at most one code a dimension ({dim}), got m={codec.m}")
+    return codec
+
+
+def bytes_in_memory(codec: TokenCodec, dim: int) -> int:
+    """Of a token of `dim` dimensions: its code, unless that is on disk, and its factor, unless there is none."""
+    factor = FACTOR_BYTES if isinstance(codec, Scalar | RaBitQ) else 0
+    return factor if codec.on_disk else _as_stored(codec).bytes_per_vector(dim, "ip")
+
+
+def _as_stored(codec: TokenCodec) -> TokenCodec:
+    return replace(codec, staged=False) if isinstance(codec, RaBitQ) else codec
+
+
+def fitted(codec: TokenCodec, sample: F32, fitting: Fitting) -> Fitted:
+    """Fitted to a sample of tokens."""
+    model = Model({"dim": sample.shape[1], "on_disk": int(codec.on_disk)})
+    if isinstance(codec, RaBitQ):
+        model.put("transform", RandomRotation(fitting.seed).fit(sample, fitting))
+        sample = _core.apply_transform(model.params, model.arrays, sample, threads=fitting.threads)
+    part = _as_stored(codec).fit(sample, fitting)
+    return Fitted(model.params | part.params, model.arrays | part.arrays)
