@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/rows.h"
 #include "bindings/arrays.h"
 #include "index/engine.h"
 #include "index/search_call.h"
@@ -51,6 +52,20 @@ inline MatrixView queries_view(const Engine& engine, const FloatArray& queries) 
         fail("queries: got " + std::to_string(view.cols) + " dimensions, expected "
              + std::to_string(engine.model().dim));
     return view;
+}
+
+// What `search(queries, results)` finds, on a copy of the queries that nobody else can change.
+template <class Search>
+py::tuple searched(const Engine& engine, const FloatArray& queries, std::size_t k, const Search& search) {
+    const MatrixView view = queries_view(engine, queries);
+    const RowRule rule = row_rule(engine.model().metric);
+    std::optional<Results> results;
+    unlocked([&] {
+        results.emplace(view.rows, k);
+        const auto own = checked_copy(view, rule, "queries");
+        search(MatrixView{own.data(), view.rows, view.cols}, *results);
+    });
+    return results->to_tuple(view.rows, k);
 }
 
 inline QueryFilters query_filters(const Filters& filters, const Numbers& filter_of) {

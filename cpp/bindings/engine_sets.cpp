@@ -1,7 +1,6 @@
 // Methods of the engine of a multi-vector index, as python/fewbits/_core.pyi lists them.
 #include <limits>
 
-#include "base/rows.h"
 #include "bindings/engine_arguments.h"
 #include "multivector/coding.h"
 #include "multivector/search.h"
@@ -13,19 +12,12 @@ py::tuple search_engine_sets(const Engine& engine, const FloatArray& vectors, co
                              const OffsetArray& offsets, std::size_t k, std::uint32_t nprobe, std::size_t candidates,
                              float scale, const Filters& filters, const Numbers& filter_of, float least,
                              unsigned threads) {
-    const MatrixView view = queries_view(engine, vectors);
     const SetsView sets = sets_view(tokens, offsets);
     const QueryFilters allowed = query_filters(filters, filter_of);
-    const RowRule rule = row_rule(engine.model().metric);
-    std::optional<Results> results;
-    unlocked([&] {
-        results.emplace(view.rows, k);
-        const auto own = checked_copy(view, rule, "queries");
-        const SetSearchParams params{k, nprobe, candidates, scale, least, threads};
-        search_sets(engine.snapshot(), {own.data(), view.rows, view.cols}, sets, params, allowed, results->ids.data(),
-                    results->scores.data());
+    const SetSearchParams params{k, nprobe, candidates, scale, least, threads};
+    return searched(engine, vectors, k, [&](MatrixView queries, Results& results) {
+        search_sets(engine.snapshot(), queries, sets, params, allowed, results.ids.data(), results.scores.data());
     });
-    return results->to_tuple(view.rows, k);
 }
 
 py::tuple rank_all_sets(const Engine& engine, const FloatArray& tokens, const OffsetArray& offsets, std::size_t k,

@@ -59,20 +59,13 @@ bool are_cosines(const Model& model, bool reranks) {
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
                         std::size_t rerank, const Filters& filters, const Numbers& filter_of, float least,
                         unsigned threads) {
-    const MatrixView view = queries_view(engine, queries);
     const QueryFilters allowed = query_filters(filters, filter_of);
-    const RowRule rule = row_rule(engine.model().metric);
-    std::optional<Results> results;
-    unlocked([&] {
-        results.emplace(view.rows, k);
-        const auto own = checked_copy(view, rule, "queries");
+    return searched(engine, queries, k, [&](MatrixView view, Results& results) {
         const auto snapshot = engine.snapshot();
         const SearchParams params{k, nprobe, rerank, threads, least, nullptr};
-        search_call(snapshot, {own.data(), view.rows, view.cols}, params, allowed, results->ids.data(),
-                    results->scores.data());
-        if (are_cosines(*snapshot->model, rerank > 0)) results->keep_within_one();
+        search_call(snapshot, view, params, allowed, results.ids.data(), results.scores.data());
+        if (are_cosines(*snapshot->model, rerank > 0)) results.keep_within_one();
     });
-    return results->to_tuple(view.rows, k);
 }
 
 py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::size_t k, const std::string& metric,

@@ -219,8 +219,8 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, con
     const bool reordered = !model_->partition->flat();
     std::vector<Growing*> columns{&codes_, &rest_, &a_, &b_, &stage_, &rerank_, &rerank_a_, &rerank_b_};
     std::erase_if(columns, [](const Growing* column) { return column->row_bytes() == 0; });
-    Steps steps(progress,
-                n_ * (columns.size() + 1 + (spill_ ? 1 : 0) + (custom_ids() ? 1 : 0) + (tokens_ && reordered ? 1 : 0)));
+    const std::size_t columns_of_rows = columns.size() + 1 + (spill_ ? 1 : 0) + (custom_ids() ? 1 : 0);
+    Steps steps(progress, n_ * columns_of_rows + (tokens_ && reordered ? n_ + tokens_->tokens() : 0));
     if (reordered)
         for (Growing* column : columns) column->permute(order, steps);
     pack_lists(lists, steps);

@@ -197,7 +197,9 @@ void Merge::keep_rerank(const std::string& directory) {
 }
 
 void Merge::keep_tokens(const std::string& directory) {
-    Steps steps(progress_, order_.size());
+    std::size_t tokens = 0;
+    for (const std::uint32_t row : order_) tokens += sources_.tokens(row).n;
+    Steps steps(progress_, order_.size() + tokens);
     const Parts column = gathered_tokens(model_.tokens->layout(), model_.tokens_on_disk ? directory : "", order_.size(),
                                          steps, [&](std::size_t i) { return sources_.tokens(order_[i]); });
     for (const auto& [name, array] : column.arrays) keep(("tokens." + name).c_str(), array);

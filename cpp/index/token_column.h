@@ -52,6 +52,7 @@ public:
     void append(const CodeSets& sets);
     void append(const CodeSet& set);
     std::size_t size() const { return rows_; }
+    std::size_t tokens() const { return tokens_; }
     Parts finish();  // what a TokenColumn is made of; ends the builder
 
 private:
@@ -66,14 +67,15 @@ private:
     std::size_t code_bytes_ = 0, factors_ = 0, tokens_ = 0, rows_ = 0;
 };
 
-// The column whose row i is set_of(i). A step per row.
+// The column whose row i is set_of(i). A step per row and one per token.
 template <class SetOf>
 Parts gathered_tokens(const CodeLayout& layout, const std::string& directory, std::size_t rows, Steps& steps,
                       const SetOf& set_of) {
     TokenColumnBuilder column(layout, directory);
     for (std::size_t i = 0; i < rows; ++i) {
-        column.append(set_of(i));
-        steps.add(1);
+        const CodeSet set = set_of(i);
+        column.append(set);
+        steps.add(std::size_t{1} + set.n);
     }
     return column.finish();
 }

@@ -165,5 +165,5 @@ def test_spills_are_where_the_index_says(tmp_path: Path, kind: str) -> None:
     with pytest.raises(NotADirectoryError, match="temp_dir: expected a folder"):
         index.temp_dir = tmp_path / "none"
     index.temp_dir = None
-    index.add(rows, progress=False)
+    index.add(rows, progress=False).compact(progress=False)
     assert spills() == 0

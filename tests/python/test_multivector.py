@@ -405,7 +405,7 @@ def test_more_bytes_keep_more(documents):
     assert "tokens of a document, pooled from 37: RaBitQ, 2 bits" in choices[2].why[0]
     assert "2,560 dimensions" in choices[2].why[1]
     with pytest.raises(ValueError, match="bytes_per_document"):
-        fb.build_multivector(documents, bytes_per_document=100)
+        fb.build_multivector(documents, bytes_per_document=90)
     with pytest.raises(ValueError, match="at least 1 document"):
         fb.build_multivector((np.zeros((0, DIM)), [0]), bytes_per_document=1000)
 

@@ -117,7 +117,8 @@ def test_documents_and_their_tokens_are_searched_as_one() -> None:
             version = newest + 1
             found = index.search(same_tokens(version), 1000, rerank=1000, threads=1)
             of_id = dict(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
-            assert (of_id.get(0, 0) > 3.5) == (version * 1000 in of_id)
+            whole = (of_id.get(0, 0) > 3.5) == (version * 1000 in of_id)
+            assert whole or (version + 1) * 1000 in of_id  # of a later state, where document 0 is another again
 
 
 def test_an_opened_file_is_one_file(tmp_path: Path) -> None:

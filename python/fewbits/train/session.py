@@ -203,7 +203,7 @@ class Session:
 
     def _publish(self) -> None:
         model = self.descent.scoring()
-        recoded = None if self.recoded is None else self.recoded.engine(rerank=True)
+        recoded = None if self.recoded is None else self.recoded.engine(rerank=True, directory=self.index._temp_dir)
 
         def published(now: State) -> State:
             if recoded is None:
