@@ -1,9 +1,9 @@
-"""What mean, length, spread and query scale cost each codec: the tables of docs/accuracy.md, in markdown.
+"""How mean, length, spread and query scale affect each codec: the tables of docs/accuracy.md, in markdown.
 
 python bench/accuracy.py [DATA_FOLDER] [--n 10000] [--queries 500] [--threads 1] [--metrics l2,cosine,ip]
 
-Without a folder the vectors are synthetic: 100 clusters in 64 dimensions with a decaying spectrum. A folder has
-base.npy and queries.npy. Either is centred and moved into every shape; recall@10 is against exact float search in the
+A folder has base.npy and queries.npy; without one the vectors are synthetic: 100 clusters in 64 dimensions with a
+decaying spectrum. Both are centred and transformed into every shape. Recall@10 is relative to exact float search in the
 same shape, without and with lists (all of them probed): "flat / lists".
 """
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 import fewbits as fb
 from fewbits.bench.measure import recall_of
-from fewbits.spec.codecs import Codec
-from fewbits.spec.transforms import Transform
+from fewbits.spec.codec import Codec
+from fewbits.spec.transform import Transform
 from loading import load
 
 F32 = NDArray[np.float32]
@@ -40,7 +40,7 @@ class Coded(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """change: of vectors and queries alike; vectors and queries: of one of them alone, after it."""
+    """change: applied to vectors and queries; vectors, queries: then applied to one of them alone."""
 
     name: str
     metric: str
@@ -96,7 +96,7 @@ def direction(dim: int) -> F64:
 
 
 def flattened(x: F64) -> F64:
-    """Unit vectors at right angles to `direction`, so that a cone about it has the same neighbours."""
+    """Unit vectors orthogonal to `direction`, so that a cone about it has the same neighbours."""
     u = direction(x.shape[1])
     return unit(x - (x @ u.T) * u)
 
@@ -122,7 +122,7 @@ def one_column(x: F64, factor: float, plus: float) -> F64:
 
 
 def shapes(deviation: float) -> list[Shape]:
-    """deviation: the standard deviation of the data, as which shifts are measured."""
+    """deviation: the standard deviation of the data, the unit of shifts."""
     return [
         Shape("centred", "l2"),
         Shape("all columns + 100 sd", "l2", lambda x: x + 100 * deviation),
@@ -145,7 +145,7 @@ def shapes(deviation: float) -> list[Shape]:
 def recalls(
     one: Coded, shape: Shape, x: F32, q: F32, exact: NDArray[np.int64], threads: int
 ) -> tuple[str, list[float]]:
-    """The bytes per vector without lists, ids included, and recall without and with lists."""
+    """Bytes per vector without lists, including ids, and recall without and with lists."""
     dim, found, size = x.shape[1], [], 0.0
     for partition in (None, fb.IVF()):
         index = fb.Index(dim, metric=shape.metric, transform=one.transform, codec=one.codec, partition=partition)

@@ -1,11 +1,11 @@
-"""Codes of a few bits a dimension, ours and peers', at equal bytes: scan speed, ranking quality, and lists.
+"""Codes of a few bits per dimension, ours and peers', at equal bytes: scan speed, ranking quality, and lists.
 
 python bench/binary.py DATA_FOLDER... [--only scan,quality,table,upgrades,lists] [--steps 300] [--bits 1,2]
                                       [--totals 128,768]
 python bench/binary.py --chart FILE.svg --read LOG...   (draws the tables that earlier runs printed)
 
-One thread; CPU seconds of alternated runs, medians. Bytes are those of codes and the factors kept with them, without
-ids. Peers (faiss, turbovec, rabitqlib) are measured where they are installed. All vectors are taken as unit vectors.
+One thread; medians of CPU seconds of alternating runs. Bytes are those of codes and of the factors stored with them,
+without ids. Peers (faiss, turbovec, rabitqlib) are measured if installed. All vectors are scaled to unit length.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ NPROBES = (4, 8, 16, 32, 64, 128)
 
 
 def cpu_seconds(runs: dict[str, Callable[[], object]], repeats: int = 5) -> dict[str, float]:
-    """Medians of the CPU time of each, run in alternation."""
+    """Median CPU time of each function, run in alternation."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
             started = time.process_time()
             run()
-            if turn:  # the first warms caches
+            if turn:  # the first run warms caches
                 seconds[name].append(time.process_time() - started)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
@@ -48,7 +48,7 @@ def cpu_seconds(runs: dict[str, Callable[[], object]], repeats: int = 5) -> dict
 
 
 def scan() -> None:
-    """1,024 bits a vector, exhaustively, a batch of queries."""
+    """Exhaustive scans of 1,024 bits per vector by a batch of queries."""
     random = np.random.default_rng(0)
     x = random.normal(size=(SCANNED, 1024)).astype(np.float32)
     q = random.normal(size=(SCAN_QUERIES, 1024)).astype(np.float32)
@@ -100,7 +100,7 @@ def trained(data: Data, bits: int, steps: int) -> Iterator[tuple[str, tuple[floa
     dim = data.base.shape[1]
 
     def learn(**settings: Any) -> tuple[float, Search]:
-        codec = fb.train.recurrent_binary(data.base, bits_per_dim=bits, steps=steps, progress=False, **settings)
+        codec = fb.train.recurrent_binary(data.base, bits=bits, steps=steps, progress=False, **settings)
         return ours(data, codec)
 
     yield "trained", learn()
@@ -134,8 +134,8 @@ def quality(data: Data, widths: list[int], steps: int) -> None:
 
 
 def upgrades(data: Data, steps: int) -> None:
-    """One index while its embedding is replaced, without lists and with. The older embedding is made from the newer:
-    half as many directions, the strongest, with noise a quarter as large as they are. What should be found are the
+    """One index while its embedding is replaced, without and with lists. The older embedding consists of the half of
+    the newer one's directions with the most variance, plus noise of a quarter of their size. Results should be the
     newer one's neighbours."""
     random = np.random.default_rng(0)
     dim = data.base.shape[1]
@@ -146,7 +146,7 @@ def upgrades(data: Data, steps: int) -> None:
         return y + np.float32(0.25 * y.std()) * random.normal(size=y.shape).astype(np.float32)
 
     old_x, old_q = older(data.base), older(data.queries)
-    settings: dict[str, Any] = {"bits_per_dim": 2, "steps": steps, "progress": False}
+    settings: dict[str, Any] = {"bits": 2, "steps": steps, "progress": False}
     old = fb.train.recurrent_binary(old_x, dim=dim, **settings)
     new = fb.train.recurrent_binary(data.base, compatible_with=old, old=old_x, **settings)
     free = fb.train.recurrent_binary(data.base, **settings)
@@ -160,7 +160,7 @@ def upgrades(data: Data, steps: int) -> None:
             return recall(data, index.search(queries, 10, nprobe=nprobe, threads=1).ids)
 
         index = fb.Index(old_x.shape[1], metric="cosine", codec=old, partition=lists).build(old_x, progress=False)
-        print("  exhaustively" if lists is None else f"  {nlist} lists, nprobe {nprobe}")
+        print("  exhaustive" if lists is None else f"  {nlist} lists, nprobe {nprobe}")
         print(f"    old queries, old codes                    {found(index, old_q):.4f}")
         index.upgrade(new)
         for share, part in ((0, ids[:0]), (50, ids[: len(ids) // 2]), (100, ids[len(ids) // 2 :])):
@@ -168,17 +168,17 @@ def upgrades(data: Data, steps: int) -> None:
                 index.add(data.base[part], ids=part, on_conflict="replace", progress=False)
             print(f"    new queries, {share:3} % of the codes are new      {found(index, data.queries):.4f}")
         index = fb.Index(dim, metric="cosine", codec=free, partition=lists).build(data.base, progress=False)
-        print(f"    new queries and codes, free of the old    {found(index, data.queries):.4f}", flush=True)
+        print(f"    new queries and codes, no compatibility   {found(index, data.queries):.4f}", flush=True)
 
 
 # --- lists ---------------------------------------------------------------------------------------------------------
 
 
 def lists(data: Data, widths: list[int]) -> None:
-    """RaBitQ over the same number of lists: recall at equal nprobe, and queries a second, also at a recall of .90.
+    """RaBitQ over the same number of lists: recall at equal nprobe, and queries per second, also at a recall of .90.
 
-    rabitqlib fills vectors up with zeros to a multiple of 64 dimensions, and codes those too: so do "padded" indexes,
-    whose codes are of as many bits as its.
+    rabitqlib pads vectors with zeros to a multiple of 64 dimensions, and encodes these too; "padded" indexes do the
+    same, so that their codes have as many bits.
     """
     dim, nlist = data.base.shape[1], NLIST
     padding = ((0, 0), (0, -dim % 64))
@@ -209,7 +209,7 @@ def lists(data: Data, widths: list[int]) -> None:
 
 
 def _speed_at(wanted: float, curve: list[tuple[float, float]]) -> float:
-    """Between the measured points, on a logarithmic scale; 0 if it is not reached."""
+    """Interpolated between the measured points, on a logarithmic scale; 0 if the recall is not reached."""
     recalls, speeds = np.array(curve).T
     return float(np.exp(np.interp(wanted, recalls, np.log(speeds)))) if recalls.max() >= wanted else 0.0
 
@@ -218,14 +218,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="*")
     parser.add_argument("--only", default="scan,quality,table,upgrades,lists")
-    parser.add_argument("--bits", default="1,2,3,4", help="a dimension, of quality and lists")
-    parser.add_argument("--totals", default=",".join(map(str, TOTALS)), help="bits a vector, of the table")
-    parser.add_argument("--steps", type=int, default=300, help="of training; 0: train nothing")
-    parser.add_argument("--chart", type=Path, help="of the tables in the logs")
+    parser.add_argument("--bits", default="1,2,3,4", help="bits per dimension, for quality and lists")
+    parser.add_argument("--totals", default=",".join(map(str, TOTALS)), help="bits per vector, for the table")
+    parser.add_argument("--steps", type=int, default=300, help="training steps; 0: no training")
+    parser.add_argument("--chart", type=Path, help="draw a chart of the tables in the logs")
     parser.add_argument("--read", type=Path, nargs="+", default=[], help="logs")
     arguments = parser.parse_args()
     if (arguments.chart is None) != (not arguments.read):
-        parser.error("--chart and --read go together")
+        parser.error("--chart and --read: expected both")
     if arguments.chart is not None:
         draw(read(arguments.read), arguments.chart)
         return

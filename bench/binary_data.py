@@ -1,4 +1,4 @@
-"""What the parts of bench/binary.py share: the data sets, how well ids rank, and peers' indexes."""
+"""Shared by the parts of bench/binary.py: the data sets, ranking measures of ids, and the peers' indexes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Data(NamedTuple):
     queries: NDArray[np.float32]
     exact: NDArray[np.int64]
     qrels: NDArray[np.int64] | None  # query, row, relevance
-    clean: NDArray[np.int64] | None  # queries that resemble none of the training queries
+    clean: NDArray[np.int64] | None  # queries that resemble no training query
     pairs: tuple[NDArray[np.float32], NDArray[np.int64]] | None
 
 
@@ -78,7 +78,7 @@ def ids_of(found: Any) -> NDArray[np.int64]:
 
 
 def faiss_index(data: Data, factory: str) -> tuple[float, Search]:
-    """Of the transform and the codes that a factory string names. OPQ iterates as often as ours does here."""
+    """An index with the transform and codes of a factory string. OPQ iterates as often as ours does here."""
     import faiss
 
     index = faiss.index_factory(data.base.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
@@ -91,7 +91,7 @@ def faiss_index(data: Data, factory: str) -> tuple[float, Search]:
 
 
 def peers(data: Data, bits: int) -> Iterator[tuple[str, tuple[float, Search]]]:
-    """Those that are installed and have codes of so many bits a dimension."""
+    """The peers that are installed and support this number of bits per dimension."""
     dim = data.base.shape[1]
     if installed("faiss"):
         yield "faiss RaBitQ", faiss_index(data, f"RR,RaBitQ{bits}" if bits > 1 else "RR,RaBitQ")

@@ -1,5 +1,5 @@
-"""Ranking against bits a vector: recurrent binary codes of 1 to 4 bits a dimension and all they compete with, each at
-the same bits of codes. A part of bench/binary.py: it prints the table and draws the chart of the docs.
+"""Ranking against bits per vector: recurrent binary codes of 1 to 4 bits per dimension and all competitors, each at the
+same number of bits. A part of bench/binary.py: it prints the table and draws the chart of the docs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from binary_data import OPQ_ITERATIONS, Data, Search, faiss_index, installed, nd
 TOTALS = (128, 256, 384, 512, 768, 1024, 1536)
 _ROW = re.compile(r"table (\S+) +(\d+) +(\S+) +\d+  (.+?) +([01]\.\d{3})(?: +([\d.]+))?$")
 _DRAWN = {
-    "RecurrentBinary": ("RecurrentBinary, best of 1 to 4 bits a dimension", "#be2a74", "o-"),
+    "RecurrentBinary": ("RecurrentBinary, best of 1 to 4 bits per dimension", "#be2a74", "o-"),
     "RecurrentBinary symmetric": ("the same, queries as codes", "#be2a74", "o--"),
     "RaBitQ": ("RaBitQ, best of 1 to 4", "#a16207", "s-"),
     "OPQ + PQ 4-bit": ("OPQ + PQ, 4 bits", "#0f8a6d", "^-"),
@@ -26,16 +26,16 @@ _DRAWN = {
     "turbovec": ("turbovec", "#2b59c3", "+"),
     "rabitqlib": ("rabitqlib", "#2b59c3", "1"),
 }
-Best = dict[str, dict[tuple[str, int], float]]  # data set -> codec and bits -> recall@10 of its best shape
+Best = dict[str, dict[tuple[str, int], float]]  # data set -> (codec, bits) -> recall@10 of its best shape
 
 _Row = tuple[str, str, tuple[float, Search]]  # codec, dims x bits, (bytes with factors, search)
 
 
 def table(data: Data, totals: list[int], steps: int) -> None:
-    """Recall@10 and nDCG@10 (of judged queries, relative to that of floats) at each number of bits."""
+    """Recall@10 and nDCG@10 (for judged queries, relative to floats) at each number of bits."""
     reference = ndcg(data, data.exact, False)
     n, dim = data.base.shape
-    print(f"\ntable: {data.name}, n {n:,}, d {dim}, {steps} steps of training; bytes are with factors, without ids")
+    print(f"\ntable: {data.name}, n {n:,}, d {dim}, {steps} training steps; bytes include factors but not ids")
     print(f"table {'data':12} {'bits':>5} {'dims':>8} {'bytes':>5}  {'codec':28} recall@10 nDCG/float")
     for total in totals:
         for name, shape, (size, search) in chain(_ours(data, total, steps), _peers(data, total)):
@@ -48,7 +48,7 @@ def table(data: Data, totals: list[int], steps: int) -> None:
 
 
 def _ours(data: Data, total: int, steps: int) -> Iterator[_Row]:
-    """Every width that the bits allow, of as many dimensions as that leaves: by PCA if those are fewer."""
+    """Every bit width that divides the total, with as many dimensions as that leaves; PCA if these are fewer."""
     dim = data.base.shape[1]
     for bits in (bits for bits in range(1, 5) if total % bits == 0 and total // bits <= 2 * dim):
         m = total // bits
@@ -56,7 +56,7 @@ def _ours(data: Data, total: int, steps: int) -> Iterator[_Row]:
         reduced: dict[str, Any] = {} if m == dim else {"transform": fb.PCA(m)}
         if m <= dim:
             yield "RaBitQ", shape, ours(data, fb.RaBitQ(bits), **reduced)
-        codec = fb.train.recurrent_binary(data.base, dim=m, bits_per_dim=bits, steps=steps, progress=False)
+        codec = fb.train.recurrent_binary(data.base, dim=m, bits=bits, steps=steps, progress=False)
         yield "RecurrentBinary", shape, ours(data, codec)
         asked = fb.RecurrentBinary(bits, symmetric=True, dim=m, maps=codec.maps)
         yield "RecurrentBinary symmetric", shape, ours(data, asked)
@@ -84,7 +84,7 @@ def _peers(data: Data, total: int) -> Iterator[_Row]:
 
 
 def read(paths: list[Path]) -> Best:
-    """The best of each codec in what runs printed."""
+    """The best of each codec in the output of earlier runs."""
     best: Best = {}
     for line in (line for path in paths for line in path.read_text().splitlines()):
         if match := _ROW.match(line):
@@ -111,7 +111,7 @@ def draw(best: Best, chart: Path) -> None:
         axes.set_xscale("log", base=2)
         axes.set_xticks(totals, [f"{total:,}" for total in totals])
         axes.minorticks_off()
-        axes.set(xlabel="bits a vector", ylabel="recall@10", title=data)
+        axes.set(xlabel="bits per vector", ylabel="recall@10", title=data)
         axes.grid(color="#e3e7eb")
     shown = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)

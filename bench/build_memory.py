@@ -1,9 +1,9 @@
-"""Peak memory of building from a memmap: codes + rerank + one block + the training sample, whatever the vectors weigh.
+"""Peak memory of a build from a memmap: codes + rerank + one block + the training sample, whatever the vectors' size.
 
 python bench/build_memory.py [--n 1000000] [--dim 384] [--directory DIR]
 
 Writes n x dim float32 to a file (in blocks), builds from the memmap in a fresh process and prints the peak of anonymous
-memory (pages of the mapped input belong to the page cache and can be dropped) beside the sum of the parts.
+memory (pages of the mapped input belong to the page cache and can be dropped) and the sum of the parts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import fewbits as fb
-from fewbits.input.inputs import BLOCK_FLOATS
+from fewbits.input.rows import BLOCK_FLOATS
 from fewbits.spec.description import CODEC_SAMPLE
 
 BLOCK_ROWS = 65_536
@@ -64,9 +64,9 @@ def measure(path: str) -> None:
     block = 4 * BLOCK_FLOATS
     print(f"vectors  {x.nbytes * MIB:9.0f} MiB (mapped: {n:,} x {dim} float32)")
     print(f"index    {held * MIB:9.0f} MiB (codes, factors, ids, rerank)")
-    print(f"sample   {sample * MIB:9.0f} MiB (training: for the lists, and a part of it for codecs)")
+    print(f"sample   {sample * MIB:9.0f} MiB (training: all of it for lists, a part for codecs)")
     print(f"block    {block * MIB:9.0f} MiB")
-    print(f"sum      {(held + sample + block) * MIB:9.0f} MiB promised")
+    print(f"sum      {(held + sample + block) * MIB:9.0f} MiB expected")
     print(f"peak     {(peak.bytes - before) * MIB:9.0f} MiB of anonymous memory during the build")
 
 

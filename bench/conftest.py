@@ -1,4 +1,4 @@
-"""The kernels' rates and roofs, printed under pytest-benchmark's own table."""
+"""Prints the kernels' rates and roofs below pytest-benchmark's own table."""
 
 from __future__ import annotations
 

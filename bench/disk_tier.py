@@ -1,8 +1,8 @@
-"""Rerank from disk, with the page cache cold and warm: milliseconds a query beside the same tier in memory.
+"""Reranking from disk, with the page cache cold and warm: milliseconds per query, compared with the tier in memory.
 
 python bench/disk_tier.py DATA_FOLDER [--nprobe 32] [--rerank 100] [--directory DIR]
 
-Cold means that the file's pages were dropped (posix_fadvise) before each query; the directory must lie on a real disk.
+Cold means that the file's pages were dropped (posix_fadvise) before each query; the directory must be on a real disk.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def milliseconds(path: Path, data: Data, nprobe: int, rerank: int, cold: bool) -
     index = fb.open(path)
     for query in data.queries[:100]:
         if cold:
-            del index  # mapped pages can not be dropped
+            del index  # mapped pages cannot be dropped
             drop_cache(path)
             index = fb.open(path)
         start = time.perf_counter()
@@ -62,7 +62,7 @@ def main() -> None:
             for cold in (False, True):
                 ms, recall = milliseconds(path, data, arguments.nprobe, arguments.rerank, cold)
                 tier, cache = "on disk" if on_disk else "mapped", "cold" if cold else "warm"
-                print(f"rerank {tier:8} cache {cache}: {ms:8.3f} ms a query, recall@10 {recall:.3f}", flush=True)
+                print(f"rerank {tier:8} cache {cache}: {ms:8.3f} ms per query, recall@10 {recall:.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Filtered search: recall and time against unfiltered search, by how much is allowed and where that lies.
+"""Filtered search: recall and time compared with unfiltered search, by how much is allowed and where it lies.
 
     python bench/filters.py [FOLDER] [--n N] [--nprobe P]
 
 FOLDER holds base.npy and queries.npy (without it, clustered data is generated). Masks allow a share of the vectors:
 `independent` at random; `near`, in the clusters nearest to each group of queries that shares a mask; `far`, in those
-farthest from it. Recall@10 is against exact search among the allowed (without a filter, among all), as stored in the
-finest codes; times are CPU times of one thread, the median of ratios of alternating runs, for a batch and for single
-queries, with a prepared `fb.Filter`. Below the table: one query with a filter that is new to the index (a predicate and
-a mask), and a batch whose queries share a few filters, against the same queries one by one. With --rebuilt SHARE, what
-it takes in indexes built for each mask, of nothing but what it allows, at the least nprobe whose recall is within a
-point of the unfiltered search's.
+farthest from it. Recall@10 is relative to exact search among the allowed vectors (without a filter, among all), as
+stored in the finest codes. Times are CPU times of one thread, the median of ratios of alternating runs, for a batch and
+for single queries, with a prepared `fb.Filter`. Below the table: one query with a filter that is new to the index (a
+predicate and a mask), and a batch whose queries share a few filters, compared with the same queries one by one. With
+--rebuilt SHARE, also the time in an index built for each mask from the allowed vectors only, at the smallest nprobe
+whose recall is within one point of the unfiltered search.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 import fewbits as fb
 
 SHARES = (0.0001, 0.001, 0.01, 0.1, 0.5)
-GROUPS = 5  # of queries, each with a mask of its own
+GROUPS = 5  # groups of queries, each with its own mask
 K = 10
 
 
@@ -43,7 +43,7 @@ def generated(n: int, dim: int, seed: int) -> tuple[NDArray[np.float32], NDArray
 
 
 def query_groups(q: NDArray[np.float32]) -> list[NDArray[np.intp]]:
-    """Queries that lie together: those nearest to each of a few of them."""
+    """Groups of queries that lie together: those nearest to each of a few of them."""
     units = q / np.linalg.norm(q, axis=1, keepdims=True)
     size = len(q) // (2 * GROUPS)
     return [np.argsort(-(units @ units[center]))[:size] for center in range(GROUPS)]
@@ -91,7 +91,7 @@ def measure(
     options: Any,
     rounds: int,
 ) -> tuple[float, float, float, float]:
-    """Recall with and without the filter, and the ratios of times: the batch, and its queries one by one."""
+    """Recall with and without the filter, and ratios of times: for the batch, and for its queries one by one."""
     prepared = fb.Filter(mask)
     exact = index.search(q, K, nprobe=index.stats()["lists"], rerank=1000, filter=prepared).ids
     batch = ratio(lambda: index.search(q, K, filter=prepared, **options), lambda: index.search(q, K, **options), rounds)
@@ -105,7 +105,7 @@ def measure(
 
 
 def new_filters(index: fb.Index, q: NDArray[np.float32], options: Any, rounds: int) -> None:
-    """What it takes to ask a filter that was not asked before, which a search does only where it looks."""
+    """The time of a query with a new filter, which a search evaluates only where it scans."""
 
     @numba.cfunc("boolean(int64)")  # type: ignore[untyped-decorator]
     def tenth(i: int) -> bool:
@@ -130,13 +130,13 @@ def shared_filters(index: fb.Index, q: NDArray[np.float32], options: Any, rounds
         lambda: [index.search(one, K, filter=own, **options) for one, own in zip(q, chosen, strict=True)],
         rounds,
     )
-    print(f"{len(q)} queries with {GROUPS} filters between them, in one call: {took:.2f} times one by one", flush=True)
+    print(f"{len(q)} queries that share {GROUPS} filters, in one call: {took:.2f} times one by one", flush=True)
 
 
 def rebuilt(
     index: fb.Index, fresh: fb.Index, q: NDArray[np.float32], wanted: float, options: Any, rounds: int
 ) -> tuple[float, float]:
-    """Recall and time (of unfiltered search in the whole index) of a batch in `fresh`."""
+    """Recall of a batch in `fresh`, and its time relative to unfiltered search in the whole index."""
     lists = fresh.stats()["lists"]
     exact = fresh.search(q, K, nprobe=lists, rerank=1000).ids
     found = 0.0
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--n", type=int, default=300_000)
     parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--nprobe", type=int, default=None, help="default: the least with recall 0.95 without a filter")
+    parser.add_argument("--nprobe", type=int, default=None, help="default: smallest with recall 0.95 without a filter")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--shares", type=float, nargs="*", default=SHARES)
     parser.add_argument("--metric", default="l2", choices=("l2", "ip", "cosine"))
@@ -204,7 +204,7 @@ def main() -> None:
             ]
             found, took = np.mean(rows, axis=0)
             print(
-                f"{share:>8.2%} {kind:>12} in an index of these alone: recall {found:.3f}, {took:.2f} times", flush=True
+                f"{share:>8.2%} {kind:>12} in an index of only these: recall {found:.3f}, {took:.2f} times", flush=True
             )
     new_filters(index, q, options, arguments.rounds)
     shared_filters(index, q, options, arguments.rounds)

@@ -1,10 +1,10 @@
-"""Scans of everything, ours and faiss's, of the same codes' sizes: no lists, no rerank.
+"""Exhaustive scans, ours and faiss's, of codes of the same size: no lists, no rerank.
 
 python bench/flat.py [--n 100000] [--rounds 7]
 
-Made-up vectors of unit length (512 dimensions for codes, 384 for floats), inner product, one thread; CPU microseconds a
-query, medians of alternated runs; the ratio is faiss's time to ours. FEWBITS_ISA=avx2 and FAISS_SIMD_LEVEL=AVX2 hold
-both to one instruction set.
+Random vectors of unit length (512 dimensions for codes, 384 for floats), inner product, one thread. CPU microseconds
+per query, medians of alternating runs; the ratio is faiss's time to ours. FEWBITS_ISA=avx2 and FAISS_SIMD_LEVEL=AVX2
+limit both to one instruction set.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Speed against recall, beside the peers: the same arrays, the same threads, in alternation.
+"""Speed against recall, compared with the peers: the same arrays, the same threads, in alternation.
 
 python bench/frontier.py DATA_FOLDER [--peers faiss,scann] [--threads 1] [--single] [--targets 0.9,0.945] [--out DIR]
 
-Every round measures every setting of every system once, so that a slow minute of the machine slows all of them; medians
-over rounds, wall and CPU. A system's curve is its best settings; at a target recall it is read between the two around
-it. Prints the table and the ratios, writes frontier.json and, with matplotlib, frontier.png.
+Every round measures every setting of every system once, so that a slow minute of the machine affects all of them.
+Results are medians over rounds, wall and CPU. The curve of a system is its best settings; at a target recall it is
+interpolated between the two settings around it. Prints the table and the ratios, writes frontier.json and, with
+matplotlib, frontier.png.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from loading import Data, load
 from peers import SYSTEMS, Setting, System
 
 K = 10
-LEAST_RECALL = 0.7  # below, a setting is on nobody's list
+LEAST_RECALL = 0.7  # settings with less recall are of no interest
 
 
 @dataclass
 class Point:
-    """One setting of one system: recall, and microseconds a query of each round."""
+    """One setting of one system: recall, and microseconds per query in each round."""
 
     setting: Setting
     recall: float
@@ -50,7 +51,7 @@ class Curve:
     points: list[Point]
 
     def frontier(self) -> list[Point]:
-        """The settings that nothing beats in both, by rising recall."""
+        """The settings that no other setting beats in both, by ascending recall."""
         best: list[Point] = []
         for point in sorted(self.points, key=lambda p: (-p.recall, p.microseconds)):
             if not best or point.microseconds < best[-1].microseconds:
@@ -58,7 +59,7 @@ class Curve:
         return best[::-1]
 
     def microseconds_at(self, recall: float, *, cpu: bool = False) -> float | None:
-        """Along the frontier, geometrically between the settings around `recall`; None above its end."""
+        """Interpolated geometrically on the frontier between the settings around `recall`; None beyond its end."""
         points = self.frontier()
         costs = [statistics.median(p.cpu if cpu else p.wall) for p in points]
         for i, point in enumerate(points):
@@ -81,7 +82,7 @@ def build(systems: Sequence[System], data: Data) -> list[Curve]:
             recall = recall_of(system.search(data.queries, K, setting), data.neighbors[:, :K])
             if recall >= LEAST_RECALL:
                 curve.points.append(Point(setting, recall))
-        print(f"built {system.name}: {wall:.1f} s, {curve.bytes_per_vector:.1f} bytes a vector in all", flush=True)
+        print(f"built {system.name}: {wall:.1f} s, {curve.bytes_per_vector:.1f} bytes per vector in total", flush=True)
         curves.append(curve)
     return curves
 
@@ -117,7 +118,7 @@ def show(curves: Sequence[Curve], targets: Sequence[float]) -> None:
         ratios = [
             f"{name} {time / min(reached):.2f}x" for name, time in times.items() if time and "fewbits" not in name
         ]
-        print(f"recall@{K} {target:g}: the best of fewbits is ahead of {', '.join(ratios) or 'nobody else there'}")
+        print(f"recall@{K} {target:g}: the best of fewbits is ahead of {', '.join(ratios) or 'no other system'}")
 
 
 def draw(curves: Sequence[Curve], title: str, path: Path) -> None:
@@ -144,7 +145,7 @@ def main() -> None:
     parser.add_argument("--peers", default="faiss")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--single", type=int, nargs="?", const=200, default=0, help="one query at a time, so many")
+    parser.add_argument("--single", type=int, nargs="?", const=200, default=0, help="one query at a time, this many")
     parser.add_argument("--targets", default="0.9,0.945")
     parser.add_argument("--out", type=Path, default=Path("fewbits-frontier"))
     arguments = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Google's encoder of the MUVERA paper beside ours: recall and documents a second, one thread, in alternation.
+"""Google's encoder of the MUVERA paper compared with ours: recall and documents per second, one thread, in alternation.
 
 python bench/google_fde.py ../shared/data/scifact_tokens GRAPH_MINING EIGEN
 
 GRAPH_MINING: a clone of github.com/google/graph-mining. EIGEN: the folder that has Eigen/Core. The encoder is compiled
-with c++, in two ways (-O2; -O3 and, on x86, AVX2), against stand-ins for what it needs of Abseil and protobuf.
+with c++, in two ways (-O2; -O3 and, on x86, AVX2), against stand-ins for the parts of Abseil and protobuf it needs.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def compiled(graph_mining: Path, eigen: Path, flags: str, folder: Path) -> Encod
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in (sets.tokens, sets.offsets, out)]
         sizes = [ctypes.c_int64(n), *map(ctypes.c_int32, (dim, 20, bits, projected))]
         if not encode(*pointers[:2], *sizes, ctypes.c_bool(is_document), pointers[2]):
-            raise RuntimeError("Google's encoder refused the documents")
+            raise RuntimeError("Google's encoder rejected the documents")
         return out
 
     return run

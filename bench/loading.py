@@ -1,4 +1,4 @@
-"""Data for the benches: a folder with base.npy, queries.npy and neighbors.npy (inner product), as float32."""
+"""Data of the benches: a folder with base.npy, queries.npy and neighbors.npy (inner product), as float32."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Data(NamedTuple):
     neighbors: NDArray[np.int64]
 
     def recall(self, ids: NDArray[np.int64], k: int = 10) -> float:
-        """The share of the k exact neighbours that are among the first k ids."""
+        """The share of the k exact neighbours among the first k ids."""
         found = [len(np.intersect1d(a[:k], b[:k])) for a, b in zip(ids, self.neighbors, strict=True)]
         return float(np.sum(found)) / (k * len(found))
 

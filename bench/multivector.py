@@ -3,8 +3,8 @@
 python bench/multivector.py ../shared/data/scifact_tokens [--seeds 5] [--synthetic 200000] [--only TABLE ...]
 
 The folder holds doc_tokens (T, d), doc_offsets, query_tokens, query_offsets and qrels_test (query, document, relevance)
-as .npy. One thread; CPU times, medians of alternating runs. muvera-python takes part if it is installed. --synthetic: a
-larger index of documents made around the real ones, block by block.
+as .npy. One thread; CPU times, medians of alternating runs. muvera-python is measured if installed. --synthetic: a
+larger index of documents generated around the real ones, block by block.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def recall(ids: NDArray[np.int64], top: NDArray[np.int64]) -> float:
 
 
 def seconds(*tasks: Callable[[], Any]) -> list[float]:
-    """Median CPU seconds of each task, run in turn."""
+    """Median CPU seconds of each task, run in alternation."""
     times: list[list[float]] = [[] for _ in tasks]
     for _ in range(RUNS):
         for task, spent in zip(tasks, times, strict=True):
@@ -107,8 +107,8 @@ def encodings(data: Data, seeds: int) -> None:
 
 
 def peer(data: Data) -> None:
-    """The same settings by muvera-python: its recall, and its speed beside ours on the same documents. It takes them
-    as a batch or one by one, by its compiled kernels or, where those are not installed, by numpy and Python."""
+    """The same settings in muvera-python: its recall, and its speed compared with ours on the same documents. It takes
+    them as a batch or one by one, with its compiled kernels or, if not installed, with numpy and Python."""
     if importlib.util.find_spec("muvera") is None:
         print("muvera-python is not installed")
         return
@@ -155,13 +155,13 @@ def peer(data: Data) -> None:
 
 
 def rerank_all(index: fb.MultiVectorIndex, queries: Sets, n: int) -> fb.SearchResult:
-    """Every document of the store scored for every query: the token store without its index."""
+    """Scores every document of the store for every query: the token store without its index."""
     everyone = np.ascontiguousarray(np.broadcast_to(np.arange(n, dtype=np.int64), (len(queries.offsets) - 1, n)))
     return fb.SearchResult(*index._trained("bench").rerank(*queries, everyone, n, threads=1))
 
 
 def chamfer(data: Data) -> None:
-    """A query of 32 tokens against documents of 128, by pairs: medians over queries, each timed in alternation."""
+    """A query of 32 tokens against documents of 128, per pair: medians over queries, each timed in alternation."""
     n, tokens = 200, 32
     count = min(32, len(data.queries.tokens) // tokens)
     documents = head(data.documents, n)
@@ -180,14 +180,14 @@ def chamfer(data: Data) -> None:
         tasks = [lambda index=index, one=one: rerank_all(index, one, n) for index in stores.values()]  # type: ignore[misc]
         rounds.append(seconds(lambda query=query: by_numpy(query), *tasks))  # type: ignore[misc]
     spent = np.median(rounds, axis=0)
-    print(f"\nChamfer, {tokens} tokens against {len(documents.tokens) / n:.0f}: microseconds a pair\n")
+    print(f"\nChamfer, {tokens} tokens against {len(documents.tokens) / n:.0f}: microseconds per pair\n")
     for name, time_ in zip(("numpy, float32", *stores), spent, strict=True):
         print(f"{name:<46}{time_ / n * 1e6:8.2f}{spent[0] / time_:8.2f}x", flush=True)
 
 
 def bounds(data: Data) -> None:
     """What an early exit could save: the share of maxima (of a query token with a document) that are not needed once
-    those before them, and a bound on those to come, fall short of the tenth best score so far."""
+    the sum of the earlier ones and a bound on the remaining ones fall short of the tenth best score so far."""
     fde = fb.FDE(data.dim)
     index = fb.Index(fde.dims, metric="ip", codec=fb.RaBitQ(1))
     index.build(fde.encode_documents(data.documents, threads=1), progress=False)
@@ -210,7 +210,7 @@ def bounds(data: Data) -> None:
                 short = np.flatnonzero(most[row] < np.partition(scores[:row], -10)[-10])
                 saved[way] += len(query) - 1 - short[0] if len(short) else 0
     names = ("lengths of tokens", "best maximum of the candidates", "the same, best order of query tokens")
-    print("\nEarly exit from 100 candidates, k = 10: maxima that are saved, by bound\n")
+    print("\nEarly exit from 100 candidates, k = 10: maxima saved, by bound\n")
     for name, share in zip(names, saved / total, strict=True):
         print(f"{name:<40}{share:8.3f}", flush=True)
 
@@ -219,7 +219,8 @@ def bounds(data: Data) -> None:
 
 
 def compressed(data: Data) -> None:
-    """Codes of encodings: all documents for codecs without codebooks, and half of them for codebooks of the others."""
+    """Codes of encodings: all documents for codecs without codebooks, and half of the documents for other codecs, whose
+    codebooks are trained on the other half."""
     n = len(data.documents.offsets) - 1
     fde = fb.FDE(data.dim)
     all_fdes = (fde, fb.FDE(data.dim, 20, 4), fb.FDE(data.dim, 20, 3), fb.FDE(data.dim, 20, 3, 8))
@@ -262,11 +263,11 @@ def searched(data: Data) -> None:
         numbers = index.stats()
         each = spent / (len(data.queries.offsets) - 1) * 1e3
         size = numbers["fde_bytes"] + numbers["token_bytes"]
-        print(f"{tokens.describe():<50}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms a query", flush=True)
+        print(f"{tokens.describe():<50}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms per query", flush=True)
 
 
 def stores(data: Data) -> None:
-    """Token codecs and pooling, behind candidates of encodings of 10,240 and of 2,560 dimensions."""
+    """Token codecs and pooling, with candidates from encodings of 10,240 and of 2,560 dimensions."""
     count = len(data.queries.offsets) - 1
     small = fb.FDE(data.dim, 1, 0, 1)
     candidates = []
@@ -301,8 +302,8 @@ def budgets(data: Data) -> None:
         each = spent / (len(data.queries.offsets) - 1) * 1e3
         print(
             f"{budget:>7,}: {size:>7,.0f} bytes (on disk {numbers['token_bytes_on_disk']:,.0f})"
-            f"{recall(ids, data.top):8.3f} recall@10{ndcg:8.4f} nDCG@10{each:7.2f} ms a query  "
-            + "; ".join(index._why),
+            f"{recall(ids, data.top):8.3f} recall@10{ndcg:8.4f} nDCG@10{each:7.2f} ms per query  "
+            + "; ".join(index.explain().partition("why:")[2].split("  - ")[1:]),
             flush=True,
         )
 
@@ -311,7 +312,7 @@ def budgets(data: Data) -> None:
 
 
 def reduced(data: Data) -> None:
-    """Pooled documents and carved queries: all documents ranked by Scalar(8) tokens, so that nothing else plays in."""
+    """Pooled documents and carved queries: all documents ranked by Scalar(8) tokens, so nothing else has an effect."""
     n, count = len(data.documents.offsets) - 1, len(data.queries.offsets) - 1
     small = fb.FDE(data.dim, 1, 0, 1)
     print(f"\nFewer tokens: all {n} documents ranked by Scalar(8) tokens; top-10 shared with exact Chamfer, nDCG@10\n")
@@ -322,12 +323,12 @@ def reduced(data: Data) -> None:
         found = index.rank_all(queries, 10, threads=1).ids
         ndcg = fb.evaluate(found, None, data.qrels, k=10)["ndcg"]
         sizes = f"{index.stats()['tokens'] / n:6.1f} x {len(queries.tokens) / count:5.1f} tokens"
-        print(f"{name:<34}{sizes}{recall(found, data.top):8.3f}{ndcg:9.4f}{spent:8.2f} us a pair", flush=True)
+        print(f"{name:<34}{sizes}{recall(found, data.top):8.3f}{ndcg:9.4f}{spent:8.2f} us per pair", flush=True)
 
     whole = fb.MultiVectorIndex(data.dim, encoder=small).build(data.documents, progress=False)
     line("as they are", whole, data.queries)
     for least in (0.9, 0.8, 0.7, 0.6):
-        line(f"carved, least {least}", whole, fb.carve(data.queries, least))
+        line(f"carved, minimum {least}", whole, fb.carve(data.queries, least))
     for method in ("agglomerative", "kmeans"):
         for share in (0.75, 0.5, 0.25):
             pooling = fb.Pooling(share, method=method)
@@ -343,8 +344,8 @@ def reduced(data: Data) -> None:
 
 
 def around(documents: Sets, n: int, seed: int, block: int = 2000) -> Iterator[Sets]:
-    """n documents like the given ones: each has the tokens of one, moved by noise that keeps them neighbours. The
-    noise of a document is a stretch of a table: drawing all of it anew would take longer than indexing."""
+    """n documents like the given ones: the tokens of a random one plus noise that keeps them neighbours. The noise of a
+    document is a slice of a table, since drawing all noise anew would take longer than indexing."""
     rng = np.random.default_rng(seed)
     members = as_list(documents)
     dim = documents.tokens.shape[1]
@@ -360,7 +361,7 @@ def around(documents: Sets, n: int, seed: int, block: int = 2000) -> Iterator[Se
 
 
 def synthetic(data: Data, n: int) -> None:
-    print(f"\n{n:,} documents around the real ones: growth\n")
+    print(f"\n{n:,} documents generated around the real ones: growth\n")
     index = fb.MultiVectorIndex(data.dim, tokens=fb.Scalar(4, on_disk=True)).train(data.documents, progress=False)
     one = head(data.queries, 20)
     next_shown = n // 8
@@ -374,7 +375,7 @@ def synthetic(data: Data, n: int) -> None:
         numbers = index.stats()
         print(
             f"{len(index):>9,} documents{numbers['fde_bytes']:>8,.0f} + {numbers['token_bytes']:,.0f} bytes in memory,"
-            f" {numbers['token_bytes_on_disk']:,.0f} on disk, {spent / 20 * 1e3:8.2f} ms a query,"
+            f" {numbers['token_bytes_on_disk']:,.0f} on disk, {spent / 20 * 1e3:8.2f} ms per query,"
             f" {time.process_time() - start:7.0f} s of CPU so far",
             flush=True,
         )
@@ -394,7 +395,7 @@ TABLES: dict[str, Callable[[Data, int], None]] = {
 
 
 def hold_numpy_to_one_thread() -> None:
-    """By starting over: its BLAS asks for that once, when it is loaded."""
+    """Restarts the process: BLAS reads these variables only when it is loaded."""
     if "OPENBLAS_NUM_THREADS" not in os.environ:
         os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         os.execv(sys.executable, [sys.executable, *sys.argv])

@@ -2,8 +2,8 @@
 
 python bench/opening.py [--n 1200000] [--dim 384] [--rounds 7] [--directory DIR]
 
-IVF, 4-bit PQ, float16 rerank rows in the same file; made-up vectors. Wall time of one thread, medians. Cold: the file's
-pages were dropped (posix_fadvise) just before; the directory must lie on a real disk.
+IVF, 4-bit PQ, float16 rerank rows in the same file; generated vectors. Wall time of one thread, medians. Cold: the
+file's pages were dropped (posix_fadvise) just before; the directory must be on a real disk.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OPTIONS = {"k": 10, "nprobe": 32, "rerank": 100, "threads": 1}
 
 
 def blocks(n: int, dim: int) -> Iterator[np.ndarray]:
-    """Clusters that overlap, block by block."""
+    """Overlapping clusters, block by block."""
     random = np.random.default_rng(0)
     centers = random.normal(size=(1000, dim)).astype(np.float32)
     for first in range(0, n, BLOCK):
@@ -35,7 +35,7 @@ def blocks(n: int, dim: int) -> Iterator[np.ndarray]:
 
 
 def milliseconds(path: Path, queries: np.ndarray, cold: bool) -> list[float]:
-    """Of opening, of the first search, and of the hundredth."""
+    """Times of opening, of the first search, and of the hundredth."""
     if cold:
         drop_cache(path)
     times = [time.perf_counter()]

@@ -1,4 +1,4 @@
-"""How many of the exact neighbours lie in the probed lists, beside faiss's partition, and what training costs.
+"""The share of exact neighbours in the probed lists, compared with faiss's partition, and the cost of training.
 
 python bench/partition.py DATA_FOLDER [--nlist 1024]
 

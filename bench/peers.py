@@ -1,7 +1,7 @@
-"""The libraries that fewbits is measured against, each behind the same four verbs, so that one loop measures all.
+"""The libraries that fewbits is compared with, all behind the same four methods, so that one loop measures them all.
 
-A system is built from float32 rows of unit length (inner product), tells what it holds in memory, lists settings worth
-trying, and searches with one of them. Nothing here is tuned against a peer: grids reach from fast to all but exact.
+A system is built from float32 rows of unit length (inner product), reports its memory, lists settings worth measuring,
+and searches with one of them. Nothing here is tuned against a peer: grids reach from fast to almost exact.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Setting = tuple[int, ...]
 
 
 class System(ABC):
-    """One index of one library. settings() goes with search(): what the numbers mean is its own business."""
+    """One index of one library. A setting is a tuple whose meaning is known to settings() and search() only."""
 
     name: str
 
@@ -33,7 +33,7 @@ class System(ABC):
 
     @abstractmethod
     def bytes(self) -> int:
-        """What the index weighs, as saved or as the library says: codes, ids, rerank rows, codebooks, graphs."""
+        """The size of the index, as saved or as reported by the library: codes, ids, rerank rows, codebooks, graphs."""
 
     @abstractmethod
     def settings(self) -> list[Setting]: ...
@@ -47,12 +47,12 @@ def nlist_for(n: int) -> int:
 
 
 def nprobes(nlist: int) -> list[int]:
-    """Powers of two and the numbers half way between, up to half of the lists."""
+    """Powers of two and the numbers halfway between them, up to half of the lists."""
     return [p for i in range(20) for p in (1 << i, 3 << (i - 1) if i else 0) if 2 <= p <= nlist // 2]
 
 
 def saved_bytes(save: Callable[[str], object]) -> int:
-    """What `save` writes to the path that it is given: one file, or a folder of them."""
+    """The number of bytes that `save` writes to the path it is given: a file, or a folder of files."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index"
         save(str(path))
@@ -61,7 +61,7 @@ def saved_bytes(save: Callable[[str], object]) -> int:
 
 
 class FewbitsSystem(System):
-    """What the three of fewbits share; a setting is nprobe, and rerank where there is one."""
+    """Common to the three systems of fewbits; a setting is nprobe, followed by rerank if there is one."""
 
     index: Any
 
@@ -75,7 +75,7 @@ class FewbitsSystem(System):
 
 
 class Fewbits(FewbitsSystem):
-    """IVF, 4-bit PQ of half a byte for every two dimensions, 8-bit rerank: a configuration that others have too."""
+    """IVF, 4-bit PQ with half a byte per two dimensions, 8-bit rerank: a configuration that others have too."""
 
     name = "fewbits IVF,PQx4,rerank 8"
 
@@ -93,7 +93,7 @@ class Fewbits(FewbitsSystem):
 
 
 class FewbitsRaBitQ(FewbitsSystem):
-    """IVF of fewer lists and 4 bits a dimension, no rerank; of many dimensions the high bit plane first."""
+    """IVF with fewer lists and 4 bits per dimension, no rerank; with many dimensions the high bit plane first."""
 
     name = "fewbits IVF,RaBitQ(4)"
 
@@ -111,7 +111,7 @@ class FewbitsRaBitQ(FewbitsSystem):
 
 
 class FewbitsFlat(FewbitsSystem):
-    """4-bit scalar codes, all of them scanned; of many dimensions the high bit plane first, which tells enough."""
+    """4-bit scalar codes, exhaustive; with many dimensions the high bit plane first, which is informative enough."""
 
     name = "fewbits Scalar(4)"
 
@@ -127,7 +127,7 @@ class FewbitsFlat(FewbitsSystem):
 
 
 class Faiss(System):
-    """The same configuration as the first of fewbits, in faiss."""
+    """The same configuration as the first one of fewbits, in faiss."""
 
     name = "faiss IVF,PQx4fs,Refine(SQ8)"
 
@@ -161,7 +161,7 @@ class Faiss(System):
 
 
 class Scann(System):
-    """Tree, anisotropic hashing of two dimensions a code, int8 reordering; trained on all vectors."""
+    """Tree, anisotropic hashing with two dimensions per code, int8 reordering; trained on all vectors."""
 
     name = "scann tree,AH,int8 reorder"
 
@@ -239,7 +239,7 @@ class Usearch(System):
 
 
 class Turbovec(System):
-    """4 bits a dimension, all codes scanned; zeros fill dimensions up to the multiple of 8 that it takes."""
+    """4 bits per dimension, exhaustive; vectors are padded with zeros to the multiple of 8 dimensions it requires."""
 
     name = "turbovec 4 bit"
 
@@ -269,7 +269,7 @@ class Turbovec(System):
 
 
 class Rabitqlib(System):
-    """IVF of its own k-means, 5 bits a dimension: about the bytes of the others."""
+    """IVF with its own k-means, 5 bits per dimension: about as many bytes as the others."""
 
     name = "rabitqlib IVF, 5 bits"
 

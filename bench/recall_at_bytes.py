@@ -1,8 +1,8 @@
-"""Recall@10 of codes alone (no rerank) at equal code bytes, beside faiss, all lists probed and some of them.
+"""Recall@10 of codes alone (no rerank) at equal code bytes, compared with faiss, all lists probed and some of them.
 
 python bench/recall_at_bytes.py DATA_FOLDER [--bytes 16,32,64,128] [--threads 2]
 
-Bytes are those of the codes; an id costs fewbits 4 bytes more and faiss 8.
+Bytes are those of the codes; an id takes 4 more bytes in fewbits and 8 in faiss.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SOME_LISTS = 32
 
 
 def codecs(dim: int, size: int) -> dict[str, fb.PQ | fb.Scalar]:
-    """What fits `size` bytes: PQ codes up to a byte a dimension, scalar codes where there are more bytes than that."""
+    """Codecs of `size` bytes: PQ codes up to one byte per dimension, scalar codes for more."""
     if size > dim:
         return {"IVF,Scalar(8)": fb.Scalar(8)}
     pq = {8: fb.PQ(size, bits=8)}
@@ -42,7 +42,7 @@ def ours(data: Data, codec: fb.PQ | fb.Scalar, threads: int) -> tuple[float, flo
 def theirs(data: Data, factory: str) -> tuple[float, float, float]:
     index = faiss.index_factory(data.base.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
     inner = faiss.downcast_index(index.index)
-    if isinstance(inner, faiss.IndexIVFPQ):  # renumbers codewords for a filter that is not used here, for many minutes
+    if isinstance(inner, faiss.IndexIVFPQ):  # renumbers codewords, for many minutes, for a filter that is not used here
         inner.do_polysemous_training = False
     start = time.perf_counter()
     index.train(data.base)
@@ -57,7 +57,7 @@ def theirs(data: Data, factory: str) -> tuple[float, float, float]:
 
 
 def factories(dim: int, size: int, nlist: int) -> list[str]:
-    """faiss needs dimensions that m divides: OPQ may map to more, plain codes are padded."""
+    """faiss requires m to divide the dimensions: OPQ maps to more dimensions if necessary, plain codes are padded."""
 
     def padded(m: int) -> int:
         return math.ceil(dim / m) * m

@@ -1,12 +1,12 @@
-"""From 1 M to 10 M vectors that are never all in memory: a streaming build, save, reopen, search, update, and again.
+"""From 1 M to 10 M vectors that are never all in memory: streaming build, save, reopen, search, update, and again.
 
     python bench/scale.py [--sizes 1000000 10000000] [--directory DIR] [--threads 1]
     python bench/scale.py --wide [--directory DIR]
 
-The vectors are a seeded mixture, made block by block where they are needed. The index holds 4-bit PQ codes in memory
-and the vectors as they are (float32) on disk, so that what it says can be compared with what it was given, bit by bit;
-after the update of 10 M they pass 4 GiB. Each size runs in a process of its own. --wide passes 4 GiB in a minute.
-Memory is the peak of anonymous memory; times are CPU time; recall@10 is against an exact scan.
+The vectors are a seeded mixture, generated block by block when needed. The index holds 4-bit PQ codes in memory and the
+original float32 vectors on disk, so that its results can be compared with the input bit by bit; after the update of 10
+M they exceed 4 GiB. Each size runs in a process of its own. --wide exceeds 4 GiB in a minute. Memory is the peak of
+anonymous memory; times are CPU time; recall@10 is relative to an exact scan.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ F32 = NDArray[np.float32]
 DIM, CLUSTERS, BLOCK = 96, 2_000, 65_536
 QUERIES, K, RERANK = 200, 10, 100
 WANTED = 0.95
-MORE = 0.12  # of n, added after reopening
+MORE = 0.12  # as a share of n: added after reopening
 
 
 class Mixture:
-    """Clusters that overlap, of sizes that differ; row i is the same whatever is asked for beside it."""
+    """Overlapping clusters of different sizes; row i does not depend on which other rows are generated."""
 
     def __init__(self, seed: int) -> None:
         random = np.random.default_rng(seed)
         self.seed = seed
-        self.spread = np.exp(-np.arange(DIM, dtype=np.float32) / 16)  # as embeddings: few directions hold the most
+        self.spread = np.exp(-np.arange(DIM, dtype=np.float32) / 16)  # as in embeddings, few directions dominate
         self.centers = (1.5 * self.spread * random.standard_normal((CLUSTERS, DIM))).astype(np.float32)
         self.shares = np.cumsum(random.exponential(size=CLUSTERS))
 
@@ -51,7 +51,7 @@ class Mixture:
         return x
 
     def blocks(self, first: int, last: int) -> Iterator[F32]:
-        """Rows first..last; block b of the whole is draw b."""
+        """Rows first..last; block b of all rows is draw b."""
         for number in range(first // BLOCK, -(-last // BLOCK)):
             start = number * BLOCK
             yield self.draw(BLOCK, number)[max(0, first - start) : last - start]
@@ -61,7 +61,7 @@ class Mixture:
 
 
 class Steps:
-    """Prints what each step took: CPU time, and the memory it needed beyond what was there before it."""
+    """Prints the cost of each step: CPU time, and memory in addition to that held before it."""
 
     def __init__(self) -> None:
         self.peak, self.base = Peak(), anonymous_bytes()
@@ -102,7 +102,7 @@ def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
 
 
 def searched(index: fb.Index, q: F32, truth: NDArray[np.int64]) -> int:
-    """Prints time a query at the least nprobe that reaches the wanted recall, and returns it."""
+    """Prints the time per query at the smallest nprobe that reaches the wanted recall, and returns that nprobe."""
     options = {"rerank": RERANK, "threads": 1}
     lists = index.stats()["lists"]
     for nprobe in sorted({min(lists, round(2 ** (step / 2))) for step in range(40)}):
@@ -113,7 +113,7 @@ def searched(index: fb.Index, q: F32, truth: NDArray[np.int64]) -> int:
     single = cpu_ms(lambda: [index.search(one, K, nprobe=nprobe, **options) for one in q]) / len(q)
     print(
         f"  search: recall@10 {found:.3f} at nprobe {nprobe} of {lists}: "
-        f"{batch:.3f} ms a query in a batch of {len(q)}, {single:.3f} one by one",
+        f"{batch:.3f} ms per query in a batch of {len(q)}, {single:.3f} one by one",
         flush=True,
     )
     return nprobe
@@ -130,7 +130,7 @@ def cpu_ms(run: object) -> float:
 
 
 def small_adds(index: fb.Index, random: np.random.Generator) -> None:
-    """Rows that come a few at a time: each call's time, merging included, and what is there afterwards."""
+    """Adds rows a few at a time: the time of each call, merging included, and the resulting index."""
     for rows, calls in ((1, 1000), (10, 500), (100, 200)):
         x = random.standard_normal((calls, rows, DIM), dtype=np.float32)
         times = []
@@ -139,20 +139,20 @@ def small_adds(index: fb.Index, random: np.random.Generator) -> None:
             index.add(block, threads=1)
             times.append(1e3 * (time.process_time() - start))
         print(
-            f"  {calls:,} adds of {rows:3}: {np.mean(times):.2f} ms a call, median {np.median(times):.2f}, "
+            f"  {calls:,} adds of {rows:3}: {np.mean(times):.2f} ms per call, median {np.median(times):.2f}, "
             f"slowest {np.max(times):.1f}; then {len(index.stats()['segment_sizes'])} segments",
             flush=True,
         )
 
 
 def check_vectors(index: fb.Index, mixture: Mixture, n: int) -> None:
-    """Rows from every tenth of the file come back as they were given: no offset wraps."""
+    """Checks that rows from every tenth of the file are read back as given: no offset wraps."""
     compared = 0
     for first in np.linspace(0, n - 100, 40).astype(int):
         given = np.concatenate(list(mixture.blocks(first, first + 100)))
         np.testing.assert_array_equal(index.reconstruct(range(first, first + 100)), given)
         compared += len(given)
-    print(f"  {compared:,} vectors from all over the file read back, bit by bit as given", flush=True)
+    print(f"  {compared:,} vectors from all over the file read back, identical bit by bit", flush=True)
 
 
 def measure(n: int, directory: str, threads: int) -> None:
@@ -173,13 +173,13 @@ def measure(n: int, directory: str, threads: int) -> None:
         index.save(path)
         return fb.open(path)
 
-    steps.run("making the vectors, alone", lambda: [len(block) for block in mixture.blocks(0, n)])
+    steps.run("generating the vectors only", lambda: [len(block) for block in mixture.blocks(0, n)])
     index = steps.run("build", build)
     assert isinstance(index, fb.Index)
     index = steps.run("save, open", lambda: reopened(index))
     assert isinstance(index, fb.Index)
     in_memory = index.stats()["bytes_per_vector"]
-    print(f"  file {path.stat().st_size / 1e9:.2f} GB; in memory {in_memory:.1f} bytes a vector", flush=True)
+    print(f"  file {path.stat().st_size / 1e9:.2f} GB; in memory {in_memory:.1f} bytes per vector", flush=True)
     steps.run("verify, every byte", lambda: fb.verify(path))
     searched(index, q, before.ids)
     check_vectors(index, mixture, n)
@@ -201,7 +201,7 @@ def measure(n: int, directory: str, threads: int) -> None:
 
 
 def beyond_4_gib(directory: str) -> None:
-    """A file of 6.9 GB whose rerank rows alone, of 64 KiB each, pass 4 GiB: all parts of it are read back."""
+    """A file of 6.9 GB whose rerank rows alone, of 64 KiB each, exceed 4 GiB: all parts of it are read back."""
     n, dim, step = 70_000, 16_384, 256
     path = Path(directory) / "wide.fb"
     pattern = np.arange(dim, dtype=np.float32) % 7
@@ -223,7 +223,7 @@ def beyond_4_gib(directory: str) -> None:
     found = index.search(np.concatenate([rows(i, i + 1) for i in wanted]), 1, rerank=100, threads=1)
     np.testing.assert_array_equal(found.ids[:, 0], wanted)
     np.testing.assert_array_equal(found.scores[:, 0], 0)
-    print("  vectors from all over it read back and found, bit by bit as given", flush=True)
+    print("  vectors from all over it read back and found, identical bit by bit", flush=True)
 
 
 def main() -> None:
@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--directory", default=None)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--wide", action="store_true", help="instead: few rows of many dimensions, beyond 4 GiB")
+    parser.add_argument("--wide", action="store_true", help="run only this: few rows of many dimensions, beyond 4 GiB")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.wide:

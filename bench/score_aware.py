@@ -1,9 +1,9 @@
-"""What anisotropic encoding buys, and where its weight is best: an ablation on queries that no test uses.
+"""The gain of anisotropic encoding and its best weight: an ablation on queries that no test uses.
 
 python bench/score_aware.py DATA_FOLDER [--bytes 16,48] [--bits 8]
 
-Queries are the folder's training queries where it has some, else rows of the base that are held out; every third row
-of a large base is indexed. Weights are given as multiples of the default's distance from 1, which is plain PQ.
+Queries are the folder's training queries if it has any, otherwise held-out rows of the base; every third row of a large
+base is indexed. Weights are given as multiples of the default's distance from 1, which is plain PQ.
 """
 
 from __future__ import annotations

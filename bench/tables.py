@@ -1,9 +1,9 @@
-"""What tables of bytes cost: codes scanned with them, beside the same codes scored by float tables.
+"""The loss from 8-bit tables: codes scanned with them, compared with the same codes scored by float tables.
 
 python bench/tables.py DATA_FOLDER ... [--bytes 32]
 
 A scan reads tables that are rounded to 8 bits; float scores are those of the reconstructed vectors, in numpy. Recall@10
-against exact search and, where a folder has judgements, nDCG@10 of all and of the clean test queries.
+relative to exact search and, if a folder has judgements, nDCG@10 of all and of the clean test queries.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Every kernel of every instruction set that this CPU has, in items and bytes a second, beside its roof.
+"""Every kernel on every instruction set of this CPU, in items and bytes per second, compared with its roof.
 
 pytest bench/test_kernels.py [-k 'scan4 and avx2'] [--benchmark-disable]
 
-One thread. "memory": one pass over 256 MiB, or rows picked out of as many; the roof is a plain sum over it all.
-"cache": 96 KiB, scans with 32 queries; the roof is the rate of the one instruction that the kernel can not do without,
-repeated in registers. An item is a vector met by a query, a row, a point met by a centroid, or a number. CPU time, the
-least of the rounds, as for the roofs. The scalar set is the specification: it runs in cache only.
+One thread. "memory": one pass over 256 MiB, or over rows selected from as many; the roof is a plain sum over all of it.
+"cache": 96 KiB, scans with 32 queries; the roof is the rate of the one instruction that the kernel cannot do without,
+repeated in registers. An item is a (query, vector) pair, a row, a (point, centroid) pair, or a number. CPU time, the
+minimum over rounds, also for the roofs. The scalar set is the specification: it is measured in cache only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 
 @cache
 def library() -> ctypes.CDLL:
-    """The cases, built beside the package (an option of CMakeLists.txt)."""
+    """The library of cases, built beside the package (an option of CMakeLists.txt)."""
     if shutil.which("cmake") is None or shutil.which("ninja") is None:
         pytest.skip("needs cmake and ninja", allow_module_level=True)
     build = ROOT / "build" / "bench"
@@ -74,7 +74,7 @@ def test_kernel(case: str, isa: str, benchmark: BenchmarkFixture, roofline: list
 
 
 def repeats(opened: int, least_seconds: float = 0.01) -> int:
-    """Runs that take long enough to be timed."""
+    """Runs long enough to be timed."""
     start = time.process_time()
     library().fewbits_run(opened)
     return max(1, round(least_seconds / max(time.process_time() - start, 1e-6)))

@@ -1,8 +1,8 @@
-"""A batch on several threads beside the same batch on one, in alternation.
+"""A batch on several threads compared with the same batch on one, in alternation.
 
 python bench/threads.py DATA_FOLDER [--threads 2] [--nprobe 16 64] [--rounds 15]
 
-IVF, 4-bit PQ of two dimensions a code, 8-bit rerank of 40; wall and CPU time, medians.
+IVF, 4-bit PQ with two dimensions per code, 8-bit rerank of 40; wall and CPU time, medians.
 """
 
 from __future__ import annotations

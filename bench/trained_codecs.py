@@ -1,17 +1,16 @@
-"""Ranking quality of PQ codes at equal bytes, untrained and trained for ranking, beside the float vectors.
+"""Ranking quality of PQ codes at equal bytes, untrained and trained for ranking, compared with the float vectors.
 
 python bench/trained_codecs.py DATA_FOLDER... [--bytes 12,24,48,96] [--bits 4,8] [--seeds 3] [--losses softmax]
     [--score-aware] [--repconc] [--topics N] [--chart FILE.svg] [--read LOG...]
 
---score-aware: over anisotropic codes instead of plain ones. --repconc: also with codes that are learnt. --topics: also
-with batches of one topic each, of N. --chart: nDCG@10 of clean queries against bytes, of what was measured at all of
-them. --read: the figures that earlier runs printed are counted too (alone, if no folder is given), for runs that were
-spread over time.
+--score-aware: anisotropic codes instead of plain ones. --repconc: also learn codes. --topics: also train with batches
+of one topic each, out of N. --chart: nDCG@10 of clean queries against bytes, for methods measured at all of them.
+--read: include the figures that earlier runs printed (only these, if no folder is given), for runs spread over time.
 
-A folder holds base, queries_train, queries_test, qrels_train, qrels_test and queries_test_clean (the test queries that
-nearly repeat no training query and share no positive with one). Training sees the training split only. `clean` is on
-the clean test queries; `full` on all of them, which rewards learning by heart. Means over the seeds, of the index and
-of training alike. Bytes are those of the codes.
+A folder holds base, queries_train, queries_test, qrels_train, qrels_test and queries_test_clean (test queries that are
+not near duplicates of a training query and share no positive with one). Training uses the training split only. `clean`
+is measured on the clean test queries, `full` on all of them, which rewards memorisation. Figures are means over the
+seeds of both the index and training. Bytes are those of the codes.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ class Labelled(NamedTuple):
     test: F32
     labels: I64
     clean: I64
-    neighbors: I64  # exact ten best of the test queries
+    neighbors: I64  # the exact ten best of the test queries
 
     def figures(self, ids: I64) -> list[float]:
-        """The columns, of results (test queries, 100)."""
+        """The columns for results (test queries, 100)."""
         clean = self.labels[np.isin(self.labels[:, 0], self.clean)]
         top, full = fb.evaluate(ids, None, clean), fb.evaluate(ids, None, self.labels)
         deep = fb.evaluate(ids, None, clean, 100)
@@ -99,7 +98,7 @@ class Bench:
         dim = data.base.shape[1]
         codes = faiss.IndexPQ(dim, m, bits, faiss.METRIC_INNER_PRODUCT)
         codes.pq.cp.seed, codes.pq.cp.min_points_per_centroid = seed + 1, 1
-        codes.do_polysemous_training = False  # renumbers codewords only
+        codes.do_polysemous_training = False  # only renumbers codewords
         index = faiss.IndexPreTransform(faiss.OPQMatrix(dim, m), codes)
         index.train(data.base)
         index.add(data.base)
@@ -143,7 +142,7 @@ class Bench:
                 self.train(f"JPQ, labels, {topics} topics", path, size, bits, *labelled, **by_topic)
 
     def floats(self, seed: int) -> None:
-        """The float vectors, and a map of queries learnt from the same labels over them."""
+        """The float vectors, and a query map for them learnt from the same labels."""
         data, dim = self.data, self.data.base.shape[1]
         index = fb.Index(dim, metric="ip").build(data.base, progress=False)
         self.note("float", 4 * dim, 32, index)
@@ -154,7 +153,7 @@ class Bench:
 
 
 class Results:
-    """Figures by method, bytes and bits, of one data set."""
+    """Figures of one data set by method, bytes and bits."""
 
     def __init__(self, name: str, rows: dict[tuple[str, int, int], list[list[float]]]) -> None:
         self.name, self.rows = name, rows
@@ -171,7 +170,7 @@ class Results:
 
 
 def read(paths: list[str]) -> dict[str, Results]:
-    """What runs printed, by data set."""
+    """Figures in the output of earlier runs, by data set."""
     found: dict[str, Results] = {}
     for line in (line for path in paths for line in Path(path).read_text().splitlines()):
         if match := _NOTE.match(line):
@@ -209,7 +208,7 @@ def draw(sets: dict[str, Results], path: str) -> None:
         axis.set_xticks(sizes, [str(size) for size in sizes])
         axis.minorticks_off()
         axis.set_title(name)
-        axis.set_xlabel("bytes a vector")
+        axis.set_xlabel("bytes per vector")
         axis.set_ylabel("nDCG@10, clean queries")
         axis.legend(fontsize=6)
     figure.tight_layout()

@@ -1,11 +1,11 @@
-"""What a search costs with codes trained for ranking beside untrained ones, 4 and 8 bits, at equal bytes.
+"""The cost of a search with codes trained for ranking, compared with untrained ones, 4 and 8 bits, at equal bytes.
 
 python bench/trained_speed.py DATA_FOLDER... [--bytes 24] [--copies 1] [--epochs 1] [--rounds 9]
 
-Folders as bench/trained_codecs.py has them. Every vector is scanned, by one thread, for all test queries in a batch and
-for some of them one by one: CPU time a query, medians of rounds in which the indexes take turns. How well they are
-trained is not the question here, so training is short. --copies: every vector so many times, since what a query costs
-once (its map, its tables) is much of the time where vectors are few.
+Folders as in bench/trained_codecs.py. Every vector is scanned by one thread, for all test queries in a batch and for
+some of them one by one: CPU time per query, medians of rounds in which the indexes alternate. The quality of training
+does not matter here, so training is short. --copies: repeats every vector this many times, since with few vectors the
+fixed cost of a query (its map, its tables) dominates.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import fewbits as fb
 from trained_codecs import F32, Labelled, load
 
 K = 100
-SINGLE = 300  # queries that come one by one
+SINGLE = 300  # number of queries searched one by one
 
 
 def untrained(data: Labelled, size: int, bits: int) -> fb.Index:
@@ -52,7 +52,7 @@ def indexes(data: Labelled, size: int, copies: int, epochs: int) -> dict[str, fb
 
 
 def cpu_microseconds(search: Callable[[F32], object], parts: list[F32]) -> float:
-    """A query, of queries searched part by part."""
+    """Microseconds per query, for queries searched part by part."""
     began = time.process_time()
     for part in parts:
         search(part)
@@ -67,7 +67,7 @@ def main() -> None:
     given = parser.parse_args()
     for folder in given.folders:
         data = load(folder, 1)
-        batches = {"a query of a batch": [data.test], "a query alone": np.split(data.test[:SINGLE], SINGLE)}
+        batches = {"per query of a batch": [data.test], "per single query": np.split(data.test[:SINGLE], SINGLE)}
         found = indexes(data, given.bytes, given.copies, given.epochs)
         taken = {(name, how): [] for name in found for how in batches}
         for _ in range(given.rounds):

@@ -1,13 +1,13 @@
-"""A step and an epoch of fb.train.jpq beside the same in plain PyTorch: search with the codes as they score now, the
-listwise loss over what was found, its gradients of codebook and query map, Adam.
+"""A step and an epoch of fb.train.jpq compared with plain PyTorch: a search with the current scores of the codes, the
+listwise loss over the results, its gradients for codebook and query map, and Adam.
 
 python bench/trainer_step.py [DATA_FOLDER] [--n 20000] [--dim 384] [--bytes 24] [--queries 6000] [--batch 64]
     [--negatives 200]
 
-An epoch is of as many queries as jpq takes by default, made from the vectors as it makes them; neither making them nor
-validation is counted. Vectors are those of the folder's base.npy, or made up. One thread, CPU time, steps in turn: of
-an epoch the sum, of a step the median. Both sides start from the same codebook, so their first losses agree.
-Needs torch.
+An epoch has as many queries as jpq uses by default, generated from the vectors in the same way; neither their
+generation nor validation is counted. Vectors are those of the folder's base.npy, or random. One thread, CPU time,
+alternating steps: the sum for an epoch, the median for a step. Both sides start from the same codebook, so their first
+losses agree. Needs torch.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Ours:
 
 
 class Plain:
-    """Every vector decoded by the codebook of the moment, scored by one product; autograd through the listed ones."""
+    """Every vector decoded with the current codebook and scored by one product; autograd through the listed ones."""
 
     def __init__(self, index: fb.Index, x: np.ndarray, negatives: int) -> None:
         assert index._engine is not None
@@ -98,7 +98,7 @@ def main() -> None:
     x = vectors(given)
     n, dim = x.shape
     made = pseudo_queries(Teacher(x, "ip", 1), x[:0], given.queries, False, np.random.default_rng(0))
-    print(f"n {n:,}, d {dim}, {given.bytes} bytes; an epoch of {given.queries:,} queries, {given.batch} a step")
+    print(f"n {n:,}, d {dim}, {given.bytes} bytes; an epoch of {given.queries:,} queries, {given.batch} per step")
     for bits in (4, 8):
         codec = fb.PQ(given.bytes * 8 // bits, bits=bits, score_aware=False)
         index = fb.Index(dim, metric="ip", transform=fb.OPQ(iterations=1), codec=codec)

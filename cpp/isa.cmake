@@ -2,7 +2,7 @@
 # with; dispatch.cpp asks the CPU for exactly these features before it hands the file's table out, and learns which
 # files exist through FEWBITS_HAVE_<ISA>. Everything else is compiled for the plain architecture.
 # Kernels throw nothing, and -fno-exceptions keeps the compiler from leaving a (weak) reference to its handler in them.
-set(kernel_flags -fno-exceptions)
+set(kernel_flags -fno-exceptions -fno-stack-protector -U_FORTIFY_SOURCE)
 set(avx2_flags -mavx2 -mfma -mf16c -mpopcnt -mlzcnt -mbmi -mbmi2)
 # GCC's partial redundancy elimination makes loop counters outlive the step that replaces them, and then accumulators too:
 # two register copies an accumulator and spills in the scans of eight queries.

@@ -1,4 +1,4 @@
-// The C side of bench/google_fde.py: sets of vectors through Google's encoder, one by one.
+// The C side of bench/google_fde.py: encodes sets of vectors with Google's encoder, one by one.
 #include <algorithm>
 
 #include "sketching/point_cloud/fixed_dimensional_encoding.h"

@@ -1,5 +1,5 @@
-// What Google's fixed_dimensional_encoding.cc uses of Abseil and of its generated protobuf class, so that it compiles
-// without them: bench/google_fde.py includes this for all of their headers.
+// Stand-ins for the parts of Abseil and of the generated protobuf class that Google's fixed_dimensional_encoding.cc
+// uses, so that it compiles without them: bench/google_fde.py includes this in place of all their headers.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// One bit a row: which rows are alive, which a filter allows. Laid out as scans read it (kernels.h: bit i is bit i % 8
-// of byte i / 8, and 8 readable bytes follow the last one); bits past the end are always zero.
+// One bit per row: which rows are alive, or which a filter allows. The layout is that of scans (kernels.h: bit i is bit
+// i % 8 of byte i / 8, and 8 readable bytes follow the last one); bits past the end are always zero.
 #pragma once
 
 #include <algorithm>
@@ -26,13 +26,13 @@ public:
         extend(n);
         for (std::size_t i = n_ - n; value && i < n_;) i += put(i, ~std::uint64_t{0}, n_ - i);
     }
-    // Bits begin..end of another bitmap.
+    // Copies bits begin..end of another bitmap.
     void append(const Bitmap& from, std::size_t begin, std::size_t end) {
         const std::size_t first = n_;
         extend(end - begin);
         for (std::size_t i = first; i < n_;) i += put(i, from.word(begin + (i - first)), n_ - i);
     }
-    // How many of the bits begin..end are set.
+    // The number of set bits in begin..end.
     std::size_t count(std::size_t begin, std::size_t end) const noexcept {
         std::size_t sum = 0;
         for (std::size_t i = begin; i < end; i += 64)
@@ -56,7 +56,8 @@ private:
         const std::size_t at = i / 64, shift = i % 64;
         return shift == 0 ? words_[at] : words_[at] >> shift | words_[at + 1] << (64 - shift);
     }
-    // Sets the zero bits from i to the low ones of `bits`, up to the end of i's word; returns how many.
+    // Copies the n low bits of `bits` to the zero bits from i on, where n is `most` or fewer to end with the word;
+    // returns n.
     std::size_t put(std::size_t i, std::uint64_t bits, std::size_t most) noexcept {
         const std::size_t n = std::min(most, 64 - i % 64);
         words_[i / 64] |= (bits & low_bits(n)) << (i % 64);
@@ -67,7 +68,7 @@ private:
         n_ += n;
     }
 
-    std::vector<std::uint64_t> words_;  // one more than the bits need
+    std::vector<std::uint64_t> words_;  // one more than the bits require
     std::size_t n_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// The one exception type of the core. Kinds map one to one onto Python exceptions (bindings/errors.cpp).
+// The one exception type of the core. Kinds correspond one to one to Python exceptions (bindings/errors.cpp).
 #pragma once
 
 #include <stdexcept>

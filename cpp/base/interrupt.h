@@ -1,4 +1,4 @@
-// How long work is stopped from outside, as by Ctrl-C: it polls, and the poll throws.
+// Interrupts long work from outside, e.g. by Ctrl-C: the work calls poll(), which throws.
 #pragma once
 
 #include <atomic>
@@ -9,14 +9,14 @@
 
 namespace fewbits {
 
-// Thrown where another thread of the same call was stopped.
+// Thrown where another thread of the same call was interrupted.
 struct Stopped {};
-// Thrown under a lock, where handlers may not run: whoever called without one is to check, and may call again.
+// Thrown under a lock, where handlers must not run: the caller outside the lock has to check, and may call again.
 struct Pending {};
 
-// While it lives, polls of this thread call `check` a few times a second, which runs handlers and may throw; under a
-// lock they ask `is_pending`, which only says whether there is something to handle. Once either has stopped this
-// thread, polls of all threads that parallel_for started for it throw too.
+// While an Interrupt exists, polls of its thread call `check`, which runs handlers and may throw, a few times per
+// second; under a lock they call `is_pending` instead, which only reports whether there is something to handle. Once
+// either has stopped this thread, polls of all threads that parallel_for started for it throw too.
 class Interrupt {
 public:
     Interrupt(std::function<void()> check, std::function<bool()> is_pending);
@@ -25,7 +25,7 @@ public:
     ~Interrupt();
 
     static Interrupt* current();             // of this thread, or null
-    static void join(Interrupt* of_caller);  // for a new thread that works for another
+    static void join(Interrupt* of_caller);  // for a new thread that works for another thread
     void poll();
 
 private:
@@ -41,7 +41,7 @@ private:
     Interrupt* outer_;
 };
 
-// What a thread does under a lock that handlers might want.
+// Marks that the thread holds a lock that handlers might want.
 class UnderLock {
 public:
     UnderLock();
@@ -51,7 +51,7 @@ public:
 };
 
 void poll();
-// The same, once enough work was done since the last: `bytes` were read by this thread.
+// Counts `bytes` read by this thread, and polls once enough have been read since the last poll.
 void poll(std::size_t bytes);
 
 }  // namespace fewbits

@@ -7,7 +7,7 @@
 namespace fewbits {
 namespace {
 
-// Shared by all objects: a mutex in each could not be found by a fork.
+// Shared by all objects: a fork could not find the mutexes of individual objects.
 constinit std::array<std::mutex, 16> brief;
 constinit std::atomic<std::uint64_t> forks = 0;
 
@@ -39,7 +39,7 @@ std::unique_lock<std::mutex> ForkMutex::lock() {
     std::mutex* mutex = nullptr;
     {
         const BriefLock brief_lock(this);
-        // One of before a fork may be locked for ever, and is left as it is.
+        // A mutex from before a fork may be locked for ever, and is left as it is.
         if (mutex_ == nullptr || forks_ != fork_count()) mutex_ = fresh.release();
         forks_ = fork_count();
         mutex = mutex_;
@@ -57,7 +57,7 @@ void Turns::Turn::end() noexcept {
     line_.reset();
 }
 
-// After a fork a new one: the mutex of the old one may be locked for ever, and its owner gone.
+// A new one after a fork: the mutex of the old one may be locked for ever, and its owner gone.
 std::shared_ptr<Turns::Line> Turns::line() const {
     auto fresh = std::make_shared<Line>();
     const BriefLock lock(this);

@@ -1,10 +1,11 @@
-// The locks of the core. Python holds a lock of its own, the GIL, and a thread that waits for one lock while it holds
-// the other can stop every other thread. Hence three rules (docs/reliability.md, "Locks"):
+// The locks of the core. Python holds a lock of its own, the GIL, and a thread that waits for one of the two while
+// holding the other can block every other thread. Hence three rules (docs/reliability.md, "Locks"):
 //   1. Nothing waits for a lock of the core with the GIL held, except for a BriefLock.
-//   2. No Python runs under a lock of the core: progress is reported before or after. A Turn is no lock in this sense:
-//      Python may run during one, and the thread that has it gets an error, not a deadlock, if it asks for another.
-//   3. A fork leaves no lock taken in the child. What a lock guards is replaced by one store, so it is whole at any
-//      moment, and the child may take every lock anew.
+//   2. No Python runs under a lock of the core: progress is reported before or after. A Turn is not a lock in this
+//      sense: Python may run during one, and the thread that has it gets an error, not a deadlock, if it requests
+//      another.
+//   3. A fork leaves no lock taken in the child. The data that a lock guards is replaced by a single store, so it is
+//      valid at any moment, and the child may take every lock anew.
 #pragma once
 
 #include <atomic>
@@ -18,11 +19,11 @@
 
 namespace fewbits {
 
-// How many forks lie between the first process and this one.
+// The number of forks between the first process and this one.
 std::uint64_t fork_count();
 
-// Held for a few instructions, during which nothing waits, allocates or frees. A fork waits until it is free. Never
-// hold two.
+// Held for a few instructions, during which nothing waits, allocates or frees. A fork waits until it is free. A thread
+// must not hold two.
 class BriefLock {
 public:
     explicit BriefLock(const void* of);
@@ -31,7 +32,7 @@ private:
     std::lock_guard<std::mutex> lock_;
 };
 
-// A mutex that may be held for long. In a forked child it is free, whoever held it.
+// A mutex that may be held for long. In a forked child it is free, even if another thread of the parent held it.
 class ForkMutex {
 public:
     ForkMutex() = default;
@@ -45,8 +46,8 @@ private:
     std::uint64_t forks_ = 0;
 };
 
-// A value that is made when it is first wanted. `get` makes it under a lock, so that it is made once; `offer` takes one
-// that was made without, as is needed where the making reports its progress.
+// A value that is made on first use. `get` makes it under a lock, so that it is made once; `offer` takes one that was
+// made without the lock, as is necessary if making it reports progress.
 template <class T>
 class Lazy {
 public:
@@ -77,8 +78,8 @@ private:
     ForkMutex mutex_;
 };
 
-// Who may change something: one at a time, for as long as the change takes. A turn ends with its object, in any thread;
-// in a forked child nobody has one.
+// Turns for changing something: one at a time, each as long as the change takes. A turn ends when its object is
+// destroyed, in any thread; in a forked child nobody has a turn.
 class Turns {
     struct Line {
         std::mutex mutex;
@@ -99,11 +100,11 @@ public:
 
     private:
         friend class Turns;
-        std::shared_ptr<Line> line_;  // null once it ended
+        std::shared_ptr<Line> line_;  // null once the turn has ended
     };
 
     bool is_mine() const;  // whether the calling thread has the turn
-    // The turn, or null if others had it for all of `seconds`.
+    // Takes the turn; null if others had it for all of `seconds`.
     std::unique_ptr<Turn> take(double seconds);
 
 private:

@@ -1,4 +1,4 @@
-// Views of row-major data that somebody else owns, and size arithmetic that cannot wrap.
+// Views of row-major data owned elsewhere, and size arithmetic that cannot wrap.
 #pragma once
 
 #include <cstddef>

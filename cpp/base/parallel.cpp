@@ -18,7 +18,7 @@
 namespace fewbits {
 namespace {
 
-// What the workers of one call share.
+// State shared by the workers of one call.
 class Crew {
 public:
     Crew(std::size_t n, const std::function<void(std::size_t, unsigned)>& body) : n_(n), body_(body) {}
@@ -37,7 +37,7 @@ public:
         changed_.notify_one();
     }
 
-    // Until so many have left; the caller still hears that it is to stop.
+    // Waits until `helpers` workers have left; meanwhile the caller polls, so it can be interrupted.
     void wait_for(std::size_t helpers) {
         for (std::unique_lock lock(mutex_); left_ < helpers;) {
             changed_.wait_for(lock, std::chrono::milliseconds(50));
@@ -70,7 +70,7 @@ private:
     const std::size_t n_;
     const std::function<void(std::size_t, unsigned)>& body_;
     std::atomic<std::size_t> next_ = 0;
-    std::atomic<bool> stopped_ = false;  // by an error that another thread has
+    std::atomic<bool> stopped_ = false;  // by an error of another thread
     std::exception_ptr error_;
     std::size_t left_ = 0;
     std::mutex mutex_;
@@ -108,7 +108,7 @@ void parallel_for(std::size_t n, unsigned threads, const std::function<void(std:
     try {
         for (unsigned worker = 1; worker < workers; ++worker) started.emplace_back(help, worker);
     } catch (const std::system_error&) {
-        // No more threads to be had: the ones we have do all the tasks.
+        // No more threads are available: the existing ones do all tasks.
     }
     crew.work(0);
     if (Interrupt::current()) crew.wait_for(started.size());

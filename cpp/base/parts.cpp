@@ -1,4 +1,4 @@
-// Lookups that end in an Error(corrupt) which names what is wrong: nobody who reads Parts needs a check of his own.
+// Failing lookups throw Error(corrupt) with a precise message, so readers of Parts need no checks of their own.
 #include "base/parts.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Named numbers and named arrays: what an index is made of, in memory, in a file and across the Python boundary alike.
-// Parts (codec, partition, ...) are constructed from these and validate them, whoever they come from.
+// Named numbers and named arrays: the form of an index in memory, in files and across the Python boundary. Parts
+// (codec, partition, ...) are constructed from these and validate them, regardless of their source.
 #pragma once
 
 #include <cstddef>
@@ -59,21 +59,21 @@ Array owned_array(std::vector<T>&& values) {
     return {dtype_of<T>::value, std::as_bytes(std::span<const T>(*kept)), kept};
 }
 
-// Sorted by name, so that files are byte-identical whatever the order of insertion. Names: [a-z0-9_.], at most 31
+// Sorted by name, so that files are byte-identical regardless of the order of insertion. Names: [a-z0-9_.], at most 31
 // bytes.
 struct Parts {
     std::map<std::string, std::uint64_t> params;
     std::map<std::string, Array> arrays;
 
     bool has(const std::string& name) const { return arrays.count(name) > 0; }
-    // What is named "<prefix>.<name>", under <name>. A file may hold a million segments: nothing else is looked at.
+    // Everything named "<prefix>.<name>", under <name>. Reads nothing else: a file may hold a million segments.
     Parts under(const std::string& prefix) const;
     std::uint64_t param(const std::string& name) const;  // throws corrupt if missing
     std::uint64_t param(const std::string& name, std::uint64_t low,
-                        std::uint64_t high) const;  // and if out of low..high
+                        std::uint64_t high) const;  // also throws if not in low..high
     std::uint64_t param_or(const std::string& name, std::uint64_t otherwise) const;
-    // The array, if its dtype is T's and it has exactly `count` elements; throws corrupt, naming what, got and
-    // expected. An array of no elements may be missing.
+    // The array, if its dtype is that of T and it has exactly `count` elements; otherwise throws corrupt, naming what,
+    // got and expected. An array without elements may be missing.
     template <class T>
     std::span<const T> array(const std::string& name, std::size_t count) const {
         const Array& found = array_of(name, dtype_of<T>::value, count);
@@ -83,11 +83,11 @@ struct Parts {
         const Array& found = array_of(name, DType::f16, count);
         return {reinterpret_cast<const std::uint16_t*>(found.bytes.data()), count};
     }
-    // As array<float>, and every value finite.
+    // As array<float>; also requires every value to be finite.
     std::span<const float> finite(const std::string& name, std::size_t count) const;
     const Array& array_of(const std::string& name, DType dtype, std::size_t count) const;
     template <class T>
-    std::size_t count(const std::string& name) const;  // elements of an array of T
+    std::size_t count(const std::string& name) const;  // number of elements of an array of T
 };
 
 template <class T>

@@ -1,4 +1,4 @@
-// How long work on many rows reports its progress, and by that lets itself be cancelled: see Progress (parallel.h).
+// Progress reports of long operations on many rows, which also allow cancelling them: see Progress (parallel.h).
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace fewbits {
 
-// parallel_for that reports its progress between slices of tasks.
+// parallel_for that reports progress between slices of tasks.
 template <class Body>
 void in_slices(std::size_t tasks, std::size_t slice, unsigned threads, const Progress& progress, const Body& body) {
     if (!progress) slice = tasks;
@@ -20,7 +20,7 @@ void in_slices(std::size_t tasks, std::size_t slice, unsigned threads, const Pro
     }
 }
 
-// Work of many small steps, or of several loops, that reports every so many steps.
+// For work of many small steps or several loops: reports progress once per `every` steps.
 class Steps {
 public:
     Steps(const Progress& progress, std::size_t total) : progress_(progress), total_(std::max<std::size_t>(total, 1)) {}

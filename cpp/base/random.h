@@ -1,4 +1,5 @@
-// Counter-based random numbers: the value at (seed, counter) is a pure function, so any thread count draws the same.
+// Counter-based random numbers: the value at (seed, counter) is a pure function, so it is the same for any thread
+// count.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ constexpr double random_unit(std::uint64_t seed, std::uint64_t counter) noexcept
     return static_cast<double>(random_bits(seed, counter) >> 11) * 0x1.0p-53;
 }
 
-__extension__ typedef unsigned __int128 Wide;  // not ISO C++, but in every compiler that builds this
+__extension__ typedef unsigned __int128 Wide;  // not ISO C++, but supported by every compiler that builds this
 
 // Uniform in 0..n-1 (n > 0); the bias of the multiply-shift is below n / 2^64.
 constexpr std::uint64_t random_below(std::uint64_t seed, std::uint64_t counter, std::uint64_t n) noexcept {

@@ -8,12 +8,12 @@
 namespace fewbits {
 namespace {
 
-std::int32_t magnitude_bits(float value) {  // which order as magnitudes do, infinity and NaN last
+std::int32_t magnitude_bits(float value) {  // ordered like magnitudes, infinity and NaN last
     return std::bit_cast<std::int32_t>(value) & 0x7fffffff;
 }
 
-// No value above a limit, and not all of them zero where that matters. Without a way out: compilers then take many
-// values at a time.
+// Whether no value is above a limit and, where that matters, not all are zero. Without an early exit, so that compilers
+// vectorise it.
 bool is_plain(const float* row, std::size_t d, std::int32_t limit, bool nonzero) {
     std::int32_t above = 0, any = 0;
     for (std::size_t j = 0; j < d; ++j) {
@@ -33,7 +33,7 @@ bool is_good(const float* row, std::size_t d, const RowRule& rule) {
 }  // namespace
 
 std::ptrdiff_t first_bad_row(MatrixView x, const RowRule& rule) {
-    // Rows of smaller values are not too long; the few others are looked at closely.
+    // Rows of values below this limit cannot be too long; the few others are checked exactly.
     const double safe = rule.longest / std::sqrt(static_cast<double>(std::max<std::size_t>(x.cols, 1)));
     constexpr float largest = std::numeric_limits<float>::max();
     const std::int32_t limit = magnitude_bits(static_cast<float>(std::min(safe * 0.99, double{largest})));
@@ -50,7 +50,7 @@ RowRule row_rule(Metric metric) {
 std::vector<float> checked_copy(MatrixView x, const RowRule& rule, const char* name, std::size_t first_row) {
     std::vector<float> copy(x.data, x.data + x.size());
     if (const std::ptrdiff_t bad = first_bad_row({copy.data(), x.rows, x.cols}, rule); bad >= 0)
-        fail(std::string(name) + ": expected finite values that scores can be made of, got others in row "
+        fail(std::string(name) + ": expected finite values within the range of float32 scores, got others in row "
              + std::to_string(first_row + static_cast<std::size_t>(bad)));
     return copy;
 }

@@ -69,9 +69,8 @@ HeldBytes::HeldBytes(const py::buffer& object) {
 }
 
 Metric metric_from(const std::string& name) {
-    if (name == "l2") return Metric::l2;
-    if (name == "ip") return Metric::ip;
-    if (name == "cosine") return Metric::cosine;
+    for (const MetricKind& row : metric_kinds)
+        if (name == row.name) return static_cast<Metric>(row.kind);
     fail("metric: got '" + name + "', expected 'l2', 'ip' or 'cosine'");
 }
 

@@ -79,6 +79,7 @@ py::array_t<T> to_numpy(std::vector<T>&& values, std::vector<py::ssize_t> shape)
 }
 
 void register_errors(py::module_& m);
+void register_registry(py::module_& m);
 void register_locks(py::module_& m);
 void register_training(py::module_& m);
 void register_codecs(py::module_& m);

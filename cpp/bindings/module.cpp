@@ -1,7 +1,6 @@
 #include <stdexcept>
 
 #include "bindings/arrays.h"
-#include "kernels/kernels.h"
 
 namespace {
 
@@ -20,14 +19,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     m.doc() = "The compiled core of fewbits; the public face is the package fewbits.";
     m.attr("__version__") = FEWBITS_VERSION;
     bindings::register_errors(m);
-    fewbits::kernels::active();  // an unknown FEWBITS_ISA fails the import, not the first search
-    m.def("isa", [] { return std::string(fewbits::kernels::active().isa); });
-    m.def("available_isas", [] {
-        std::vector<std::string> names;
-        const auto available = fewbits::kernels::available();
-        for (std::size_t i = 0; i < available.count; ++i) names.emplace_back(available.items[i]->isa);
-        return names;
-    });
+    bindings::register_registry(m);
     bindings::register_locks(m);
     bindings::register_training(m);
     bindings::register_codecs(m);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <tuple>
 
+#include "base/registry.h"
 #include "bindings/arrays.h"
 #include "codec/codec.h"
 #include "codec/pq/train.h"
@@ -68,9 +69,10 @@ std::shared_ptr<const Codec> codec_of(const Parts& parts, const std::string& pre
     const bool inner = prefix == "codec";
     std::uint64_t dim = parts.param("dim", 1, 65535);
     if (inner && parts.params.count("transform.out_dim") > 0) dim = parts.param("transform.out_dim", 1, 65535);
-    const bool l2 = parts.param("metric", 0, 2) == 0;
+    const MetricKind& metric = row_of<MetricKind>(metric_kinds, parts, "metric");
     const bool residual = inner && parts.param_or("partition.residual", 0) != 0;
-    return make_codec(parts, prefix, static_cast<std::uint32_t>(dim), l2 ? Metric::l2 : Metric::ip, residual);
+    return make_codec(parts, prefix, static_cast<std::uint32_t>(dim), inner_metric(static_cast<Metric>(metric.kind)),
+                      residual);
 }
 
 template <class Body>

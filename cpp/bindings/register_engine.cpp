@@ -6,6 +6,7 @@
 
 #include "base/rows.h"
 #include "bindings/engine_arguments.h"
+#include "codec/registry.h"
 #include "index/exact.h"
 #include "index/filter.h"
 #include "io/file.h"
@@ -51,9 +52,8 @@ void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::a
 
 // Whether scores are those of float rows and of queries that no trained map has changed.
 bool are_cosines(const Model& model, bool reranks) {
-    constexpr std::uint64_t floats = 1;
     return model.metric == Metric::cosine && !model.query_map
-           && model.parts.param(model.rerank && reranks ? "rerank.kind" : "codec.kind") == floats;
+           && codec_kind(model.parts, model.rerank && reranks ? "rerank" : "codec").traits.exact;
 }
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,

@@ -1,5 +1,5 @@
-// Between rows of codes (packed, low bits first) and blocks of 32 vectors (kernels.h): a block is the transpose of its
-// rows.
+// Conversion between rows of codes (packed, low bits first) and blocks of 32 vectors (kernels.h): a block is the
+// transpose of its rows.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ void pack_block(const std::uint8_t* rows, std::size_t stride, std::uint32_t elem
 void unpack_row(const std::uint8_t* block, std::uint32_t element_bits, std::uint32_t m, std::uint32_t vectors,
                 std::uint32_t v, std::uint8_t* row);
 
-// Where vector v of a list of n vectors lies: its block, that block's number of vectors, and its place there.
+// The position of vector v in a list of n vectors: its block, the number of vectors in that block, and its place there.
 struct BlockPlace {
     const std::uint8_t* block;
     std::uint32_t vectors;
@@ -28,7 +28,7 @@ struct BlockPlace {
 BlockPlace place_in_list(const std::uint8_t* list, std::uint32_t element_bits, std::uint32_t m, std::size_t n,
                          std::size_t v);
 
-// The rows of a float matrix in blocks (w = 32), as tiles and float scans read them.
+// The rows of a float matrix as blocks (w = 32): the input of tiles and float scans.
 std::vector<float> pack_floats(MatrixView x);
 
 }  // namespace fewbits

@@ -1,4 +1,4 @@
-// The order of hits (score descending, row ascending), and selection by it: what keeps the best of a stream.
+// The order of hits (score descending, row ascending), and selection of the best ones.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace fewbits {
 
 using kernels::Hit;
 
-// Without branches: which of two hits is better can not be guessed.
+// Branch-free: which of two hits is better is unpredictable.
 struct BetterHit {
     bool operator()(const Hit& x, const Hit& y) const noexcept {
         return ((x.score > y.score) | ((x.score == y.score) & (x.row < y.row))) != 0;
@@ -27,8 +27,8 @@ inline const Hit& middle_of(const Hit& x, const Hit& y, const Hit& z) noexcept {
     return better(x, z) ? x : better(y, z) ? z : y;
 }
 
-// Moves what is better than the pivot to the front; returns how many that are, and the pivot lies behind them.
-// (Lomuto's way: two moves and no branch for each.)
+// Moves the hits better than the pivot to the front and the pivot behind them; returns their number. (Lomuto partition:
+// two moves and no branch per hit.)
 inline std::size_t part(std::span<Hit> hits) noexcept {
     const std::size_t last = hits.size() - 1;
     const Hit* pivot = &middle_of(hits[0], hits[last / 2], hits[last]);
@@ -47,11 +47,11 @@ inline std::size_t part(std::span<Hit> hits) noexcept {
 
 }  // namespace detail
 
-// The `count` best come first, in no order. No score is NaN.
+// Moves the `count` best to the front, in no particular order. No score is NaN.
 inline void select_best(std::span<Hit> hits, std::size_t count) noexcept {
     constexpr std::size_t few = 16;
     for (int rounds = 0; hits.size() > few && count > 0 && count < hits.size(); ++rounds) {
-        if (rounds == 32) break;  // pivots of the worst kind
+        if (rounds == 32) break;  // adversarial pivots
         const std::size_t better = detail::part(hits);
         if (better == count || better + 1 == count) return;
         if (count < better)

@@ -21,7 +21,7 @@ public:
         threshold_ = least;
     }
 
-    // Room for `room` more hits at tail(); what a scan appended is announced with added().
+    // Room for `room` more hits at tail(); added() is called with the number that a scan appended.
     Hit* tail(std::size_t room) {
         if (hits_.size() < count_ + room) hits_.resize(std::max(count_ + room, 2 * capacity_ + room));
         return hits_.data() + count_;
@@ -35,7 +35,7 @@ public:
         added(1);
     }
 
-    // A hit below this can not be among the best.
+    // A hit below this cannot be among the best.
     float threshold() const noexcept { return threshold_; }
 
     void compact() {
@@ -48,7 +48,7 @@ public:
         threshold_ = worst->score;
     }
 
-    // The kept hits, in no order (after compact()) or best first.
+    // The kept hits: in no particular order after compact(), or best first.
     std::span<Hit> kept() {
         compact();
         return {hits_.data(), count_};

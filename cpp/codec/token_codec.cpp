@@ -1,8 +1,10 @@
 #include "codec/token_codec.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "codec/registry.h"
 #include "transform/transform.h"
 
 namespace fewbits {
@@ -66,9 +68,12 @@ private:
 
 std::shared_ptr<const Codec> make_token_codec(const Parts& parts) {
     const auto dim = static_cast<std::uint32_t>(parts.param("tokens.dim", 1, 65535));
-    parts.param("tokens.kind", 1, 4);  // floats, levels, PQ and RaBitQ: those that score inner products
     const bool rotates = !parts.under("tokens.transform").params.empty();
     std::shared_ptr<const Transform> rotation = rotates ? make_transform(parts.under("tokens"), dim) : nullptr;
+    const CodecKind& kind = codec_kind(parts, "tokens");
+    if (!kind.traits.tokens)
+        throw Error(ErrorKind::corrupt,
+                    std::string("param 'tokens.kind': got ") + kind.name + ", expected a codec that can code tokens");
     auto codec = make_codec(parts, "tokens", rotates ? rotation->out_dim() : dim, Metric::ip, false);
     if (codec->layout().has_b || codec->layout().has_stage)
         throw Error(ErrorKind::corrupt,

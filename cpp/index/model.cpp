@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "base/registry.h"
+#include "codec/registry.h"
 #include "codec/token_codec.h"
 
 namespace fewbits {
@@ -15,11 +17,6 @@ bool is_scoring(const std::string& name) {
     return name == "codec.scoring" || name.starts_with("query.");
 }
 
-// Normalised rows leave ip and l2 to the parts; cosine is the former.
-Metric inner(Metric metric) {
-    return metric == Metric::l2 ? Metric::l2 : Metric::ip;
-}
-
 // Whether readers of version 1 would find other vectors or scores: they do not know of these.
 bool needs_format_2(const Parts& parts) {
     return parts.has("center") || parts.has("codec.direction") || parts.has("rerank.direction")
@@ -29,7 +26,7 @@ bool needs_format_2(const Parts& parts) {
 
 // Relative to a list, a code of a residual is to a query what any other code is.
 std::shared_ptr<const Codec> make_inner_codec(const Parts& parts, const Model& model) {
-    return make_codec(parts, "codec", model.transform->out_dim(), inner(model.metric),
+    return make_codec(parts, "codec", model.transform->out_dim(), inner_metric(model.metric),
                       model.residual && !model.relative);
 }
 
@@ -47,8 +44,8 @@ void replace_scoring(Values& values, const Values& trained) {
 std::shared_ptr<const Model> Model::make(Parts parts) {
     auto model = std::make_shared<Model>();
     model->dim = static_cast<std::uint32_t>(parts.param("dim", 1, max_dim));
-    model->metric = static_cast<Metric>(parts.param("metric", 0, 2));
-    const Metric parts_metric = inner(model->metric);
+    model->metric = static_cast<Metric>(row_of<MetricKind>(metric_kinds, parts, "metric").kind);
+    const Metric parts_metric = inner_metric(model->metric);
     model->query_map = make_query_map(parts, model->dim);
     model->transform = make_transform(parts, model->dim);
     model->partition = std::make_shared<Partition>(parts, model->transform->out_dim(), parts_metric);
@@ -79,12 +76,11 @@ std::shared_ptr<const Model> Model::make(Parts parts) {
 }
 
 std::shared_ptr<const Model> Model::with_scoring(const Parts& trained) const {
-    constexpr std::uint64_t product_quantizer = 3;
     auto model = std::make_shared<Model>(*this);
     replace_scoring(model->parts.params, trained.params);
     replace_scoring(model->parts.arrays, trained.arrays);
     if (trained.has("codec.scoring")) {
-        if (parts.param("codec.kind") != product_quantizer)
+        if (!codec_kind(parts, "codec").traits.scoring)
             fail("codec.scoring: this index's codec has no codebook, expected a product quantizer");
         if (codec->layout().has_b && metric == Metric::l2)
             fail("codec.scoring: the norms stored with residual codes under metric l2 follow from the codebook");
@@ -95,8 +91,8 @@ std::shared_ptr<const Model> Model::with_scoring(const Parts& trained) const {
 }
 
 std::shared_ptr<const Model> Model::with_encoder(const Parts& encoder) const {
-    constexpr std::uint64_t recurrent_binary = 5;
-    if (parts.param("codec.kind") != recurrent_binary || encoder.param("codec.kind") != recurrent_binary)
+    const CodecKind& kind = codec_kind(parts, "codec");
+    if (!kind.traits.encoder || encoder.param("codec.kind") != kind.kind)
         fail("encoder: expected recurrent binary codes, then and now");
     if (rerank || query_map || parts.param("transform.kind") != 0)
         fail("encoder: a rerank store, a query map and a transform are of the old input, expected none");

@@ -8,6 +8,7 @@
 #include "base/interrupt.h"
 #include "base/parallel.h"
 #include "blocks/blocks.h"
+#include "codec/float/float.h"
 
 namespace fewbits {
 
@@ -87,11 +88,11 @@ void chamfer(const SetsView& queries, const SetsView& documents, float* out, uns
         fail("queries: got " + std::to_string(queries.tokens.cols) + " dimensions, expected the documents' "
              + std::to_string(documents.tokens.cols));
     Parts parts;
-    parts.params = {{"floats.kind", 1}, {"floats.bits", 32}};
-    const auto codec =
-        make_codec(parts, "floats", static_cast<std::uint32_t>(documents.tokens.cols), Metric::ip, false);
+    parts.params = {{"floats.bits", 32}};
+    const codec::FloatCodec codec(parts, "floats", static_cast<std::uint32_t>(documents.tokens.cols), Metric::ip,
+                                  false);
     std::deque<ChamferQuery> prepared;
-    for (std::size_t q = 0; q < queries.size(); ++q) prepared.emplace_back(*codec, queries[q]);
+    for (std::size_t q = 0; q < queries.size(); ++q) prepared.emplace_back(codec, queries[q]);
     std::vector<ChamferQuery::Scratch> scratch(resolve_threads(threads));
     parallel_for(documents.size(), threads, [&](std::size_t d, unsigned worker) {
         const std::vector<float> blocks = pack_floats(documents[d]);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "base/registry.h"
 #include "kernels/kernels.h"
 #include "partition/assign.h"
 #include "partition/best_scores.h"
@@ -32,7 +33,7 @@ void require_bounded(MatrixView centroids) {
 
 Partition::Partition(const Parts& parts, std::uint32_t dim, Metric metric)
     : dim_(dim), spherical_(metric != Metric::l2) {
-    if (parts.param("partition.kind", 0, 1) == 0) {
+    if (row_of<PartitionKind>(partition_kinds, parts, "partition.kind").kind == 0) {
         if (parts.param_or("partition.nlist", 1) != 1) {
             throw Error(ErrorKind::corrupt, "param 'partition.nlist': expected 1 where partition.kind is 0");
         }

@@ -16,6 +16,12 @@
 
 namespace fewbits {
 
+struct PartitionKind {
+    std::uint64_t kind;  // param "partition.kind"
+    const char* name;
+};
+inline constexpr PartitionKind partition_kinds[] = {{0, "flat"}, {1, "ivf"}};
+
 class Partition {
 public:
     // params: "partition.kind" 0 none (one list, no centroids), 1 ivf; "partition.nlist"; array "partition.centroids"

@@ -1,4 +1,4 @@
-// A byte array that grows by realloc: large ones move by remapping pages, not by copying, so growing never doubles
+// A byte array that grows by realloc: large ones grow by remapping pages, not by copying, so growing never doubles
 // memory.
 #pragma once
 
@@ -39,13 +39,13 @@ public:
         bytes_.reset(grown);
         capacity_ = bytes;
     }
-    // Room for `rows` in all, growing by a quarter at a time when it is not enough.
+    // Ensures room for `rows` in total, growing by at least a quarter.
     void extend(std::size_t rows) {
         const std::size_t bytes = checked_mul(rows, row_bytes_);
         if (bytes > capacity_) reserve_bytes(std::max(bytes, capacity_ + capacity_ / 4));
     }
 
-    // Row i moves to row order^-1: afterwards row r is what row order[r] was. Stopped by `steps`, it is neither.
+    // Row r becomes the former row order[r]. If `steps` throws, the order is neither the old nor the new one.
     void permute(const std::vector<std::uint32_t>& order, Steps& steps) {
         if (row_bytes_ == 0) return;
         std::vector<bool> done(order.size());
@@ -64,7 +64,7 @@ public:
         }
     }
 
-    // The first `bytes` as an array that owns them; this one is empty afterwards.
+    // The first `bytes` as an array that owns them; this buffer is empty afterwards.
     Array take(DType dtype, std::size_t bytes) {
         if (bytes < capacity_ && bytes > 0) {
             if (auto* shrunk = static_cast<std::uint8_t*>(std::realloc(bytes_.get(), bytes))) {

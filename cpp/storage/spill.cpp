@@ -41,7 +41,7 @@ Array Spill::map() const {
 }
 
 Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory, Steps& steps) {
-    static constexpr std::size_t batch = 8192;  // reads that the disk is asked for at once
+    static constexpr std::size_t batch = 8192;  // reads requested from the disk at once
     const std::size_t row_bytes = rows.row_bytes();
     const Array mapped = rows.map();
     const std::uint8_t* base = reinterpret_cast<const std::uint8_t*>(mapped.bytes.data());

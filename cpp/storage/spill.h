@@ -1,5 +1,5 @@
-// Rows that are written once and then read one by one, kept on disk instead of in memory: the codes of a rerank tier
-// while an index is built. The file has no name, so it goes with its last user, whatever happens to the process.
+// Rows that are written once and then read individually, kept on disk instead of in memory: the codes of a rerank tier
+// while an index is built. The file has no name, so it disappears with its last user even if the process is killed.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ class Spill {
 public:
     Spill(const std::string& directory, std::size_t row_bytes);
 
-    void append(std::span<const std::uint8_t> rows);  // whole rows; Error(io) where the disk is full
+    void append(std::span<const std::uint8_t> rows);  // whole rows; Error(io) if the disk is full
     std::size_t rows() const noexcept { return bytes_ / row_bytes_; }
     std::size_t row_bytes() const noexcept { return row_bytes_; }
 
@@ -31,8 +31,8 @@ private:
     Descriptor file_;
 };
 
-// A spill in `directory` whose row i is row order[i] of `rows`: what puts the rows of a list next to each other. A step
-// a row.
+// A spill in `directory` whose row i is row order[i] of `rows`, so that the rows of a list are contiguous. One step per
+// row.
 Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory, Steps& steps);
 
 }  // namespace fewbits::io

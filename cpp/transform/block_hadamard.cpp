@@ -59,9 +59,9 @@ private:
     }
 
     std::uint32_t dim_;
-    std::uint32_t block_;  // coordinates that a round mixes
+    std::uint32_t block_;  // number of coordinates mixed in a round
     std::uint32_t rounds_;
-    std::vector<float> factors_;  // sign, and the scale of the Hadamard transform where it mixes
+    std::vector<float> factors_;  // the sign, times the scale of the Hadamard transform for mixed coordinates
 };
 
 }  // namespace

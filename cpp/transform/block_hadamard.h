@@ -1,5 +1,5 @@
-// A random rotation in O(dim log dim) that needs no matrix: rounds of random signs and a Hadamard transform over a
-// power-of-two block, alternately the first and the last of the coordinates, so that it is orthonormal for every dim.
+// A random rotation in O(dim log dim) without a matrix: rounds of random signs and a Hadamard transform over a
+// power-of-two block, alternately of the first and the last coordinates, so that it is orthonormal for every dim.
 #pragma once
 
 #include <memory>

@@ -18,7 +18,7 @@ public:
     std::uint32_t out_dim() const override { return map_.out_dim(); }
     void apply(MatrixView x, float* y) const override { map_.apply(x, y); }
 
-    // Rows of the matrix, weighted: the transpose needs no second copy.
+    // Weighted rows of the matrix: the transpose needs no second copy.
     void invert(MatrixView y, float* x) const override {
         for (std::size_t i = 0; i < y.rows; ++i) {
             float* out = x + i * rows_.cols;
@@ -52,8 +52,8 @@ private:
     Linear vectors_, queries_, inverse_;
 };
 
-// M M' v = v for a random v of signs holds where M' is M's inverse (for orthonormal rows, its transpose), and else with
-// probability at most 1/2 each time; three products with vectors instead of one of matrices.
+// For a random v of signs, M M' v = v always holds if M' is the inverse of M (for orthonormal rows, its transpose), and
+// otherwise with probability at most 1/2 per trial. This takes three products with vectors instead of one of matrices.
 void require_inverse(const Transform& map, const char* wrong) {
     constexpr std::uint64_t seed = 0x0a7b0;
     constexpr std::size_t trials = 3;
@@ -77,7 +77,7 @@ std::shared_ptr<const Transform> make_dense(const Parts& parts, std::uint32_t di
     const auto values = parts.finite("transform.matrix", checked_mul(out_dim, dim));
     auto map =
         std::make_shared<const Dense>(parts.arrays.at("transform.matrix"), MatrixView{values.data(), out_dim, dim});
-    require_inverse(*map, "array 'transform.matrix': its rows are not orthonormal");
+    require_inverse(*map, "array 'transform.matrix': rows are not orthonormal");
     return map;
 }
 
@@ -89,7 +89,7 @@ std::shared_ptr<const Transform> make_pair_of_maps(const Parts& parts, std::uint
     auto map = std::make_shared<const Pair>(matrix("transform.matrix", out_dim, dim),
                                             matrix("transform.queries", out_dim, dim),
                                             matrix("transform.inverse", dim, out_dim));
-    require_inverse(*map, "array 'transform.inverse': it does not undo 'transform.matrix'");
+    require_inverse(*map, "array 'transform.inverse': not the inverse of 'transform.matrix'");
     return map;
 }
 

@@ -1,5 +1,5 @@
-// y = M x for many x, by the float tiles: every value is one chain of its own, so that a vector alone and in a batch
-// gives the same bits.
+// y = M x for many x, by the float tiles: every value is a separate chain, so the bits of a vector do not depend on the
+// batch.
 #pragma once
 
 #include <vector>

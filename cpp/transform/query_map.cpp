@@ -1,5 +1,7 @@
 #include "transform/query_map.h"
 
+#include "base/registry.h"
+
 namespace fewbits {
 namespace {
 
@@ -10,7 +12,7 @@ Linear linear(const Parts& parts, const std::string& name, std::uint32_t rows, s
 }  // namespace
 
 QueryMap::QueryMap(const Parts& parts, std::uint32_t dim) {
-    if (parts.param("query.kind", 1, 2) == 1) {
+    if (row_of<QueryMapKind>(query_map_kinds, parts, "query.kind").kind == 1) {
         full_ = linear(parts, "query.matrix", dim, dim);
         return;
     }

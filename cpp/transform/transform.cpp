@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/registry.h"
 #include "transform/block_hadamard.h"
 #include "transform/dense.h"
 
@@ -20,23 +21,29 @@ private:
     std::uint32_t dim_;
 };
 
+std::shared_ptr<const Transform> make_identity(const Parts& parts, std::uint32_t dim) {
+    parts.param("transform.out_dim", dim, dim);
+    return std::make_shared<const Identity>(dim);
+}
+
+constexpr TransformKind kinds[] = {
+    {0, "identity", make_identity},
+    {1, "dense", make_dense},
+    {2, "block_hadamard", make_block_hadamard},
+    {3, "pair", make_pair_of_maps},
+};
+
 }  // namespace
+
+std::span<const TransformKind> transform_kinds() {
+    return kinds;
+}
 
 std::shared_ptr<const Transform> make_transform(const Parts& parts, std::uint32_t dim) {
     if (dim < 1 || dim > 65535) {
         throw Error(ErrorKind::corrupt, "dim: got " + std::to_string(dim) + ", expected 1..65535");
     }
-    switch (parts.param("transform.kind", 0, 3)) {
-        case 1:
-            return make_dense(parts, dim);
-        case 2:
-            return make_block_hadamard(parts, dim);
-        case 3:
-            return make_pair_of_maps(parts, dim);
-        default:
-            parts.param("transform.out_dim", dim, dim);
-            return std::make_shared<const Identity>(dim);
-    }
+    return row_of(transform_kinds(), parts, "transform.kind").make(parts, dim);
 }
 
 }  // namespace fewbits

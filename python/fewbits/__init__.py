@@ -19,20 +19,26 @@ if TYPE_CHECKING:
     from .choose.tuning import Tuned, tune
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .evaluation.measures import evaluate, exact_search, recall
-    from .file.files import inspect, open, verify
     from .index.index import Index
-    from .index.merging import merge
     from .index.result import SearchResult
     from .input.filters import Filter
     from .input.packed import unpack_bits
     from .integrations.faiss import from_faiss
+    from .merging import merge
     from .multivector.fde import FDE
     from .multivector.index import MultiVectorIndex, chamfer
     from .multivector.pooling import Pooling, carve
-    from .spec.codecs import PQ, Float, Scalar
-    from .spec.codecs_rotated import RaBitQ, RecurrentBinary
+    from .opening import inspect, open, verify
+    from .spec.float import Float
+    from .spec.identity import Identity
     from .spec.ivf import IVF
-    from .spec.transforms import OPQ, PCA, Identity, RandomRotation
+    from .spec.opq import OPQ
+    from .spec.pca import PCA
+    from .spec.pq import PQ
+    from .spec.rabitq import RaBitQ
+    from .spec.random_rotation import RandomRotation
+    from .spec.recurrent_binary import RecurrentBinary
+    from .spec.scalar import Scalar
 
 __all__ = [
     "FDE",
@@ -79,23 +85,29 @@ __all__ = [
 _MODULES = {
     "choose.build": ("build",),
     "choose.build_multivector": ("build_multivector",),
-    "spec.codecs": ("PQ", "Float", "Scalar"),
-    "spec.codecs_rotated": ("RaBitQ", "RecurrentBinary"),
+    "spec.float": ("Float",),
+    "spec.identity": ("Identity",),
+    "spec.opq": ("OPQ",),
+    "spec.pca": ("PCA",),
+    "spec.pq": ("PQ",),
+    "spec.rabitq": ("RaBitQ",),
+    "spec.random_rotation": ("RandomRotation",),
+    "spec.recurrent_binary": ("RecurrentBinary",),
+    "spec.scalar": ("Scalar",),
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "integrations.faiss": ("from_faiss",),
     "multivector.fde": ("FDE",),
-    "file.files": ("inspect", "open", "verify"),
+    "opening": ("inspect", "open", "verify"),
     "input.filters": ("Filter",),
     "index.index": ("Index",),
     "index.result": ("SearchResult",),
     "evaluation.measures": ("evaluate", "exact_search", "recall"),
-    "index.merging": ("merge",),
+    "merging": ("merge",),
     "multivector.index": ("MultiVectorIndex", "chamfer"),
     "input.packed": ("unpack_bits",),
     "spec.ivf": ("IVF",),
     "multivector.pooling": ("Pooling", "carve"),
     "choose.tuning": ("Tuned", "tune"),
-    "spec.transforms": ("OPQ", "PCA", "Identity", "RandomRotation"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

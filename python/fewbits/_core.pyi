@@ -1,7 +1,7 @@
 """The compiled core. Arrays are C-contiguous, float input is float32; fewbits.index is the public face of this."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,25 @@ __version__: Final[str]
 
 def isa() -> str: ...
 def available_isas() -> list[str]: ...
+
+# --- the kinds of every part: numbers in files, and names; cpp/codec/registry.h explains the traits of codecs.
+# isas: the instruction sets that this build and CPU run, best first ---
+class _Kind(TypedDict):
+    kind: int
+    name: str
+
+class _CodecKind(_Kind):
+    traits: dict[str, bool]
+
+class _Registry(TypedDict):
+    codecs: list[_CodecKind]
+    transforms: list[_Kind]
+    query_maps: list[_Kind]
+    partitions: list[_Kind]
+    metrics: list[_Kind]
+    isas: list[str]
+
+def registry() -> _Registry: ...
 
 # --- training primitives (deterministic for any `threads`; 0 = all CPUs; `progress` gets 0..1) ---
 def kmeans(

@@ -38,10 +38,10 @@ std::size_t Peak::bytes() const {
 
 using namespace allocations;
 
-#ifdef FEWBITS_SANITIZED  // a sanitizer's own allocator tells what it does
+#ifdef FEWBITS_SANITIZED  // a sanitizer's own allocator reports what it does
 
 extern "C" {
-std::size_t __sanitizer_get_allocated_size(const volatile void*);  // gcc has no header of it
+std::size_t __sanitizer_get_allocated_size(const volatile void*);  // gcc has no header for it
 
 [[gnu::visibility("default")]] void __sanitizer_malloc_hook(const volatile void*, std::size_t bytes) {
     noted(bytes);
@@ -57,7 +57,7 @@ namespace allocations {
 namespace {
 
 constexpr std::int64_t never = std::int64_t{1} << 62;
-std::atomic<std::int64_t> left = never;  // allocations until the one that fails
+std::atomic<std::int64_t> left = never;  // number of allocations before the failing one
 
 bool fails() {
     if (left.load(std::memory_order_relaxed) >= never) return false;

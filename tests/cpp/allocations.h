@@ -1,13 +1,13 @@
-// Memory as a test wants it: running out at the nth allocation, or measured. Replaces operator new, and with the
-// linker's help (--wrap in CMakeLists.txt) realloc and mmap, for everything in the test program. A sanitizer has an
-// allocator of its own, which can be measured only.
+// Controls memory in tests: the nth allocation fails, or usage is measured. Replaces operator new and, by means of the
+// linker (--wrap in CMakeLists.txt), realloc and mmap, for everything in the test program. A sanitizer has its own
+// allocator, which allows only measuring.
 #pragma once
 
 #include <cstddef>
 
 namespace allocations {
 
-// While it lives the nth allocation from its birth on (0: the next) fails, whichever thread makes it.
+// While this object exists, the nth allocation since its construction (0: the next) fails, in whichever thread.
 class Failing {
 public:
     explicit Failing(std::size_t nth);
@@ -17,7 +17,7 @@ public:
     bool happened() const;
 };
 
-// The most bytes that were allocated at a time since its birth, above what there was then.
+// The peak of allocated bytes since construction, relative to what was allocated then.
 class Peak {
 public:
     Peak();

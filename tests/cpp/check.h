@@ -1,5 +1,5 @@
-// A test is a function registered by name; CHECK reports and goes on, REQUIRE ends the test. The project needs no more,
-// and a test framework would be one more thing to install on a machine that has only a compiler.
+// A test is a function registered by name; CHECK reports a failure and continues, REQUIRE ends the test. The project
+// needs no more, and a test framework would be one more dependency on a machine that has only a compiler.
 #pragma once
 
 #include <cstdio>
@@ -44,7 +44,7 @@ std::string show(const char* expression, const A& a, const B& b) {
     return out.str();
 }
 
-// Runs the tests whose names contain argv[1] (all without it); ends with the plain line that says how many.
+// Runs the tests whose names contain argv[1] (without it, all); the last line printed is their number.
 inline int main(int argc, char** argv) {
     int passed = 0, failed = 0;
     for (const Test& test : tests()) {

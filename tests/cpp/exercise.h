@@ -1,5 +1,5 @@
-// What anyone may do with the bytes of a file that nobody vouches for: open them and, if they are an index, use it in
-// every way. Throws Error where the bytes are refused; anything else that goes wrong is a bug of the library.
+// Everything that can be done with the bytes of an untrusted file: they are opened and, if they are an index, used in
+// every way. Throws Error if the bytes are rejected; any other failure is a bug of the library.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace exercise {
 using namespace fewbits;
 
 constexpr std::size_t n_queries = 2, k = 6;
-constexpr std::size_t most_bytes_a_byte = 64, most_bytes = 4 << 20;  // that opening may take
+constexpr std::size_t most_bytes_a_byte = 64, most_bytes = 4 << 20;  // limits of the memory for opening
 
 inline std::vector<std::int64_t> searched(const Engine& engine, const Filter* filter) {
     const auto snapshot = engine.snapshot();
@@ -58,7 +58,7 @@ inline void use_tokens(const Engine& engine) {
     Engine::bytes(*snapshot);
 }
 
-// Removes, adds and compacts; what comes of it must open again. An error may only say that the index is full.
+// Removes, adds and compacts; the result must open again. The only error allowed is that the index is full.
 inline void change(Engine& engine, std::span<const std::int64_t> found) {
     engine.remove(found);
     const std::vector<float> x = test::whole_numbers(3 * engine.model().dim);
@@ -75,7 +75,7 @@ inline void change(Engine& engine, std::span<const std::int64_t> found) {
     Engine::from_bytes(engine.to_bytes(""));
 }
 
-// Opening takes a small multiple of the file, also where it is refused.
+// Opening takes a small multiple of the file's size, even if the file is rejected.
 inline auto opened(std::span<const std::byte> file) {
     const allocations::Peak peak;
     const auto check_peak = [&] {
@@ -104,7 +104,7 @@ inline void open_and_use(std::span<const std::byte> file) {
     change(*engine, found);
 }
 
-// Whether the bytes were an index. Both are right; any other outcome is reported.
+// Whether the bytes were an index. Both outcomes are valid; any other is reported.
 inline bool opens(std::span<const std::byte> file, const std::string& what) {
     try {
         open_and_use(file);

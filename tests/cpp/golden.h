@@ -1,4 +1,4 @@
-// The files of tests/golden: an index of every kind, for tests that damage one or use it up.
+// The files of tests/golden, an index of every kind, for tests that damage or modify them.
 #pragma once
 
 #include <algorithm>

@@ -2,8 +2,8 @@
 
 std::array<std::uint8_t, coverage::places> coverage::runs;
 
-// The compiler puts a call of it into every basic block. Addresses count from one of the program, which is loaded
-// anywhere.
+// The compiler inserts a call of this function into every basic block. Addresses are relative to one in the program,
+// which may be loaded anywhere.
 extern "C" void __sanitizer_cov_trace_pc() {
     const auto address = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0))
                          - reinterpret_cast<std::uintptr_t>(coverage::runs.data());

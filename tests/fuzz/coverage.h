@@ -1,4 +1,4 @@
-// Which code of the library has run, as gcc tells it (-fsanitize-coverage=trace-pc).
+// Which code of the library has run, as reported by gcc (-fsanitize-coverage=trace-pc).
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@ namespace coverage {
 
 constexpr std::size_t places = 1 << 16;
 
-// How often each place ran, up to 255; a place is a hash of the address of a basic block.
+// The number of times each place ran, up to 255; a place is a hash of the address of a basic block.
 extern std::array<std::uint8_t, places> runs;
 
 }  // namespace coverage

@@ -1,9 +1,10 @@
-// Coverage-guided fuzzing, as by libFuzzer, whose target and two of whose options these are: mutates the files it is
-// given, and those of what comes of them that reach code which none before did, or run it more often.
+// Coverage-guided fuzzing like libFuzzer, with its target function and two of its options. Mutates the given files, and
+// those mutants that reach new code or run code more often.
 //
 //     fewbits_fuzz [-max_total_time=SECONDS] [-seed=N] FILE-OR-FOLDER...
 //
-// The input at work lies in ./fuzz-input: a crash or a hang leaves it there, and `fewbits_fuzz fuzz-input` repeats it.
+// The current input is stored in ./fuzz-input: a crash or a hang leaves it there, and `fewbits_fuzz fuzz-input` repeats
+// it.
 #include <bit>
 #include <chrono>
 #include <set>
@@ -21,9 +22,9 @@ using namespace fewbits;
 using io_fixture::Bytes;
 
 constexpr const char* at_work = "fuzz-input";
-constexpr unsigned patience = 60;           // seconds until an input counts as one that hangs
-constexpr std::size_t longest = 1u << 17;   // an input may grow to this
-constexpr std::size_t longest_change = 64;  // bytes copied, put in or taken out at a time
+constexpr unsigned patience = 60;           // seconds before an input counts as hanging
+constexpr std::size_t longest = 1u << 17;   // maximum size of an input
+constexpr std::size_t longest_change = 64;  // bytes copied, inserted or removed at a time
 
 class Fuzzer {
 public:
@@ -68,7 +69,7 @@ void Fuzzer::run(const Bytes& file) {
     if (!file.empty() && reached_more()) kept_.push_back(file);
 }
 
-// Header, table and each section are as likely: most bytes of a file are codes, which decide nothing.
+// Header, table and each section are equally likely: most bytes of a file are codes, which do not affect control flow.
 std::size_t Fuzzer::place(Bytes& file) {
     if (file.size() < sizeof(io::Header)) return below(file.size());
     const auto table = io_fixture::table_of(file);
@@ -78,7 +79,7 @@ std::size_t Fuzzer::place(Bytes& file) {
     return below(std::min(file.size(), sizeof(io::Header) + table.size_bytes()));
 }
 
-// An integer of 1, 2, 4 or 8 bytes becomes an extreme one, or one close to what it was.
+// Changes an integer of 1, 2, 4 or 8 bytes to an extreme value, or to one close to its own.
 void Fuzzer::put_number(Bytes& file) {
     const std::size_t width = std::size_t{1} << below(4), at = place(file) / width * width;
     if (at + width > file.size()) return;
@@ -136,7 +137,7 @@ void Fuzzer::report() const {
 
 std::set<std::string> files_in(const std::string& path) {
     if (!std::filesystem::is_directory(path)) return {path};
-    std::set<std::string> files;  // in order, whatever the file system's
+    std::set<std::string> files;  // sorted, independently of the file system
     for (const auto& entry : std::filesystem::directory_iterator(path)) files.insert(entry.path().string());
     return files;
 }

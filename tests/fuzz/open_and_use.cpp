@@ -1,5 +1,5 @@
-// What is fuzzed: any bytes, their checksums made right, are refused or are an index that works, and opening them takes
-// little memory. tests/golden is the first corpus.
+// The fuzz target: any bytes, after their checksums are made right, are rejected or are an index that works, and
+// opening them takes little memory. tests/golden is the initial corpus.
 #include "exercise.h"
 #include "io/io_fixture.h"
 

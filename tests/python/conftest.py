@@ -1,41 +1,39 @@
-"""Data that the tests share: clustered vectors with a decaying spectrum, for codecs and lists to find something."""
+"""Fixtures of all tests, and which of them are fast."""
 
 from __future__ import annotations
 
-import numpy as np
+import os
+from pathlib import Path
+
 import pytest
-from numpy.typing import NDArray
+from hypothesis import settings
 
-F32 = NDArray[np.float32]
+from fewbits.kinds import METRICS
+from support.data import F32, vectors
 
+# Examples are the same at every run, but for CI, which draws others each time: `.ci/run` chooses and prints the seed.
+settings.register_profile("local", derandomize=True, database=None)
+settings.register_profile("ci", derandomize=False, database=None, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-def vectors(n: int, dim: int, seed: int = 0, clusters: int = 24) -> F32:
-    random = np.random.default_rng(seed)
-    shape = np.random.default_rng(99)  # the same distribution whatever the seed
-    centers = shape.normal(size=(clusters, dim)) * 0.8
-    spectrum = np.linspace(1.5, 0.3, dim)
-    x = centers[random.integers(clusters, size=n)] + random.normal(size=(n, dim)) * spectrum
-    return (x + 0.2).astype(np.float32)
-
-
-def brute_force(x: F32, q: F32, k: int, metric: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Exact search in float64, by numpy alone."""
-    x64, q64 = x.astype(np.float64), q.astype(np.float64)
-    if metric == "cosine":
-        x64 = x64 / np.linalg.norm(x64, axis=1, keepdims=True)
-        q64 = q64 / np.linalg.norm(q64, axis=1, keepdims=True)
-    if metric == "l2":
-        scores = ((q64[:, None, :] - x64[None]) ** 2).sum(axis=2)
-        order = np.argsort(scores, axis=1, kind="stable")[:, :k]
-    else:
-        scores = q64 @ x64.T
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return order, np.take_along_axis(scores, order, axis=1)
+FAST = {
+    "test_api",
+    "test_datasets",
+    "test_evaluate",
+    "test_filters",
+    "test_golden",
+    "test_import_walls",
+    "test_packed",
+    "test_parts",
+    "test_registry",
+}
+"""Modules that together take less than a minute on two cores: `pytest -m fast`."""
 
 
-def overlap(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
-    hits = sum(len(set(a.tolist()) & set(b.tolist())) for a, b in zip(found, truth, strict=True))
-    return hits / truth.size
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(item.path).stem in FAST:
+            item.add_marker("fast")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +46,6 @@ def queries() -> F32:
     return vectors(40, 32, seed=1)
 
 
-@pytest.fixture(params=["l2", "ip", "cosine"])
+@pytest.fixture(params=METRICS)
 def metric(request: pytest.FixtureRequest) -> str:
     return str(request.param)

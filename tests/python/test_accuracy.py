@@ -21,9 +21,9 @@ import pytest
 from numpy.typing import NDArray
 
 import fewbits as fb
-from conftest import F32, overlap, vectors
-from fewbits.spec.codecs import Codec
-from fewbits.spec.transforms import Transform
+from fewbits.spec.codec import Codec
+from fewbits.spec.transform import Transform
+from support.data import F32, overlap, vectors
 
 LONG = bool(os.environ.get("FEWBITS_LONG"))
 SAMPLED = 1  # combination of metric, partition and rerank per codec and case, without FEWBITS_LONG

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
+from fewbits.spec.registry import PARTS
+from support.data import F32, vectors
 
 WRONG_SPECS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fb.Float(8), ValueError, "Float: bits: expected 32 or 16, got 8"),
@@ -98,6 +99,17 @@ EFFECTS: dict[str, dict[str, Any]] = {
     "PQ.residual": {"codec": fb.PQ(4, bits=4, residual=False), "rerank": None},
     "PQ.score_aware": {"codec": fb.PQ(4, bits=4, score_aware=False)},
     "PQ.score_aware weight": {"codec": fb.PQ(4, bits=4, score_aware=20.0)},
+    "RaBitQ": {"codec": fb.RaBitQ(4), "transform": None, "rerank": None},
+    "RaBitQ.bits": {"codec": fb.RaBitQ(3), "transform": None, "rerank": None},
+    "RaBitQ.residual": {"codec": fb.RaBitQ(4, residual=False), "transform": None, "rerank": None},
+    "RecurrentBinary": {"codec": fb.RecurrentBinary(2), "transform": None, "rerank": None, "metric": "cosine"},
+    "RecurrentBinary.bits": {"codec": fb.RecurrentBinary(3), "transform": None, "rerank": None, "metric": "cosine"},
+    "RecurrentBinary.symmetric": {
+        "codec": fb.RecurrentBinary(2, symmetric=True),
+        "transform": None,
+        "rerank": None,
+        "metric": "cosine",
+    },
     "rerank": {"rerank": None},
     "Scalar.bits": {"rerank": fb.Scalar(8)},
     "Scalar.levels": {"rerank": fb.Scalar(4, levels="lloyd-max")},
@@ -119,8 +131,11 @@ def test_every_setting_has_an_effect(base: F32, queries: F32) -> None:
 
 def test_the_effects_cover_every_setting() -> None:
     layout = {"on_disk", "staged"}  # where codes lie, not what is found: tested by bytes and by equality
-    for spec in (fb.RandomRotation, fb.PCA, fb.OPQ, fb.IVF, fb.Float, fb.Scalar, fb.PQ):
+    trained = {f"RecurrentBinary.{name}" for name in ("dim", "maps", "predecessor")}  # which the trainer sets
+    for spec in PARTS.values():
         for field in dataclasses.fields(spec):
+            if f"{spec.__name__}.{field.name}" in trained:
+                continue
             assert field.name in layout or f"{spec.__name__}.{field.name}" in EFFECTS, (spec, field.name)
 
 
@@ -168,7 +183,7 @@ def test_words_and_numbers() -> None:
     index.build(x)
     assert repr(index) == (
         "<fewbits.Index: 2,000 vectors, dim 16, cosine, IVF of 10 lists, PQ, 4 codes of 8 bits, "
-        "rerank scalar, 8 bits a dimension, uniform levels>"
+        "rerank scalar, 8 bits per dimension, uniform levels>"
     )
     stats = index.stats()
     assert stats["n"] == len(index) == 2000

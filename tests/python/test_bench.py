@@ -11,6 +11,7 @@ import fewbits as fb
 from fewbits import bench
 from fewbits.bench import charts, datasets, measure
 from fewbits.bench.measure import Measurement, Point
+from fewbits.bench.output import save, show
 
 
 def row(label, size, recall, *, rerank="none", family="PQ", disk=0.0, ndcg=None):
@@ -189,7 +190,7 @@ def test_json_holds_everything():
 
 def test_page_needs_no_network_and_escapes_names(tmp_path):
     made = report(*ROWS, name="<script>alert(1)</script>", command="bench & co")
-    files = {path.name for path in made.save(tmp_path / "deep" / "out")}
+    files = {path.name for path in save(made, tmp_path / "deep" / "out")}
     page = (tmp_path / "deep" / "out" / "report.html").read_text()
     assert {"report.json", "report.html"} <= files
     assert "<script" not in page
@@ -210,7 +211,7 @@ def test_page_says_synthetic_and_one_thread():
 
 def test_charts(tmp_path):
     pytest.importorskip("matplotlib", reason="the extra charts is not installed")
-    files = {path.name: path for path in report(*ROWS).save(tmp_path)}
+    files = {path.name: path for path in save(report(*ROWS), tmp_path)}
     assert set(files) >= {"memory-against-recall.png", "speed-against-recall.png"}
     assert files["memory-against-recall.png"].read_bytes().startswith(b"\x89PNG")
     drawing = charts.svg(charts.memory_against_recall, report(*ROWS))
@@ -223,7 +224,7 @@ def test_charts(tmp_path):
 
 def test_without_matplotlib_the_page_has_the_table_and_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(charts, "available", lambda: False)
-    report(*ROWS).show(tmp_path)
+    show(report(*ROWS), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"report.json", "report.html"}
     page = (tmp_path / "report.html").read_text()
     assert "fewbits[charts]" in page
@@ -233,7 +234,7 @@ def test_without_matplotlib_the_page_has_the_table_and_says_what_to_install(tmp_
 
 def test_show_prints_summary_and_label(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(charts, "available", lambda: False)
-    report(*ROWS, synthetic=True).show(tmp_path)
+    show(report(*ROWS, synthetic=True), tmp_path)
     out = capsys.readouterr().out
     assert "SYNTHETIC DATA" in out
     assert "64 bytes per vector keep 0.93" in out

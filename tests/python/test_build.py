@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
 from fewbits.choose.build import choose
+from support.data import F32, brute_force, overlap, vectors
 
 
 def rich(metric: str = "cosine", **changes: Any) -> fb.Index:
@@ -65,7 +65,7 @@ def one_buffer(x: F32, rows: int) -> Iterator[F32]:
 
 @pytest.mark.parametrize("block_floats", [100 * 32, 1 << 22])
 def test_blocks_may_share_memory(monkeypatch: pytest.MonkeyPatch, base: F32, queries: F32, block_floats: int) -> None:
-    monkeypatch.setattr("fewbits.input.inputs.BLOCK_FLOATS", block_floats)
+    monkeypatch.setattr("fewbits.input.rows.BLOCK_FLOATS", block_floats)
     monkeypatch.setattr("fewbits.spec.description.CODEC_SAMPLE", 500)
     partition = fb.IVF(4, sample=700)
     expected = rich(partition=partition).train(base[:700]).add(base).search(queries)
@@ -226,8 +226,8 @@ def test_build_keeps_to_its_budget(metric: str, budget: int, ids: bool, quick_op
 @pytest.fixture
 def quick_opq(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rotations from fewer vectors: these tests are about what is chosen."""
-    monkeypatch.setattr("fewbits.fit.opq._LEAST_SAMPLE", 2000)
-    monkeypatch.setattr("fewbits.fit.opq._SAMPLE_A_CODEWORD", 8)
+    monkeypatch.setattr("fewbits.spec.opq._MIN_SAMPLE", 2000)
+    monkeypatch.setattr("fewbits.spec.opq._SAMPLE_PER_CODEWORD", 8)
 
 
 def test_more_bytes_more_recall(quick_opq: None) -> None:

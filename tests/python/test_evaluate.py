@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
+from support.data import F32, brute_force, overlap, vectors
 
 
 def test_exact_search_equals_numpy(base: F32, queries: F32, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for block_floats in (1 << 22, 32 * 257):
-        monkeypatch.setattr("fewbits.input.inputs.BLOCK_FLOATS", block_floats)
+        monkeypatch.setattr("fewbits.input.rows.BLOCK_FLOATS", block_floats)
         ids, scores = fb.exact_search(base, queries, 7, metric=metric)
         truth, exact = brute_force(base, queries, 7, metric)
         np.testing.assert_array_equal(ids, truth)
@@ -26,7 +26,7 @@ def test_exact_search_equals_numpy(base: F32, queries: F32, metric: str, monkeyp
 
 
 def test_exact_search_ties_go_to_the_smaller_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fewbits.input.inputs.BLOCK_FLOATS", 8)
+    monkeypatch.setattr("fewbits.input.rows.BLOCK_FLOATS", 8)
     x = np.ones((9, 4), np.float32)
     for metric in ("l2", "ip", "cosine"):
         assert fb.exact_search(x, x[0], 4, metric=metric).ids.tolist() == [0, 1, 2, 3]

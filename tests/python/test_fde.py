@@ -209,7 +209,7 @@ def test_bad_settings_are_named(arguments, message):
 @pytest.mark.parametrize(
     ("sets", "message"),
     [
-        ([np.zeros((0, DIM))], "at least 1 token a set, got none in set 0"),
+        ([np.zeros((0, DIM))], "at least 1 token per set, got none in set 0"),
         ([np.zeros((2, DIM)), np.zeros((2, 3))], r"set 1: expected shape \(t, 24\), got \(2, 3\)"),
         ([np.full((2, DIM), np.nan)], "finite"),
         ((np.zeros((4, DIM)), [0, 3, 5]), "offsets that ascend from 0"),

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
+from support.data import vectors
 
 DIM = 8
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import fewbits as fb
-from conftest import F32, brute_force, vectors
+from support.data import F32, brute_force, vectors
 
 N, DIM, LISTS = 3000, 32, 20
 INDEXES: dict[str, dict[str, Any]] = {
@@ -100,7 +100,7 @@ def test_a_filter_a_query(base: F32, queries: F32) -> None:
     found = index.search(queries, k=5, filter=chosen)
     for i, one in enumerate(chosen):
         np.testing.assert_array_equal(found.ids[i], index.search(queries[i], k=5, filter=one).ids)
-    with pytest.raises(ValueError, match=r"filter: expected one a query \(40\), got 1"):
+    with pytest.raises(ValueError, match=r"filter: expected one per query \(40\), got 1"):
         index.search(queries, filter=[low])
 
 

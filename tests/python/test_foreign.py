@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
 from fewbits.cli import main as cli
 from fewbits.file.foreign import kind_of
+from support.data import vectors
 
 X = vectors(40, 8)
 

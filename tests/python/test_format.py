@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 import fewbits as fb
-import format_reader
-from conftest import F32, vectors
+from support import format_reader
+from support.data import F32, vectors
 
 N, DIM = 1003, 21
 CODECS = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
+from support.data import vectors
 
 faiss: Any = pytest.importorskip("faiss", reason="needs faiss-cpu")
 N, DIM = 600, 8

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, vectors
+from support.data import F32, brute_force, vectors
 
 DIM = 16
 
@@ -121,7 +121,7 @@ def test_iterables_of_blocks(x: F32, block: int) -> None:
 @pytest.mark.parametrize("n", [1, 59, 60])
 @pytest.mark.parametrize("row", [np.asarray, np.ndarray.tolist, memoryview, lambda row: row.astype(np.float16)])
 def test_iterables_of_rows(x: F32, n: int, row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fewbits.input.inputs.BLOCK_ROWS", 25)
+    monkeypatch.setattr("fewbits.input.rows.BLOCK_ROWS", 25)
     assert fresh().add(row(r) for r in x[:n]).to_bytes() == fresh().add(x[:n]).to_bytes()
     mixed = [*x[:30], x[30:40], *x[40:]]
     assert same(fresh().add(iter(mixed)), x)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
+from support.data import F32, vectors
 
 N, DIM = 50_000, 64
 MANY = 100_000  # queries: minutes of work

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
+from fewbits.index.state import replace_state
+from support.data import vectors
 
 DIM = 8
 X = vectors(600, DIM)
@@ -62,7 +63,8 @@ def jpq_published(index: fb.Index) -> None:
     from fewbits.spec.parts import Model
 
     book = index._engine.arrays()["codec.codebook"]  # type: ignore[union-attr]
-    index._score_by(Model({}, {"codec.scoring": book + 1}))
+    model = Model({}, {"codec.scoring": book + 1})
+    replace_state(index, "train", lambda now: now.scored_by(model))
 
 
 CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
@@ -73,7 +75,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "compact": (lambda: _less(trained()), lambda i: i.compact(threads=1, progress=False)),
     "train": (untrained, lambda i: i.train(X, threads=1, progress=False)),
     "build": (untrained, lambda i: i.build(X, threads=1, progress=False)),
-    "defaults": (trained, lambda i: i._search_by(3, 50)),
+    "defaults": (trained, lambda i: replace_state(i, "tune", lambda now: now.with_defaults(3, 50))),
     "add documents": (documents, lambda i: i.add(sets(100, 300), threads=1, progress=False)),
     "replace documents": (
         documents,

@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
-from linearizability import Call, final_states
+from support.data import F32, vectors
+from support.linearizability import Call, final_states
 
 MOST_IDS = 12
 INTERRUPTED = "interrupted"
@@ -127,10 +127,10 @@ class Binary(Floats):
 
     def __init__(self) -> None:
         x, y = (vectors(300, dim) for dim in DIMS)
-        old = fb.train.recurrent_binary(x, dim=16, bits_per_dim=1, steps=2, progress=False)
+        old = fb.train.recurrent_binary(x, dim=16, bits=1, steps=2, progress=False)
         index = fb.Index(DIMS[0], metric="cosine", codec=old).train(x, progress=False)
         self.file = index.to_bytes()
-        self.newer = fb.train.recurrent_binary(y, bits_per_dim=1, compatible_with=index, old=x, steps=2, progress=False)
+        self.newer = fb.train.recurrent_binary(y, bits=1, compatible_with=index, old=x, steps=2, progress=False)
 
     def rows(self, versions: Any, embedding: int = 0) -> F32:
         return vectors(len(versions), DIMS[embedding], seed=int(versions[0]))

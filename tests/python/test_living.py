@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
-from test_updates import CODECS, DIM, assert_same, trained
+from support.changes import CODECS, DIM, assert_same, trained
+from support.data import F32, vectors
 
 
 @pytest.mark.parametrize("name", CODECS)
@@ -79,11 +79,14 @@ def test_two_processes_saving_to_one_path(tmp_path: Path) -> None:
                 index.save(tmp_path / "a.fb")
             os._exit(0)
         children.append(child)
-    sizes = set()
-    while children:
-        if (tmp_path / "a.fb").exists():
+    sizes, codes = set(), []
+    while len(codes) < len(children):
+        done, code = os.waitpid(-1, os.WNOHANG)
+        codes += [code] if done else []
+        if (tmp_path / "a.fb").exists():  # at the latest once a child is done
             sizes.add(len(fb.open(tmp_path / "a.fb", verify=True)))
-        children = [child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0]
+    assert codes == [0, 0]
+    assert sizes
     assert sizes <= {50, 80}
     assert [path.name for path in tmp_path.iterdir()] == ["a.fb"]
 

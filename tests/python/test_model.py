@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 )
 
 import fewbits as fb
-from conftest import vectors
-from test_updates import CODECS, DIM, full, trained
+from support.changes import CODECS, DIM, full, trained
+from support.data import vectors
 
 POOL = vectors(500, DIM, seed=3)
 QUERIES = vectors(6, DIM, seed=5)
@@ -168,7 +168,6 @@ def test_any_sequence_of_changes(name: str) -> None:
             max_examples=60 if os.environ.get("FEWBITS_LONG") else 8,
             stateful_step_count=25,
             deadline=None,
-            derandomize=True,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

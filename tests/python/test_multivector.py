@@ -134,7 +134,8 @@ def test_a_saved_index_searches_as_before(tmp_path, documents, queries, tokens, 
     assert (numbers["token_bytes_on_disk"] > 0) == on_disk
     assert numbers["token_bytes"] + numbers["token_bytes_on_disk"] >= numbers["tokens"] / 170 * DIM / 4
     with pytest.raises(ValueError, match="multi-vector"):
-        fb.open(tmp_path / "a.fb")
+        fb.Index.open(tmp_path / "a.fb")
+    assert isinstance(fb.open(tmp_path / "a.fb"), fb.MultiVectorIndex)
 
 
 def test_bytes_and_pickles_are_the_file(tmp_path, documents, queries):

@@ -69,7 +69,7 @@ def test_tune_takes_own_ids_and_says_what_recall_is_of(documents, queries):
     assert fb.tune(index, queries, 5, recall=1.0, x=documents, x_ids=ids).recall == 1  # of what the index has
     for x, x_ids, message in (
         (documents, None, "x: expected a set for each of the 180 documents"),
-        (documents, ids[1:], "x_ids: expected one a vector"),
+        (documents, ids[1:], "x_ids: expected one per vector"),
         (None, ids, "x_ids: expected x with them"),
     ):
         with pytest.raises(ValueError, match=message):

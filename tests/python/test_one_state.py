@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
+from support.data import F32, vectors
 
 DIM = 8
 X = vectors(400, DIM)
@@ -150,9 +150,9 @@ def test_a_build_is_seen_when_it_is_done() -> None:
 def test_an_upgrade_is_one_step() -> None:
     x = vectors(300, 16)
     y = np.ascontiguousarray(x @ vectors(16, 24, seed=4))  # another embedding of the same things
-    old = fb.train.recurrent_binary(x, dim=16, bits_per_dim=1, steps=2, progress=False)
+    old = fb.train.recurrent_binary(x, dim=16, bits=1, steps=2, progress=False)
     base = fb.Index(16, metric="cosine", codec=old).build(x, progress=False)
-    new = fb.train.recurrent_binary(y, bits_per_dim=1, compatible_with=base, old=x, steps=2, progress=False)
+    new = fb.train.recurrent_binary(y, bits=1, compatible_with=base, old=x, steps=2, progress=False)
     for _ in range(20):
         index = fb.Index.from_bytes(base.to_bytes())
         said: list[str] = []

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
 from fewbits.input.packed import looks_packed
+from support.data import F32, brute_force, overlap, vectors
 
 X = vectors(2000, 128) - vectors(2000, 128).mean(axis=0)
 UBINARY = np.packbits(X > 0, axis=1)

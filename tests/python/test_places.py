@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
 from fewbits.cli import main as cli
+from support.data import vectors
 
 DIM = 8
 X = vectors(60, DIM)

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 import fewbits as fb
-import format_reader
-from conftest import F32, brute_force, overlap, vectors
 from fewbits import _core
+from support import format_reader
+from support.data import F32, brute_force, overlap, vectors
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -183,7 +183,7 @@ def test_words(tmp_path: Path) -> None:
     maps = random_maps(2, 20, 16, 3)
     codec = fb.RecurrentBinary(2, dim=20, maps=maps)
     index = fb.Index(16, metric="cosine", codec=codec).build(vectors(100, 16))
-    assert "recurrent binary codes of 20 trained dimensions, 2 bits a dimension" in index.explain()
+    assert "recurrent binary codes of 20 trained dimensions, 2 bits per dimension" in index.explain()
     assert "transform  none" in index.explain()
     index.save(tmp_path / "a.fb")
     opened = fb.open(tmp_path / "a.fb")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, overlap, vectors
+from support.data import F32, overlap, vectors
 
 DIM = 16
 LONGEST = 2.0**62

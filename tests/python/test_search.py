@@ -8,28 +8,16 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
-
-CODECS: dict[str, fb.Float | fb.Scalar | fb.PQ] = {
-    "f32": fb.Float(),
-    "f16": fb.Float(16),
-    "scalar8": fb.Scalar(8),
-    "scalar4": fb.Scalar(4),
-    "scalar4-max": fb.Scalar(4, levels="lloyd-max"),
-    "scalar4-staged": fb.Scalar(4, staged=True),
-    "pq8": fb.PQ(8),
-    "pq4": fb.PQ(16, bits=4),
-    "pq4-odd": fb.PQ(11, bits=4),
-    "pq8-plain": fb.PQ(8, residual=False, score_aware=False),
-}
-LEAST_RECALL = {"f32": 1.0, "f16": 0.98, "scalar8": 0.9, "scalar4": 0.6, "pq8": 0.4, "pq4": 0.4, "pq4-odd": 0.25}
+from support.data import F32, brute_force, overlap, vectors
+from support.parts import ALL_CODECS, ALL_SCORED
 
 
 @pytest.mark.parametrize("rerank", [fb.Float(), fb.Float(16)])
-@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS.keys())
+@pytest.mark.parametrize(("name", "metric"), ALL_SCORED)
 def test_all_lists_and_float_rerank_equal_brute_force(
-    base: F32, queries: F32, metric: str, codec: fb.Float | fb.Scalar | fb.PQ, rerank: fb.Float
+    base: F32, queries: F32, metric: str, name: str, rerank: fb.Float
 ) -> None:
+    codec = ALL_CODECS[name].codec
     x = base.astype(np.float16).astype(np.float32)  # so that half precision loses nothing
     index = fb.Index(32, metric=metric, partition=fb.IVF(12), codec=codec, rerank=rerank).build(x)
     ids, scores = index.search(queries, k=10, nprobe=12, rerank=len(x))
@@ -42,19 +30,14 @@ def test_all_lists_and_float_rerank_equal_brute_force(
         np.testing.assert_allclose(scores, exact, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize(("name", "metric"), ALL_SCORED)
 @pytest.mark.parametrize("partition", [None, fb.IVF(12)])
 def test_recall_of_the_codes_alone(base: F32, queries: F32, metric: str, name: str, partition: fb.IVF | None) -> None:
-    codec = CODECS[name]
-    if partition is None and getattr(codec, "residual", None):
-        pytest.skip("no lists, no residuals")
+    codec, min_recall = ALL_CODECS[name]
     index = fb.Index(32, metric=metric, partition=partition, codec=codec).build(base)
     found = index.search(queries, k=10, nprobe=None if partition is None else 12)
     truth, exact = brute_force(base, queries, 10, metric)
-    assert (
-        overlap(found.ids, truth)
-        >= LEAST_RECALL[name.removesuffix("-max").removesuffix("-staged").removesuffix("-plain")]
-    )
+    assert overlap(found.ids, truth) >= min_recall
     spread = np.abs(exact).mean()
     assert np.abs(found.scores - exact).mean() < 0.5 * spread
 
@@ -70,10 +53,9 @@ def test_rotations_keep_scores(base: F32, queries: F32, metric: str, transform: 
     np.testing.assert_allclose(scores, exact, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS.keys())
-def test_batch_and_single_and_any_threads_give_the_same_bits(
-    base: F32, queries: F32, metric: str, codec: fb.PQ
-) -> None:
+@pytest.mark.parametrize(("name", "metric"), ALL_SCORED)
+def test_batch_and_single_and_any_threads_give_the_same_bits(base: F32, queries: F32, metric: str, name: str) -> None:
+    codec = ALL_CODECS[name].codec
     index = fb.Index(32, metric=metric, partition=fb.IVF(20), codec=codec, rerank=fb.Scalar(8)).build(base)
     for rerank in (0, 50):
         batch = index.search(queries, k=7, nprobe=5, rerank=rerank, threads=1)

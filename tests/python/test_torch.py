@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
+from support.data import vectors
 
 torch: Any = pytest.importorskip("torch", reason="needs torch")
 bridge: Any = pytest.importorskip("fewbits.integrations.torch")

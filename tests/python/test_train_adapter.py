@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from training_data import DIM, TRAIN, unseen_ndcg, world
+from support.training_data import DIM, TRAIN, unseen_ndcg, world
 
 W = world()
 INDEXES: dict[str, dict[str, Any]] = {

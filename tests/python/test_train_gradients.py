@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
 from fewbits.train.adam import Adam
 from fewbits.train.kernels import distillation_loss, pair_loss, softmax_loss
 from fewbits.train.losses import distillation, ranking_loss
 from fewbits.train.query_map import FullMap, LowRankMap, NoMap, QueryMap
 from fewbits.train.scorer import CodeScorer, Lists, VectorScorer, products
+from support.data import F32, vectors
+from support.gradients import numeric
 
 random = np.random.default_rng(0)
 STARTS = np.array([0, 9, 9, 21])
@@ -22,21 +22,6 @@ GRADES = np.array([0, 2, 0, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0
 TEACHER = random.normal(size=21)
 LOSSES = {name: (ranking_loss(name, 0.7), GRADES) for name in ("lambda", "softmax", "mann_whitney")}
 LOSSES["distillation"] = (distillation(0.1), TEACHER)
-
-
-def numeric(
-    function: Callable[[], float], values: np.ndarray, step: float, places: int = 12
-) -> list[tuple[int, float]]:
-    """Central differences at some places of an array that `function` reads."""
-    flat, out = values.reshape(-1), []
-    for place in np.random.default_rng(1).choice(flat.size, min(places, flat.size), replace=False).tolist():
-        kept = flat[place]
-        flat[place] = kept + step
-        above = function()
-        flat[place] = kept - step
-        out.append((place, (above - function()) / (2 * step)))
-        flat[place] = kept
-    return out
 
 
 @pytest.mark.parametrize("name", LOSSES)

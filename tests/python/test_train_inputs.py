@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
 from fewbits.evaluation.originals import Originals
 from fewbits.train.examples import judged, split, why_few
-from training_data import DIM, TRAIN, world
+from support.data import F32, vectors
+from support.training_data import DIM, TRAIN, world
 
 W = world()
 N = len(W.x)
@@ -107,7 +107,7 @@ def test_own_ids_train_as_row_numbers_do(trainer: Any) -> None:
 @pytest.mark.parametrize(
     ("changed", "error", "message"),
     [
-        ({"x_ids": IDS[:-1]}, ValueError, rf"x_ids: expected one a vector \({N}\), got {N - 1}"),
+        ({"x_ids": IDS[:-1]}, ValueError, rf"x_ids: expected one per vector \({N}\), got {N - 1}"),
         ({"x_ids": np.where(IDS[3] == IDS, IDS[4], IDS)}, ValueError, "x_ids: expected unique ids"),
         ({"x_ids": np.where(IDS[3] == IDS, 0, IDS)}, ValueError, f"none for id {IDS[3]} "),
         ({"x_ids": IDS.astype(np.float64)}, TypeError, "x_ids: expected whole numbers"),

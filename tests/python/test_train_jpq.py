@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
 from fewbits.train.batches import Batches
 from fewbits.train.descent import Descent
 from fewbits.train.examples import judged, near, split
 from fewbits.train.query_map import FullMap, NoMap
 from fewbits.train.scorer import CodeScorer, Lists
 from fewbits.train.stages import with_positives
-from training_data import DIM, TRAIN, build, unseen_ndcg, world
+from support.data import vectors
+from support.training_data import DIM, TRAIN, build, unseen_ndcg, world
 
 W = world()
 CODECS = {"pq4": fb.PQ(8, bits=4), "pq8": fb.PQ(4, bits=8)}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
 from fewbits.train.binarizer import Binarizer, Sign, embed, normalized
+from support.data import F32, brute_force, overlap, vectors
 
 DIM = 24
 SMOOTH = Sign(np.tanh, lambda z: 1 - np.tanh(z) ** 2)
@@ -94,7 +94,7 @@ def test_what_is_exported_is_what_was_trained() -> None:
 def test_training_finds_more_of_what_was_held_out(symmetric: bool, gain: float) -> None:
     x, q = vectors(2500, DIM), vectors(200, DIM, seed=5)
     plain = recall(fb.RecurrentBinary(1, symmetric=symmetric), x, q)
-    assert recall(trained(x, bits_per_dim=1, symmetric=symmetric, steps=150), x, q) > plain + gain
+    assert recall(trained(x, bits=1, symmetric=symmetric, steps=150), x, q) > plain + gain
 
 
 def test_no_steps_are_the_start_and_training_is_never_below_it() -> None:
@@ -142,14 +142,14 @@ def test_pairs_teach_what_embeddings_do_not_know() -> None:
     random = np.random.default_rng(1)
     x = random.normal(size=(1500, DIM)).astype(np.float32)
     noise = 2.5 * random.normal(size=(2, 1500, DIM)).astype(np.float32) * (np.arange(DIM) >= DIM // 2)
-    codec = trained(x, bits_per_dim=2, pairs=(x + noise[0], np.arange(1500)), steps=150)
+    codec = trained(x, bits=2, pairs=(x + noise[0], np.arange(1500)), steps=150)
 
     def mrr(one: fb.RecurrentBinary) -> float:
         index = fb.Index(DIM, metric="cosine", codec=one).build(x)
         ids = index.search((x + noise[1])[:400], 10).ids
         return float((np.array(ids == np.arange(400)[:, None]) / np.arange(1, 11)).sum(1).mean())
 
-    assert mrr(codec) > mrr(trained(x, bits_per_dim=2, steps=150)) + 0.05
+    assert mrr(codec) > mrr(trained(x, bits=2, steps=150)) + 0.05
 
 
 def test_new_queries_search_old_codes() -> None:
@@ -181,7 +181,7 @@ def test_new_queries_search_old_codes() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bits_per_dim": 5}, r"bits_per_dim: expected a whole number in 1\.\.4, got 5"),
+        ({"bits": 5}, r"bits: expected a whole number in 1\.\.4, got 5"),
         ({"dim": 0}, "dim: expected"),
         ({"steps": -1}, "steps: expected"),
         ({"temperature": 0.0}, "temperature"),
@@ -206,7 +206,7 @@ def test_refuses_what_can_not_be_compatible() -> None:
     with pytest.raises(TypeError, match=r"fb\.train\.recurrent_binary returned"):
         trained(x, compatible_with=fb.RecurrentBinary(2), old=x)
     with pytest.raises(ValueError, match="same size"):
-        trained(x, compatible_with=trained(x, steps=0), old=x, bits_per_dim=1)
+        trained(x, compatible_with=trained(x, steps=0), old=x, bits=1)
     with pytest.raises(ValueError, match=r"old: expected shape \(n, 24\)"):
         trained(x, compatible_with=trained(x, steps=0), old=x[:, :20])
 

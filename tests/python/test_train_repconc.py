@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import vectors
-from fewbits.fit.moments import without
+from fewbits.numeric.moments import without
 from fewbits.train.assignment import balanced, nearest, squared_distances, transport
 from fewbits.train.joint import Batch, CodesSettings, JointDescent
 from fewbits.train.losses import distillation, ranking_loss
 from fewbits.train.query_map import FullMap
 from fewbits.train.scorer import CodeScorer, Lists, VectorScorer, unpacked
-from fewbits.train.settings import checked
+from fewbits.train.settings import Settings
 from fewbits.train.teacher import Teacher
-from test_train_gradients import numeric
-from training_data import DIM, TRAIN, World, build, unseen_ndcg, world
+from support.data import vectors
+from support.gradients import numeric
+from support.training_data import DIM, TRAIN, World, build, unseen_ndcg, world
 
 N, K = 2048, 64
 W = world()
@@ -73,7 +73,7 @@ def test_the_plan_bears_degenerate_batches() -> None:
 def joint(index: fb.Index, epsilon: float = 0.0, reconstruction: float = 0.7, w: World = W) -> JointDescent:
     engine = index._engine
     assert engine is not None
-    settings = checked("softmax", 1, 1, 8, None, 20, None, 1, 0.1, 0, 1)
+    settings = Settings("softmax", 1, 1, 8, None, 20, None, 1, 0.1, 0, 1)
     vectors_in_order = w.x[engine.codes()[0]]
     teacher = Teacher(vectors_in_order, "ip", 1)
     eye = np.eye(DIM, dtype=np.float32)

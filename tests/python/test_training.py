@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
 from fewbits import _core
-from fewbits.fit import opq
-from fewbits.spec.codecs import level_table
+from fewbits.numeric.directions import principal_directions
+from fewbits.spec import opq
 from fewbits.spec.parts import Fitting, Model
-from fewbits.spec.transforms import principal_directions
+from fewbits.spec.scalar import level_table
+from support.data import F32, brute_force, overlap, vectors
 
 
 def coding_error(x: F32, codec: fb.PQ) -> float:
@@ -37,7 +37,7 @@ def correlated() -> F32:
 @pytest.mark.parametrize(("m", "bits"), [(6, 4), (5, 4), (24, 4), (3, 8)])
 def test_opq_is_a_rotation_that_lowers_the_error(correlated: F32, m: int, bits: int) -> None:
     codec = fb.PQ(m, bits=bits)
-    turn = opq.rotation(correlated, codec, 8, Fitting("l2"))
+    turn = opq.best_rotation(correlated, codec, 8, Fitting("l2"))
     np.testing.assert_allclose(turn @ turn.T, np.eye(24), atol=1e-5)
     plain, rotated = coding_error(correlated, codec), coding_error(correlated @ turn.T, codec)
     assert rotated < (0.85 * plain if m < 24 else 1.02 * plain)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
 from fewbits.cli.main import main
+from support.data import F32, vectors
 
 DIM = 32
 
@@ -256,7 +256,7 @@ def test_vectors_have_to_be_the_index_s() -> None:
         (FEW[::-1], IDS, "is not the vector of id"),
         (FEW, None, "none for id"),
         (FEW[:100], IDS[:100], "got 100 rows and none for id"),
-        (FEW, IDS[:-1], "x_ids: expected one a vector"),
+        (FEW, IDS[:-1], "x_ids: expected one per vector"),
         (None, IDS, "x_ids: expected x with them"),
         (FEW[:, :5], IDS, r"x: expected shape \(n, 32\)"),
     ):

@@ -3,46 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, vectors
-
-DIM = 12
-CODECS: dict[str, dict[str, Any]] = {
-    "float32": {"codec": fb.Float()},
-    "ivf-pq4-scalar8": {"partition": fb.IVF(5), "codec": fb.PQ(6, bits=4), "rerank": fb.Scalar(8)},
-    "ivf-pq8-opq": {"partition": fb.IVF(4), "codec": fb.PQ(4), "transform": fb.OPQ(iterations=2)},
-    "staged": {"codec": fb.Scalar(4, staged=True)},
-    "ivf-staged": {"partition": fb.IVF(4), "codec": fb.Scalar(4, staged=True)},
-    "ivf-rabitq": {"partition": fb.IVF(4), "codec": fb.RaBitQ(bits=3)},
-    "disk": {"partition": fb.IVF(3), "codec": fb.Scalar(4), "rerank": fb.Float(16, on_disk=True)},
-}
-
-
-def trained(name: str, metric: str = "l2") -> fb.Index:
-    return fb.Index(DIM, metric=metric, **CODECS[name]).train(vectors(400, DIM))
-
-
-def full(index: fb.Index, q: F32, k: int = 10) -> fb.SearchResult:
-    everything: dict[str, Any] = {}
-    if index.partition is not None:
-        everything["nprobe"] = 10_000
-    if index.rerank is not None:
-        everything["rerank"] = 10_000
-    return index.search(q, k, **everything)
-
-
-def assert_same(index: fb.Index, other: fb.Index, k: int = 10) -> None:
-    q = vectors(9, DIM, seed=5)
-    one, two = full(index, q, k), full(other, q, k)
-    np.testing.assert_array_equal(one.scores, two.scores)
-    for ids, others, scores in zip(one.ids, two.ids, one.scores, strict=True):
-        for score in np.unique(scores[:-1][scores[:-1] != scores[-1]]):  # of equal scores any may be the last
-            assert set(ids[scores == score].tolist()) == set(others[scores == score].tolist())
+from support.changes import CODECS, DIM, assert_same, full, trained
+from support.data import vectors
 
 
 @pytest.mark.parametrize("name", CODECS)

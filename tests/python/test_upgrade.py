@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from conftest import F32, brute_force, overlap, vectors
+from fewbits.index.upgrades import encoder_of
+from support.data import F32, brute_force, overlap, vectors
 
 OLD, NEW, N = 24, 32, 1500
 
@@ -75,7 +76,7 @@ def test_an_embedding_that_knows_more_gains_with_every_part_that_is_replaced() -
     random = np.random.default_rng(0)
     strongest = np.linalg.eigh(x.T @ x)[1][:, NEW // 2 :].astype(np.float32)
     old_x, old_q = (y @ strongest + random.normal(size=(len(y), NEW // 2)).astype(np.float32) / 4 for y in (x, q))
-    settings: dict[str, Any] = {"bits_per_dim": 2, "steps": 40, "progress": False}
+    settings: dict[str, Any] = {"bits": 2, "steps": 40, "progress": False}
     exact = brute_force(x, q, 10, "cosine")[0]
     old = fb.train.recurrent_binary(old_x, dim=NEW, **settings)
     index = fb.Index(NEW // 2, metric="cosine", codec=old).build(old_x, progress=False)
@@ -98,7 +99,7 @@ def test_upgrades_follow_each_other(tmp_path: Path, world: World) -> None:
     w = world
     first = fb.Index(OLD, metric="cosine", codec=w.old).build(w.old_x, progress=False).upgrade(w.new)
     first.save(tmp_path / "a.fb")
-    kept = fb.open(tmp_path / "a.fb")._encoder()
+    kept = encoder_of(fb.Index.open(tmp_path / "a.fb"))
     assert w.new.maps is not None
     assert kept.maps is not None
     np.testing.assert_array_equal(kept.maps["weight"], w.new.maps["weight"])
@@ -130,11 +131,11 @@ def test_an_index_from_a_file_can_be_upgraded(world: World, tmp_path: Path) -> N
     w = world
     for hidden in (0, 6):
         for bits in (1, 3):
-            old = fb.train.recurrent_binary(w.old_x, steps=3, hidden=hidden, bits_per_dim=bits, progress=False)
+            old = fb.train.recurrent_binary(w.old_x, steps=3, hidden=hidden, bits=bits, progress=False)
             fb.Index(OLD, metric="cosine", codec=old).build(w.old_x).save(tmp_path / "old.fb")
             opened = fb.open(tmp_path / "old.fb")
-            new = after(opened, w.old_x, w.x, bits_per_dim=bits)
-            same = after(old, w.old_x, w.x, bits_per_dim=bits)
+            new = after(opened, w.old_x, w.x, bits=bits)
+            same = after(old, w.old_x, w.x, bits=bits)
             assert new.maps is not None
             assert same.maps is not None
             for name, array in new.maps.items():

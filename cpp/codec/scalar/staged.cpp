@@ -65,4 +65,11 @@ void StagedCodec::score_rows(const std::uint8_t* row_query, const RowCodes& code
                        });
 }
 
+std::shared_ptr<const Codec> make_scalar(const Parts& parts, const std::string& prefix, std::uint32_t dim,
+                                         Metric metric, bool residual) {
+    if (staging_of(parts, prefix, Staging::none) == Staging::none)
+        return std::make_shared<const ScalarCodec>(parts, prefix, dim, metric, residual);
+    return std::make_shared<const StagedCodec>(parts, prefix, dim, metric, residual);
+}
+
 }  // namespace fewbits::codec

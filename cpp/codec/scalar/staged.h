@@ -46,4 +46,8 @@ private:
     Planes planes_;
 };
 
+// Whole or staged, as param "<prefix>.staged" says.
+std::shared_ptr<const Codec> make_scalar(const Parts& parts, const std::string& prefix, std::uint32_t dim,
+                                         Metric metric, bool residual);
+
 }  // namespace fewbits::codec

@@ -1,6 +1,7 @@
-"""Memory against recall, on your own arrays: which codec keeps how much of the exact answer at how many bytes.
+"""Memory against recall on your own arrays: how much of the exact answer each codec keeps, at how many bytes.
 
-`run_bench` is the whole of it: a ladder of configurations, measured, as a `Report` that prints, saves and draws itself.
+`run_bench` does everything: it measures a ladder of configurations and returns a `Report`, which can be printed, saved
+and drawn.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def run_bench(
     announce: Callable[[str], None] = lambda line: None,
     progress: bool | None = None,
 ) -> Report:
-    """Measures the ladder of configurations on `data`. `announce` gets a line about each step."""
+    """Measures the ladder of configurations on `data`; `announce` is called with a line of text for each step."""
     started = time.perf_counter()
     configs = ladder(len(data), data.dim, data.metric, budgets, quick=quick)
     rows = run(data, configs, k=k, threads=threads, seed=seed, announce=announce, progress=progress)
@@ -90,13 +91,13 @@ def run_token_bench(
         **_circumstances(threads, command),
         seconds=0.0,
         synthetic=False,
-        notes=(f"{tokens:.1f} tokens a document",),
+        notes=(f"{tokens:.1f} tokens per document",),
     )
     return run_tokens(data, facts, seed=seed, announce=announce)
 
 
 def _circumstances(threads: int | None, command: str) -> dict[str, Any]:
-    """The facts that are not of the data."""
+    """The facts that do not describe the data."""
     return {
         "threads": threads or cpu_count(),
         "cpu": cpu_name(),
@@ -113,7 +114,7 @@ def cpu_count() -> int:
 
 
 def cpu_name() -> str:
-    """The processor's name as the system gives it."""
+    """The processor's name as the operating system reports it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

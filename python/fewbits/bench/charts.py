@@ -1,7 +1,7 @@
-"""Draws a report with matplotlib (the extra `charts`): once as SVG for the page, once as PNG for slides.
+"""Draws a report with matplotlib (the extra `charts`): as SVG for the page and as PNG for slides.
 
-One drawing code for both, and for a light and a dark page: the SVG is drawn in placeholder colours, which become the
-page's CSS variables.
+The same code draws both, and both the light and the dark page: the SVG is drawn in placeholder colours, which are then
+replaced by the page's CSS variables.
 """
 
 from __future__ import annotations
@@ -13,26 +13,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .ladder import FAMILIES
 from .measure import Measurement
+from .multivector import TokenReport
+from .report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
-    from .multivector import TokenReport
-    from .report import Report
-
 MARKERS = {"none": "o", "ram": "s", "disk": "^"}
-_FAMILY_ORDER = (
-    ("PQ 4-bit",),
-    ("OPQ+PQ 4-bit", "rotated+PQ 4-bit"),
-    ("PQ 8-bit", "OPQ+PQ 8-bit", "rotated+PQ 8-bit"),
-    ("Scalar",),
-    ("Float",),
-    ("RaBitQ",),
-    ("Recurrent binary",),
-)
 RERANK_NAMES = {"none": "codes only", "ram": "+ rerank in memory", "disk": "+ rerank on disk"}
 LIGHT = {
     "ink": "#1b1f24",
@@ -64,7 +55,7 @@ DARK = {
 }
 _PLACEHOLDERS = {name: f"#0102{i:02x}" for i, name in enumerate(LIGHT, 16)}
 _PLACES = ((-8, 5, "right"), (8, -6, "left"), (0, 11, "center"), (8, 6, "left"), (0, -11, "center"), (-8, -7, "right"))
-_WORTH_SERVING = 0.6  # recall below which a speed is not worth a line
+_WORTH_SERVING = 0.6  # recall below which a configuration gets no line in the speed chart
 
 
 @dataclass(frozen=True)
@@ -82,27 +73,27 @@ def available() -> bool:
 
 
 def families(rows: Sequence[Any]) -> dict[str, str]:
-    """Every family's colour name: the same in every report for the families of the ladder."""
+    """The colour name of every family; families of the ladder have the same colour in every report."""
     names = dict.fromkeys(row.family for row in rows)
-    others = iter([i for i in range(len(_FAMILY_ORDER)) if not set(names) & set(_FAMILY_ORDER[i])])
-    known = {name: i for i, group in enumerate(_FAMILY_ORDER) for name in group}
+    others = iter([i for i in range(len(FAMILIES)) if not set(names) & set(FAMILIES[i])])
+    known = {name: i for i, group in enumerate(FAMILIES) for name in group}
     return {name: f"series-{known[name] if name in known else next(others, 4)}" for name in names}
 
 
 def memory_against_recall(report: Report, axes: Axes, style: Style) -> None:
-    """Points by memory and recall; what nothing in memory beats is joined by the frontier."""
+    """Indexes by memory and recall; the frontier joins those that no other index in memory beats."""
     _memory_against(report, axes, style, "vector", lambda row: row.recall, report.frontier())
     axes.set_ylim(_floor(row.recall for row in report.rows), 1.03)
 
 
 def documents_against_recall(report: TokenReport, axes: Axes, style: Style) -> None:
-    """The same of a multi-vector index: bytes of a whole document."""
+    """The same for a multi-vector index, with bytes per document."""
     _memory_against(report, axes, style, "document", lambda row: row.recall, report.frontier())
     axes.set_ylim(_floor(row.recall for row in report.rows), 1.03)
 
 
 def documents_against_ndcg(report: TokenReport, axes: Axes, style: Style) -> None:
-    """How good rankings are, instead of how like the exact ones."""
+    """The quality of rankings, instead of their agreement with the exact ones."""
     _memory_against(report, axes, style, "document", lambda row: row.ndcg, report.frontier(lambda row: row.ndcg))
     axes.margins(y=0.1)
 
@@ -144,7 +135,7 @@ def _memory_against(
 
 
 def speed_against_recall(report: Report, axes: Axes, style: Style) -> None:
-    """One line for each index of `_shown_in_speed`: nprobe grows along it, until recall no longer does."""
+    """One line per index of `_shown_in_speed`: nprobe grows along it until recall no longer does."""
     rows = _shown_in_speed(report)
     ends = []
     for row in rows:
@@ -170,7 +161,7 @@ def speed_against_recall(report: Report, axes: Axes, style: Style) -> None:
 
 
 def _shown_in_speed(report: Report) -> list[Measurement]:
-    """The frontier's and the reranked indexes that keep enough to be served; the exact ones only as their smallest."""
+    """The frontier and the reranked indexes with enough recall to be served; of the exact ones only the smallest."""
     frontier = report.frontier()
     wanted = [row for row in report.rows if (row in frontier or row.rerank != "none") and row.recall >= _WORTH_SERVING]
     wanted = wanted or frontier[-3:]
@@ -179,7 +170,7 @@ def _shown_in_speed(report: Report) -> list[Measurement]:
 
 
 def _lines(rows: Sequence[Any]) -> list[list[Any]]:
-    """Rows of one family and one kind of rerank, by memory."""
+    """Rows grouped by family and kind of rerank, each sorted by memory."""
     groups: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         groups.setdefault((row.family, row.rerank), []).append(row)
@@ -203,7 +194,7 @@ def _floor(values: Iterable[float], step: float = 0.05) -> float:
 
 
 def _label_points(axes: Axes, points: Sequence[tuple[Any, float, float]], style: Style) -> None:
-    """Names beside points, where they cover neither another name nor a point; a name without room is left out."""
+    """Names beside points, where they cover neither another name nor a point; names that do not fit are omitted."""
     axes.figure.canvas.draw()
     frame = axes.get_window_extent()
     unit = axes.figure.dpi / 72
@@ -230,7 +221,7 @@ def _label_points(axes: Axes, points: Sequence[tuple[Any, float, float]], style:
 
 
 def _count_ticks(axes: Axes) -> None:
-    """1, 2 and 5 times powers of ten, written out."""
+    """Ticks at 1, 2 and 5 times powers of ten, written out."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -282,7 +273,7 @@ def _figure(draw: Callable[[Any, Any, Any], None], report: Report | TokenReport,
 
 
 def svg(draw: Callable[[Any, Any, Any], None], report: Report, *, narrow: bool = False) -> str:
-    """An <svg> element for the page: its text in the page's font, its colours the page's variables."""
+    """An <svg> element for the page, with text in the page's font and colours as the page's variables."""
     import matplotlib
 
     out = io.StringIO()
@@ -299,7 +290,7 @@ def svg(draw: Callable[[Any, Any, Any], None], report: Report, *, narrow: bool =
 
 
 def png(draw: Callable[[Any, Any, Any], None], report: Report | TokenReport) -> bytes:
-    """The same chart for slides: light, titled, with its source below."""
+    """The same chart for slides: light, with a title, and the source of the data below."""
     import matplotlib
 
     out = io.BytesIO()

@@ -1,7 +1,7 @@
 """Vectors to try things on: .npy and .npz files, folders, ann-benchmarks HDF5 files, GloVe words, a generator.
 
-Every source becomes one `Dataset`. Nothing here guesses silently: what was assumed, held out or generated is in
-`notes`, and the bench prints them beside the numbers.
+Every source becomes one `Dataset`. Nothing is guessed silently: anything assumed, held out or generated is recorded in
+`notes`, which the bench prints beside the numbers.
 """
 
 import importlib.util
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ..file.foreign import HDF5, NPY, NPZ, instead, kind_of
 from ..file.places import shown
-from ..input.inputs import Rows
+from ..input.rows import Rows
+from ..kinds import METRICS
 
 Array = NDArray[Any]
-METRICS = ("l2", "ip", "cosine")
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _HDF5_METRICS = {"angular": "cosine", "euclidean": "l2", "ip": "ip", "dot": "ip", "cosine": "cosine"}
 
@@ -33,7 +33,7 @@ class Dataset:
     metric: str
     neighbors: Array | None = None  # exact nearest rows of base per query, best first
     qrels: Array | None = None  # rows of (query, document, relevance)
-    words: list[str] | None = field(default=None, repr=False)  # a name for every row of base
+    words: list[str] | None = field(default=None, repr=False)  # a name for each row of base
     notes: tuple[str, ...] = ()
     synthetic: bool = False
 
@@ -61,11 +61,11 @@ def load_array(path: str | Path) -> Array:
 
 
 def load_sets(folder: str | Path, name: str) -> tuple[Array, Array]:
-    """Sets of vectors: (NAME_tokens.npy, NAME_offsets.npy) of a folder, as `MultiVectorIndex.add` takes them."""
+    """The sets of vectors in a folder, (NAME_tokens.npy, NAME_offsets.npy), as taken by `MultiVectorIndex.add`."""
     paths = [Path(folder) / f"{name}_{part}.npy" for part in ("tokens", "offsets")]
     for path in paths:
         if not path.is_file():
-            raise FileNotFoundError(f"{folder}: a folder of token vectors has {path.name}")
+            raise FileNotFoundError(f"{folder}: expected a folder of token vectors with {path.name}")
     return load_array(paths[0]), load_array(paths[1])
 
 
@@ -77,9 +77,10 @@ def load(
     hold_out: int = 1000,
     seed: int = 0,
 ) -> Dataset:
-    """Any of the sources on disk, by what `path` is.
+    """Loads any of the sources on disk, depending on what `path` is.
 
-    `queries` names a .npy file; without it (and without queries in the source) `hold_out` random rows are the queries.
+    `queries` is the path of a .npy file; without it (and without queries in the source) `hold_out` random rows are the
+    queries.
     """
     path = Path(path)
     if not path.exists():
@@ -107,7 +108,7 @@ def _read(path: Path) -> tuple[dict[str, Array], str | None]:
         with np.load(path, allow_pickle=False) as archive:
             names = archive.files
             if len(names) > 1 and "base" not in names:
-                raise ValueError(f"{path}: an archive with an array named base expected, got {names}")
+                raise ValueError(f"{path}: expected an archive with an array named base, got {names}")
             return {name if len(names) > 1 else "base": archive[name] for name in names}, None
     return {"base": load_array(path)}, None
 
@@ -119,7 +120,7 @@ def _read_hdf5(path: Path) -> tuple[dict[str, Array], str | None]:
         raise ModuleNotFoundError(f"{path}: reading HDF5 needs h5py: pip install 'fewbits[hdf5]'") from error
     with h5py.File(path, "r") as file:
         if "train" not in file:
-            raise ValueError(f"{path}: an ann-benchmarks file (train, test, neighbors) expected, got {sorted(file)}")
+            raise ValueError(f"{path}: expected an ann-benchmarks file (train, test, neighbors), got {sorted(file)}")
         names = {"train": "base", "test": "queries", "neighbors": "neighbors"}
         distance = file.attrs.get("distance")
         distance = distance.decode() if isinstance(distance, bytes) else distance
@@ -144,7 +145,7 @@ def _assemble(
         clean = parts.get("queries_test_clean")
         if clean is not None:
             queries, qrels = _keep_clean(queries, qrels, clean)
-            notes.append(f"only the {len(clean):,} clean test queries are asked (no near-duplicate in the train split)")
+            notes.append(f"only the {len(clean):,} clean test queries are used (no near-duplicates in the train split)")
     if queries is None:
         taken = _held_out(len(base), hold_out, seed)
         base, queries = base[~taken], base[taken]
@@ -160,21 +161,21 @@ def _assemble(
         raise ValueError(f"{name}: queries of {base.shape[1]} dimensions expected, got {queries.shape[1]}")
     if neighbors is not None and (neighbors.ndim != 2 or len(neighbors) != len(queries)):
         raise ValueError(
-            f"{name}: neighbors for {len(queries)} queries expected, got an array of shape {neighbors.shape}"
+            f"{name}: expected neighbors for {len(queries)} queries, got an array of shape {neighbors.shape}"
         )
     if qrels is not None and (qrels.ndim != 2 or qrels.shape[1] != 3):
-        raise ValueError(f"{name}: qrels with columns query, document, relevance expected, got shape {qrels.shape}")
+        raise ValueError(f"{name}: expected qrels with columns query, document, relevance, got shape {qrels.shape}")
     return Dataset(name, base, queries, metric, neighbors=neighbors, qrels=qrels, notes=tuple(notes))
 
 
 def _matrix(what: str, x: Array) -> Array:
     if x.ndim != 2 or x.dtype.kind not in "fiu" or 0 in x.shape:
-        raise ValueError(f"{what}: a non-empty 2-D array of numbers expected, got shape {x.shape} of {x.dtype}")
+        raise ValueError(f"{what}: expected a non-empty 2-D array of numbers, got shape {x.shape} of {x.dtype}")
     return x
 
 
 def _check_rows(what: str, x: Array, metric: str, numbers: Array | None = None) -> None:
-    """Raises for rows that no index takes, by their numbers in the file. numbers: what x is of it (None: all)."""
+    """Raises for rows that no index accepts, naming their numbers in the file: `numbers`, or those in x if None."""
     rows = Rows(x, _matrix(what, x).shape[1], what, numbers=numbers)
     for _ in rows.blocks(nonzero=metric == "cosine"):
         pass
@@ -188,9 +189,9 @@ def _choose_metric(base: Array, metric: str | None, known: str | None, notes: li
     with np.errstate(all="ignore"):
         sample = np.asarray(base[:: max(1, len(base) // 1000)], np.float32)
     if np.allclose(np.linalg.norm(sample, axis=1), 1, atol=5e-3):
-        notes.append("metric cosine: the rows have unit length, where cosine, inner product and l2 rank alike")
+        notes.append("metric cosine: the rows have unit length, for which cosine, ip and l2 rank equally")
     else:
-        notes.append("metric cosine was assumed: pass --metric l2, ip or cosine to say what your vectors were made for")
+        notes.append("metric cosine was assumed: pass --metric l2, ip or cosine to name the metric of your vectors")
     return "cosine"
 
 
@@ -223,7 +224,7 @@ def glove_words(hold_out: int = 1000, seed: int = 0) -> Dataset:
     x = load_array(folder / "glove_6B_50d_emb.npy")
     words: list[str] = parquet.read_table(folder / "glove_6B_index.parquet").column(0).to_pylist()
     if len(words) != len(x):
-        raise ValueError(f"{folder}: {len(x):,} words expected, got {len(words):,}")
+        raise ValueError(f"{folder}: expected {len(x):,} words, got {len(words):,}")
     taken = _held_out(len(x), hold_out, seed)
     names = [word for word, held in zip(words, taken.tolist(), strict=True) if not held]
     note = f"{int(taken.sum()):,} random words were held out and serve as queries"
@@ -235,7 +236,7 @@ def synthetic(
 ) -> Dataset:
     """Embedding-like data: uneven clusters, a decaying spectrum in a random basis, queries from a shifted distribution.
 
-    It has the shape of embeddings, not their meaning: good for trying things, no evidence about your vectors.
+    It has the shape of embeddings, not their meaning: useful for trying things, but no evidence about your vectors.
     """
     rng = np.random.default_rng(seed)
     spectrum = (np.arange(1, dim + 1, dtype=np.float32) ** -0.6)[:, None]

@@ -1,7 +1,7 @@
-"""Which configurations are worth measuring for which byte budgets.
+"""The configurations worth measuring for each byte budget.
 
-A budget is the RAM one vector costs in all: codes, row and id. Configurations come in families (one colour in the
-charts); inside a family only the bytes differ, so that a family is a line.
+A budget is the total RAM per vector: codes, row and id. Configurations come in families (one colour in the charts);
+within a family only the bytes differ, so that a family is a line.
 """
 
 from collections.abc import Sequence
@@ -10,20 +10,30 @@ from typing import Any, Literal
 
 import fewbits as fb
 
+from ..spec.codec import FACTOR_BYTES
 from ..spec.description import CODEC_SAMPLE
-from ..spec.transforms import MAX_DENSE_DIM
+from ..spec.transform import MAX_DENSE_DIM
 
 Rerank = Literal["none", "ram", "disk"]
-ID_BYTES = 4  # an inverted list keeps each vector's number beside its code
-FACTOR_BYTES = 4  # and, where codes are of differences, l2 needs a factor
-LEAST_ROWS_FOR_LISTS = 10_000  # below, an exhaustive scan is fast enough and loses nothing
-_BITS_A_DIMENSION = (1, 2, 4)  # of the codecs that have no m to fill a budget with
-_RERANKED = 2  # budgets whose shortest codes are shown with a rerank
+ID_BYTES = 4  # an inverted list stores the number of each vector beside its code
+MIN_ROWS_FOR_LISTS = 10_000  # with fewer rows an exhaustive scan is fast enough and loses nothing
+_BITS_PER_DIMENSION = (1, 2, 4)  # for codecs whose budget is not set by m
+_RERANKED = 2  # number of budgets whose shortest codes are shown with a rerank
+
+FAMILIES = (  # in the order of charts; families of one colour together
+    ("PQ 4-bit",),
+    ("OPQ+PQ 4-bit", "rotated+PQ 4-bit"),
+    ("PQ 8-bit", "OPQ+PQ 8-bit", "rotated+PQ 8-bit"),
+    ("Scalar",),
+    ("Float",),
+    ("RaBitQ",),
+    ("Recurrent binary",),
+)
 
 
 @dataclass(frozen=True)
 class Config:
-    """One index to build: `make` gives it untrained."""
+    """One index to build: `make` returns it untrained."""
 
     label: str
     family: str
@@ -35,7 +45,7 @@ class Config:
 
 
 def default_budgets(dim: int) -> list[int]:
-    """Powers of two from 8 bytes to one a dimension, where `Scalar(8)` takes over."""
+    """Powers of two from 8 bytes to one per dimension, from where on `Scalar(8)` is used."""
     return [2**i for i in range(3, 16) if 2**i <= max(8, dim)]
 
 
@@ -45,16 +55,22 @@ def _kind(rerank: Any) -> Rerank:
     return "disk" if rerank.on_disk else "ram"
 
 
+def _rotation(dim: int, quick: bool) -> tuple[fb.OPQ | fb.RandomRotation | None, str]:
+    """The transform in front of PQ, and the corresponding prefix of labels."""
+    if quick:
+        return None, ""
+    return (fb.OPQ(), "OPQ+") if dim <= MAX_DENSE_DIM else (fb.RandomRotation(), "rotated+")
+
+
 def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, *, quick: bool = False) -> list[Config]:
-    """The configurations, family by family. `quick` leaves out what takes longest: rotations, f32, short 8-bit codes,
-    codes of a few bits a dimension, and most of the lists' training sample."""
+    """The configurations, family by family. `quick` omits what takes longest: rotations, f32, short 8-bit codes, codes
+    of a few bits per dimension, and most of the training sample of lists."""
     budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
-    partition = fb.IVF(sample=CODEC_SAMPLE if quick else None) if n >= LEAST_ROWS_FOR_LISTS else None
+    partition = fb.IVF(sample=CODEC_SAMPLE if quick else None) if n >= MIN_ROWS_FOR_LISTS else None
     beside = ID_BYTES + (FACTOR_BYTES if metric == "l2" else 0) if partition else 0
     rooms = [budget - beside for budget in budgets if budget > beside]
-    rotation = None if quick else fb.OPQ() if dim <= MAX_DENSE_DIM else fb.RandomRotation()
-    rotated = {type(None): "", fb.OPQ: "OPQ+", fb.RandomRotation: "rotated+"}[type(rotation)]
-    whole = sorted({min(room, dim) for room in rooms})  # bytes of 8-bit codes: one a dimension at most
+    rotation, rotated = _rotation(dim, quick)
+    whole = sorted({min(room, dim) for room in rooms})  # bytes of 8-bit codes: at most one per dimension
     short = sorted({min(room, dim // 2) for room in rooms} - {0})
     configs: list[Config] = []
 
@@ -68,7 +84,7 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
         add(f"{rotated}PQ{room}x8", f"{rotated}PQ 8-bit", transform=rotation, codec=fb.PQ(room, bits=8))
     add("SQ4", "Scalar", codec=fb.Scalar(4, levels="lloyd-max"))
     add("SQ8", "Scalar", codec=fb.Scalar(8))
-    for bits in () if quick else _BITS_A_DIMENSION:
+    for bits in () if quick else _BITS_PER_DIMENSION:
         add(f"RaBitQ{bits}", "RaBitQ", codec=fb.RaBitQ(bits))
         if metric == "cosine":
             add(f"binary{bits}", "Recurrent binary", codec=fb.RecurrentBinary(bits))

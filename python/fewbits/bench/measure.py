@@ -1,8 +1,8 @@
-"""Builds every configuration of a ladder and measures it the same way.
+"""Builds every configuration of a ladder and measures them all in the same way.
 
-Recall is what the bytes keep: every list is read. Speed is measured at the index's own default nprobe and along a sweep
-of nprobe, which is shown as a curve: nothing is tuned on the queries. Every index is saved and searched from its mapped
-file, as a user would, with a warm page cache.
+Recall is measured with every list probed, so it shows what the codes keep. Speed is measured at the index's own default
+nprobe and, as a curve, over a sweep of nprobe: nothing is tuned on the queries. Every index is saved and searched from
+its mapped file, as a user would do, with a warm page cache.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _LATENCY_QUERIES = 200
 _ENOUGH_SECONDS = 0.2  # a batch is repeated until this much time has been measured
 _MAX_REPEATS = 5
 _CHECKED_QUERIES = 32
-_SAME_NEIGHBORS = 0.98  # below, given neighbors are of another metric (rounding makes a few differ)
+_SAME_NEIGHBORS = 0.98  # below this, the given neighbors belong to another metric (rounding changes a few)
 _NDCG_DEPTH = 10
 
 
 @dataclass(frozen=True)
 class Point:
-    """A way to search an index: how many lists are read, what is found, how fast."""
+    """A setting of a search: how many lists are probed, recall, and speed."""
 
     nprobe: int
     recall: float
@@ -53,11 +53,11 @@ class Measurement:
     file_bytes: int
     build_seconds: float
     nlist: int
-    recall: float  # at k, every list read
+    recall: float  # at k, all lists probed
     recall_deep: float  # at 10 k
-    ndcg: float | None  # at 10, when there are judgements
+    ndcg: float | None  # at 10, if there are judgements
     served: Point  # at the default nprobe
-    latency_ms: float  # median, one query at a time on one thread, at the default nprobe
+    latency_ms: float  # median on one thread, one query at a time, at the default nprobe
     sweep: tuple[Point, ...]
 
 
@@ -71,7 +71,7 @@ def run(
     announce: Callable[[str], None] = lambda line: None,
     progress: bool | None = None,
 ) -> tuple[Measurement, ...]:
-    """Measures `configs` on `data`, one after the other; `announce` gets a line for each."""
+    """Measures `configs` on `data`, one after the other; `announce` is called with a line for each."""
     truth = ground_truth(data, 10 * k, threads, announce)
     rows = []
     with tempfile.TemporaryDirectory(prefix="fewbits-bench-") as folder:
@@ -86,7 +86,7 @@ def run(
 
 
 def ground_truth(data: Dataset, depth: int, threads: int | None, announce: Callable[[str], None] = print) -> I64:
-    """The exact `depth` nearest rows of every query: the data set's own, if deep and right, or searched for."""
+    """The exact `depth` nearest rows of every query: from the data set if deep enough and right, otherwise searched."""
     depth = min(depth, len(data))
     if data.neighbors is not None and data.neighbors.shape[1] >= depth:
         given = np.asarray(data.neighbors[:, :depth], np.int64)
@@ -94,14 +94,14 @@ def ground_truth(data: Dataset, depth: int, threads: int | None, announce: Calla
         exact = fb.exact_search(data.base, data.queries[few], depth, metric=data.metric, threads=threads).ids
         if recall_of(given[few], exact) >= _SAME_NEIGHBORS:
             return given
-        announce(f"the neighbors that came with the data are not those of metric {data.metric}: finding the exact ones")
+        announce(f"the data's neighbors are not those of metric {data.metric}: finding the exact ones")
     else:
         announce(f"finding the exact {depth} nearest of {len(data.queries):,} queries")
     return fb.exact_search(data.base, data.queries, depth, metric=data.metric, threads=threads).ids
 
 
 def recall_of(found: I64, exact: I64) -> float:
-    """The share of the exact ids that were found, averaged over the queries."""
+    """The share of the exact ids that was found, averaged over the queries."""
     return float(np.mean([np.isin(true, ids).mean() for ids, true in zip(found, exact, strict=True)]))
 
 
@@ -116,7 +116,7 @@ def measure(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Measurement:
-    """Builds one index, saves it into `folder`, and measures it as opened from there. The file is gone afterwards."""
+    """Builds one index, saves it in `folder`, and measures it as opened from there. The file is deleted afterwards."""
     index = config.make(data.dim, data.metric, seed)
     started = time.perf_counter()
     index.build(data.base, progress=progress, threads=threads)
@@ -125,7 +125,7 @@ def measure(
     try:
         index.save(path)
         del index
-        return _measure_opened(fb.open(path), path.stat().st_size, data, config, truth, k, threads, build_seconds)
+        return _measure_opened(fb.Index.open(path), path.stat().st_size, data, config, truth, k, threads, build_seconds)
     finally:
         path.unlink(missing_ok=True)
 
@@ -141,7 +141,7 @@ def _measure_opened(
     build_seconds: float,
 ) -> Measurement:
     stats = index.stats()
-    nlist = stats["lists"] if index.partition is not None else 1
+    nlist = stats.lists if index.partition is not None else 1
     near = truth[:, :k]
 
     def point(nprobe: int) -> Point:
@@ -155,9 +155,9 @@ def _measure_opened(
         label=config.label,
         family=config.family,
         rerank=config.rerank,
-        bytes_per_vector=stats["bytes_per_vector"],
-        disk_bytes_per_vector=stats["bytes_on_disk_per_vector"],
-        fixed_bytes=stats["bytes_fixed"],
+        bytes_per_vector=stats.bytes_per_vector,
+        disk_bytes_per_vector=stats.bytes_on_disk_per_vector,
+        fixed_bytes=stats.bytes_fixed,
         file_bytes=file_bytes,
         build_seconds=build_seconds,
         nlist=nlist,
@@ -176,7 +176,7 @@ def _point(index: fb.Index, queries: Any, near: I64, nprobe: int, threads: int |
         started = time.perf_counter()
         ids = _search(index, queries, near.shape[1], nprobe, threads)
         seconds.append(time.perf_counter() - started)
-    warm = seconds[1:] or seconds  # the first also warms caches, which counts only where it is short
+    warm = seconds[1:] or seconds  # the first also warms caches, which matters only if it is short
     return Point(nprobe, recall_of(ids, near), len(queries) / statistics.median(warm))
 
 
@@ -194,5 +194,5 @@ def _search(index: fb.Index, queries: Any, k: int, nprobe: int, threads: int | N
 
 
 def _powers_of_two(end: int) -> list[int]:
-    """1, 2, 4, ... up to `end`."""
+    """1, 2, 4, ... up to and including `end`."""
     return [2**i for i in range(32) if 2**i <= end]

@@ -1,13 +1,12 @@
-"""Bytes a document against recall and nDCG, on your own token vectors: what encodings and token codecs keep.
+"""Bytes per document against recall and nDCG on your own token vectors: what encodings and token codecs keep.
 
-Recall is of the exact Chamfer top k. Every index finds 100 candidates by its encodings and ranks them by its tokens;
-"codes only" are those that rank by encodings alone. Nothing is tuned on the queries.
+Recall is relative to the exact Chamfer top k. Every index finds 100 candidates by encodings and ranks them by tokens;
+those marked "codes only" rank by encodings alone. Nothing is tuned on the queries.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,7 +20,6 @@ import fewbits as fb
 
 from ..file.places import shown
 from ..input.sets import Sets, SetsInput
-from . import charts
 from .datasets import load_array, load_sets
 from .ladder import Rerank
 from .measure import recall_of
@@ -30,15 +28,15 @@ from .report import Facts, plain_table
 _NDCG_DEPTH = 10
 _CANDIDATES = 100
 _LATENCY_QUERIES = 50
-_BLOCK = 1000  # documents compared exactly at a time
+_BLOCK = 1000  # number of documents compared exactly at a time
 
 
 @dataclass(frozen=True)
 class TokenData:
-    """A folder of token vectors: documents and queries as (tokens, offsets), and judgements if there are any."""
+    """A folder of token vectors: documents and queries as (tokens, offsets), and judgements if available."""
 
     name: str
-    pair: tuple[NDArray[Any], NDArray[Any]]  # of the documents, as it lies on disk
+    pair: tuple[NDArray[Any], NDArray[Any]]  # the documents as stored on disk
     documents: SetsInput
     queries: Sets
     qrels: NDArray[Any] | None
@@ -62,7 +60,7 @@ class Row:
     label: str
     family: str
     rerank: Rerank
-    bytes_per_vector: float  # a document's, in memory: encoding and tokens
+    bytes_per_vector: float  # per document, in memory: encoding and tokens
     disk_bytes_per_vector: float
     fde_bytes: float
     recall: float
@@ -73,14 +71,14 @@ class Row:
 
 @dataclass(frozen=True)
 class TokenReport:
-    """What a run found. Every form shows the same rows."""
+    """The results of a run. Every form shows the same rows."""
 
     facts: Facts
     rows: tuple[Row, ...]
     unit = "document"
 
     def frontier(self, value: Callable[[Row], float | None] = lambda row: row.recall) -> list[Row]:
-        """The rows in memory that no other beats in both bytes and value, by bytes."""
+        """The rows in memory that no other row beats in both bytes and value, by bytes."""
         best: list[Row] = []
         for row in sorted(self.rows, key=lambda row: (row.bytes_per_vector, -(value(row) or 0))):
             if row.rerank != "disk" and (not best or (value(row) or 0) > (value(best[-1]) or 0)):
@@ -98,30 +96,13 @@ class TokenReport:
             body.append([*cells, f"{row.build_seconds:.1f}", f"{row.latency_ms:.2f}"])
         return plain_table([*head, "build s", "ms/query"], body)
 
-    def show(self, folder: Path) -> None:
-        """Prints the table and saves report.json and, with matplotlib, the charts as PNG files."""
-        folder.mkdir(parents=True, exist_ok=True)
-        print(f"\n{self.table()}\n\n*: nothing in memory keeps more in less. ms/query: CPU time, one at a time.\n")
-        report = {"facts": asdict(self.facts), "rows": [asdict(row) for row in self.rows]}
-        (folder / "report.json").write_text(json.dumps(report, indent=1))
-        written = [folder / "report.json"]
-        if charts.available():
-            for name, draw in charts.DOCUMENT_CHARTS.items():
-                if name == "bytes-against-ndcg" and any(row.ndcg is None for row in self.rows):
-                    continue
-                written.append(folder / f"{name}.png")
-                written[-1].write_bytes(charts.png(draw, self))
-        else:
-            print("Charts need matplotlib: pip install 'fewbits[charts]'")
-        print("Report:", ", ".join(map(shown, written)))
-
 
 def is_token_folder(path: Path) -> bool:
     return (path / "doc_tokens.npy").is_file()
 
 
 def load_tokens(folder: Path) -> TokenData:
-    """doc_tokens, doc_offsets, query_tokens, query_offsets and, if it is there, qrels_test, each as .npy."""
+    """doc_tokens, doc_offsets, query_tokens, query_offsets and, if present, qrels_test, each as .npy."""
     pair = load_sets(folder, "doc")
     dim = pair[0].shape[-1]
     documents = SetsInput(pair, dim, "documents")
@@ -147,24 +128,20 @@ def configs(dim: int, seed: int) -> Iterator[Config]:
     ]
     stores += [("Scalar", fb.Scalar(4)), ("Scalar", fb.Scalar(8)), ("Float", fb.Float(16))]
     for family, store in stores:
-        yield Config(family, f"tokens {_short(store)}", "ram", {"encoder": whole, "tokens": store})
+        yield Config(family, f"tokens {store.label}", "ram", {"encoder": whole, "tokens": store})
     pooled: list[tuple[float, Any]] = [(0.25, fb.Scalar(4)), (0.25, fb.Scalar(8)), (0.5, fb.Scalar(4))]
     pooled += [(0.5, fb.Scalar(8)), (0.5, fb.RaBitQ(1)), (0.5, fb.RaBitQ(2)), (0.5, fb.RaBitQ(4))]
     for share, store in pooled:
         settings = {"encoder": whole, "tokens": store, "pooling": fb.Pooling(share)}
-        yield Config(f"{type(store).__name__}, pooled", f"tokens {_short(store)}, {share:.0%} pooled", "ram", settings)
+        yield Config(f"{type(store).__name__}, pooled", f"tokens {store.label}, {share:.0%} pooled", "ram", settings)
     disk = fb.Scalar(8, on_disk=True)
-    yield Config("Scalar", f"tokens {_short(disk)} on disk", "disk", {"encoder": whole, "tokens": disk})
-
-
-def _short(store: Any) -> str:
-    return f"PQ{store.m}x{store.bits}" if isinstance(store, fb.PQ) else f"{type(store).__name__}({store.bits})"
+    yield Config("Scalar", f"tokens {disk.label} on disk", "disk", {"encoder": whole, "tokens": disk})
 
 
 def run_tokens(
     data: TokenData, facts: Facts, *, seed: int = 0, announce: Callable[[str], None] = lambda line: None
 ) -> TokenReport:
-    """Measures every configuration; `announce` gets a line for each. facts.seconds is that of the run when it ends."""
+    """Measures every configuration; `announce` is called with a line for each. facts.seconds becomes the run time."""
     started = time.perf_counter()
     threads = facts.threads
     near = exact(data, facts.k, threads)

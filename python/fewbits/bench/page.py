@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from html import escape
 from importlib import resources
-from typing import TYPE_CHECKING
 
 from . import charts
-
-if TYPE_CHECKING:
-    from .measure import Measurement
-    from .report import Report
+from .measure import Measurement
+from .report import Report, size
 
 
 def render(report: Report) -> str:
@@ -86,12 +83,12 @@ def _charts(report: Report) -> str:
     captions = {
         "memory-against-recall": (
             f"Memory against recall@{k}",
-            f"How much of the exact top {k} is found when every list is read: what the bytes keep. Further left is"
-            " smaller, higher is better. Nothing in memory beats the grey frontier; triangles lean on a copy on disk.",
+            f"How much of the exact top {k} is found when all lists are probed: what the bytes keep. Further left is"
+            " smaller, higher is better. No row in memory beats the grey frontier; triangles use a copy on disk.",
         ),
         "speed-against-recall": (
             f"Queries per second against recall@{k}",
-            "Each line reads more lists from left to right, until that finds no more. In one batch, on"
+            "Along each line more lists are probed, until recall no longer improves. In one batch, on"
             f" {_threads(report)}. The open marker is what you get by default.",
         ),
     }
@@ -109,8 +106,6 @@ def _threads(report: Report) -> str:
 
 
 def _table(report: Report) -> str:
-    from .report import size
-
     k = report.facts.k
     judged = any(row.ndcg is not None for row in report.rows)
     disk = any(row.disk_bytes_per_vector for row in report.rows)
@@ -120,7 +115,7 @@ def _table(report: Report) -> str:
         ("", 1),
         ("bytes per vector", 2 if disk else 1),
         ("", 1),
-        ("every list read", 3 if judged else 2),
+        ("all lists probed", 3 if judged else 2),
         ("", 1),
         ("at the default nprobe", 4),
     ]
@@ -146,7 +141,7 @@ def _table(report: Report) -> str:
     head_row = "".join(f"<th>{escape(name)}</th>" for name in head)
     return f"""<h2>All measurements</h2>
 <p class="sub"><span class="key">Shaded</span> rows are the frontier: no other row keeps more in as
-little memory. A copy on disk is not memory; rows that use one are judged apart.</p>
+little memory. A copy on disk is not memory; rows that use one are judged separately.</p>
 <div class="scroll"><table><thead><tr>{group_row}</tr><tr>{head_row}</tr></thead>
 <tbody>
 {rows}</tbody></table></div>"""
@@ -159,11 +154,11 @@ def _notes(report: Report) -> str:
         f"recall@{k}: the share of the {k} exact nearest neighbours among the {k} found, averaged over the queries. The"
         " exact ones come from an exhaustive float32 search.",
         "Bytes per vector count everything that grows with the number of vectors: codes, ids, factors, padding. Fixed"
-        " bytes (codebooks, rotations, centroids) are counted apart.",
+        " bytes (codebooks, rotations, centroids) are counted separately.",
         "Nothing was tuned on the queries: speeds are at the default nprobe, and the curves show the rest.",
         "Every index was saved and searched from its memory-mapped file, with a warm page cache. Queries per second: a"
         f" batch of all {report.facts.queries:,} queries on {_threads(report)}, median of repeated runs. One query: the"
-        " median, asked alone on one thread.",
+        " median, one at a time on one thread.",
         "Build seconds include training, encoding and adding.",
     ]
     items = "".join(f"<li>{escape(note)}</li>\n" for note in notes)

@@ -1,28 +1,22 @@
-"""What a bench run found: the rows, the facts about where they come from, and their plain forms (table, summary, JSON).
+"""The results of a bench run: the rows, the facts about their origin, and their plain forms (table, summary, JSON).
 
-Invariant: every form shows the same rows, and says when the data is synthetic.
+Invariant: every form shows the same rows, and states when the data is synthetic.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from ..file.places import shown
-from . import charts
 from .measure import Measurement
 
 GOOD_RECALL = 0.9
-_TABLE_KEY = """\
-B/vector: memory that grows with the vectors; fixed: codebooks, centroids. Left R: every list is read (what the bytes
-keep). Right R, queries/s (batch) and ms (one query, one thread): default nprobe. *: nothing keeps more in less."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Where the numbers come from."""
+    """The origin of the numbers."""
 
     name: str
     n: int
@@ -47,7 +41,7 @@ class Report:
     rows: tuple[Measurement, ...]
 
     def frontier(self) -> list[Measurement]:
-        """The rows that no other beats in both memory and recall, by memory. Rows that lean on a disk are apart."""
+        """The rows that no other row beats in both memory and recall, by memory; rows with a copy on disk excluded."""
         in_memory = [row for row in self.rows if row.rerank != "disk"]
         rows: list[Measurement] = []
         for row in sorted(in_memory, key=lambda row: (row.bytes_per_vector, -row.recall)):
@@ -56,12 +50,12 @@ class Report:
         return rows
 
     def headline(self) -> Measurement:
-        """The smallest row of the frontier that keeps enough, or the best there is."""
+        """The smallest row of the frontier with enough recall, or else the best one."""
         frontier = self.frontier()
         return next((row for row in frontier if row.recall >= GOOD_RECALL), frontier[-1])
 
     def summary(self) -> list[str]:
-        """One or two sentences that carry the result."""
+        """One or two sentences that state the result."""
         row, k = self.headline(), self.facts.k
         verb = "keep" if row.recall >= GOOD_RECALL else "keep at best"
         lines = [
@@ -78,7 +72,7 @@ class Report:
         return lines
 
     def table(self) -> str:
-        """Plain text, a star before the rows of the frontier."""
+        """A plain-text table, with a star at the rows of the frontier."""
         k = self.facts.k
         judged = any(row.ndcg is not None for row in self.rows)
         head = ["", "index", "B/vector", "disk B", "fixed", f"R@{k}", f"R@{10 * k}", *(["nDCG@10"] if judged else [])]
@@ -104,34 +98,9 @@ class Report:
         rows: list[dict[str, Any]] = [{**asdict(row), "frontier": id(row) in frontier} for row in self.rows]
         return json.dumps({"facts": asdict(self.facts), "summary": self.summary(), "rows": rows}, indent=1)
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Writes report.json and report.html, and with matplotlib the charts as PNG files; returns what it wrote."""
-        from . import page
-
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = {folder / "report.json": self.to_json().encode(), folder / "report.html": page.render(self).encode()}
-        if charts.available():
-            for name, draw in charts.CHARTS.items():
-                written[folder / f"{name}.png"] = charts.png(draw, self)
-        for path, content in written.items():
-            path.write_bytes(content)
-        return list(written)
-
-    def show(self, folder: str | Path) -> None:
-        """Prints table and summary, saves the report, and says where it is."""
-        if self.facts.synthetic:
-            print("\nSYNTHETIC DATA: these numbers say nothing about real vectors.")
-        print(f"\n{self.table()}\n\n{_TABLE_KEY}\n")
-        print("\n".join(self.summary()))
-        page = next(path for path in self.save(folder) if path.suffix == ".html")
-        print(f"\nReport: {shown(page)}")
-        if not charts.available():
-            print("Charts need matplotlib: pip install 'fewbits[charts]'")
-
 
 def plain_table(head: list[str], body: list[list[str]]) -> str:
-    """Columns aligned: the first two are names, the others numbers."""
+    """Aligned columns: the first two are names, the others numbers."""
     widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
 
     def render(cells: list[str]) -> str:
@@ -143,13 +112,13 @@ def plain_table(head: list[str], body: list[list[str]]) -> str:
 
 
 def _share(recall: float) -> str:
-    """Two digits, more where two would claim that nothing is lost."""
+    """Two digits; three if two would suggest that nothing is lost."""
     short = f"{recall:.2f}"
     return short if short != "1.00" or recall == 1 else f"{min(recall, 0.999):.3f}"
 
 
 def size(count: float) -> str:
-    """Bytes for people: 812 B, 3.1 kB, 12 MB."""
+    """A readable size: 812 B, 3.1 kB, 12 MB."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""fb.build: a good index for a number of bytes a vector, chosen from n and dim alone, and the reasons in words."""
+"""fb.build: a good index for a number of bytes per vector, chosen from n and dim alone, and the reasons in words."""
 
 from __future__ import annotations
 
@@ -11,21 +11,29 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ..evaluation.originals import Originals
 from ..evaluation.truth import Nearest
-from ..fit.moments import in_cone, unevenness
 from ..index.index import MAX_DIM, Index
-from ..input.inputs import Rows, as_vectors, metric_name, real_number, thread_count
+from ..index.state import replace_state, state_of
+from ..input.checks import metric_name, real_number, thread_count
 from ..input.progress import ProgressArgument
-from ..spec.codecs import PQ, Codec, Float, Scalar
-from ..spec.codecs_rotated import RaBitQ
-from ..spec.ivf import IVF, evenly
-from ..spec.parts import FACTOR_BYTES, f32_array
-from ..spec.transforms import MAX_DENSE_DIM, OPQ, RandomRotation, Transform
+from ..input.rows import Rows
+from ..input.vectors import as_vectors
+from ..numeric.arrays import evenly, f32_array
+from ..numeric.moments import in_cone, unevenness
+from ..spec.codec import FACTOR_BYTES, Codec
+from ..spec.float import Float
+from ..spec.ivf import IVF
+from ..spec.opq import OPQ
+from ..spec.pq import PQ
+from ..spec.rabitq import RaBitQ
+from ..spec.random_rotation import RandomRotation
+from ..spec.scalar import Scalar
+from ..spec.transform import MAX_DENSE_DIM, Transform
 from .tuning import Unreachable, keep, share, tune_to
 
-_LEAST_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
-_LEAST_BUDGET_FOR_LISTS = 12
-_LEAST_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewords a group
-_LEAST_BITS_FOR_RABITQ = {"l2": 2, "ip": 3, "cosine": 3}  # instead of untrained 4-bit PQ (docs/binary-embeddings.md)
+_MIN_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
+_MIN_BUDGET_FOR_LISTS = 12
+_MIN_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewords a group
+_MIN_BITS_FOR_RABITQ = {"l2": 2, "ip": 3, "cosine": 3}  # instead of untrained 4-bit PQ (docs/binary-embeddings.md)
 _SHAPE_ROWS = 16_384
 _CONE_MARGIN = 0.95  # training decides by another sample, and the budget must hold all the same
 _UNEVEN = 8.0  # times the typical spread: a column in which 8 bits of its own are coarse beside the others
@@ -87,7 +95,7 @@ def build(
     Examples
     --------
     >>> index = fb.build(x, metric="cosine", bytes_per_vector=64)
-    >>> ids, scores = index.search(q, k=10)
+    >>> ids, scores = index.search(queries, k=10)
     """
     metric_name(metric)
     budget = real_number(bytes_per_vector, "bytes_per_vector", 1)
@@ -108,7 +116,7 @@ def build(
     )
     index.build(rows.array, ids, progress=progress, threads=threads)
     why = choice.why if target is None else [*choice.why, _tuned(index, rows, ids, target, threads)]
-    index._why = tuple(why)
+    replace_state(index, "build", lambda now: now.explained(tuple(why)))
     return index
 
 
@@ -117,7 +125,8 @@ def _tuned(index: Index, rows: Rows, ids: ArrayLike | None, target: float, threa
     n = len(rows)
     if n == 1:
         return f"recall {target:g} asked for: a single vector is always found"
-    picked = np.sort(np.random.default_rng(index._description.seed).choice(n, min(n, _TUNING_QUERIES), replace=False))
+    random = np.random.default_rng(state_of(index).description.seed)
+    picked = np.sort(random.choice(n, min(n, _TUNING_QUERIES), replace=False))
     queries = np.asarray(rows.array[picked], np.float32)
     own = picked if ids is None else np.asarray(ids, np.int64)[picked]
     truth = Nearest(Originals(index, rows.array, ids), queries, _TUNED_K, thread_count(threads), own)
@@ -151,13 +160,13 @@ def shape_of(rows: Rows, metric: str) -> Shape:
 def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False, shape: Shape | None = None) -> Choice:
     """The parts for n vectors of `dim` dimensions within `budget` bytes per vector."""
     shape = Shape() if shape is None else shape
-    lists = n >= _LEAST_N_FOR_LISTS and budget >= _LEAST_BUDGET_FOR_LISTS
+    lists = n >= _MIN_N_FOR_LISTS and budget >= _MIN_BUDGET_FOR_LISTS
     room = int(budget) - (_OWN_ID_BYTES if own_ids else _NUMBER_BYTES if lists else 0)
     factor = FACTOR_BYTES if shape.cone or (metric == "l2" and lists) else 0
-    least = 1 + factor
-    if room < least:
+    needed = 1 + factor
+    if room < needed:
         raise ValueError(
-            f"bytes_per_vector: {budget:g} leave {room} for the code beside ids, expected at least {least}"
+            f"bytes_per_vector: {budget:g} leave {room} for the code beside ids, expected at least {needed}"
         )
     partition = IVF() if lists else None
     if lists:
@@ -201,14 +210,14 @@ def _compressed(
 ) -> Choice:
     """Product quantization of all the bytes there are: splitting them between scan and rerank would rank worse."""
     of_rabitq, room = room, room - factor
-    if n >= _LEAST_N_FOR_CODEBOOKS:
+    if n >= _MIN_N_FOR_CODEBOOKS:
         m = max(1, min(room, dim))
         why.append(f"{m} bytes of 8-bit PQ codes: the best ranking for the bytes")
         return Choice(_rotation(n, dim), partition, PQ(m, bits=8), None, why)
     lists = partition is not None
     sizes = {b: RaBitQ(b).bytes_per_vector(dim, metric, residual=lists, direction=cone) for b in range(8, 0, -1)}
     bits = next((b for b, size in sizes.items() if size <= of_rabitq), 0)
-    if bits >= _LEAST_BITS_FOR_RABITQ[metric]:
+    if bits >= _MIN_BITS_FOR_RABITQ[metric]:
         rabitq = RaBitQ(bits)
         why.append(f"{rabitq.describe()}: {n:,} vectors do not pay for codebooks, and it needs none")
         return Choice(RandomRotation(), partition, rabitq, None, why)
@@ -218,7 +227,7 @@ def _compressed(
 
 
 def _rotation(n: int, dim: int) -> Transform:
-    return OPQ() if dim <= MAX_DENSE_DIM and n >= _LEAST_N_FOR_CODEBOOKS else RandomRotation()
+    return OPQ() if dim <= MAX_DENSE_DIM and n >= _MIN_N_FOR_CODEBOOKS else RandomRotation()
 
 
 def _dim(x: Any) -> int:

@@ -1,4 +1,4 @@
-"""fb.build_multivector: a multi-vector index for a number of bytes a document, and the reasons in words.
+"""fb.build_multivector: a multi-vector index for a number of bytes per document, and the reasons in words.
 
 Chosen from the tokens' number and dimension alone. Tokens weigh most and decide most, so they are settled first: the
 finest that leave room for an encoding which finds candidates; what is left makes the encoding better. What each choice
@@ -12,15 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..input.inputs import I64, real_number
+from ..index.state import replace_state
+from ..input.checks import real_number
 from ..input.progress import ProgressArgument
 from ..input.sets import SetsInput, token_dim
 from ..multivector.fde import FDE
 from ..multivector.index import MultiVectorIndex
 from ..multivector.pooling import Pooling
 from ..multivector.token_codecs import TokenCodec, bytes_in_memory
-from ..spec.codecs import Codec, Float, Scalar
-from ..spec.codecs_rotated import RaBitQ
+from ..numeric.arrays import I64
+from ..spec.codec import Codec
+from ..spec.float import Float
+from ..spec.rabitq import RaBitQ
+from ..spec.scalar import Scalar
 
 _ID_BYTES = 16  # of a document: its id, and where its tokens start
 
@@ -64,14 +68,37 @@ def build_multivector(
     progress: ProgressArgument = None,
     threads: int | None = None,
 ) -> MultiVectorIndex:
-    """Builds a MultiVectorIndex of documents whose codes, factors and ids take at most bytes_per_document of memory, on
-    average (what is fixed, and tokens on disk, come on top).
+    """Build a MultiVectorIndex of documents for a number of bytes of memory per document.
 
-    documents: as in `MultiVectorIndex.add`. Chooses the encoding, its codec, how tokens are coded, whether they are
-    pooled to half as many, and whether they go to disk. `index.explain()` tells what was chosen and why,
-    `index.stats()` what it weighs. Raises ValueError where no choice is small enough.
+    Chooses the encoding, its codec, how tokens are coded, whether they are pooled to half as many, and whether they go
+    to disk.
 
-    >>> index = fb.build_multivector(documents, bytes_per_document=6_000)
+    Parameters
+    ----------
+    documents : sets of vectors
+        As in `MultiVectorIndex.add`.
+    bytes_per_document : float
+        What codes, factors and ids may take of memory, on average. What is fixed, and tokens on disk, come on top.
+    ids : (n,) array of int, optional
+        Own ids. None: positions.
+    seed : int
+        Of everything random.
+    progress, threads
+        As in `MultiVectorIndex.build`.
+
+    Returns
+    -------
+    MultiVectorIndex
+        ``explain()`` says what was chosen and why, ``stats()`` what it weighs.
+
+    Raises
+    ------
+    ValueError
+        If no choice is small enough.
+
+    Examples
+    --------
+    >>> documents_index = fb.build_multivector(documents, bytes_per_document=6_000)
     """
     budget = real_number(bytes_per_document, "bytes_per_document", 1)
     dim = token_dim(documents, "documents")
@@ -83,7 +110,7 @@ def build_multivector(
         dim, encoder=choice.encoder, codec=choice.codec, tokens=choice.tokens, pooling=choice.pooling, seed=seed
     )
     index.build(documents, ids, progress=progress, threads=threads)
-    index._why = tuple(choice.why)
+    replace_state(index, "build", lambda now: now.explained(tuple(choice.why)))
     return index
 
 
@@ -108,8 +135,8 @@ def choose(counts: I64, dim: int, budget: float, seed: int) -> Choice:
                 f"{_size(fde, codec):,} bytes find it: {codec.describe()}, of an encoding of {fde.dims:,} dimensions"
             )
             return Choice(fde, codec, *store, why)
-    least = _size(*encodings[-1]) + _ID_BYTES + size
-    raise ValueError(f"bytes_per_document: expected at least {least:,.0f} for these documents, got {budget:g}")
+    needed = _size(*encodings[-1]) + _ID_BYTES + size
+    raise ValueError(f"bytes_per_document: expected at least {needed:,.0f} for these documents, got {budget:g}")
 
 
 _GOOD = 3  # the encoding that tokens leave room for

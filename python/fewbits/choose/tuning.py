@@ -14,15 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..evaluation.lossy import warn_if_lossy
 from ..evaluation.measures import in_full, require_index
 from ..evaluation.originals import Originals, row_ids
 from ..evaluation.truth import Listed, Nearest, Truth, without
 from ..index.index import Index
-from ..input.inputs import F32, I64, real_number, thread_count, whole_number
-from ..input.inputs import queries as as_queries
+from ..index.state import frozen, replace_state
+from ..input.checks import real_number, thread_count, whole_number
+from ..input.queries import as_queries
 from ..input.sets import Sets, read_sets
 from ..multivector.index import MultiVectorIndex, chamfer
+from ..numeric.arrays import F32, I64
+from .lossy import warn_if_lossy
 
 _SIGMAS = 1.645  # of a one-sided 95 % interval
 _ROUNDS = 5
@@ -119,7 +121,7 @@ def tune(
     Examples
     --------
     >>> fb.tune(index, queries, k=10, recall=0.95, x=x)
-    Tuned(nprobe=24, rerank=100, recall=0.957, recall_low=0.951, queries_per_second=8400.0, truth='exact')
+    Tuned(nprobe=..., rerank=..., recall=0.9..., recall_low=0.9..., queries_per_second=..., truth='exact')
     """
     k = whole_number(k, "k", 1)
     target = share(recall)
@@ -130,7 +132,7 @@ def tune(
         return _tune_multivector(index, queries, k, target, x, x_ids, count or None)
     require_index(index)
     matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
-    seen = index._frozen()  # one state, whatever happens to the index meanwhile
+    seen = frozen(index)  # one state, whatever happens to the index meanwhile
     if not len(matrix) or not len(seen):
         raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(seen)} vectors")
     truth: Truth
@@ -140,7 +142,7 @@ def tune(
     else:
         truth = Nearest(Originals(seen, x, x_ids).check(), matrix, k, count)
     tuned = tune_to(seen, matrix, truth, k, target, count or None, own=None)
-    index._search_by(tuned.nprobe, tuned.rerank)
+    replace_state(index, "tune", lambda now: now.with_defaults(tuned.nprobe, tuned.rerank))
     return tuned
 
 
@@ -154,7 +156,7 @@ def _tune_multivector(
     threads: int | None,
 ) -> Tuned:
     sets, _ = read_sets(queries, index.dim, "queries")
-    seen = index._frozen()  # one state, whatever happens to the index meanwhile
+    seen = frozen(index)  # one state, whatever happens to the index meanwhile
     if len(sets.offsets) < 2 or not len(seen):
         raise ValueError(
             f"tune: expected queries and documents, got {len(sets.offsets) - 1} queries, {len(seen)} documents"
@@ -165,7 +167,7 @@ def _tune_multivector(
     else:
         truth = Listed(_best_documents(seen, sets, k, x, x_ids, threads), "exact")
     tuned = tune_to(seen, sets, truth, k, target, threads, own=None)
-    index._search_by(tuned.nprobe, tuned.rerank)
+    replace_state(index, "tune", lambda now: now.with_defaults(tuned.nprobe, tuned.rerank))
     return tuned
 
 
@@ -217,7 +219,7 @@ def tune_to(
     good: list[_Setting] = []
     best = None
     for depth in _depths(index, k):
-        setting = _least_nprobe(index, lambda nprobe, depth=depth: measured(nprobe, depth), target)  # type: ignore[misc]
+        setting = _min_nprobe(index, lambda nprobe, depth=depth: measured(nprobe, depth), target)  # type: ignore[misc]
         best = setting if best is None or setting.low > best.low else best
         if setting.low < target:
             continue
@@ -244,13 +246,11 @@ def _count(queries: F32 | Sets) -> int:
 def _depths(index: Index | MultiVectorIndex, k: int) -> list[int | None]:
     if isinstance(index, Index) and index.rerank is None:
         return [None]
-    most = max(k, min(len(index), 256 * k))
-    return [min(k << step, most) for step in range((most // k - 1).bit_length() + 1)]
+    deepest = max(k, min(len(index), 256 * k))
+    return [min(k << step, deepest) for step in range((deepest // k - 1).bit_length() + 1)]
 
 
-def _least_nprobe(
-    index: Index | MultiVectorIndex, measured: Callable[[int | None], _Setting], target: float
-) -> _Setting:
+def _min_nprobe(index: Index | MultiVectorIndex, measured: Callable[[int | None], _Setting], target: float) -> _Setting:
     """The setting of fewest lists whose recall reaches the target, within a few per cent, or of all lists."""
     if index.partition is None:
         return measured(None)
@@ -280,4 +280,4 @@ def _times(runs: list[Callable[[], object]]) -> list[float]:
 
 
 def keep(index: Index | MultiVectorIndex, setting: _Setting) -> None:
-    index._search_by(setting.nprobe, setting.rerank)
+    replace_state(index, "tune", lambda now: now.with_defaults(setting.nprobe, setting.rerank))

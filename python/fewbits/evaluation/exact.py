@@ -9,8 +9,11 @@ import numpy as np
 
 from .. import _core
 from ..index.result import SearchResult
-from ..input.inputs import F32, I64, Rows, as_vectors, metric_name, thread_count, whole_number
-from ..input.inputs import queries as as_queries
+from ..input.checks import metric_name, thread_count, whole_number
+from ..input.queries import as_queries
+from ..input.rows import Rows
+from ..input.vectors import as_vectors
+from ..numeric.arrays import F32, I64
 
 
 def exact_search(x: Any, queries: Any, k: int = 10, *, metric: str, threads: int | None = None) -> SearchResult:

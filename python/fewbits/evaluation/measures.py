@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..index.index import Index
 from ..index.result import SearchResult
-from ..input.inputs import queries as as_queries
-from ..input.inputs import thread_count, whole_number
+from ..input.checks import thread_count, whole_number
+from ..input.queries import as_queries
 from .exact import exact_search
 from .originals import Originals
 from .truth import Listed, Nearest, Truth
@@ -58,6 +58,7 @@ def recall(
     Examples
     --------
     >>> fb.recall(index, queries, k=10, x=x, nprobe=16)
+    0.99
     """
     require_index(index)
     k = whole_number(k, "k", 1)
@@ -89,17 +90,43 @@ def _truth(
 def evaluate(
     results: Index | ArrayLike, queries: Any, qrels: ArrayLike, k: int = 10, *, threads: int | None = None
 ) -> dict[str, float]:
-    """nDCG@k, MRR@k and recall@k (keys "ndcg", "mrr", "recall") against judgements, means over the judged queries.
+    """Measure nDCG@k, MRR@k and recall@k against human judgements: means over the judged queries.
 
-    results: an index, or ids (n, k or more) that some search returned, best first. queries: (n, dim), None with ids.
-    qrels: (judgements, 3) whole numbers: query number, document id, relevance (0: judged not relevant). Queries without
-    a relevant document are left out.
+    nDCG uses gain 2^relevance - 1 and discount log2(rank + 1), the ideal being the judged documents best first.
 
-    nDCG uses gain 2^relevance - 1 and discount log2(rank + 1), the ideal being the judged documents best first
-    (Järvelin and Kekäläinen 2002; the gain of Burges et al. 2005).
+    Parameters
+    ----------
+    results : Index, or (n, k or more) array of int
+        An index, or ids that some search returned, best first.
+    queries : (n, dim) array or None
+        None with ids.
+    qrels : (judgements, 3) array of int
+        Query number, document id, relevance (0: judged not relevant). Queries without a relevant document are left out.
+    k : int
+        Results per query.
+    threads : int, optional
+        None: all CPUs.
 
-    >>> fb.evaluate(index, queries_test, np.load("qrels_test.npy"))
-    {'ndcg': 0.64, 'mrr': 0.61, 'recall': 0.79}
+    Returns
+    -------
+    dict
+        Keys "ndcg", "mrr" and "recall".
+
+    Raises
+    ------
+    TypeError, ValueError
+        For wrong shapes or dtypes, and without a relevant document.
+
+    References
+    ----------
+    Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", 2002. Burges et al., "Learning to rank
+    using gradient descent", 2005, for the gain.
+
+    Examples
+    --------
+    >>> measures = fb.evaluate(index, queries, qrels)
+    >>> sorted(measures)
+    ['mrr', 'ndcg', 'recall']
     """
     k = whole_number(k, "k", 1)
     judged = _judgements(qrels)

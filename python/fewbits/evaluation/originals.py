@@ -14,7 +14,10 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..index.index import Index
-from ..input.inputs import F32, I64, Rows, block_rows, check_unique, vector_ids
+from ..index.state import state_of
+from ..input.ids import check_unique, vector_ids
+from ..input.rows import Rows
+from ..numeric.arrays import F32, I64
 from .exact import numbered
 from .misfits import F64, check_fits
 
@@ -31,7 +34,7 @@ class Originals:
         self.rows = Rows(x, index.dim)
         self.ids = row_ids(x_ids, len(self.rows))
         self._order = None if x_ids is None else np.argsort(self.ids, kind="stable")
-        engine = index._trained("x")
+        engine = state_of(index).trained("x")
         held = engine.contains(self.ids) if len(self.ids) else np.zeros(0, np.bool_)
         if int(held.sum()) < len(index):
             raise ValueError(_missing(engine, self.ids, x_ids is not None))
@@ -51,13 +54,7 @@ class Originals:
 
     def take(self, rows: I64) -> F32:
         """These rows as float32, as they are."""
-        cosine = self.index.metric == "cosine"
-        out = np.empty((len(rows), self.index.dim), np.float32)
-        step = block_rows(self.index.dim)
-        for first in range(0, len(rows), step):
-            part = rows[first : first + step]
-            out[first : first + step] = self.rows._floats(self.rows.array[part], cosine, part)
-        return out
+        return self.rows.take(rows, nonzero=self.index.metric == "cosine")
 
     def normalised(self, rows: I64) -> F32:
         """The same as the index sees them."""

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..input.inputs import BLOCK_FLOATS, F32, I64
+from ..input.rows import BLOCK_FLOATS
+from ..numeric.arrays import F32, I64
 from .exact import nearest
 from .originals import Originals
 
@@ -52,7 +53,7 @@ class Nearest:
         scores = -np.sort(-self._scores(rows), axis=1)[:, :k]
         self.wanted = np.isfinite(scores).sum(axis=1)
         kth = np.take_along_axis(scores, np.maximum(self.wanted - 1, 0)[:, None], axis=1)
-        self.least = kth - _TIE * np.abs(np.where(np.isfinite(kth), kth, 0))
+        self.threshold = kth - _TIE * np.abs(np.where(np.isfinite(kth), kth, 0))
 
     def _candidates(self, k: int, threads: int) -> I64:
         """Cosines by differences: those of vectors in a narrow cone are all the same to a sum of products."""
@@ -65,7 +66,7 @@ class Nearest:
     def recall_of_each(self, found: I64) -> F64:
         rows = np.full_like(found, -1)
         rows[found >= 0] = self.originals.row_of(found[found >= 0])
-        good = (rows >= 0) & (self._scores(rows) >= self.least)
+        good = (rows >= 0) & (self._scores(rows) >= self.threshold)
         return _share(np.minimum(good.sum(axis=1), self.wanted), self.wanted)
 
     def _scores(self, rows: I64) -> F64:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import warnings
 
-from ..spec.codecs import PQ, Codec, Scalar
 from ..spec.description import Description
-from ..spec.transforms import OPQ, PCA
+from ..spec.parts import Need
 
 # Measured on medquad, 384 dimensions: half as many vectors as codewords cost 10 to 14 % of the recall (four times as
 # many 1 %), half as many as PCA's directions 84 to 90 %, as lists 23 %.
 _TIMES = 4  # as many vectors as were trained on: what was fitted then has to hold for others
-_LEAST_FOR_LEVELS = 16  # vectors that show the spread of a dimension
 
 
 def too_few(description: Description, sample: int, expected: int) -> str | None:
     """What has more parts to fit than there are vectors in the sample, so that some have no vector of their own."""
-    needed, what = max(_to_fit(description, expected), default=(0, ""))
+    needed, what = max(_needs(description, expected))
     return what if sample < needed else None
 
 
@@ -33,21 +31,10 @@ def warn_of_few(what: str, sample: int, n: int, stacklevel: int) -> bool:
     return True
 
 
-def _to_fit(description: Description, expected: int) -> list[tuple[int, str]]:
-    transform, partition = description.transform, description.partition
-    parts = [_of_codec(codec) for codec in (description.codec, description.rerank)]
-    if isinstance(transform, PCA | OPQ):
-        directions = transform.out_dim(description.dim)
-        parts.append((directions, f"the {directions:,} directions of {transform.describe()}"))
-    if partition is not None:
-        lists = partition.lists(expected)
-        parts.append((lists, f"the {lists:,} lists"))
-    return parts
-
-
-def _of_codec(codec: Codec | None) -> tuple[int, str]:
-    if isinstance(codec, PQ):
-        return 1 << codec.bits, f"the {1 << codec.bits:,} codewords of {codec.describe()}"
-    if isinstance(codec, Scalar):
-        return _LEAST_FOR_LEVELS, f"the {_LEAST_FOR_LEVELS} that show the range of values for {codec.describe()}"
-    return 0, ""
+def _needs(description: Description, expected: int) -> list[Need]:
+    needs = [description.codec.need(), description.transform.need(description.dim)]
+    if description.rerank is not None:
+        needs.append(description.rerank.need())
+    if description.partition is not None:
+        needs.append(description.partition.need(expected))
+    return needs

@@ -13,15 +13,17 @@ from dataclasses import replace
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32, Sample, in_place
 from ..input.progress import Progress
-from ..spec.codecs import PQ, Codec, Float
+from ..input.rows import in_place
+from ..input.sample import Sample
+from ..numeric.arrays import F32, evenly, f32_array
+from ..numeric.directions import random_rotation
+from ..numeric.moments import center, lengths, mean_direction, typical, without
+from ..spec.codec import Codec
 from ..spec.description import CODEC_SAMPLE, Description
-from ..spec.ivf import default_nprobe, evenly, rms_distance, shift, stored
-from ..spec.parts import METRIC_CODES, Fitting, Model, f32_array
-from ..spec.transforms import OPQ, PCA, Identity, Transform, dense, random_rotation
-from .moments import center, lengths, mean_direction, typical, without
-from .opq import rotation
+from ..spec.ivf import default_nprobe, rms_distance, shift, stored
+from ..spec.parts import Fitting, Model
+from ..spec.transform import dense
 
 Hook = Callable[[float], None]
 
@@ -33,22 +35,21 @@ def train(description: Description, sample: Sample, expected: int, threads: int,
     """The model of `description` fitted to the sample, which is used up; expected: how many vectors it will hold."""
     dim, metric = description.dim, description.metric
     fitting = Fitting("l2" if metric == "l2" else "ip", description.seed, threads)
-    model = Model({"dim": dim, "metric": METRIC_CODES[metric], "default.nprobe": 0, "default.rerank": 0})
-    model.params["rerank.kind"] = model.params["partition.kind"] = 0
+    model = Model.without_parts(dim, metric)
     x = sample.take()
     if metric == "cosine":
         in_place(x, _core.normalize_rows)
     elif metric == "l2":
         _put_center(description, model, x)
     model.put("transform", description.transform.fit(typical(x), fitting))
-    if isinstance(description.transform, PCA) and description.rotates:
-        turn = random_rotation(description.transform.dim, description.seed)
-        model.put("transform", dense(turn @ model.arrays["transform.matrix"]))
+    if description.transform.has_matrix and description.codec.rotates:
+        random = random_rotation(description.transform.out_dim(dim), description.seed)
+        model.put("transform", dense(random @ model.arrays["transform.matrix"]))
     if description.rerank is not None:
         direction, rows = _split(description.rerank, _some(x), fitting)
         _put_codec(model, "rerank", description.rerank, rows, direction, fitting, progress.stage("rerank codec"))
         model.params["rerank.on_disk"] = int(description.rerank.on_disk)
-    y = x if _keeps_the_space(description.transform) else apply_transform(model, x, threads)
+    y = x if description.transform.keeps_space else apply_transform(model, x, threads)
     del x  # the large sample is for the lists alone: from here on a part of it is all there is
     centroids = None
     if description.partition is not None:
@@ -60,25 +61,20 @@ def train(description: Description, sample: Sample, expected: int, threads: int,
         y, direction, coding = _put_lists(description, model, y, centroids, coding, progress)
     else:
         direction, y = _split(description.codec, y, fitting)
-        if isinstance(description.transform, OPQ):
-            y, turn = _rotate(description, model, y, fitting, progress)
-            direction = _turned(direction, turn)
+        y, turn = _rotate(description, model, y, fitting, progress)
+        direction = _turned(direction, turn)
     _put_codec(model, "codec", description.codec, y, direction, coding, progress.stage("codec"))
     return model
 
 
 def _put_center(description: Description, model: Model, x: F32) -> None:
     """Moves x, in place, to where its center is the origin. What holds float32 alone gains nothing."""
-    plain = description.partition is None and _keeps_floats(description.codec) and _keeps_floats(description.rerank)
+    codecs = (description.codec, description.rerank)
+    plain = description.partition is None and all(codec is None or codec.lossless for codec in codecs)
     about = None if plain else center(x)
     if about is not None:
         model.arrays["center"] = about
         x -= about
-
-
-def _keeps_floats(codec: Codec | None) -> bool:
-    """Whether it holds vectors as they are, in float32."""
-    return codec is None or (isinstance(codec, Float) and codec.bits == 32)
 
 
 def _put_codec(
@@ -95,17 +91,12 @@ def _split(codec: Codec, y: F32, fitting: Fitting) -> tuple[F32 | None, F32]:
     return direction, without(y, direction)
 
 
-def _turned(direction: F32 | None, turn: F32) -> F32 | None:
-    return None if direction is None else f32_array(turn @ direction)
+def _turned(direction: F32 | None, turn: F32 | None) -> F32 | None:
+    return direction if direction is None or turn is None else f32_array(turn @ direction)
 
 
 def apply_transform(model: Model, x: F32, threads: int = 0) -> F32:
     return _core.apply_transform(model.params, model.arrays, x, threads=threads)
-
-
-def _keeps_the_space(transform: Transform) -> bool:
-    """Whether the transform is the identity so far (OPQ turns it later): saves a copy of the sample."""
-    return isinstance(transform, Identity) or (isinstance(transform, OPQ) and transform.dim is None)
 
 
 def _put_lists(
@@ -122,10 +113,9 @@ def _put_lists(
         shift(y, -centroids, lists)
         relative = coding.metric == "l2" and _wants_relative(whole, lengths(y))
     y = without(y, direction)
-    if isinstance(description.transform, OPQ):
-        y, turn = _rotate(description, model, y, coding, progress)
-        centroids = f32_array(centroids @ turn.T)
-        direction = _turned(direction, turn)
+    y, turn = _rotate(description, model, y, coding, progress)
+    centroids = centroids if turn is None else f32_array(centroids @ turn.T)
+    direction = _turned(direction, turn)
     part = stored(centroids, spread, description.residual)
     model.put("partition", part)
     model.params["partition.relative"] = int(relative)
@@ -150,12 +140,12 @@ def _wants_relative(whole: F32, residual: F32) -> bool:
 
 def _rotate(
     description: Description, model: Model, coded: F32, fitting: Fitting, progress: Progress
-) -> tuple[F32, F32]:
-    """Fits OPQ's rotation to `coded`, turns the transform by it, and returns `coded` turned, and the rotation."""
-    assert isinstance(description.transform, OPQ)
-    assert isinstance(description.codec, PQ)
+) -> tuple[F32, F32 | None]:
+    """Turns the transform by the rotation that it fits to `coded`, if any; returns `coded` turned, and the rotation."""
     hook = fitting.reporting(progress.stage("OPQ rotation"))
-    turn = rotation(typical(coded), description.codec, description.transform.iterations, hook)
+    turn = description.transform.rotation(coded, description.codec, hook)
+    if turn is None:
+        return coded, None
     model.put("transform", dense(turn @ model.arrays["transform.matrix"]))
     return f32_array(coded @ turn.T), turn
 

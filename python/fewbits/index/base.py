@@ -6,7 +6,7 @@ searches running meanwhile see the index before or after, never between.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -14,14 +14,16 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..file.places import Path, encoded, write
-from ..input.inputs import I64, thread_count, vector_ids, whole_number
+from ..input.checks import thread_count, whole_number
+from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
-from ..spec.codecs import Codec
+from ..numeric.arrays import I64
+from ..spec.codec import Codec
 from ..spec.description import Description
 from ..spec.ivf import IVF
-from ..spec.transforms import Transform
+from ..spec.transform import Transform
 from .filling import publish
-from .state import State, Training
+from .state import State, Stateful, Training
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,48 +31,35 @@ if TYPE_CHECKING:
     from ..file.places import SupportsWrite
 
 
-class BaseIndex:
-    _state: State
-    _turns: _core.Turns
-    _temp_dir: bytes | None
-
-    def _begin(self, state: State, temp_dir: Path | None = None) -> None:
-        """The first thing that is done to a new index."""
-        self._state, self._turns, self._temp_dir = state, _core.Turns(), folder(temp_dir)
-
-    def _frozen(self) -> Self:
-        """An index of its own in the present state of this one, which later changes do not reach. Costs nothing."""
-        return self._in(self._state)
-
-    def _in(self, state: State) -> Self:
-        """An index of the same kind and settings in another state."""
-        index = type(self).__new__(type(self))
-        index.__dict__.update(self.__dict__)
-        index._state, index._turns = state, _core.Turns()
-        return index
+class BaseIndex(Stateful):
+    _temp_dir: bytes | None = None
 
     @property
     def transform(self) -> Transform:
+        """The transform of vectors (for documents, of their encodings) and queries."""
         return self._description.transform
 
     @property
     def partition(self) -> IVF | None:
+        """The lists, or None if every vector is scanned."""
         return self._description.partition
 
     @property
     def codec(self) -> Codec:
+        """How vectors, or the encodings of documents, are stored."""
         return self._description.codec
 
     @property
     def is_trained(self) -> bool:
+        """Whether something can be added."""
         return self._state.engine is not None
 
     @property
     def temp_dir(self) -> str | None:
         """The folder of the temporary files that codes with ``on_disk=True`` are written to until they are saved.
 
-        None: the system's folder for temporary files (``TMPDIR``). It can be changed at any time, also of an opened
-        index; a file of an index does not hold it. The files have no names and end with the process.
+        None: the system's folder for temporary files (``TMPDIR``). It can be changed at any time, also for an opened
+        index; a saved index does not contain it. The files have no names and disappear with the process.
         """
         return None if self._temp_dir is None else os.fsdecode(self._temp_dir)
 
@@ -108,7 +97,7 @@ class BaseIndex:
 
         Examples
         --------
-        >>> missing = np.setdiff1d(wanted, index.ids())
+        >>> missing = np.setdiff1d([5, 10**6], index.ids())
         """
         size = None if block is None else whole_number(block, "block", 1)
         engine = self._state.engine
@@ -117,11 +106,22 @@ class BaseIndex:
         return engine.ids() if size is None else engine.id_blocks(size)
 
     def remove(self, ids: ArrayLike) -> int:
-        """Removes the vectors, or documents, of these ids, at once and for good; returns how many there were (unknown
-        ids are none).
+        """Remove the vectors, or documents, of these ids, at once and for good.
 
-        Their bytes stay until their segment is merged or `compact` is called; `stats()["removed_share"]` says how many.
+        Their bytes stay until their segment is merged or `compact` is called; ``stats().removed_share`` says how many.
 
+        Parameters
+        ----------
+        ids : (n,) array of int
+            Ids that the index does not have are ignored.
+
+        Returns
+        -------
+        int
+            How many there were.
+
+        Examples
+        --------
         >>> index.remove([7, 42])
         2
         """
@@ -139,10 +139,24 @@ class BaseIndex:
         return removed
 
     def compact(self, *, progress: ProgressArgument = None, threads: int | None = None) -> Self:
-        """Rewrites all segments as one without what was removed, from the stored codes; ids stay.
+        """Rewrite all segments as one without what was removed, from the stored codes; ids stay.
 
-        Needs memory (for codes that are kept on disk, room in `temp_dir`) for a second copy of the codes meanwhile.
-        Searches go on, in the state before; Ctrl-C leaves it.
+        Needs memory (or room in `temp_dir`, for codes that are kept on disk) for a second copy of the codes meanwhile.
+        Searches continue in the state before, which Ctrl-C keeps.
+
+        Parameters
+        ----------
+        progress, threads
+            As in `add`.
+
+        Returns
+        -------
+        Index or MultiVectorIndex
+            This index.
+
+        Examples
+        --------
+        >>> index = index.compact()
         """
         count = thread_count(threads)
         shown = Progress(progress)
@@ -157,42 +171,44 @@ class BaseIndex:
         return self
 
     def save(self, path: Path | SupportsWrite) -> None:
-        """Writes the index to one file, atomically: after a crash there is the old file or the new one, whole.
+        """Write the index to one file, atomically: after a crash there is the old file or the new one, whole.
 
         Parameters
         ----------
         path : str, bytes or os.PathLike, or a binary file object
             A path; if it is a symbolic link, the link stays and the file that it leads to is replaced. Or an object
             with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
+
+        Examples
+        --------
+        >>> index.save("wiki.fb")
         """
         state = self._state
         engine, meta = state.trained("save"), self._meta(state)
         write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
 
     def to_bytes(self) -> bytes:
-        """The file that `save` would write, as bytes."""
+        """Return the file that `save` would write.
+
+        Returns
+        -------
+        bytes
+
+        Examples
+        --------
+        >>> same = fb.Index.from_bytes(index.to_bytes())
+        """
         state = self._state
         return state.trained("to_bytes").to_bytes(self._meta(state))
 
     # --- inside ---
 
     def _meta(self, state: State) -> bytes:
+        """The section `meta` of the index's file."""
         raise NotImplementedError
 
     def _trained(self, action: str) -> _core.Engine:
         return self._state.trained(action)
-
-    def _search_by(self, nprobe: int | None, rerank: int | None) -> None:
-        """The defaults of search from now on; None: as they are."""
-
-        def set_defaults(engine: _core.Engine) -> None:
-            for name, value in (("nprobe", nprobe), ("rerank", rerank)):
-                if value is not None:
-                    engine.set_default(f"default.{name}", value)
-
-        turn, after = self._prepare("tune", lambda now: now.changed("tune", set_defaults))
-        self._state = after
-        del turn
 
     @property
     def _description(self) -> Description:
@@ -208,29 +224,10 @@ class BaseIndex:
         self._state = after
         del turn
 
-    @property
-    def _why(self) -> tuple[str, ...]:
-        return self._state.why
-
-    @_why.setter
-    def _why(self, why: tuple[str, ...]) -> None:
-        turn, after = self._prepare("why", lambda now: now.explained(why))
-        self._state = after
-        del turn
-
-    def _prepare(self, action: str, change: Callable[[State], State]) -> tuple[_core.Turn, State]:
-        """Waits for this thread's turn to change the index; the turn, and the state that `change` makes of this one."""
-        turn = self._turns.take(action)
-        try:
-            return turn, change(self._state)
-        except BaseException:
-            turn.end()
-            raise
-
     def _prepare_added(
         self, before: State, builder: _core.Builder, on_conflict: str, threads: int, progress: Progress
     ) -> tuple[_core.Turn, State]:
-        """The same, of the state with what was coded for the state `before`."""
+        """As `_prepare`, for the state with what was coded for the state `before`."""
         before.training.check(before.n + len(builder), stacklevel=3)
 
         def added(now: State) -> State:
@@ -240,7 +237,7 @@ class BaseIndex:
         return self._prepare("add", added)
 
     def _prepare_built(self, engine: _core.Engine, training: Training, action: str) -> tuple[_core.Turn, State]:
-        """The same, of the state with a newly trained engine in the place of one without vectors."""
+        """As `_prepare`, for the state with a newly trained engine in the place of one without vectors."""
         return self._prepare(action, lambda now: now.untouched(action).retrained(engine, training=training))
 
 
@@ -251,3 +248,8 @@ def folder(path: Path | None) -> bytes | None:
     if not os.path.isdir(name):
         raise NotADirectoryError(f"temp_dir: expected a folder, got {path!r}")
     return name
+
+
+def folder_of(index: BaseIndex) -> bytes | None:
+    """The folder of its temporary files, for the core."""
+    return index._temp_dir

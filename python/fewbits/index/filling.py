@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..input.inputs import I64, Rows, check_scale, check_unique, vector_ids
+from ..input.ids import check_unique, vector_ids
 from ..input.packed import warn_if_packed
 from ..input.progress import Progress
+from ..input.rows import Rows, check_scale
+from ..numeric.arrays import I64
 
 
 def encoded(
@@ -39,11 +41,11 @@ def encoded(
                 if first and not (done or nonzero):
                     check_scale(block, rows.name)
                 if own is not None and done + len(block) > len(own):
-                    raise ValueError(f"ids: expected one a vector, got {len(own)} ids and more vectors")
+                    raise ValueError(f"ids: expected one per vector, got {len(own)} ids and more vectors")
                 builder.append(block, None if own is None else own[done : done + len(block)], threads=threads)
                 hook(len(builder) / n if n else 0.0)
     if own is not None and len(own) != len(builder):
-        raise ValueError(f"ids: expected one a vector ({len(builder)}), got {len(own)}")
+        raise ValueError(f"ids: expected one per vector ({len(builder)}), got {len(own)}")
     return builder
 
 

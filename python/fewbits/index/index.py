@@ -1,79 +1,99 @@
-"""fb.Index: vectors in, a compact searchable index out. This file checks arguments; the core does the work."""
+"""fb.Index: vectors in, a compact searchable index out. This file checks arguments; the core does the work.
+
+Invariant: a call that raises, or is interrupted, leaves the index as it was, and searches running meanwhile see the
+index before or after, never between: an index is one reference to an immutable state (state.py), which a call reads
+once, and which a change replaces as the last thing it does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..file.places import Path
+from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
+from ..file.meta import decode_meta, encode_meta
+from ..file.places import Path, contents, shown
 from ..fit.few import too_few
 from ..fit.model import train
+from ..input.blocks import all_rows, is_blocks
+from ..input.checks import conflict_rule, metric_name, thread_count, whole_number
 from ..input.filters import core_filters
-from ..input.inputs import (
-    F32,
-    Rows,
-    Sample,
-    all_rows,
-    conflict_rule,
-    is_blocks,
-    least_similarity,
-    metric_name,
-    queries,
-    split_sample,
-    thread_count,
-    vector_ids,
-    whole_number,
-)
+from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
-from ..spec.codecs import CODECS, Codec, Float
-from ..spec.codecs_rotated import RecurrentBinary
-from ..spec.description import Description
+from ..input.queries import as_queries, min_similarity
+from ..input.rows import Rows
+from ..input.sample import Sample, split_sample
+from ..numeric.arrays import F32
+from ..spec.codec import Codec
+from ..spec.description import Description, default_transform
+from ..spec.float import Float
 from ..spec.ivf import IVF, MAX_NLIST
 from ..spec.parts import Model
-from ..spec.transforms import OPQ, PCA, Identity, RandomRotation, Transform
+from ..spec.recurrent_binary import RecurrentBinary
+from ..spec.registry import CODECS, PARTITIONS, TRANSFORMS
+from ..spec.transform import Transform
 from . import report
 from .base import BaseIndex
 from .filling import encoded, publish
+from .report import IndexStats
 from .result import SearchResult
-from .state import State, Training
-from .upgrades import encoder, upgraded
+from .state import State, Training, frozen, started, state_of
+from .upgrades import upgraded
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+
 MAX_DIM = 65_535
-_MOST_RESULTS = 2**40  # of a query: far beyond any memory
-_RERANK_A_RESULT = 10  # candidates, where no depth is given or stored
-_LEAST_RERANK = 100
-
-
-def _default_transform(codec: Codec | None) -> Transform:
-    return RandomRotation() if getattr(codec, "rotates", False) else Identity()
+_MAX_RESULTS = 2**40  # of a query: far beyond any memory
+_RERANK_PER_RESULT = 10  # candidates, where no depth is given or stored
+_MIN_RERANK = 100
 
 
 class Index(BaseIndex):
     """A compact nearest-neighbour index over float vectors.
 
-    dim: of the vectors, 1..65,535. metric: "l2" (scores are squared distances, smaller first), "ip" or "cosine"
-    (similarities, larger first; cosine normalises vectors and queries by itself). transform: Identity, RandomRotation,
-    PCA or OPQ (None: RandomRotation for RaBitQ and RecurrentBinary, which rely on it, else Identity). partition: IVF,
-    or None to scan everything. codec: Float, Scalar, PQ, RaBitQ or RecurrentBinary. rerank: a codec for a finer copy
-    of every vector, scored for the best candidates only; with on_disk=True it stays in a file. seed: of everything
-    random; the same seed and vectors give the same index for any number of threads. temp_dir: the folder of the
-    temporary files of what is kept on disk, until it is saved (None: the system's).
-
-    >>> index = fb.Index(384, metric="cosine", transform=fb.OPQ(), partition=fb.IVF(), codec=fb.PQ(96, bits=4),
-    ...                  rerank=fb.Scalar(8))
-    >>> index.build(x)
-    >>> ids, scores = index.search(queries, k=10)
-
     Searching is safe from many threads, also while vectors are added, removed or compacted: a search sees the index
     before a change or after it.
+
+    Parameters
+    ----------
+    dim : int
+        Dimensions of the vectors, 1..65,535.
+    metric : {"l2", "ip", "cosine"}
+        "l2": scores are squared distances, smaller first. "ip" and "cosine": similarities, larger first; "cosine"
+        normalises vectors and queries by itself.
+    transform : Identity, RandomRotation, PCA or OPQ, optional
+        None: `RandomRotation` for `RaBitQ` and `RecurrentBinary`, which rely on it, else `Identity`.
+    partition : IVF, optional
+        None: every vector is scanned.
+    codec : Float, Scalar, PQ, RaBitQ or RecurrentBinary, optional
+        How vectors are stored. None: ``Float()``.
+    rerank : Float, Scalar or PQ, optional
+        A codec for a finer copy of every vector, scored for the best candidates only. With ``on_disk=True`` it stays in
+        a file.
+    seed : int
+        Of everything random. The same seed and vectors give the same index for any number of threads.
+    temp_dir : str, bytes or os.PathLike, optional
+        The folder of the temporary files that codes with ``on_disk=True`` are written to until they are saved. None:
+        the system's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For parts that do not fit together.
+
+    Examples
+    --------
+    >>> index = fb.Index(x.shape[1], metric="cosine", transform=fb.OPQ(), partition=fb.IVF(),
+    ...                  codec=fb.PQ(8, bits=4), rerank=fb.Scalar(8))
+    >>> index = index.build(x)
+    >>> ids, scores = index.search(queries, k=10)
     """
 
     def __init__(
@@ -92,26 +112,24 @@ class Index(BaseIndex):
         engine = None
         if not description.needs_training:
             engine = _fitted(description, Sample(np.zeros((0, dim), np.float32)), 0, None, Progress(False))
-        self._begin(State(description, engine, (), Training()), temp_dir)
-
-    @classmethod
-    def _of(cls, description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
-        index = cls.__new__(cls)
-        index._begin(State(description, engine, tuple(why), Training()))
-        return index
+        self._begin(State(description, engine, (), Training()))
+        self.temp_dir = temp_dir
 
     # --- what it is ---
 
     @property
     def dim(self) -> int:
+        """Dimensions of the vectors."""
         return self._description.dim
 
     @property
     def metric(self) -> str:
+        """ "l2", "ip" or "cosine"."""
         return self._description.metric
 
     @property
     def rerank(self) -> Codec | None:
+        """How the finer copy of every vector is stored, or None if there is none."""
         return self._description.rerank
 
     def __repr__(self) -> str:
@@ -120,15 +138,37 @@ class Index(BaseIndex):
         return f"<fewbits.Index: {content}, {state.description.summary()}>"
 
     def explain(self) -> str:
-        """What this index is made of, why (if `fb.build` chose it), and where its bytes are; for people to read."""
+        """Say what this index is made of, why (if `fb.build` chose it), and where its bytes are; for people to read.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> print(index.explain())
+        fewbits.Index of 2,000 vectors, 16 dimensions, cosine
+        ...
+        """
         state = self._state
         return report.explain(state.description, state.engine, state.why)
 
-    def stats(self) -> dict[str, Any]:
-        """Counts and bytes: `n`, `segments` with the `segment_sizes`, `removed` vectors that still take bytes and their
-        share `removed_share`; `bytes_per_vector` (codes, factors, ids, padding), `bytes_fixed` (codebooks, maps,
-        centroids, lists) and `bytes_on_disk_per_vector` (a rerank store with on_disk=True); under `bytes` the same part
-        by part, summed."""
+    def stats(self) -> IndexStats:
+        """Count vectors and bytes.
+
+        Returns
+        -------
+        IndexStats
+            Attributes that are also items: `n`, `segments`, `removed`, `bytes_per_vector`, `bytes_fixed` and others.
+
+        Examples
+        --------
+        >>> stats = index.stats()
+        >>> stats.n
+        2000
+        >>> stats["bytes_per_vector"] == stats.bytes_per_vector
+        True
+        """
         return report.stats(self._trained("stats"))
 
     # --- filling it ---
@@ -155,7 +195,7 @@ class Index(BaseIndex):
         Returns
         -------
         Index
-            Itself.
+            This index.
 
         Raises
         ------
@@ -167,6 +207,10 @@ class Index(BaseIndex):
         UserWarning
             If the sample has fewer vectors than there are codewords, lists or directions to fit, and the index is to
             hold at least four times as many: here, if `expected` says so, or from `add`.
+
+        Examples
+        --------
+        >>> index = fb.Index(x.shape[1], metric="l2", codec=fb.Scalar(8)).train(x[:1000]).add(x)
         """
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
@@ -194,7 +238,7 @@ class Index(BaseIndex):
         progress: ProgressArgument = None,
         threads: int | None = None,
     ) -> Index:
-        """Adds vectors: all of them or, if anything is wrong with x or ids, none.
+        """Add vectors: all of them or, if anything is wrong with x or ids, none.
 
         Parameters
         ----------
@@ -206,9 +250,9 @@ class Index(BaseIndex):
         on_conflict : {"error", "replace"}
             What to do if the index has an id already: raise ValueError, or replace its vector.
         progress : bool or callable, optional
-            Show a bar, or call ``progress(stage, fraction)``. By default a bar if stderr is a terminal.
+            Show a bar, or call ``progress(stage, fraction)``. None: a bar if stderr is a terminal.
         threads : int, optional
-            By default all CPUs.
+            None: all CPUs.
 
         Returns
         -------
@@ -220,6 +264,10 @@ class Index(BaseIndex):
         TypeError, ValueError
             For rows that are not finite, too long for float32 scores (length above 2^62) or, under "cosine", zero;
             for first vectors that are all below 1e-15 under "l2" and "ip"; for wrong shapes, dtypes or ids.
+
+        Examples
+        --------
+        >>> index = index.add(more, ids=np.arange(10_000, 10_000 + len(more)))
         """
         count = thread_count(threads)
         if conflict_rule(on_conflict) == "replace" and ids is None:
@@ -246,18 +294,37 @@ class Index(BaseIndex):
         return self
 
     def upgrade(self, codec: RecurrentBinary) -> Index:
-        """Goes over to a newer embedding: from now on vectors and queries are what `codec` was trained on.
+        """Change to a newer embedding: from now on vectors and queries are what `codec` was trained on.
 
-        codec: what `fb.train.recurrent_binary(..., compatible_with=..., old=...)` returned, for the codec of this index
-        (trained `RecurrentBinary`, without rerank or query map). What is in the index stays as it is, and new queries
-        search it; vectors of the new embedding that are added, or replace the old ones of the same ids, lie
-        beside it. `reconstruct` gives the new embedding of all of them. `dim` is the new one's.
+        What is in the index stays as it is, and new queries search it. Vectors of the new embedding that are added, or
+        replace the old ones of the same ids, lie beside it. `reconstruct` returns the new embedding of all of them, and
+        `dim` is that of the new one.
 
-        Raises TypeError or ValueError for a codec or an index that is not as described; the index is then unchanged.
-        (Shen et al., "Towards Backward-Compatible Representation Learning", 2020; Gan et al. 2023.)
+        Parameters
+        ----------
+        codec : RecurrentBinary
+            What ``fb.train.recurrent_binary(..., compatible_with=..., old=...)`` returned for the codec of this index,
+            which is a trained `RecurrentBinary`, without rerank store and query map.
 
-        >>> new = fb.train.recurrent_binary(x_new, compatible_with=index, old=x_old)
-        >>> index.upgrade(new).add(x_new[:1000], ids=np.arange(1000), on_conflict="replace")
+        Returns
+        -------
+        Index
+            This index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the codec or the index is not as described. The index is then unchanged.
+
+        References
+        ----------
+        Shen et al., "Towards Backward-Compatible Representation Learning", 2020. Gan et al., "Binary Embedding-based
+        Retrieval at Tencent", 2023.
+
+        Examples
+        --------
+        >>> new = fb.train.recurrent_binary(x_new, compatible_with=index, old=x_old)  # doctest: +SKIP
+        >>> index.upgrade(new).add(x_new[:1000], ids=np.arange(1000), on_conflict="replace")  # doctest: +SKIP
         """
 
         def newer(now: State) -> State:
@@ -278,12 +345,42 @@ class Index(BaseIndex):
         progress: ProgressArgument = None,
         threads: int | None = None,
     ) -> Index:
-        """`train` on a sample of x, then `add` all of it. x, ids: as in `add`.
+        """Train on a sample of x, then add all of it.
 
-        An array is sampled at random by the seed. Of an iterable of blocks, which may be readable only once, the first
-        rows are the sample (some 65,536, or 256 a list): if its order is not random, `train` on a fair sample and `add`
-        instead. expected: about how many vectors an iterable will yield, by which IVF() chooses nlist (None: as many as
-        were sampled).
+        Parameters
+        ----------
+        x : (n, dim) array or iterable of blocks
+            As in `add`. An array is sampled at random by the seed. Of an iterable, which may be readable only once, the
+            first rows are the sample (some 65,536, or 256 per list): if its order is not random, `train` on a fair
+            sample and `add` instead.
+        ids : (n,) array of int, optional
+            As in `add`.
+        expected : int, optional
+            About how many vectors an iterable will yield, by which `IVF` chooses the number of lists. None: as many as
+            were sampled.
+        progress : bool or callable, optional
+            Show a bar, or call ``progress(stage, fraction)``. None: a bar if stderr is a terminal.
+        threads : int, optional
+            None: all CPUs.
+
+        Returns
+        -------
+        Index
+            This index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `add`, and if the index holds vectors already.
+
+        Warns
+        -----
+        UserWarning
+            As in `train`.
+
+        Examples
+        --------
+        >>> index = fb.Index(x.shape[1], metric="l2", codec=fb.Scalar(8)).build(x)
         """
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
@@ -318,7 +415,7 @@ class Index(BaseIndex):
 
     def search(
         self,
-        q: Any,
+        queries: Any,
         k: int = 10,
         *,
         nprobe: int | None = None,
@@ -328,29 +425,53 @@ class Index(BaseIndex):
         max_distance: float | None = None,
         threads: int | None = None,
     ) -> SearchResult:
-        """The k best vectors of each query.
+        """Find the k best vectors for each query.
 
-        q: (n, dim) or (dim,), of the dtypes that `add` takes. nprobe: lists to read (None: the index's default; more
-        than there are reads all). rerank: how many candidates the rerank store scores (0: none, the scores are those of
-        the codec's codes; None: the index's default, or 10·k and at least 100). threads: None for all CPUs.
+        Parameters
+        ----------
+        queries : (n, dim) or (dim,) array
+            Of the dtypes that `add` takes.
+        k : int
+            Results per query.
+        nprobe : int, optional
+            Lists to probe; more than there are probe all. None: the index's default. Only with a partition.
+        rerank : int, optional
+            How many candidates the rerank store scores. 0: none, and scores are those of the codec's codes. None: the
+            index's default, or 10·k and at least 100. Only with a rerank store.
+        filter : array, numba cfunc, Filter or list of Filter, optional
+            Which vectors may be returned: a boolean mask by id, an array of ids, a compiled predicate of the id, or a
+            prepared `fb.Filter` (prepare one that is used again); or a list with one `fb.Filter` per query. The fewer
+            vectors a filter allows, the more lists are probed; if it allows only a few, exactly those are scanned. With
+            nprobe of all lists min(k, allowed) vectors are found.
+        min_score : float, optional
+            For "ip" and "cosine": only results of at least this score.
+        max_distance : float, optional
+            For "l2": only results of at most this squared distance.
+        threads : int, optional
+            None: all CPUs.
 
-        filter: which vectors may be returned: a boolean mask by id, an array of ids, a numba cfunc or a prepared
-        `fb.Filter` (see there; prepare one that is used again); or a list of `fb.Filter`, one a query. The less is
-        allowed the more lists are read; where it is little, exactly what is allowed is. nprobe of all lists finds
-        min(k, allowed). min_score ("ip", "cosine") or max_distance ("l2"): results are at least as good; `counts` says
-        how many there are.
+        Returns
+        -------
+        SearchResult
+            Arrays ids and scores, best first. The bits are the same for any number of threads and for queries in a
+            batch or alone. Where fewer than k vectors are found, the end is padded; ``counts`` has the number found.
 
-        Returns SearchResult(ids, scores), bit-identical for any number of threads and for queries in a batch or alone.
-        Raises NotTrainedError before `train`; an empty index returns padding. nprobe without a partition and rerank
-        without a rerank store are ValueErrors.
+        Raises
+        ------
+        NotTrainedError
+            Before `train`. (An empty index returns padding.)
+        TypeError, ValueError
+            For wrong shapes, dtypes or settings.
 
-        >>> ids, scores = index.search(q, k=10, nprobe=32, rerank=100)
+        Examples
+        --------
+        >>> ids, scores = index.search(queries, k=10, nprobe=32, rerank=100)
         """
         state = self._state
         engine, description = state.trained("search"), state.description
         count = thread_count(threads)
         k = result_count(k)
-        matrix, single = queries(q, description.dim, nonzero=self._normalises)
+        matrix, single = as_queries(queries, description.dim, nonzero=self._normalises)
         filters, filter_of = core_filters(filter, len(matrix))
         ids, scores = engine.search(
             matrix,
@@ -359,42 +480,98 @@ class Index(BaseIndex):
             rerank=min(_rerank_depth(state, engine, rerank, k), 2**31),
             filters=filters,
             filter_of=filter_of,
-            least=least_similarity(min_score, max_distance, description.metric),
+            least=min_similarity(min_score, max_distance, description.metric),
             threads=count,
         )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
     def reconstruct(self, ids: ArrayLike) -> F32:
-        """The vectors of these ids, (n, dim) float32, as the finest stored codes hold them (normalised, under cosine).
+        """Decode vectors from the finest codes that are stored.
 
-        Raises ValueError naming the first id that the index has not.
+        Parameters
+        ----------
+        ids : (n,) array of int
+
+        Returns
+        -------
+        (n, dim) float32 array
+            Normalised, under "cosine".
+
+        Raises
+        ------
+        ValueError
+            Names the first id that the index does not have.
+
+        Examples
+        --------
+        >>> index.reconstruct([3, 5]).shape
+        (2, 16)
         """
         engine = self._trained("reconstruct")
         return engine.reconstruct(vector_ids(ids))
 
     @staticmethod
+    def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> Index:
+        """Open a file that `save` wrote.
+
+        Parameters
+        ----------
+        path, mmap, verify
+            As in `fb.open`.
+
+        Returns
+        -------
+        Index
+
+        Raises
+        ------
+        FileNotFoundError, CorruptIndexError, FormatVersionError
+            What is wrong with the file, and where.
+        ValueError
+            If the file holds a multi-vector index.
+
+        Examples
+        --------
+        >>> index.save("wiki.fb")
+        >>> index = fb.Index.open("wiki.fb")
+        """
+        check_flags(mmap, verify)
+        file = contents(path)
+        if file is not None:
+            return Index.from_bytes(file)
+        return described(shown(path), open_engine(path, mmap, verify))  # type: ignore[arg-type]
+
+    @staticmethod
     def from_bytes(file: Buffer) -> Index:
-        """An index from what `to_bytes` returned, or the contents of a file; every byte is checked.
+        """Make an index from what `to_bytes` returned, or from the contents of a file; every byte is checked.
 
         Parameters
         ----------
         file : bytes, bytearray, memoryview, mmap or another buffer
             It is copied.
 
+        Returns
+        -------
+        Index
+
         Raises
         ------
         CorruptIndexError, FormatVersionError
             What is wrong with the contents, and where.
-        """
-        from ..file.files import described, engine_of_bytes
+        ValueError
+            If they are of a multi-vector index.
 
+        Examples
+        --------
+        >>> same = fb.Index.from_bytes(index.to_bytes())
+        """
         return described("bytes", engine_of_bytes(file))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        frozen = self._frozen()
-        if frozen.is_trained:
-            return Index.from_bytes, (frozen.to_bytes(),)
-        return _untrained, (frozen._description,)
+        same = frozen(self)
+        if same.is_trained:
+            return Index.from_bytes, (same.to_bytes(),)
+        return _untrained, (state_of(same).description,)
 
     # --- inside ---
 
@@ -403,28 +580,25 @@ class Index(BaseIndex):
         return self.metric == "cosine"
 
     def _meta(self, state: State) -> bytes:
-        from ..file.files import encode_meta
-
         return encode_meta(state.description, state.why)
 
-    def _encoder(self) -> RecurrentBinary:
-        state = self._state
-        return encoder(state.description, state.trained("upgrade"))
 
-    def _score_by(self, model: Model) -> None:
-        """From now on: by this scoring codebook and query map."""
+def index_of(description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
+    """An index over an engine that is there already."""
+    return started(Index.__new__(Index), State(description, engine, tuple(why), Training()))
 
-        def scoring(now: State) -> State:
-            return replace(now, engine=now.trained("train").with_scoring(model.params, model.arrays))
 
-        turn, after = self._prepare("train", scoring)
-        self._state = after
-        del turn
+def described(name: str, engine: _core.Engine) -> Index:
+    """The index of an engine that was read from what is called `name`."""
+    if is_multivector(engine.params):
+        raise ValueError(f"{name}: holds a multi-vector index: that is for fewbits.MultiVectorIndex to read")
+    description, why = decode_meta(name, engine)
+    return index_of(description, engine, why)
 
 
 def checked_description(
     dim: object,
-    most_dims: int,
+    max_dim: int,
     metric: object,
     transform: Transform | None,
     partition: IVF | None,
@@ -432,16 +606,17 @@ def checked_description(
     rerank: Codec | None,
     seed: object,
 ) -> Description:
-    _expect(transform, "transform", (Identity, RandomRotation, PCA, OPQ))
-    _expect(partition, "partition", (IVF,))
+    _expect(transform, "transform", TRANSFORMS)
+    _expect(partition, "partition", PARTITIONS)
     _expect(codec, "codec", CODECS)
     _expect(rerank, "rerank", CODECS)
+    codec = Float() if codec is None else codec
     return Description(
-        dim=whole_number(dim, "dim", 1, most_dims),
+        dim=whole_number(dim, "dim", 1, max_dim),
         metric=metric_name(metric),
-        transform=_default_transform(codec) if transform is None else transform,
+        transform=default_transform(codec) if transform is None else transform,
         partition=partition,
-        codec=Float() if codec is None else codec,
+        codec=codec,
         rerank=rerank,
         seed=whole_number(seed, "seed", 0, 2**63 - 1),
     )
@@ -466,8 +641,8 @@ def fitted_model(
 
 def result_count(k: object) -> int:
     count = whole_number(k, "k", 1)
-    if count > _MOST_RESULTS:
-        raise ValueError(f"k: expected at most {_MOST_RESULTS}, got {count}")
+    if count > _MAX_RESULTS:
+        raise ValueError(f"k: expected at most {_MAX_RESULTS}, got {count}")
     return count
 
 
@@ -496,7 +671,7 @@ def candidates(engine: _core.Engine, rerank: int | None, k: int) -> int:
     """How many are reranked for k results, where `rerank` of them were asked for (None: the default, stored or not)."""
     if rerank is None:
         stored = engine.params.get("default.rerank", 0)
-        return max(stored, k) if stored else max(_LEAST_RERANK, _RERANK_A_RESULT * k)
+        return max(stored, k) if stored else max(_MIN_RERANK, _RERANK_PER_RESULT * k)
     depth = whole_number(rerank, "rerank", 0)
     if 0 < depth < k:
         raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")

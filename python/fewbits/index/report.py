@@ -3,13 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from .. import _core
+from ..kinds import NONE, QUERY_MAPS
+from ..records import Record
 from ..spec.description import Description
+from ..spec.transform import PAIR
 
 
-def stats(engine: _core.Engine) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class PartBytes(Record):
+    """Bytes by part, summed over all vectors.
+
+    Attributes
+    ----------
+    per_vector : dict of str to int
+        What grows with the vectors: codes, factors, ids.
+    fixed : dict of str to int
+        Codebooks, maps, centroids, lists.
+    on_disk : dict of str to int
+        What lies in a file: a rerank store with ``on_disk=True``.
+    total : int
+    """
+
+    per_vector: dict[str, int]
+    fixed: dict[str, int]
+    on_disk: dict[str, int]
+    total: int
+
+
+@dataclass(frozen=True, eq=False)
+class IndexStats(Record):
+    """What `Index.stats` returns: counts and bytes.
+
+    Attributes
+    ----------
+    n : int
+        Vectors in the index.
+    segments : int
+    segment_sizes : list of int
+        Vectors per segment.
+    removed : int
+        Vectors that were removed and still take bytes.
+    removed_share : float
+        Their share of all.
+    lists : int
+        Lists to probe.
+    bytes : PartBytes
+        Part by part, summed over all vectors.
+    bytes_per_vector : float
+        Codes, factors, ids and padding.
+    bytes_fixed : int
+        Codebooks, maps, centroids and lists.
+    bytes_on_disk_per_vector : float
+        A rerank store with ``on_disk=True``.
+    """
+
+    n: int
+    segments: int
+    segment_sizes: list[int]
+    removed: int
+    removed_share: float
+    lists: int
+    bytes: PartBytes
+    bytes_per_vector: float
+    bytes_fixed: int
+    bytes_on_disk_per_vector: float
+
+
+def stats(engine: _core.Engine) -> IndexStats:
     counts = engine.stats()
     n = counts["n"]
     columns = {
@@ -17,18 +80,18 @@ def stats(engine: _core.Engine) -> dict[str, Any]:
         for column in ("per_vector", "fixed", "on_disk")
     }
     totals = {column: sum(parts.values()) for column, parts in columns.items()}
-    return {
-        "n": n,
-        "segments": len(counts["segments"]),
-        "segment_sizes": counts["segments"],
-        "removed": counts["removed"],
-        "removed_share": counts["removed"] / (n + counts["removed"]) if n else 0.0,
-        "lists": counts["lists"],
-        "bytes": columns | {"total": sum(totals.values())},
-        "bytes_per_vector": totals["per_vector"] / n if n else 0.0,
-        "bytes_fixed": totals["fixed"],
-        "bytes_on_disk_per_vector": totals["on_disk"] / n if n else 0.0,
-    }
+    return IndexStats(
+        n=n,
+        segments=len(counts["segments"]),
+        segment_sizes=counts["segments"],
+        removed=counts["removed"],
+        removed_share=counts["removed"] / (n + counts["removed"]) if n else 0.0,
+        lists=counts["lists"],
+        bytes=PartBytes(**columns, total=sum(totals.values())),
+        bytes_per_vector=totals["per_vector"] / n if n else 0.0,
+        bytes_fixed=totals["fixed"],
+        bytes_on_disk_per_vector=totals["on_disk"] / n if n else 0.0,
+    )
 
 
 def explain(description: Description, engine: _core.Engine | None, why: Sequence[str]) -> str:
@@ -38,15 +101,13 @@ def explain(description: Description, engine: _core.Engine | None, why: Sequence
     if engine is None:
         return "\n".join([*lines, "  not trained yet"])
     numbers = stats(engine)
-    columns = numbers["bytes"]
-    lines.append(
-        f"  per vector {numbers['bytes_per_vector']:.1f} bytes{_breakdown(columns['per_vector'], len(engine))}"
-    )
-    lines.append(f"  fixed      {numbers['bytes_fixed']:,} bytes{_breakdown(columns['fixed'], 1)}")
-    if numbers["removed"]:
-        lines.append(f"  removed    {numbers['removed']:,} vectors still take bytes, until compact()")
-    if columns["on_disk"]:
-        lines.append(f"  on disk    {numbers['bytes_on_disk_per_vector']:.1f} bytes per vector")
+    parts = numbers.bytes
+    lines.append(f"  per vector {numbers.bytes_per_vector:.1f} bytes{_breakdown(parts.per_vector, n)}")
+    lines.append(f"  fixed      {numbers.bytes_fixed:,} bytes{_breakdown(parts.fixed, 1)}")
+    if numbers.removed:
+        lines.append(f"  removed    {numbers.removed:,} vectors still take bytes, until compact()")
+    if parts.on_disk:
+        lines.append(f"  on disk    {numbers.bytes_on_disk_per_vector:.1f} bytes per vector")
     if why:
         lines += ["  why:", *(f"  - {reason}" for reason in why)]
     return "\n".join(lines)
@@ -72,7 +133,7 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
     return parts
 
 
-_QUERY_MAPS = {1: "a full map of queries", 2: "a low-rank map of queries"}
+_QUERY_MAPS = {QUERY_MAPS["full"]: "a full map of queries", QUERY_MAPS["low_rank"]: "a low-rank map of queries"}
 
 
 def _scoring(engine: _core.Engine | None) -> str:
@@ -80,13 +141,14 @@ def _scoring(engine: _core.Engine | None) -> str:
     if engine is None:
         return ""
     trained = ["a codebook of their own (vectors are encoded as before)"] if _has_scoring_codebook(engine) else []
-    kind = engine.params.get("query.kind", 0)
+    kind = engine.params.get("query.kind", NONE)
+    reranks = engine.params["rerank.kind"] != NONE
     trained += [_QUERY_MAPS[kind]] if kind else []
-    trained += ["codes (vectors are mapped before they are coded)"] if engine.params["transform.kind"] == 3 else []
+    trained += ["codes (vectors are mapped before they are coded)"] if engine.params["transform.kind"] == PAIR else []
     if not trained:
         return ""
-    reranked = "; rerank scores with mapped queries too" if kind and engine.params["rerank.kind"] else ""
-    if _has_scoring_codebook(engine) and engine.params["rerank.kind"]:
+    reranked = "; rerank scores with mapped queries too" if kind and reranks else ""
+    if _has_scoring_codebook(engine) and reranks:
         reranked += "; rerank's own codes are as they were"
     return f"trained for ranking: {' and '.join(trained)}{reranked}"
 

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from .. import _core
 from ..errors import NotTrainedError
 from ..fit.few import warn_of_few
 from ..spec.description import Description
+from ..spec.parts import Model
 
 
 class Training:
@@ -73,14 +75,29 @@ class State:
     def with_engine(self, engine: _core.Engine | None) -> State:
         return replace(self, engine=engine)
 
-    def explained(self, why: tuple[str, ...]) -> State:
-        return replace(self, why=why)
-
     def changed(self, action: str, change: Callable[[_core.Engine], object]) -> State:
         """The state after `change` of a copy of the engine."""
         engine = self.trained(action).copy()
         change(engine)
         return replace(self, engine=engine)
+
+    def explained(self, why: tuple[str, ...]) -> State:
+        """With these reasons for what it is made of."""
+        return replace(self, why=why)
+
+    def with_defaults(self, nprobe: int | None, rerank: int | None) -> State:
+        """With these defaults of search; None: as they are."""
+
+        def set_defaults(engine: _core.Engine) -> None:
+            for name, value in (("nprobe", nprobe), ("rerank", rerank)):
+                if value is not None:
+                    engine.set_default(f"default.{name}", value)
+
+        return self.changed("tune", set_defaults)
+
+    def scored_by(self, model: Model) -> State:
+        """With this scoring codebook and query map."""
+        return replace(self, engine=self.trained("train").with_scoring(model.params, model.arrays))
 
     def retrained(
         self, engine: _core.Engine, description: Description | None = None, training: Training | None = None
@@ -89,3 +106,56 @@ class State:
         return replace(
             self, engine=engine, description=description or self.description, training=training or Training()
         )
+
+
+class Stateful:
+    """What holds a state: one reference to the present one, and whose turn it is to replace it."""
+
+    _state: State
+    _turns: _core.Turns
+
+    def _begin(self, state: State) -> None:
+        """The first thing that is done to a new object."""
+        self._state, self._turns = state, _core.Turns()
+
+    def _prepare(self, action: str, change: Callable[[State], State]) -> tuple[_core.Turn, State]:
+        """Waits for this thread's turn to change the index; the turn, and the state that `change` makes of this one."""
+        turn = self._turns.take(action)
+        try:
+            return turn, change(self._state)
+        except BaseException:
+            turn.end()
+            raise
+
+
+Held = TypeVar("Held", bound=Stateful)
+
+
+def state_of(index: Stateful) -> State:
+    return index._state
+
+
+def started(index: Held, state: State) -> Held:
+    """The same, a new and empty object so far, in a state that is there already."""
+    index._begin(state)
+    return index
+
+
+def in_state(index: Held, state: State) -> Held:
+    """A new index of the same kind and settings in another state."""
+    other = type(index).__new__(type(index))
+    other.__dict__.update(index.__dict__)
+    other._begin(state)
+    return other
+
+
+def frozen(index: Held) -> Held:
+    """An index of its own in the present state of this one, which later changes do not reach. Costs nothing."""
+    return in_state(index, index._state)
+
+
+def replace_state(index: Stateful, action: str, change: Callable[[State], State]) -> None:
+    """Commits what `change` makes of the state, as the last thing it does."""
+    turn, after = index._prepare(action, change)
+    index._state = after
+    del turn

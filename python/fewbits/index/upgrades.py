@@ -8,51 +8,38 @@ by a fingerprint of the old one's maps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import blake2b
 
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32
-from ..spec.codecs_rotated import RecurrentBinary
+from ..numeric.arrays import f32_array
 from ..spec.description import Description
-from ..spec.parts import Fitted, Fitting, Model, f32_array
+from ..spec.parts import Fitted, Fitting, Model
+from ..spec.recurrent_binary import RecurrentBinary, fingerprint, trained, with_maps
+from .state import Stateful, state_of
 
 
-def fingerprint(bits: int, maps: Mapping[str, F32]) -> str:
-    """Of an encoder, from its maps, in whatever shape: a file does not keep it."""
-    digest = blake2b(bytes([bits]), digest_size=16)
-    for name in sorted(maps):
-        digest.update(f"{name} {maps[name].size} ".encode())
-        digest.update(np.ascontiguousarray(maps[name], "<f4").tobytes())
-    return digest.hexdigest()
+def encoder_of(index: Stateful) -> RecurrentBinary:
+    """The trained codec of an index, with its maps."""
+    state = state_of(index)
+    return encoder(state.description, state.trained("upgrade"))
 
 
 def encoder(description: Description, engine: _core.Engine) -> RecurrentBinary:
     """The trained codec of an index, with its maps, which a file has too."""
-    codec = description.codec
-    if not isinstance(codec, RecurrentBinary) or codec.dim is None:
-        raise ValueError(f"upgrade: expected an index of trained RecurrentBinary codes, got {codec}")
-    arrays = {
-        name.removeprefix("codec."): array for name, array in engine.arrays().items() if name.startswith("codec.")
-    }
-    dim, m = description.dim, codec.dim
-    ins, outs = {"base": dim, "back": m, "refine": dim}, {"base": m, "back": dim, "refine": m}
-    maps = {"decoder": arrays.pop("decoder").reshape(dim, m)} if "decoder" in arrays else {}
-    maps |= {"weight": arrays.pop("weight")} if "weight" in arrays else {}
-    for name, array in arrays.items():
-        part, _, end = name.partition("_")
-        steps = () if part == "base" else (codec.bits - 1,)
-        shape = {"": (outs[part], ins[part]), "in": (-1, ins[part]), "bias": (-1,), "out": (outs[part], -1)}[end]
-        maps[name] = array.reshape(*steps, *shape)
-    return replace(codec, maps=maps)
+    codec = trained(description.codec)
+    if codec is None:
+        raise ValueError(f"upgrade: expected an index of trained RecurrentBinary codes, got {description.codec}")
+    arrays = engine.arrays().items()
+    own = {name.removeprefix("codec."): array for name, array in arrays if name.startswith("codec.")}
+    return with_maps(codec, own, description.dim)
 
 
 def upgraded(description: Description, engine: _core.Engine, codec: object) -> tuple[Description, _core.Engine]:
     """The description and the engine of the same vectors, for inputs that `codec` codes."""
-    if not isinstance(codec, RecurrentBinary) or codec.maps is None or codec.predecessor is None:
+    newer = trained(codec)
+    if newer is None or newer.maps is None or newer.predecessor is None:
         raise TypeError(
             "codec: expected what fb.train.recurrent_binary(..., compatible_with=...) returned for this index's codec, "
             f"got {codec!r}"
@@ -60,18 +47,18 @@ def upgraded(description: Description, engine: _core.Engine, codec: object) -> t
     old = encoder(description, engine)
     if description.rerank is not None:
         raise ValueError(
-            "upgrade: a rerank store is of the old embedding, which new queries can not be compared with; "
+            "upgrade: a rerank store is of the old embedding, which new queries cannot be compared with; "
             f"expected rerank=None, got {description.rerank}"
         )
     if any(name.startswith("query.") for name in engine.arrays()):
         raise ValueError("upgrade: the query map of this index is of the old embedding; expected none")
     assert old.maps is not None
-    if codec.predecessor.fingerprint != fingerprint(old.bits, old.maps):
+    if newer.predecessor.fingerprint != fingerprint(old.bits, old.maps):
         raise ValueError("codec: it was trained to be compatible with another encoder than this index's")
-    dim = codec.maps["base"].shape[-1]
+    dim = newer.maps["base"].shape[-1]
     model = Model({"dim": dim})
-    model.put("codec", codec.fit(np.zeros((0, dim), np.float32), Fitting("ip")))
+    model.put("codec", newer.fit(np.zeros((0, dim), np.float32), Fitting("ip")))
     if description.partition is not None:
         centroids = engine.arrays()["partition.centroids"].reshape(-1, description.dim).astype(np.float32)
-        model.put("partition", Fitted({}, {"centroids": f32_array(centroids @ codec.predecessor.forth.T)}))
-    return replace(description, dim=dim, codec=codec), engine.with_encoder(model.params, model.arrays)
+        model.put("partition", Fitted({}, {"centroids": f32_array(centroids @ newer.predecessor.forth.T)}))
+    return replace(description, dim=dim, codec=newer), engine.with_encoder(model.params, model.arrays)

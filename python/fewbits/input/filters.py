@@ -10,23 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .inputs import vector_ids
+from .ids import vector_ids
 
 
 class Filter:
     """A prepared filter, to be reused: it remembers which vectors of an index it allows until the index changes.
 
-    allow: one of
-    - a boolean mask by id, (m,) bool: id i is allowed if mask[i]; ids of m or more are not,
-    - the ids that are allowed, (n,) whole numbers, none twice,
-    - a compiled predicate, a numba `@cfunc("boolean(int64)")` of the id: called without the GIL from several threads,
-      for what a search looks at and a sample, so it must give the same answer whenever it is asked.
+    `Filter.allow(ids)` is the same as ``Filter(ids)``, and `Filter.deny` the opposite.
 
-    `Filter.deny(ids)` allows all but these. Raises TypeError for anything else. Filters can be pickled and copied,
-    except those of a predicate.
+    Parameters
+    ----------
+    allow : (m,) array of bool, (n,) array of int, or numba cfunc
+        A mask by id: id i is allowed if ``mask[i]``, and ids of m or more are not. Or the ids that are allowed, none
+        twice. Or a compiled predicate of the id, ``@cfunc("boolean(int64)")``: it may be called concurrently, without
+        the GIL, in any order, and must be pure.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else, and for ids that are repeated or not whole numbers >= 0.
+
+    Notes
+    -----
+    Filters can be pickled and copied, except those of a predicate.
+
+    Examples
+    --------
     >>> recent = fb.Filter(years >= 2020)
-    >>> ids, scores = index.search(q, k=10, filter=recent)
+    >>> ids, scores = index.search(queries, k=10, filter=recent)
     """
 
     def __init__(self, allow: Any) -> None:
@@ -54,8 +65,41 @@ class Filter:
         return _filter_of, (kind, given)
 
     @classmethod
+    def allow(cls, ids: Any) -> Filter:
+        """Allow these vectors and no others.
+
+        Parameters
+        ----------
+        ids : (n,) array of int, (m,) array of bool, or numba cfunc
+            As `Filter` itself takes them.
+
+        Returns
+        -------
+        Filter
+
+        Examples
+        --------
+        >>> mine = fb.Filter.allow([3, 14, 15])
+        """
+        return cls(ids)
+
+    @classmethod
     def deny(cls, ids: Any) -> Filter:
-        """Allows every vector but those of these ids, (n,) whole numbers."""
+        """Allow every vector but these.
+
+        Parameters
+        ----------
+        ids : (n,) array of int
+            Whole numbers, none twice.
+
+        Returns
+        -------
+        Filter
+
+        Examples
+        --------
+        >>> others = fb.Filter.deny([3, 14, 15])
+        """
         made = cls.__new__(cls)
         made._kept, made._core = None, _core.Filter.ids(_ids(np.asarray(ids)), allow=False)
         return made
@@ -76,7 +120,7 @@ def core_filters(value: Any, n_queries: int) -> tuple[list[_core.Filter], NDArra
     if not given or not all(isinstance(item, Filter) for item in given):
         return [(value if isinstance(value, Filter) else Filter(value))._core], None
     if len(given) != n_queries:
-        raise ValueError(f"filter: expected one a query ({n_queries}), got {len(given)}")
+        raise ValueError(f"filter: expected one per query ({n_queries}), got {len(given)}")
     distinct = {id(item): item for item in given}
     numbers = {key: number for number, key in enumerate(distinct)}
     return [item._core for item in distinct.values()], np.array([numbers[id(item)] for item in given], np.uint32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 _SIGN = np.uint8(128)
 _LOOKED_AT = 512  # rows
-_LEAST_ROWS = 64
+_MIN_ROWS = 64
 _ONES = (0.25, 0.75)  # the share of them in each position of a byte
 _ALIKE = 0.15  # correlation of the similarities by high and by low halves of bytes; packed embeddings have 0.2 to 0.6
 _LINKED = 0.25  # of the two highest bits of a byte; those of numbers on both sides of their middle have 0.3 to 1
@@ -66,7 +66,7 @@ def advice(x: NDArray[Any], name: str) -> str:
 def looks_packed(x: NDArray[Any]) -> bool:
     """Whether bytes are packed bits rather than numbers: which rows are alike shows in their low bits as it does in
     their high ones, all bits are set about as often, and neighbouring bits are of unrelated dimensions."""
-    if x.dtype not in (np.uint8, np.int8) or x.ndim != 2 or len(x) < _LEAST_ROWS or not x.shape[1]:
+    if x.dtype not in (np.uint8, np.int8) or x.ndim != 2 or len(x) < _MIN_ROWS or not x.shape[1]:
         return False
     rows = _bytes(np.asarray(x[:_LOOKED_AT]))
     bits = np.unpackbits(rows, axis=1).reshape(*rows.shape, 8).astype(np.float32)

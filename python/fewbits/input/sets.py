@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .inputs import BLOCK_FLOATS, F32, I64, LONGEST, Rows
+from ..numeric.arrays import F32, I64
+from .rows import BLOCK_FLOATS, LONGEST, Rows
 
 
 class Sets(NamedTuple):
@@ -39,7 +40,7 @@ class SetsInput:
             self.offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
         empty = np.flatnonzero(np.diff(self.offsets) == 0)
         if empty.size:
-            raise ValueError(f"{name}: expected at least 1 token a set, got none in set {int(empty[0])}")
+            raise ValueError(f"{name}: expected at least 1 token per set, got none in set {int(empty[0])}")
         self._longest = LONGEST / int(np.diff(self.offsets).max(initial=1))  # scores sum over the tokens of a set
 
     def __len__(self) -> int:
@@ -59,13 +60,13 @@ class SetsInput:
                 _fill(tokens[at], Rows(self._list[i], self._dim, f"{self.name}: set {i}", longest=self._longest))
         return Sets(tokens, offsets)
 
-    def blocks(self, most: int) -> Iterator[Sets]:
-        """All sets in order, some 16 MiB of tokens at a time, at least one set and at most `most`."""
+    def blocks(self, max_sets: int) -> Iterator[Sets]:
+        """All sets in order, some 16 MiB of tokens at a time, at least one set and at most `max_sets`."""
         step = max(1, BLOCK_FLOATS // self._dim)
         first = 0
         while first < len(self):
             within = int(np.searchsorted(self.offsets, self.offsets[first] + step, side="right")) - 1
-            end = min(max(first + 1, within), first + most)
+            end = min(max(first + 1, within), first + max_sets)
             yield self.take(first, end)
             first = end
 

@@ -1,1 +1,1 @@
-"""Other libraries: faiss indexes in, torch gradients through."""
+"""Integrations with other libraries: faiss indexes as input, torch gradients through an index."""

@@ -1,7 +1,7 @@
-"""fb.from_faiss: an index of faiss becomes one of fewbits: its codes and tables as they are, nothing is coded again.
+"""fb.from_faiss: converts a faiss index to a fewbits index. Codes and tables are taken over; nothing is encoded again.
 
-What faiss can hold and fewbits can not is refused by name: an index is taken whole or not at all. faiss is loaded when
-this is called, and only to read.
+Anything that faiss supports and fewbits does not is rejected by name: an index is converted completely or not at all.
+faiss is imported when the function is called, and used for reading only.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..index.index import Index
-from ..input.inputs import F32, I64, are_positions, check_unique, vector_ids
-from ..spec.codecs import PQ, Float
+from ..index.index import Index, index_of
+from ..input.ids import are_positions, check_unique, vector_ids
+from ..kinds import PARTITIONS
+from ..numeric.arrays import F32, I64, f32_array
 from ..spec.description import Description
+from ..spec.float import Float
+from ..spec.identity import Identity
 from ..spec.ivf import IVF
-from ..spec.parts import METRIC_CODES, Fitted, Model, f32_array
-from ..spec.transforms import OPQ, Identity, Transform, dense
+from ..spec.opq import OPQ
+from ..spec.parts import Fitted, Fitting, Model
+from ..spec.pq import PQ
+from ..spec.transform import Transform, dense
 
 _ORTHONORMAL = 1e-3
 _BLOCK_ROWS = 65_536
@@ -27,34 +32,52 @@ _READS = "Flat, PQ, OPQ + PQ and IVF, PQ (8 or 4 bits), also under an IDMap"
 
 
 class Coded(NamedTuple):
-    """What an index of faiss holds: of each vector its code, its id and its list (none without lists)."""
+    """The contents of a faiss index: the code and id of each vector, and its list (None without lists)."""
 
     rows: NDArray[np.uint8]
     ids: I64
     lists: NDArray[np.uint32] | None = None
 
     def ordered(self) -> Coded:
-        """By id, as vectors that were added one after the other."""
+        """Sorted by id, as if the vectors had been added one after the other."""
         order = np.argsort(self.ids, kind="stable")
         lists = None if self.lists is None else np.ascontiguousarray(self.lists[order])
         return Coded(np.ascontiguousarray(self.rows[order]), self.ids[order], lists)
 
 
 def from_faiss(source: Any) -> Index:
-    """An index with the vectors, codes, ids and scores of one made by faiss, which stays as it is.
+    """Convert a faiss index to a fewbits index with the same vectors, codes, ids and scores.
 
-    source: the path of a file that faiss wrote, or an index of faiss in memory: Flat, PQ, OPQ + PQ (or any other
-    rotation or projection with orthonormal rows) or IVF, PQ, of 8 or 4 bits a code, metric inner product or L2; in an
-    IDMap too. A single list (IVF1) is folded into the codebook, so that the index is a plain PQ, as published JPQ and
-    RepCONC indexes are. The default of nprobe is the source's. Needs faiss-cpu: pip install "fewbits[faiss]".
+    Parameters
+    ----------
+    source : path or faiss.Index
+        A file written by faiss, or a faiss index in memory, which is not modified: Flat, PQ, OPQ + PQ (or any other
+        rotation or projection with orthonormal rows) or IVF, PQ, with 8 or 4 bits per code and metric inner product or
+        L2, also within an IDMap.
 
-    The codes decode to what they do in faiss; searches scan them as any index of fewbits. `fb.train` trains them on.
-    Raises ValueError naming what is not supported or that the file is none of faiss's, OSError if it can not be opened,
-    ImportError without faiss.
+    Returns
+    -------
+    Index
+        Its codes decode to the same vectors as in faiss; searches scan them as in any other index, and `fb.train` can
+        train on them. The default nprobe is that of the source. A single list (IVF1) is folded into the codebook, so
+        that the index is a plain PQ, like the published JPQ and RepCONC indexes.
 
-    >>> index = fb.from_faiss("passages.OPQ96,IVF1,PQ96x8.faiss")
+    Raises
+    ------
+    ValueError
+        If the file is not a faiss index, or if the index uses something that is not supported; the message names it.
+    OSError
+        If the file cannot be opened.
+    ImportError
+        Without faiss: ``pip install "fewbits[faiss]"`` installs it.
 
-    (Johnson, Douze, Jégou, "Billion-scale similarity search with GPUs", 2017.)
+    References
+    ----------
+    Johnson, Douze, Jégou, "Billion-scale similarity search with GPUs", 2017.
+
+    Examples
+    --------
+    >>> index = fb.from_faiss("passages.OPQ96,IVF1,PQ96x8.faiss")  # doctest: +SKIP
     """
     faiss = _faiss()
     index = _read(faiss, os.fsdecode(source)) if isinstance(source, str | bytes | os.PathLike) else source
@@ -76,18 +99,19 @@ def _faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise ImportError(f'from_faiss reads through faiss: pip install "fewbits[faiss]" ({error})') from error
+        raise ImportError(f'from_faiss needs faiss: pip install "fewbits[faiss]" ({error})') from error
     return faiss
 
 
 class _Reader:
-    """One index of faiss on its way: the wrappers around it taken off one by one, then its core."""
+    """Converts one faiss index: removes the wrappers around it one by one, then reads its core."""
 
     def __init__(self, faiss: Any, index: Any) -> None:
         self.faiss = faiss
         self.dim, self.metric = int(index.d), self._metric(index)
         self.ids: I64 | None = None
-        self.transform: tuple[Transform, Fitted] = Identity(), Fitted({"kind": 0, "out_dim": self.dim}, {})
+        nothing = np.empty((0, self.dim), np.float32)
+        self.transform: tuple[Transform, Fitted] = Identity(), Identity().fit(nothing, Fitting("ip"))
         if not index.is_trained:
             raise ValueError("from_faiss: expected a trained index")
         self.core = self._unwrapped(index)
@@ -96,7 +120,7 @@ class _Reader:
         kinds = {"IndexFlat": self._flat, "IndexFlatIP": self._flat, "IndexFlatL2": self._flat}
         kinds |= {"IndexPQ": self._pq, "IndexIVFPQ": self._ivf_pq}
         name = type(self.core).__name__
-        if name not in kinds:  # a subclass may keep its codes in another order
+        if name not in kinds:  # a subclass may store its codes in another order
             raise ValueError(f"from_faiss: expected {_READS}, got {name}")
         return kinds[name]()
 
@@ -121,7 +145,7 @@ class _Reader:
         return index
 
     def _linear(self, transform: Any) -> NDArray[Any]:
-        """Its matrix; rows must be orthonormal, and nothing may be added."""
+        """The matrix of a transform, which must have orthonormal rows and no bias."""
         name = type(transform).__name__
         if not isinstance(transform, self.faiss.LinearTransform):
             raise ValueError(f"from_faiss: expected linear transforms, got {name}")
@@ -131,11 +155,11 @@ class _Reader:
         matrix: NDArray[Any] = flat.reshape(transform.d_out, transform.d_in).astype(np.float64)
         error = float(np.abs(matrix @ matrix.T - np.eye(len(matrix))).max())
         if error > _ORTHONORMAL:
-            raise ValueError(f"from_faiss: expected transforms with orthonormal rows, got {name} {error:.2g} off")
+            raise ValueError(f"from_faiss: expected transforms with orthonormal rows, got {name}, off by {error:.2g}")
         return matrix
 
     def _flat(self) -> Index:
-        if not isinstance(self.transform[0], Identity):
+        if not self.transform[0].is_identity:
             raise ValueError("from_faiss: expected Flat without a transform: fewbits keeps whole vectors as they are")
         n = int(self.core.ntotal)
         index = Index(self.dim, metric=self.metric, codec=Float(32))
@@ -160,7 +184,8 @@ class _Reader:
             m, _, width = book.shape
             folded = book + centroids.reshape(m, 1, width) if residual else book
             return self._made(None, None, f32_array(folded), coded._replace(lists=None))
-        stored = Fitted({"kind": 1, "nlist": nlist, "residual": int(residual)}, {"centroids": f32_array(centroids)})
+        params = {"kind": PARTITIONS["ivf"], "nlist": nlist, "residual": int(residual)}
+        stored = Fitted(params, {"centroids": f32_array(centroids)})
         return self._made(IVF(nlist=nlist), stored, book, coded)
 
     def _lists(self) -> Coded:
@@ -189,17 +214,16 @@ class _Reader:
         residual = lists is not None and bool(lists.params["residual"])
         bits = 8 if book.shape[1] == 256 else 4
         codec = PQ(book.shape[0], bits=bits, residual=residual if lists else None, score_aware=False)
-        model = Model({"dim": self.dim, "metric": METRIC_CODES[self.metric], "rerank.kind": 0})
-        model.params |= {"default.nprobe": 0, "default.rerank": 0}
+        model = Model.without_parts(self.dim, self.metric)
         model.put("transform", self.transform[1])
-        model.put("partition", lists or Fitted({"kind": 0}, {}))
         model.put("codec", codec.fitted(book))
         if lists:
+            model.put("partition", lists)
             model.params["default.nprobe"] = min(int(self.core.nprobe), int(self.core.nlist))
         engine, coded = _core.Engine(model.params, model.arrays), coded.ordered()
         _put(engine, coded, _norms(model, coded) if residual and self.metric == "l2" else None)
         description = Description(self.dim, self.metric, self.transform[0], partition, codec)
-        return Index._of(description, engine, ("read from an index of faiss",))
+        return index_of(description, engine, ("read from an index of faiss",))
 
 
 def _put(engine: _core.Engine, coded: Coded, norms: F32 | None) -> None:
@@ -212,7 +236,7 @@ def _put(engine: _core.Engine, coded: Coded, norms: F32 | None) -> None:
 
 
 def _norms(model: Model, coded: Coded) -> F32:
-    """What codes of differences carry under l2: minus the squared norm of the vector that each stands for."""
+    """The factor of residual codes under l2: minus the squared norm of the vector that each code represents."""
     assert coded.lists is not None
     centroids, out = model.arrays["partition.centroids"], np.empty(len(coded.ids), np.float32)
     for first in range(0, len(out), _BLOCK_ROWS):

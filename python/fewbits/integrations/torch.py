@@ -1,9 +1,9 @@
-"""An index's scores as a part of a torch model: a real encoder trains against the very codes that search will scan.
+"""The scores of an index as part of a torch model: an encoder is trained against the same codes that searches scan.
 
     scores[i, j] = <T M q_i, origin + sum over s of book[s, code_s of the j-th id]>
 
-Forward and backward are the kernels of `fewbits.train`; torch sees one function with gradients of queries and codebook.
-Codes, rotation T and the query map M (if the index has one) are constants.
+Forward and backward use the kernels of `fewbits.train`; to torch they are one function with gradients for queries and
+codebook. Codes, rotation T and the query map M (if the index has one) are constants.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import torch
 
 from ..errors import NotTrainedError
 from ..index.index import Index
-from ..input.inputs import I64, thread_count
-from ..spec.parts import Model, f32_array
+from ..index.state import replace_state, state_of
+from ..input.checks import thread_count
+from ..numeric.arrays import I64, f32_array
+from ..spec.parts import Model
 from ..train.compiled import require_numba
 from ..train.examples import RowOf
 from ..train.jpq import check_scores_are_trainable
@@ -25,7 +27,7 @@ from ..train.scorer import CodeScorer, Lists
 
 
 class QuantizedScores(torch.autograd.Function):
-    """Scores of listed rows, one behind the other; gradients of queries and codebook."""
+    """Scores of listed rows, concatenated; gradients for queries and codebook."""
 
     @staticmethod
     def forward(ctx: Any, queries: torch.Tensor, book: torch.Tensor, scorer: CodeScorer, lists: Lists) -> torch.Tensor:
@@ -44,27 +46,37 @@ class QuantizedScores(torch.autograd.Function):
 
 
 class QuantizedIndex(torch.nn.Module):
-    """The scoring side of a PQ index as a module, whose parameter `book` is the codebook; CPU, float32.
+    """The scoring side of a PQ index as a module, with the codebook as its parameter `book`; CPU, float32.
 
-    index: of metric "ip" or "cosine" with a PQ codec, holding its vectors. It stays as it is until `publish`.
+    Parameters
+    ----------
+    index : Index
+        Of metric "ip" or "cosine" with a PQ codec, containing its vectors. It is not modified before `publish`.
+    threads : int, optional
+        Threads of searches. None: all CPUs.
 
+    References
+    ----------
+    Zhan et al., "Jointly Optimizing Query Encoder and Product Quantization to Improve Retrieval Performance", 2021.
+
+    Examples
+    --------
     >>> quantized = fewbits.torch.QuantizedIndex(index)
     >>> optimizer = torch.optim.AdamW([*encoder.parameters(), *quantized.parameters()])
     >>> queries = encoder(tokens)                              # (n, dim), with gradients
-    >>> ids = quantized.search(queries, 200)                   # negatives from the index as it scores now
+    >>> ids = quantized.search(queries, 200)                   # negatives from the index with its current scores
     >>> loss = ranking_loss(quantized(queries, ids), ids)
     >>> quantized.publish()                                    # the index scores with the trained codebook
-
-    (Zhan et al., "Jointly Optimizing Query Encoder and Product Quantization to Improve Retrieval Performance", 2021.)
     """
 
     def __init__(self, index: Index, *, threads: int | None = None) -> None:
         super().__init__()
         require_numba()
         check_scores_are_trainable("QuantizedIndex", index)
-        if index._engine is None or not len(index):
+        engine = state_of(index).engine
+        if engine is None or not len(engine):
             raise NotTrainedError("QuantizedIndex: expected an index that holds its vectors, got an empty one")
-        self.index, self._engine, self._threads = index, index._engine, thread_count(threads)
+        self.index, self._engine, self._threads = index, engine, thread_count(threads)
         self._scorer = CodeScorer(self._engine)
         self._row_of = RowOf(self._scorer.ids)
         self._map = map_of(self._engine)
@@ -75,7 +87,7 @@ class QuantizedIndex(torch.nn.Module):
     def forward(self, queries: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Scores (n, k) of ids (n, k) for queries (n, dim); -inf where an id is -1.
 
-        Raises ValueError for other shapes and for an id that the index has not.
+        Raises ValueError for other shapes and for an id that is not in the index.
         """
         if queries.ndim != 2 or queries.shape[1] != self.index.dim:
             raise ValueError(f"queries: expected shape (n, {self.index.dim}), got {tuple(queries.shape)}")
@@ -92,7 +104,7 @@ class QuantizedIndex(torch.nn.Module):
         return scores.masked_scatter(torch.from_numpy(present), flat)
 
     def search(self, queries: torch.Tensor, k: int) -> torch.Tensor:
-        """Ids (n, k) of the best by codes as they score now, -1 behind the last; no gradients."""
+        """Ids (n, k) of the best vectors by the current scores of their codes, padded with -1; no gradients."""
         model = self._scoring()
         engine = self._engine.with_scoring(model.params, model.arrays)
         nprobe = max(1, engine.params.get("default.nprobe", 0))
@@ -106,12 +118,12 @@ class QuantizedIndex(torch.nn.Module):
         return torch.from_numpy(found[0])
 
     def publish(self) -> None:
-        """Makes the codebook the one that the index scores with. Vectors added later are encoded as before."""
+        """Replaces the scoring codebook of the index with `book`. Vectors added later are encoded as before."""
         model = self._scoring()
-        self.index._score_by(model)
+        replace_state(self.index, "train", lambda now: now.scored_by(model))
 
     def _mapped(self, queries: torch.Tensor) -> torch.Tensor:
-        """As the index sees them: normalised under cosine, and mapped."""
+        """Queries in the form that the index scores: normalised under cosine, and mapped."""
         if self.index.metric == "cosine":
             queries = torch.nn.functional.normalize(queries, dim=1, eps=0.0)
         return queries @ self._matrix

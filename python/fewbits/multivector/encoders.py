@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from ..input.inputs import F32
 from ..input.sets import Sets
+from ..numeric.arrays import F32
 from .fde import FDE
 
 ENCODERS: dict[str, Any] = {"fde": FDE}  # by the prefix of their params

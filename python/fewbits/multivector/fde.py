@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from .. import _core
-from ..input.inputs import F32, thread_count, whole_number
+from ..input.checks import boolean, one_of, thread_count, whole_number
 from ..input.sets import Sets, read_sets
-from ..spec.parts import boolean, one_of
+from ..numeric.arrays import F32
 
 MAX_TOKEN_DIM = 4096
 _PROJECTION_DIM = 16
@@ -20,27 +20,50 @@ _PLAIN = ("dim", "repetitions", "simhash_bits", "seed")
 
 @dataclass(frozen=True)
 class FDE:
-    """Sets of vectors as single vectors, whose inner product approximates repetitions · Chamfer(query, document).
+    """Fixed-dimensional encodings: single vectors for sets, whose inner products approximate Chamfer similarity.
 
+    The inner product of a query's and a document's encoding is about repetitions · Chamfer(query, document), where
     Chamfer (MaxSim) is the sum over query tokens of the largest inner product with a document token. Each repetition
-    splits space into 2^simhash_bits buckets by signs of random directions; a query's part is the sum of its tokens in
-    each bucket, a document's their mean; empty buckets of a document are filled with the token whose signs differ
-    least (fill_empty). Buckets are projected from dim to projection_dim dimensions (None: 16, at most dim) and all
-    are concatenated: `dims` = repetitions · 2^simhash_bits · projection_dim.
+    splits space into 2^simhash_bits buckets by the signs of random directions; a query's part is the sum of its tokens
+    in each bucket, a document's their mean. Buckets are projected to `projection_dim` dimensions and all are
+    concatenated: `dims` = repetitions · 2^simhash_bits · projection_dim.
 
-    dim: of the tokens, 1..4,096. projection: "sketch" (signed sums of coordinates; the fastest), "dense" (rows of
-    random orthogonal matrices) or None (buckets as they are). Both are unbiased, and repetitions that follow each
-    other take slices of one orthogonal matrix, which ranks better than independent projections do. final_dim: a count
-    sketch of the whole to so many dimensions. directions, of the buckets: "hadamard" (rows of Hadamard matrices with
-    random signs, in a fraction of the time) or "gaussian" (independent ones, as in the paper; they rank no better).
-    seed: encodings compare only where everything, seed included, is equal; they are the same bits on every machine.
+    Parameters
+    ----------
+    dim : int
+        Dimensions of the tokens, 1..4,096.
+    repetitions : int
+    simhash_bits : int
+        Directions per repetition.
+    projection_dim : int, optional
+        Dimensions of a projected bucket. None: 16, at most dim.
+    projection : {"sketch", "dense", None}
+        Signed sums of coordinates (the fastest), rows of random orthogonal matrices, or buckets as they are. The first
+        two are unbiased, and successive repetitions take slices of one orthogonal matrix, which ranks better than
+        independent projections.
+    final_dim : int, optional
+        A count sketch of the whole to so many dimensions.
+    fill_empty : bool
+        Fill empty buckets of a document with the token whose signs differ least.
+    seed : int
+        Of everything random. Encodings compare only if all settings are equal, and have the same bits on every machine.
+    directions : {"hadamard", "gaussian"}
+        Of the buckets: rows of Hadamard matrices with random signs, or independent ones, as in the paper, which take
+        longer and rank no better.
 
+    Notes
+    -----
     Encodings are for inner products ("ip"): normalising them would change the ranking.
-    (Dhulipala et al., "MUVERA: Multi-Vector Retrieval via Fixed Dimensional Encodings", 2024, arXiv 2405.19504.)
 
-    >>> fde = fb.FDE(128)
-    >>> docs = fde.encode_documents(list_of_arrays)  # (n, 10240) float32
-    >>> scores = fde.encode_queries(query_tokens) @ docs.T
+    References
+    ----------
+    Dhulipala et al., "MUVERA: Multi-Vector Retrieval via Fixed Dimensional Encodings", 2024, arXiv 2405.19504.
+
+    Examples
+    --------
+    >>> fde = fb.FDE(16)
+    >>> encoded = fde.encode_documents(documents)  # (n, fde.dims) float32
+    >>> scores = fde.encode_queries(query_sets) @ encoded.T
     """
 
     dim: int
@@ -85,15 +108,38 @@ class FDE:
         return self.final_dim or self.repetitions * self._bucket_dim << self.simhash_bits
 
     def encode_queries(self, queries: Any, *, threads: int | None = None) -> F32:
-        """(n, dims) float32 of n sets: a list of (t, dim) arrays (numpy, torch, anything with `__array__` or DLPack),
-        an (n, t, dim) array, or (tokens, offsets); (dims,) of a single (t, dim) array. Every set has at least one
-        token. The same bits for any number of threads (None: all CPUs)."""
+        """Encode queries: sums of tokens per bucket.
+
+        Parameters
+        ----------
+        queries : sets of vectors
+            A list of (t, dim) arrays (numpy, torch, anything with ``__array__`` or DLPack), an (n, t, dim) array, or
+            (tokens, offsets); or a single (t, dim) array. Every set has at least one token.
+        threads : int, optional
+            None: all CPUs. The result has the same bits for any number.
+
+        Returns
+        -------
+        (n, dims) or (dims,) float32 array
+            (dims,) for a single set.
+        """
         sets, single = read_sets(queries, self.dim, "queries")
         out = self.of_queries(sets, thread_count(threads))
         return out[0] if single else out
 
     def encode_documents(self, documents: Any, *, threads: int | None = None) -> F32:
-        """As `encode_queries`, of documents: means instead of sums, and empty buckets filled."""
+        """Encode documents: means of tokens per bucket, with empty buckets filled.
+
+        Parameters
+        ----------
+        documents, threads
+            As the arguments of `encode_queries`.
+
+        Returns
+        -------
+        (n, dims) or (dims,) float32 array
+            (dims,) for a single set.
+        """
         sets, single = read_sets(documents, self.dim, "documents")
         out = self.of_documents(sets, thread_count(threads))
         return out[0] if single else out
@@ -110,6 +156,7 @@ class FDE:
         return float(self.repetitions)
 
     def describe(self) -> str:
+        """The settings in words."""
         kind = f"{self.projection} to {self._bucket_dim}" if self.projection else "no projection"
         final = f", sketched to {self.final_dim:,}" if self.final_dim else ""
         return f"FDE of {self.dims:,} dimensions: {self.repetitions} x {1 << self.simhash_bits} buckets, {kind}{final}"

@@ -14,42 +14,41 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..errors import CorruptIndexError
+from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
+from ..file.meta import decode_meta, decode_part, encode_meta
 from ..file.places import Path, buffer, contents, encoded, shown
 from ..fit.few import too_few
 from ..index.base import BaseIndex
 from ..index.filling import checked_ids, publish
 from ..index.index import candidates, checked_description, fitted_model, lists_to_read, result_count
 from ..index.result import SearchResult
-from ..index.state import State, Training
+from ..index.state import State, Training, frozen, started, state_of
+from ..input.checks import conflict_rule, thread_count, whole_number
 from ..input.filters import core_filters
-from ..input.inputs import (
-    BLOCK_FLOATS,
-    F32,
-    Sample,
-    check_scale,
-    conflict_rule,
-    least_similarity,
-    thread_count,
-    vector_ids,
-    whole_number,
-)
+from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
+from ..input.queries import min_similarity
+from ..input.rows import BLOCK_FLOATS, check_scale
+from ..input.sample import Sample
 from ..input.sets import Sets, SetsInput, read_sets, token_dim
-from ..spec.codecs import Codec, Scalar
-from ..spec.codecs_rotated import RaBitQ
+from ..numeric.arrays import F32
+from ..spec.codec import Codec
 from ..spec.ivf import IVF
 from ..spec.parts import Fitting
-from ..spec.transforms import Transform
+from ..spec.rabitq import RaBitQ
+from ..spec.scalar import Scalar
+from ..spec.transform import Transform
 from .encoders import ENCODERS, Encoder, is_encoder, restored, stored
 from .fde import FDE
 from .pooling import Pooling, carved
+from .stats import MultiVectorStats
 from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, fitted
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_MOST_DIMS = 65_535  # of encodings
-_MOST_CANDIDATES = 2**31
+_MAX_DIMS = 65_535  # of encodings
+_MAX_CANDIDATES = 2**31
 
 
 def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
@@ -124,8 +123,9 @@ class MultiVectorIndex(BaseIndex):
         self._tokens = checked(Scalar(8) if tokens is None else tokens, dim)
         self._pooling = checked_pooling(pooling)
         codec = RaBitQ(bits=1) if codec is None else codec
-        description = checked_description(self._encoder.dims, _MOST_DIMS, "ip", transform, partition, codec, None, seed)
-        self._begin(State(description, None, (), Training()), temp_dir)
+        description = checked_description(self._encoder.dims, _MAX_DIMS, "ip", transform, partition, codec, None, seed)
+        self._begin(State(description, None, (), Training()))
+        self.temp_dir = temp_dir
 
     # --- what it is ---
 
@@ -149,7 +149,7 @@ class MultiVectorIndex(BaseIndex):
         state = f"{len(self):,} documents" if self.is_trained else "not trained"
         return f"<fewbits.MultiVectorIndex: {state}, {self._encoder.describe()}, {self.codec.describe()}>"
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> MultiVectorStats:
         """Counts and bytes: `n` documents, their `tokens` as stored, `lists` to probe, `segments`, `removed` documents
         that still take bytes and their share `removed_share`; bytes per document of the encodings' codes and ids
         (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`); `bytes_fixed`."""
@@ -305,11 +305,11 @@ class MultiVectorIndex(BaseIndex):
             *(sets if carve is None else carved(sets, carve, count)),
             k,
             nprobe=lists_to_read(state, engine, nprobe),
-            candidates=min(depth, _MOST_CANDIDATES),
+            candidates=min(depth, _MAX_CANDIDATES),
             scale=self._encoder.scale,
             filters=filters,
             filter_of=filter_of,
-            least=least_similarity(min_score, None, "ip"),
+            least=min_similarity(min_score, None, "ip"),
             threads=count,
         )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
@@ -348,8 +348,6 @@ class MultiVectorIndex(BaseIndex):
     @staticmethod
     def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
         """Opens a file that `save` wrote; path, mmap, verify and errors as in `fb.open`."""
-        from ..file.files import check_flags, open_engine
-
         check_flags(mmap, verify)
         file = contents(path)
         if file is not None:
@@ -361,30 +359,26 @@ class MultiVectorIndex(BaseIndex):
     def from_bytes(file: Buffer) -> MultiVectorIndex:
         """An index, all in memory, from what `to_bytes` returned or the contents of a file; every byte is checked.
         file and errors: as in `Index.from_bytes`."""
-        from ..file.files import engine_of_bytes
-
         return MultiVectorIndex._of("bytes", engine_of_bytes(buffer(file)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        frozen = self._frozen()
-        if frozen.is_trained:
-            return MultiVectorIndex.from_bytes, (frozen.to_bytes(),)
-        of_index = {name: getattr(frozen._description, name) for name in ("transform", "partition", "codec", "seed")}
+        same = frozen(self)
+        if same.is_trained:
+            return MultiVectorIndex.from_bytes, (same.to_bytes(),)
+        of_index = {
+            name: getattr(state_of(same).description, name) for name in ("transform", "partition", "codec", "seed")
+        }
         parts = of_index | {"encoder": self._encoder, "tokens": self._tokens, "pooling": self._pooling}
         return partial(MultiVectorIndex, **parts), (self.dim,)
 
     # --- inside ---
 
     def _meta(self, state: State) -> bytes:
-        from ..file.files import encode_meta
-
         return encode_meta(state.description, state.why, tokens=self._tokens, pooling=self._pooling)
 
     @classmethod
     def _of(cls, name: str, engine: _core.Engine) -> MultiVectorIndex:
         """The index of an engine that was read from what is called `name`."""
-        from ..file.files import decode_meta, decode_part
-
         if not is_multivector(engine.params):
             raise ValueError(f"{name}: holds an index of single vectors: that is for fewbits.Index to read")
         description, why = decode_meta(name, engine)
@@ -392,13 +386,12 @@ class MultiVectorIndex(BaseIndex):
         try:
             index._encoder = restored(engine.params)
             index._tokens = checked(decode_part(name, engine, "tokens"), index._encoder.dim)
-            index._pooling = checked_pooling(decode_part(name, engine, "pooling"))
+            index._pooling = checked_pooling(decode_part(name, engine, "pooling", Pooling))
             if index._encoder.dims != description.dim or index._encoder.dim != engine.params["tokens.dim"]:
                 raise ValueError("encodings, index and tokens differ in their dimensions")
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not usable ({error})") from None
-        index._begin(State(description, engine, why, Training()))
-        return index
+        return started(index, State(description, engine, why, Training()))
 
     def _fitted(
         self, before: State, source: SetsInput, expected: int | None, threads: int, progress: Progress
@@ -463,31 +456,31 @@ class MultiVectorIndex(BaseIndex):
         return builder
 
 
-def is_multivector(params: dict[str, int]) -> bool:
-    """Whether an engine or a file of these params has tokens."""
-    return "tokens.dim" in params
-
-
 def checked_pooling(pooling: object) -> Pooling | None:
     if pooling is not None and not isinstance(pooling, Pooling):
         raise TypeError(f"pooling: expected None or Pooling (an instance), got {pooling!r}")
     return pooling
 
 
-def _stats(engine: _core.Engine) -> dict[str, Any]:
+def _stats(engine: _core.Engine) -> MultiVectorStats:
     counts = engine.stats()
     n, removed, columns = counts["n"], counts["removed"], counts["per_vector"]
     of_tokens = sum(size for name, size in columns.items() if name.startswith("tokens."))
     of_encodings = sum(columns.values()) - of_tokens
-    return {
-        "n": n,
-        "segments": len(counts["segments"]),
-        "removed": removed,
-        "removed_share": removed / (n + removed) if n else 0.0,
-        "lists": counts["lists"],
-        "tokens": counts["tokens"],
-        "fde_bytes": of_encodings / n if n else 0.0,
-        "token_bytes": of_tokens / n if n else 0.0,
-        "token_bytes_on_disk": sum(counts["on_disk"].values()) / n if n else 0.0,
-        "bytes_fixed": sum(counts["fixed"].values()),
-    }
+    return MultiVectorStats(
+        n=n,
+        segments=len(counts["segments"]),
+        removed=removed,
+        removed_share=removed / (n + removed) if n else 0.0,
+        lists=counts["lists"],
+        tokens=counts["tokens"],
+        fde_bytes=of_encodings / n if n else 0.0,
+        token_bytes=of_tokens / n if n else 0.0,
+        token_bytes_on_disk=sum(counts["on_disk"].values()) / n if n else 0.0,
+        bytes_fixed=sum(counts["fixed"].values()),
+    )
+
+
+def described_sets(name: str, engine: _core.Engine) -> MultiVectorIndex:
+    """The index of an engine that was read from what is called `name`."""
+    return MultiVectorIndex._of(name, engine)

@@ -1,4 +1,4 @@
-"""Fewer vectors a set: pooling makes documents smaller, ball carving makes queries cheaper. Both cost some ranking."""
+"""Fewer vectors per set: pooling makes documents smaller, ball carving makes queries cheaper."""
 
 from __future__ import annotations
 
@@ -8,25 +8,36 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..input.inputs import I64, real_number, thread_count, whole_number
+from ..input.checks import one_of, real_number, thread_count, whole_number
 from ..input.sets import Sets, read_sets, token_dim
-from ..spec.parts import one_of
+from ..numeric.arrays import I64
 
 _ANY = 2**31
 
 
 @dataclass(frozen=True)
 class Pooling:
-    """Documents of fewer tokens: similar ones of a document become their mean, stretched to their mean length.
+    """Documents of fewer tokens: similar tokens of a document become their mean, stretched to their mean length.
 
-    share: how many of a document's tokens are left, in (0, 1]. tokens: at most so many. At least one of the two; every
-    document keeps at least one token. method: "agglomerative" (Ward's criterion: time and memory grow with the square
-    of a document's tokens, of which it takes up to 8,192) or "kmeans".
-    (Clavié, Chaffin and Adams, "Reducing the Footprint of Multi-Vector Retrieval with Minimal Performance Impact via
-    Token Pooling", 2024; Veneroso et al., "CRISP: Clustering Multi-Vector Representations for Denoising and Pruning",
-    2025.)
+    Parameters
+    ----------
+    share : float, optional
+        How many of a document's tokens are left, in (0, 1].
+    tokens : int, optional
+        At most so many per document. At least one of `share` and `tokens` is given; every document keeps one token.
+    method : {"agglomerative", "kmeans"}
+        "agglomerative": Ward's criterion, whose time and memory grow with the square of a document's tokens; takes up
+        to 8,192 per document.
 
-    >>> index = fb.MultiVectorIndex(128, pooling=fb.Pooling(0.5))
+    References
+    ----------
+    Clavié, Chaffin and Adams, "Reducing the Footprint of Multi-Vector Retrieval with Minimal Performance Impact via
+    Token Pooling", 2024. Veneroso et al., "CRISP: Clustering Multi-Vector Representations for Denoising and Pruning",
+    2025.
+
+    Examples
+    --------
+    >>> documents_index = fb.MultiVectorIndex(16, pooling=fb.Pooling(0.5)).build(documents)
     """
 
     share: float | None = None
@@ -43,40 +54,83 @@ class Pooling:
         one_of(self.method, "Pooling: method", ("agglomerative", "kmeans"))
 
     def pool(self, documents: Any, *, threads: int | None = None) -> Sets:
-        """(tokens, offsets) of the pooled documents, in any form that `MultiVectorIndex.add` takes. The same bits for
-        any number of threads."""
+        """Pool documents.
+
+        Parameters
+        ----------
+        documents : sets of vectors
+            As in `MultiVectorIndex.add`.
+        threads : int, optional
+            None: all CPUs. The result has the same bits for any number.
+
+        Returns
+        -------
+        (tokens, offsets)
+            Arrays (T, d) float32 and (n + 1,) int64, which is a form that `MultiVectorIndex.add` takes.
+        """
         sets, _ = read_sets(documents, token_dim(documents, "documents"), "documents")
         return self.of(sets, thread_count(threads))
 
     def counts(self, tokens: I64) -> I64:
-        """How many are left of so many tokens of each document; "kmeans" may leave fewer."""
+        """How many tokens are left of each document.
+
+        Parameters
+        ----------
+        tokens : (n,) array of int
+            Tokens per document.
+
+        Returns
+        -------
+        (n,) int64 array
+            "kmeans" may leave fewer.
+        """
         wanted = np.floor((self.share or 1.0) * tokens + 0.5)
         left: I64 = np.maximum(1, np.minimum(wanted, self.tokens or _ANY)).astype(np.int64)
         return left
 
     def of(self, sets: Sets, threads: int) -> Sets:
-        share, most = self.share or 1.0, self.tokens or _ANY
-        return Sets(*_core.pool(*sets, share=share, most=most, method=self.method, threads=threads))
+        share, max_tokens = self.share or 1.0, self.tokens or _ANY
+        return Sets(*_core.pool(*sets, share=share, most=max_tokens, method=self.method, threads=threads))
 
     def describe(self) -> str:
         share = None if self.share is None else f"{self.share:.0%} of a document's tokens"
-        most = None if self.tokens is None else f"at most {self.tokens} tokens a document"
-        return f"{', '.join(filter(None, (share, most)))}, {self.method}"
+        limit = None if self.tokens is None else f"at most {self.tokens} tokens per document"
+        return f"{', '.join(filter(None, (share, limit)))}, {self.method}"
 
 
-def carve(queries: Any, least: float = 0.7, *, threads: int | None = None) -> Sets:
-    """Ball carving: queries of fewer tokens. The first token that is left takes along all tokens whose inner product
-    with it is at least `least`, and their sum takes their place; so on until none is left. Chamfer with the sums is at
-    most Chamfer with the tokens, and takes time by their number.
+def carve(queries: Any, min_similarity: float = 0.7, *, threads: int | None = None) -> Sets:
+    """Ball carving: make queries of fewer tokens.
 
-    queries: in any form that `MultiVectorIndex.search` takes. Returns (tokens, offsets), which is such a form. The same
-    bits for any number of threads. (Dhulipala et al., "MUVERA", 2024, arXiv 2405.19504.)
+    The first token that is left takes along all tokens whose inner product with it is at least `min_similarity`, and
+    their sum takes their place; so on until none is left. Chamfer similarity with the sums is at most that with the
+    tokens, and takes time in proportion to their number.
 
-    >>> index.search(fb.carve(queries, 0.7))
+    Parameters
+    ----------
+    queries : sets of vectors
+        In any form that `MultiVectorIndex.search` takes.
+    min_similarity : float
+    threads : int, optional
+        None: all CPUs. The result has the same bits for any number.
+
+    Returns
+    -------
+    (tokens, offsets)
+        Arrays (T, d) float32 and (n + 1,) int64, which is such a form.
+
+    References
+    ----------
+    Dhulipala et al., "MUVERA: Multi-Vector Retrieval via Fixed Dimensional Encodings", 2024, arXiv 2405.19504.
+
+    Examples
+    --------
+    >>> fewer = fb.carve(query_sets, 0.7)
+    >>> ids, scores = documents_index.search(fewer)
     """
     sets, _ = read_sets(queries, token_dim(queries, "queries"), "queries")
-    return carved(sets, least, thread_count(threads))
+    return carved(sets, min_similarity, thread_count(threads))
 
 
-def carved(sets: Sets, least: float, threads: int) -> Sets:
-    return Sets(*_core.carve(*sets, least=real_number(least, "least", float("-inf")), threads=threads))
+def carved(sets: Sets, min_similarity: float, threads: int) -> Sets:
+    threshold = real_number(min_similarity, "min_similarity", float("-inf"))
+    return Sets(*_core.carve(*sets, least=threshold, threads=threads))

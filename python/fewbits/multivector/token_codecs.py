@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .. import _core
-from ..input.inputs import F32
-from ..spec.codecs import PQ, Float, Scalar
-from ..spec.codecs_rotated import RaBitQ
-from ..spec.parts import FACTOR_BYTES, Fitted, Fitting, Model
-from ..spec.transforms import RandomRotation
+from ..numeric.arrays import F32
+from ..spec.codec import FACTOR_BYTES
+from ..spec.float import Float
+from ..spec.parts import Fitted, Fitting, Model
+from ..spec.pq import PQ
+from ..spec.rabitq import RaBitQ
+from ..spec.random_rotation import RandomRotation
+from ..spec.scalar import Scalar
 
 TokenCodec = Float | Scalar | PQ | RaBitQ
 TOKEN_CODECS = (Float, Scalar, PQ, RaBitQ)
@@ -28,7 +31,7 @@ def checked(codec: object, dim: int) -> TokenCodec:
     if getattr(codec, "residual", None):
         raise ValueError(f"tokens: there are no lists whose residuals could be coded, got {codec}")
     if isinstance(codec, PQ) and codec.m > dim:
-        raise ValueError(f"tokens: PQ has at most one code a dimension ({dim}), got m={codec.m}")
+        raise ValueError(f"tokens: PQ has at most one code per dimension ({dim}), got m={codec.m}")
     return codec
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from .codecs import PQ, Codec, Float
-from .codecs_rotated import RaBitQ, RecurrentBinary
+from .codec import Codec
+from .float import Float
+from .identity import Identity
 from .ivf import IVF
-from .transforms import OPQ, Identity, RandomRotation, Transform
+from .random_rotation import RandomRotation
+from .transform import Transform
 
 CODEC_SAMPLE = 65_536
 _SAMPLE_FLOATS = 1 << 28  # 1 GiB
@@ -24,53 +27,51 @@ class Description:
     codec: Codec = field(default_factory=Float)
     rerank: Codec | None = None
     seed: int = 0
+    PARTS: ClassVar[tuple[str, ...]] = ("transform", "partition", "codec", "rerank")
 
     def __post_init__(self) -> None:
-        out_dim = self.transform.out_dim(self.dim)
-        if self.codec.on_disk:
+        self._check_codec(self.transform.out_dim(self.dim))
+        if self.rerank is not None:
+            self._check_rerank(self.rerank)
+
+    def _check_codec(self, dim: int) -> None:
+        codec = self.codec
+        if codec.on_disk:
             raise ValueError(
                 "codec: on_disk is for the rerank store; codes that are scanned are in RAM (or mapped by open)"
             )
-        if isinstance(self.transform, OPQ) and not isinstance(self.codec, PQ):
-            raise ValueError(f"transform: OPQ serves PQ codes, got codec={self.codec}; PCA or RandomRotation serves it")
-        for name, codec, dim in (("codec", self.codec, out_dim), ("rerank", self.rerank, self.dim)):
-            if isinstance(codec, PQ) and codec.m > dim:
-                raise ValueError(f"{name}: PQ has at most one code a dimension ({dim}), got m={codec.m}")
-            if isinstance(codec, PQ) and codec.score_aware and self.metric == "l2":
-                raise ValueError(f"{name}: score_aware={codec.score_aware!r} is for 'ip' and 'cosine', got metric 'l2'")
-        if getattr(self.codec, "residual", None) and self.partition is None:
+        self.transform.check(codec)
+        codec.check("codec", dim, self.metric)
+        if codec.residual and self.partition is None:
             raise ValueError(
-                f"codec: residual=True codes differences from IVF centroids, got partition=None and {self.codec}"
+                f"codec: residual=True codes differences from IVF centroids, got partition=None and {codec}"
             )
-        if getattr(self.rerank, "residual", None):
-            raise ValueError(f"rerank: its codes are of the vectors themselves, got {self.rerank}")
-        if isinstance(self.rerank, RaBitQ | RecurrentBinary):
+        if codec.has_maps and not self.transform.is_identity:
+            raise ValueError(f"transform: trained {type(codec).__name__} has maps of its own, got {self.transform}")
+
+    def _check_rerank(self, rerank: Codec) -> None:
+        if rerank.residual:
+            raise ValueError(f"rerank: its codes are of the vectors themselves, got {rerank}")
+        if not rerank.kind.traits.rerank:
             raise ValueError(
-                f"rerank: its codes are of vectors as they come, not rotated; Scalar serves it, got {self.rerank}"
+                f"rerank: its codes are of vectors as they come, not rotated; Scalar serves it, got {rerank}"
             )
-        if isinstance(self.codec, RecurrentBinary):
-            if self.metric != "cosine":
-                raise ValueError(f"codec: RecurrentBinary scores cosines, got metric {self.metric!r}")
-            if not self.rotates and not isinstance(self.transform, Identity):
-                raise ValueError(f"transform: trained RecurrentBinary has maps of its own, got {self.transform}")
-        if getattr(self.rerank, "staged", False):
+        rerank.check("rerank", self.dim, self.metric)
+        if rerank.staged:
             raise ValueError("rerank: staged is for codes that are scanned, got Scalar(staged=True)")
 
     @property
-    def residual(self) -> bool:
-        return self.partition is not None and getattr(self.codec, "residual", False) is not False
+    def parts(self) -> dict[str, Any]:
+        """By name, with None for those that there are not."""
+        return {name: getattr(self, name) for name in self.PARTS}
 
     @property
-    def rotates(self) -> bool:
-        """Whether the codec wants a space that is rotated at random."""
-        return getattr(self.codec, "rotates", False)
+    def residual(self) -> bool:
+        return self.partition is not None and self.codec.residual is not False
 
     @property
     def needs_training(self) -> bool:
-        parts_that_do_not = (Identity, RandomRotation, Float, RecurrentBinary, type(None))
-        return not all(
-            isinstance(part, parts_that_do_not) for part in (self.transform, self.partition, self.codec, self.rerank)
-        )
+        return any(part is not None and part.needs_training for part in self.parts.values())
 
     def sample_size(self, n: int) -> int:
         """Training vectors wanted of n."""
@@ -80,7 +81,7 @@ class Description:
     def summary(self) -> str:
         """One line: the parts in the order in which a vector meets them."""
         parts = [f"dim {self.dim}", self.metric]
-        if not isinstance(self.transform, Identity):
+        if not self.transform.is_identity:
             parts.append(self.transform.describe())
         if self.partition is not None:
             parts.append(self.partition.describe())
@@ -88,3 +89,8 @@ class Description:
         if self.rerank is not None:
             parts.append(f"rerank {self.rerank.describe()}{' on disk' if self.rerank.on_disk else ''}")
         return ", ".join(parts)
+
+
+def default_transform(codec: Codec) -> Transform:
+    """What stands in front of the codec where the user does not say."""
+    return RandomRotation() if codec.rotates else Identity()

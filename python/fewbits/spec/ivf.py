@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..input.inputs import F32, whole_number
-from .parts import Fitted, Fitting, f32_array
+from ..input.checks import whole_number
+from ..kinds import PARTITIONS
+from ..numeric.arrays import F32, evenly, f32_array
+from .parts import Fitted, Fitting, Need
 
 MAX_NLIST = 1 << 24
-_MEMBERS_A_LIST = 100  # fewer, and centroids and short blocks cost more bytes than they save time
-_SAMPLE_A_LIST = 256
+_MEMBERS_PER_LIST = 100  # fewer, and centroids and short blocks cost more bytes than they save time
+_SAMPLE_PER_LIST = 256
 _BLOCK_ROWS = 4096
 _ROUNDING = 0.01  # of the residuals' size: below it, float16 centroids cost nothing
 
@@ -23,14 +26,29 @@ _ROUNDING = 0.01  # of the residuals' size: below it, float16 centroids cost not
 class IVF:
     """Inverted lists by k-means (of directions under ip and cosine); a query reads the `nprobe` nearest.
 
-    nlist: None chooses about 2·sqrt(n), at least 100 vectors a list. sample: training vectors at most (None: 256 a
-    list); iterations: of Lloyd's algorithm. (Jégou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search",
-    2011.)
+    Parameters
+    ----------
+    nlist : int, optional
+        Number of lists. None: about 2·sqrt(n), with at least 100 vectors per list.
+    sample : int, optional
+        Training vectors at most. None: 256 per list.
+    iterations : int
+        Of Lloyd's algorithm.
+
+    References
+    ----------
+    Jégou, Douze and Schmid, "Product Quantization for Nearest Neighbor Search", 2011.
+
+    Examples
+    --------
+    >>> index = fb.Index(x.shape[1], metric="cosine", partition=fb.IVF(16), codec=fb.PQ(8)).build(x)
     """
 
     nlist: int | None = None
     sample: int | None = None
     iterations: int = 10
+    stored_as: ClassVar[tuple[int, ...]] = (PARTITIONS["ivf"],)
+    needs_training: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.nlist is not None:
@@ -43,15 +61,15 @@ class IVF:
         """The number of lists for n vectors."""
         if self.nlist is not None:
             return self.nlist
-        return max(1, min(round(2 * math.sqrt(n)), n // _MEMBERS_A_LIST, MAX_NLIST))
+        return max(1, min(round(2 * math.sqrt(n)), n // _MEMBERS_PER_LIST, MAX_NLIST))
 
     def sample_size(self, n: int) -> int:
-        return self.sample if self.sample is not None else _SAMPLE_A_LIST * self.lists(n)
+        return self.sample if self.sample is not None else _SAMPLE_PER_LIST * self.lists(n)
 
     def fit(self, x: F32, nlist: int, fitting: Fitting) -> F32:
         """nlist centroids (means of their members) of the transformed sample."""
         return _core.kmeans(
-            x[evenly(len(x), self.sample or _SAMPLE_A_LIST * nlist)],
+            x[evenly(len(x), self.sample or _SAMPLE_PER_LIST * nlist)],
             nlist,
             spherical=fitting.metric == "ip",
             iterations=self.iterations,
@@ -60,12 +78,17 @@ class IVF:
             progress=fitting.progress,
         )
 
+    def need(self, n: int) -> Need:
+        """What a sample has to be large enough for, in an index of n vectors."""
+        lists = self.lists(n)
+        return Need(lists, f"the {lists:,} lists")
+
     def describe(self) -> str:
         return "IVF" if self.nlist is None else f"IVF of {self.nlist} lists"
 
 
 def default_nprobe(nlist: int) -> int:
-    """Enough lists for good recall out of the box: all of a few, and 4·sqrt(nlist) of many."""
+    """Enough lists for good recall: all lists if there are few, else about 4·sqrt(nlist)."""
     return min(nlist, max(8, round(4 * math.sqrt(nlist))))
 
 
@@ -92,10 +115,5 @@ def stored(centroids: F32, spread: float, residual: bool) -> Fitted:
         half = centroids.astype(np.float16)
     error = np.sqrt(np.mean(np.square(half.astype(np.float32) - centroids, dtype=np.float64)))
     fine = bool(np.isfinite(half).all()) and error <= _ROUNDING * spread
-    params = {"kind": 1, "nlist": len(centroids), "residual": int(residual)}
+    params = {"kind": PARTITIONS["ivf"], "nlist": len(centroids), "residual": int(residual)}
     return Fitted(params, {"centroids": np.ascontiguousarray(half) if fine else f32_array(centroids)})
-
-
-def evenly(n: int, size: int) -> slice | np.ndarray:
-    """Rows 0..n-1, or `size` of them evenly spaced."""
-    return slice(None) if size >= n else np.linspace(0, n - 1, size).astype(np.int64)

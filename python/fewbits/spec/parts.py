@@ -6,20 +6,15 @@ file holds. The core checks every value again, so nothing here has to be trusted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from ..kinds import METRICS, NONE
 
 if TYPE_CHECKING:
     from .._core import _Arrays as Arrays
     from .._core import _Params as Params
-    from ..input.inputs import F32
-
-FACTOR_BYTES = 4  # of a number that is stored with a code
-METRIC_CODES = {"l2": 0, "ip": 1, "cosine": 2}
 
 
 def nothing(fraction: float) -> None:
@@ -48,26 +43,24 @@ class Fitted(NamedTuple):
     arrays: Arrays
 
 
+class Need(NamedTuple):
+    """How many vectors a fit needs for each of the things it fits to have one, and what those are, in words."""
+
+    vectors: int = 0
+    what: str = ""
+
+
 @dataclass
 class Model:
     params: Params = field(default_factory=dict)
     arrays: Arrays = field(default_factory=dict)
 
+    @classmethod
+    def without_parts(cls, dim: int, metric: str) -> Model:
+        """For parts to be put into; lists and rerank store may be left out."""
+        absent = {"partition.kind": NONE, "rerank.kind": NONE}
+        return cls({"dim": dim, "metric": METRICS[metric], "default.nprobe": 0, "default.rerank": 0, **absent})
+
     def put(self, prefix: str, part: Fitted) -> None:
         self.params |= {f"{prefix}.{name}": value for name, value in part.params.items()}
         self.arrays |= {f"{prefix}.{name}": array for name, array in part.arrays.items()}
-
-
-def one_of(value: object, name: str, allowed: Iterable[object]) -> None:
-    allowed = list(allowed)
-    if isinstance(value, bool) or value not in allowed:
-        raise ValueError(f"{name}: expected {' or '.join(map(repr, allowed))}, got {value!r}")
-
-
-def boolean(value: object, name: str) -> None:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
-
-
-def f32_array(x: NDArray[Any]) -> F32:
-    return np.ascontiguousarray(x, dtype=np.float32)

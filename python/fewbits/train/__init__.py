@@ -1,4 +1,4 @@
-"""Trainers that rank better at the same bytes: `fb.train.jpq`, `repconc`, `adapter`, `recurrent_binary`.
+"""Trainers that improve ranking at the same size: `fb.train.jpq`, `repconc`, `adapter`, `recurrent_binary`.
 
 numba is loaded when a trainer runs, not on import.
 """

@@ -1,4 +1,4 @@
-"""Adam (Kingma and Ba 2015), with a learning rate for every array of parameters."""
+"""Adam (Kingma and Ba 2015), with one learning rate per parameter array."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..input.inputs import F32
+from ..numeric.arrays import F32
 
 _BETAS = (0.9, 0.999)
-_EPSILON = 1e-8  # of the root mean square of the array's gradients so far: no scale of its own
+_EPSILON = 1e-8  # relative to the root mean square of the array's gradients so far, hence scale-free
 
 
 class Adam:
@@ -20,7 +20,7 @@ class Adam:
         self.steps = 0
 
     def step(self, gradients: Sequence[F32], rate: float = 1.0) -> None:
-        """Moves the parameters in place."""
+        """Updates the parameters in place."""
         self.steps += 1
         beta, gamma = _BETAS
         corrections = 1 - beta**self.steps, 1 - gamma**self.steps

@@ -1,4 +1,4 @@
-"""fb.train.adapter: a query map alone, trained for ranking over any index as it stands."""
+"""fb.train.adapter: a query map alone, trained for ranking over any index; the index is otherwise unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..input.progress import ProgressArgument
 from .report import TrainingReport
 from .scorer import VectorScorer
 from .session import Session
-from .settings import check_index, checked, map_kind
+from .settings import Settings, check_index, map_kind
 
 
 def adapter(
@@ -67,15 +67,25 @@ def adapter(
 
     Examples
     --------
-    >>> report = fb.train.adapter(index, train_queries, positives, x=x)
+    >>> report = fb.train.adapter(index, train_queries, positives, x=x)  # doctest: +SKIP
     """
     check_index(index)
-    settings = checked(
-        loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, threads
+    settings = Settings(
+        loss=loss,
+        distillation=distillation,
+        epochs=epochs,
+        batch_size=batch_size,
+        topics=topics,
+        negatives=negatives,
+        pseudo_queries=pseudo_queries,
+        rate=rate,
+        validation=validation,
+        seed=seed,
+        threads=threads,
     )
     kind = map_kind(query_map, index.dim)
     if kind is None:
-        raise ValueError("query_map: expected a rank or 'full': the map is all that is trained, got None")
+        raise ValueError("query_map: expected a rank or 'full', as only the map is trained, got None")
     session = Session(index, queries, positives, x, x_ids, settings)
     session.start(VectorScorer(session.engine, index.metric), kind, reranked=True)
     return session.run(progress)

@@ -1,4 +1,5 @@
-"""Which queries a step sees together: any, or those of one topic, so that what is found for one is a near miss for the
+"""How queries are grouped into batches: at random, or by topic, so that the results of one query are near misses for
+the
 others (Hofstaetter et al., "Efficiently Teaching an Effective Dense Retriever with Balanced Topic Aware Sampling",
 2021: "TAS")."""
 
@@ -7,22 +8,22 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 
 
 class Batches:
-    """Every query once an epoch."""
+    """Batches that contain every query once per epoch."""
 
     def __init__(self, size: int, topics: int | None, random: np.random.Generator, threads: int) -> None:
         self.size, self.topics, self.random, self.threads = size, topics, random, threads
-        self.centroids: F32 | None = None  # of the topics, from the first queries that were seen
+        self.centroids: F32 | None = None  # of the topics, from the first queries passed
 
     def count(self, n: int) -> int:
         return -(-n // self.size)
 
     def of(self, queries: F32) -> list[I64]:
-        """Row numbers. Topics follow each other in an order drawn anew; a batch may hold the end of one and the start
-        of the next."""
+        """Row numbers per batch. Topics are in a new random order; a batch may contain the end of one topic and the
+        start of the next."""
         order = self.random.permutation(len(queries))
         if self.topics is not None:
             topic = self._topics(queries)

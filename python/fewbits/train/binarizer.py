@@ -1,7 +1,8 @@
-"""The recurrent binarizer as a function to train: signs forward, and backward as if they were not there.
+"""The recurrent binarizer as a trainable function: signs in the forward pass, a straight-through estimate in backward.
 
-`cpp/codec/binarizer.h` has the formula. Parameters are lists of arrays, so that an optimizer needs to know nothing of
-their meaning. `sign` is an argument for a test to put a smooth function there, whose gradients can be checked.
+`cpp/codec/recurrent_binary/binarizer.h` has the formula. Parameters are lists of arrays, so that an optimizer does not
+have to know their meaning. `sign` is an argument so that tests can pass a smooth function, whose gradients can be
+checked.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spec.parts import f32_array
+from ..numeric.arrays import f32_array
 
 Array = NDArray[Any]  # float32; float64 in gradient tests
-_EPSILON = 1e-5  # beside the variance of batch norm
-_MOMENTUM = 0.1  # of its running statistics
+_EPSILON = 1e-5  # added to the variance of batch norm
+_MOMENTUM = 0.1  # of the running statistics
 _TINY = 1e-12
 
 
 class Sign(NamedTuple):
-    """A function of projections and the derivative that the backward pass takes for it."""
+    """A function of projections, and the derivative that the backward pass uses for it."""
 
     value: Callable[[Array], Array]
     slope: Callable[[Array], Array]
@@ -34,7 +35,7 @@ STRAIGHT_THROUGH = Sign(
 
 
 class Map:
-    """y = L x + O max(batchnorm(I x), 0), or its linear part alone (hidden = 0). O starts as zero."""
+    """y = L x + O max(batchnorm(I x), 0), or the linear part alone (hidden = 0). O is initially zero."""
 
     def __init__(self, linear: Array, hidden: int, random: np.random.Generator) -> None:
         rows, cols = linear.shape
@@ -47,7 +48,7 @@ class Map:
             self.parameters += [inner.astype(kind), gain, shift, out]
 
     def forward(self, x: Array, training: bool) -> tuple[Array, tuple[Array, ...]]:
-        """(y, what the backward pass needs). training: batch norm by this batch, and its statistics move."""
+        """(y, cache for the backward pass). training: batch norm uses the batch's statistics, and updates its own."""
         y = x @ self.parameters[0].T
         if len(self.parameters) == 1:
             return y, (x,)
@@ -62,7 +63,7 @@ class Map:
         return y + active @ out.T, (x, variance, normal, active)
 
     def backward(self, gradient: Array, cache: tuple[Array, ...]) -> tuple[Array, list[Array]]:
-        """(of x, of the parameters), after a forward pass in training."""
+        """Gradients of x and of the parameters, after a forward pass in training."""
         x = cache[0]
         of_x, of_linear = gradient @ self.parameters[0], gradient.T @ x
         if len(cache) == 1:
@@ -77,7 +78,7 @@ class Map:
         return of_x + of_h @ inner, of_parameters
 
     def folded(self) -> dict[str, Array]:
-        """Arrays by the end of their name in a file; batch norm has become part of I and of the bias."""
+        """Arrays by the suffix of their name in a file; batch norm is folded into I and the bias."""
         if len(self.parameters) == 1:
             return {"": self.parameters[0]}
         linear, inner, gain, shift, out = self.parameters
@@ -89,13 +90,13 @@ class Map:
 
 
 def normalized(y: Array) -> tuple[Array, Array]:
-    """(rows divided by their norms, the norms)."""
+    """Rows divided by their norms, and the norms."""
     norms = np.maximum(np.linalg.norm(y, axis=1, keepdims=True), y.dtype.type(_TINY))
     return y / norms, norms
 
 
 def through_norm(gradient: Array, unit: Array, norms: Array) -> Array:
-    """The gradient of y from that of normalized(y)."""
+    """The gradient of y, given that of normalized(y)."""
     return np.asarray((gradient - unit * (gradient * unit).sum(1, keepdims=True)) / norms)
 
 
@@ -105,7 +106,7 @@ class Binarizer:
     def __init__(
         self, base: Array, back: Array, bits: int, hidden: int, seed: int, sign: Sign = STRAIGHT_THROUGH
     ) -> None:
-        """base: (m, dim), of W and every R at the start; back: (dim, m), of every B."""
+        """base: (m, dim), initial W and R_t; back: (dim, m), initial B_t."""
         random = np.random.default_rng(seed)
         self.sign = sign
         self.base = Map(base, hidden, random)
@@ -120,7 +121,7 @@ class Binarizer:
         return [array for one in self.maps for array in one.parameters]
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Array, Any]:
-        """(z, b, what the backward pass needs)."""
+        """(z, b, cache for the backward pass)."""
         z, of_base = self.base.forward(x, training)
         b, caches = self.sign.value(z), []
         for t, (back, refine) in enumerate(self.steps, 1):
@@ -132,7 +133,7 @@ class Binarizer:
         return z, b, (z, of_base, caches)
 
     def backward(self, of_z: Array, of_b: Array, cache: Any) -> list[Array]:
-        """Gradients of the parameters, from those of z and b."""
+        """Gradients of the parameters, given those of z and b."""
         z, of_base, caches = cache
         gradients: list[list[Array]] = []
         for t in range(len(self.steps), 0, -1):
@@ -146,7 +147,7 @@ class Binarizer:
         return [array for of_map in [of_base_map, *gradients] for array in of_map]
 
     def state(self) -> list[Array]:
-        """A copy of all that training moves."""
+        """A copy of everything that training changes."""
         return [array.copy() for one in self.maps for array in one.state()]
 
     def restore(self, state: list[Array]) -> None:
@@ -154,7 +155,7 @@ class Binarizer:
             own[...] = kept
 
     def arrays(self) -> dict[str, Array]:
-        """What a codec stores: `RecurrentBinary.maps`."""
+        """The arrays that a codec stores: `RecurrentBinary.maps`."""
         arrays = {f"base{end}": f32_array(array) for end, array in self.base.folded().items()}
         for place, name in enumerate(("back", "refine")):
             folded = [step[place].folded() for step in self.steps]
@@ -164,7 +165,7 @@ class Binarizer:
 
 
 def embed(maps: Mapping[str, Array], bits: int, x: Array) -> tuple[Array, Array]:
-    """(z, b) of unit rows x by the arrays of a trained codec."""
+    """(z, b) of unit rows x, computed with the arrays of a trained codec."""
 
     def apply(name: str, step: int, y: Array) -> Array:
         linear = maps[name].reshape(-1, *maps[name].shape[-2:])[step]

@@ -1,7 +1,7 @@
-"""numba, only when a kernel is first called: importing fewbits or fewbits.train loads nothing of it.
+"""Compiles with numba, which is imported when a kernel is first called, not with fewbits or fewbits.train.
 
 A kernel is a plain function of arrays and numbers that calls no other kernel; it runs without the GIL. Compiled code is
-cached beside the package, or in the user's cache directory, or not at all where neither can be written.
+cached beside the package or in the user's cache directory, or not at all if neither is writable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def require_numba() -> Any:
 
 
 class Compiled(Generic[P, R]):
-    """A function that numba compiles at its first call; `python` is the function itself."""
+    """A function that numba compiles on its first call; `python` is the uncompiled function."""
 
     def __init__(self, function: Callable[P, R]) -> None:
         self.python = function
@@ -39,6 +39,6 @@ def _native(function: Callable[P, R]) -> Callable[P, R]:
     options = {"nogil": True, "error_model": "numpy"}
     try:
         native: Callable[P, R] = njit(cache=True, **options)(function)
-    except RuntimeError:  # no place to cache it in
+    except RuntimeError:  # no writable cache directory
         native = njit(**options)(function)
     return native

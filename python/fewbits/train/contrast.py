@@ -1,7 +1,9 @@
-"""What the recurrent binarizer learns from: batches of anchors and documents, and which document an anchor should find.
+"""Training data of the recurrent binarizer: batches of anchors and documents, and the documents each anchor should
+find.
 
-From embeddings alone the float similarities are the target: a batch is a few neighbourhoods, so that near vectors,
-which are what a search confuses, are told apart. With pairs, documents near an anchor's own are the hard negatives.
+With embeddings alone, the target is the float similarities, and a batch consists of a few neighbourhoods, so that
+training separates near vectors, the ones that a search confuses. With pairs, documents near an anchor's own document
+are the hard negatives.
 """
 
 from __future__ import annotations
@@ -11,17 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from ..evaluation.measures import exact_search
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 from .binarizer import Array
 
-NEIGHBOURHOOD = 8  # documents of a batch that are near each other
-_NEIGHBOURS = 32  # of which those are drawn
+NEIGHBOURHOOD = 8  # number of documents of a batch that are near each other
+_NEIGHBOURS = 32  # number of neighbours they are drawn from
 
 
 class Batch(NamedTuple):
     anchors: F32
     documents: F32
-    target: Array  # (anchors, documents): what a document's share of the softmax should be
+    target: Array  # (anchors, documents): target share of each document in the softmax
     allowed: Array  # which documents take part
     rows: I64  # of the documents
 
@@ -33,7 +35,7 @@ def softmax(scores: Array, allowed: Array) -> Array:
 
 
 class Neighbourhoods:
-    """Every vector is an anchor, the others of its batch are the documents."""
+    """Every vector is an anchor; the other vectors of its batch are the documents."""
 
     def __init__(self, x: F32, threads: int) -> None:
         self.x = x
@@ -41,7 +43,7 @@ class Neighbourhoods:
         self.near = found[:, 1:] if found.shape[1] > 1 else found
 
     def around(self, rows: I64, size: int, random: np.random.Generator) -> I64:
-        """`size` rows: the given ones and neighbours of theirs."""
+        """`size` rows: the given ones and some of their neighbours."""
         places = random.integers(self.near.shape[1], size=(-(-size // len(rows)), len(rows)))
         return np.concatenate([rows, self.near[rows, places].ravel()])[:size]
 
@@ -54,14 +56,14 @@ class Neighbourhoods:
 
 
 class Pairs:
-    """Anchors with the row of x that they should find; documents near it are there to be told from it."""
+    """Anchors, each with the row of x that it should find; documents near that row are the negatives."""
 
     def __init__(self, x: F32, anchors: F32, rows: I64, threads: int) -> None:
         self.neighbourhoods, self.anchors, self.rows = Neighbourhoods(x, threads), anchors, rows
 
     def draw(self, size: int, temperature: float, random: np.random.Generator) -> Batch:
-        """The target is half the anchor's own document, half the float similarities: the floats know more documents
-        that answer than one, and without them a few pairs would be learnt by heart."""
+        """The target is half the anchor's own document and half the float similarities: these know of several documents
+        that answer, and without them a small set of pairs would be memorised."""
         picked = random.integers(len(self.anchors), size=size // 2)
         rows = self.neighbourhoods.around(self.rows[picked], size, random)
         anchors, documents = self.anchors[picked], self.neighbourhoods.x[rows]

@@ -1,6 +1,6 @@
-"""The parameters on their way down: an index's scorer and query map, moved by Adam on lists that are mined afresh.
+"""The parameters during training: an index's scorer and query map, updated by Adam on freshly mined lists.
 
-Every step searches the index as it scores at that moment (`engine`), so negatives are always the current ones.
+Every step searches the index with its current scores (`engine`), so negatives are always up to date.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32, I64
+from ..kinds import NONE
+from ..numeric.arrays import F32, I64
 from ..spec.parts import Model
 from .adam import Adam
 from .examples import RowOf
@@ -20,13 +21,13 @@ from .query_map import QueryMap
 from .scorer import Lists, Scorer
 
 LEARNING_RATE = 0.02  # relative to the root mean square of a codebook's values
-MAP_RATE = 0.5  # of that
-_HELD_RATE = 0.1  # of a codebook's own
+MAP_RATE = 0.5  # relative to LEARNING_RATE
+_HELD_RATE = 0.1  # relative to the codebook's own rate
 
 
 @dataclass(frozen=True)
 class Term:
-    """One part of a step's loss: lists of some queries, what each entry is compared with, and its weight."""
+    """One part of a step's loss: result lists of some queries, the target of each entry, and a weight."""
 
     queries: F32
     lists: Lists
@@ -49,7 +50,7 @@ class Descent:
     ) -> None:
         self._engine, self.scorer, self.query_map = engine, scorer, query_map
         self.depth, self.threads = depth, threads
-        self.reranked = reranked and engine.params["rerank.kind"] > 0
+        self.reranked = reranked and engine.params["rerank.kind"] != NONE
         self.row_of = RowOf(scorer.ids)
         self.nprobe = max(1, engine.params.get("default.nprobe", 0))
         self.rates = [rate * LEARNING_RATE * r for r in scorer.rates]
@@ -61,14 +62,14 @@ class Descent:
         return self.scorer.parameters + self.query_map.parameters
 
     def hold_codebook(self) -> None:
-        """Slows it down for good, if there is a query map to move: labels touch few vectors of each codeword, and would
-        be learnt by heart."""
+        """Reduces the codebook's rate permanently if there is a query map to train: labels touch few vectors of each
+        codeword, and would be memorised."""
         if self.query_map.parameters:
             books = len(self.scorer.parameters)
             self.rates[:books] = [_HELD_RATE * rate for rate in self.rates[:books]]
 
     def restart(self) -> None:
-        """Forgets the gradients so far."""
+        """Discards the accumulated gradients."""
         self.adam = Adam(self.parameters, self.rates)
 
     def state(self) -> list[F32]:
@@ -79,7 +80,7 @@ class Descent:
             parameter[...] = value
 
     def scoring(self) -> Model:
-        """What the index needs to score as this does."""
+        """The parts an index needs for the current scores."""
         model = Model()
         model.put("codec", self.scorer.stored())
         model.put("query", self.query_map.stored())
@@ -90,7 +91,7 @@ class Descent:
         return self._engine.with_scoring(model.params, model.arrays)
 
     def search(self, queries: F32, k: int) -> I64:
-        """Ids (queries, k), padded with -1, as the index finds them now."""
+        """Ids (queries, k) found with the current scores, padded with -1."""
         found = min(k, len(self.scorer.ids))
         rerank = max(found, self.depth) if self.reranked else 0
         return self.engine().search(queries, found, nprobe=self.nprobe, rerank=rerank, threads=self.threads)[0]
@@ -101,7 +102,7 @@ class Descent:
         return Lists(self.row_of(ids[present]), np.concatenate([[0], np.cumsum(present.sum(axis=1))]))
 
     def step(self, terms: list[Term], rate: float) -> float:
-        """Lowers the weighted sum of the terms; returns it."""
+        """One step that lowers the weighted sum of the terms; returns that sum."""
         sums = [np.zeros_like(parameter) for parameter in self.parameters]
         total = 0.0
         for term in terms:

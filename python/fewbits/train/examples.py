@@ -1,7 +1,7 @@
-"""Queries and what is relevant to them, checked, and parted into training and validation.
+"""Queries and their relevant documents, validated and split into training and validation.
 
-Validation is honest by document: no positive of a validation query is a positive in training, and training drops what
-nearly repeats a validation query.
+The split is by document: no positive of a validation query is a positive in training, and training drops near
+duplicates of validation queries.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 from . import labels
 from .kernels import F64
 
 _NEAR_DUPLICATE = 0.9  # cosine of two queries
-_MOST_VALIDATION = 1000
+_MAX_VALIDATION = 1000
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Query b and its positives: rows[starts[b] : starts[b + 1]] with grades above 0."""
+    """Queries, where query b has the positives rows[starts[b] : starts[b + 1]] with grades above 0."""
 
     queries: F32
     rows: I64
@@ -45,9 +45,10 @@ def unjudged(queries: F32) -> Examples:
 
 
 def judged(queries: F32, positives: Any, ids: I64) -> tuple[Examples, F32]:
-    """Queries with their positives, and the queries that have none.
+    """The queries with positives, and the other queries.
 
-    positives: (n, 2 or 3) whole numbers (query, id[, grade >= 0]), or the ids of each query. ids: of the index's rows.
+    positives: (n, 2 or 3) whole numbers (query, id[, grade >= 0]), or the ids of each query. ids: those of the index's
+    rows.
     """
     row_of = RowOf(ids)
     table = labels.table(positives, len(queries), row_of)
@@ -58,7 +59,7 @@ def judged(queries: F32, positives: Any, ids: I64) -> tuple[Examples, F32]:
     table = table[table[:, 2] > 0]
     if not len(table):
         raise ValueError("positives: expected at least one of grade above 0, got none")
-    _, last = np.unique(table[::-1, :2], axis=0, return_index=True)  # of a pair given twice, the later
+    _, last = np.unique(table[::-1, :2], axis=0, return_index=True)  # of duplicate pairs, the last one counts
     table = table[np.sort(len(table) - 1 - last)]
     table = table[np.argsort(table[:, 0], kind="stable")]
     rows = row_of(table[:, 1])
@@ -71,7 +72,7 @@ def judged(queries: F32, positives: Any, ids: I64) -> tuple[Examples, F32]:
 
 
 class RowOf:
-    """From ids to rows of the index; -1 for an id that it has not."""
+    """Maps ids to rows of the index; -1 for an id that is not in the index."""
 
     def __init__(self, ids: I64) -> None:
         self.order = np.argsort(ids, kind="stable")
@@ -83,8 +84,8 @@ class RowOf:
 
 
 def split(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
-    """Training and validation examples; `share` of the queries, and at most 1,000, validate, as far as whole groups of
-    queries with common positives allow it."""
+    """Training and validation examples. `share` of the queries, but at most 1,000, are used for validation, as far as
+    whole groups of queries with common positives permit."""
     groups = _groups(examples)
     sizes = np.bincount(groups)
     held = np.isin(groups, _fitting(sizes, wanted(examples, share), seed))
@@ -93,12 +94,12 @@ def split(examples: Examples, share: float, seed: int) -> tuple[Examples, Exampl
 
 
 def wanted(examples: Examples, share: float) -> int:
-    """How many queries should validate."""
-    return min(round(share * len(examples)), _MOST_VALIDATION)
+    """The wanted number of validation queries."""
+    return min(round(share * len(examples)), _MAX_VALIDATION)
 
 
 def why_few(examples: Examples, share: float) -> str:
-    """What keeps queries from validating, in words."""
+    """Explains why there are few validation queries."""
     largest = int(np.bincount(_groups(examples)).max())
     asked = f"validation={share:g} of {len(examples):,} judged queries is {wanted(examples, share):,}"
     if largest == 1:
@@ -110,7 +111,7 @@ def why_few(examples: Examples, share: float) -> str:
 
 
 def _fitting(sizes: I64, wanted: int, seed: int) -> list[int]:
-    """Groups in random order, each that does not exceed what is left of the wanted number of queries."""
+    """Groups in random order, skipping those larger than what remains of the wanted number of queries."""
     chosen = []
     for group in np.random.default_rng(seed).permutation(len(sizes)).tolist():
         if sizes[group] <= wanted:
@@ -120,14 +121,14 @@ def _fitting(sizes: I64, wanted: int, seed: int) -> list[int]:
 
 
 def near(queries: F32, others: F32) -> NDArray[np.bool_]:
-    """Whether each query nearly repeats one of the others."""
+    """Whether each query is a near duplicate of one of the others."""
     if not len(queries) or not len(others):
         return np.zeros(len(queries), np.bool_)
     return _core.exact_search(others, queries, 1, "cosine")[1][:, 0] > _NEAR_DUPLICATE
 
 
 def _groups(examples: Examples) -> I64:
-    """Queries with a positive in common, directly or by way of others, have the same number; numbers are 0, 1, ..."""
+    """Group numbers 0, 1, ...: queries that share a positive, directly or through other queries, have the same one."""
     parent = list(range(len(examples)))
 
     def root(query: int) -> int:

@@ -1,10 +1,10 @@
-"""Codes that are learnt: documents' map, codebook and query map on their way down together, through the codes.
+"""Learning codes: the map of documents, the codebook and the query map are trained together, through the codes.
 
-A document d of a batch goes v = A z - origin (z: as the index transforms it; A starts as the identity), code of each
-part of v, v^ = its codewords; a query scores <T q', v^>. The ranking loss knows v^ alone; its gradient goes to the
-codewords, and straight through to v as if v^ were v. Beside it stands |v^ - v|^2, in units of the mean |v|^2 at the
-start. What decides, and what negatives are mined from, is the index that comes of it: every vector coded anew, by the
-nearest codeword.
+For a document d of a batch, v = A z - origin is encoded (z: d after the transform of the index; A is initially the
+identity), and v^ is the concatenation of its codewords; a query scores <T q', v^>. The ranking loss depends on v^ only;
+its gradient is passed to the codewords, and straight through to v as if v^ were v. |v^ - v|^2 is added to the loss, in
+units of the initial mean |v|^2. Validation and mining of negatives use the resulting index: every vector encoded anew,
+with the nearest codeword.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _core
-from ..fit.moments import without
-from ..input.inputs import F32, I64, are_positions
-from ..spec.parts import Model, f32_array
+from ..input.ids import are_positions
+from ..kinds import NONE
+from ..numeric.arrays import F32, I64, f32_array
+from ..numeric.moments import without
+from ..spec.parts import Model
+from ..spec.transform import PAIR
 from .adam import Adam
 from .assignment import balanced, nearest, squared_distances
 from .batches import Batches
@@ -31,14 +34,14 @@ from .settings import Settings
 from .stages import Distillation
 from .teacher import Teacher
 
-_DRAWN = 12  # of a query's mined documents, for a batch
-_RANK_OFFSET = 10  # drawn by 1 / (rank + this)
+_DRAWN = 12  # number of a query's mined documents drawn for a batch
+_RANK_OFFSET = 10  # a document is drawn with weight 1 / (rank + this)
 _BLOCK_ROWS = 16_384
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Queries, documents (rows), and of each loss its targets for every pair and its weight."""
+    """Queries, documents (rows), and for each loss its targets for all pairs and its weight."""
 
     queries: F32
     rows: I64
@@ -47,7 +50,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class CodesSettings:
-    """How evenly a batch uses the codewords (0: as they fall), and the weight of the squared error."""
+    """How evenly a batch uses the codewords (0: no balancing), and the weight of the squared error."""
 
     epsilon: float
     reconstruction: float
@@ -58,7 +61,7 @@ class JointDescent:
         self, engine: _core.Engine, teacher: Teacher, query_map: QueryMap, codes: CodesSettings, settings: Settings
     ) -> None:
         self.base, self.teacher, self.query_map = engine, teacher, query_map
-        self.depth, self.threads = settings.negatives, settings.threads
+        self.depth, self.threads = settings.negatives, settings.workers
         self.epsilon, self.reconstruction = codes.epsilon, codes.reconstruction
         scorer = CodeScorer(engine)
         self.ids, self.slots, self.out_dim = scorer.ids, scorer.slots, scorer.out_dim
@@ -80,7 +83,7 @@ class JointDescent:
         self.energy = float(np.mean(np.square(self.mapped(sample)[1]).sum(axis=1))) or 1.0
         self.restart()
 
-    # --- what `stages.run` and validation ask of a descent ---
+    # --- the interface that `stages.run` and validation use ---
 
     def restart(self) -> None:
         self.adam = Adam(self.parameters, self.rates)
@@ -95,7 +98,7 @@ class JointDescent:
         self.coded = None
 
     def search(self, queries: F32, k: int) -> I64:
-        """Ids as an index of what is learnt so far finds them, every vector coded anew."""
+        """Ids found in an index of the current state, with every vector encoded anew."""
         self.coded = self.engine()
         return self._found(self.coded, queries, k)
 
@@ -107,18 +110,18 @@ class JointDescent:
     # --- scores and gradients ---
 
     def mapped(self, rows: I64) -> tuple[F32, F32]:
-        """z of documents, and v, what is coded of them."""
+        """z of documents, and v, the part that is encoded."""
         z, whole = self.whole_of(rows)
         return z, f32_array(without(whole, self.direction))
 
     def whole_of(self, rows: I64) -> tuple[F32, F32]:
-        """z of documents, and v with its part along the direction that codes do without."""
+        """z of documents, and v including its part along the direction that is not encoded."""
         z = f32_array(self.teacher.vectors[rows] @ self.of_documents)
         v = f32_array(z @ self.documents)
         return z, v if self.origins is None else f32_array(v - self.origins[rows])
 
     def parts(self, v: F32) -> F32:
-        """(m, n, width)."""
+        """v by subspace, (m, n, width)."""
         behind = np.concatenate([v, np.zeros((len(v), 1), np.float32)], axis=1)
         return np.ascontiguousarray(behind[:, self.slots].transpose(1, 0, 2))
 
@@ -129,17 +132,17 @@ class JointDescent:
         return inside
 
     def codes(self, v: F32) -> I64:
-        """(m, n), used evenly in a batch."""
+        """Codes (m, n), balanced within a batch."""
         distances = squared_distances(self.parts(v), self.book)
         return balanced(distances, self.epsilon) if self.epsilon > 0 else nearest(distances)
 
     def gradients(self, batch: Batch, codes: I64 | None = None) -> tuple[float, list[F32]]:
-        """The loss, and its gradients of the parameters; codes: given ones instead of those of the batch."""
+        """The loss and its gradients for the parameters; codes: used instead of those of the batch."""
         z, whole = self.whole_of(batch.rows)
         v = without(whole, self.direction)
         codes = self.codes(v) if codes is None else codes
         chosen = self.whole(np.take_along_axis(self.book, codes[:, :, None], axis=1))
-        decoded = without(chosen, self.direction) + (whole - v)  # along the direction: as it is
+        decoded = without(chosen, self.direction) + (whole - v)  # the part along the direction is exact
         decoded = decoded if self.origins is None else decoded + self.origins[batch.rows]
         q = self.query_map.apply(batch.queries) @ self.of_queries
         scores = (q @ decoded.T).astype(np.float64).reshape(-1)
@@ -160,21 +163,21 @@ class JointDescent:
         return total, [of_documents, of_book, *of_maps]
 
     def _by_codeword(self, parts: F32, codes: I64) -> F32:
-        """Sums over the vectors of each codeword."""
+        """Sums over the vectors assigned to each codeword."""
         out: F32 = np.zeros_like(self.book)
         for of_part, part, own in zip(out, parts, codes, strict=True):
             np.add.at(of_part, own, part)
         return out
 
-    # --- the index that comes of it ---
+    # --- the resulting index ---
 
     def model(self) -> Model:
-        """The index's, with what is learnt; its rerank store as it is."""
+        """The model of the index with the learnt parts; the rerank store is unchanged."""
         documents = f32_array(self.documents.T @ self.of_documents.T)
         model = Model(self.base.params, self.base.arrays())
         for name in ("codec.scoring", "codec.eta", "transform.matrix"):
             model.arrays.pop(name, None)
-        model.params |= {"transform.kind": 3, "transform.out_dim": self.out_dim}
+        model.params |= {"transform.kind": PAIR, "transform.out_dim": self.out_dim}
         model.arrays |= {
             "transform.matrix": documents,
             "transform.queries": f32_array(self.of_queries.T),
@@ -185,11 +188,13 @@ class JointDescent:
         return model
 
     def engine(self, rerank: bool = False, directory: bytes | None = None) -> _core.Engine:
-        """Every vector coded anew, by the nearest codeword. directory: of what is kept on disk."""
+        """An engine with every vector encoded anew, with the nearest codeword.
+
+        directory: where codes that are kept on disk go until they are saved."""
         model = self.model()
         if not rerank:
             model.params = {name: value for name, value in model.params.items() if not name.startswith("rerank.")}
-            model.params["rerank.kind"] = 0
+            model.params["rerank.kind"] = NONE
             model.arrays = {name: array for name, array in model.arrays.items() if not name.startswith("rerank.")}
         engine = _core.Engine(model.params, model.arrays)
         builder = engine.builder(len(self.ids), directory=directory)
@@ -202,8 +207,7 @@ class JointDescent:
         return engine
 
     def mined(self, queries: F32) -> I64:
-        """(queries, depth) rows, -1 behind the last: of the codes as they were at the last validation, as they score
-        now."""
+        """Rows (queries, depth), padded with -1, found with the codes of the last validation and the current scores."""
         if self.coded is None:
             self.coded = self.engine()
         now = Model()
@@ -217,8 +221,8 @@ class JointDescent:
 
 
 class JointRanking:
-    """Batches of queries with documents that the index finds for them, every one for every query of the batch: the
-    float ranking to follow, and where there are labels, positives to prefer."""
+    """Batches of queries and documents that the index finds for them. Every document is compared with every query of
+    the batch: the target is the float ranking and, if there are labels, the positives."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""fb.train.jpq: a product quantizer's scoring codebook and a query map, trained for ranking over frozen codes.
+"""fb.train.jpq: the scoring codebook of a product quantizer and a query map, trained for ranking with frozen codes.
 
-Order: distillation of the float ranking first (if there are float vectors), then labels (if there are any) with
-distillation beside them, from the state that distillation reached. A later state is kept only if it validates better.
+The first stage distils the float ranking (if there are float vectors); the second starts from its result and trains on
+labels (if there are any), with distillation added. A later state is kept only if it validates better.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike
 
 from ..index.index import Index
 from ..input.progress import ProgressArgument
-from ..spec.codecs import PQ
 from .report import TrainingReport
 from .scorer import CodeScorer
 from .session import Session
-from .settings import check_index, checked, map_kind
+from .settings import Settings, check_index, map_kind
 
 
 def jpq(
@@ -119,12 +118,23 @@ def jpq(
 
     Examples
     --------
-    >>> report = fb.train.jpq(index, train_queries, positives, x=x)
-    >>> print(report)
+    >>> report = fb.train.jpq(index, train_queries, positives, x=x, epochs=1)
+    >>> report.after >= report.before
+    True
     """
     check_index(index)
-    settings = checked(
-        loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, threads
+    settings = Settings(
+        loss=loss,
+        distillation=distillation,
+        epochs=epochs,
+        batch_size=batch_size,
+        topics=topics,
+        negatives=negatives,
+        pseudo_queries=pseudo_queries,
+        rate=rate,
+        validation=validation,
+        seed=seed,
+        threads=threads,
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("jpq", index)
@@ -134,7 +144,7 @@ def jpq(
 
 
 def check_scores_are_trainable(name: str, index: Index) -> None:
-    if not isinstance(index.codec, PQ):
+    if not index.codec.kind.traits.scoring:
         raise ValueError(f"{name}: expected an index with a PQ codec, got {index.codec}")
     if index.metric == "l2":
         raise ValueError(f"{name}: expected metric 'ip' or 'cosine' (trained codebooks score inner products), got 'l2'")

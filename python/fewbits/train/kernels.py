@@ -1,7 +1,7 @@
-"""The numba kernels: scores of listed vectors from tables, and the way back; losses with their analytic gradients.
+"""The numba kernels: scores of listed vectors from tables, with their gradients, and losses with analytic gradients.
 
-Lists of several queries lie one behind the other: query b's entries are starts[b] .. starts[b + 1] - 1. Sums run in
-the order of the entries, in double, so results depend on nothing but the arguments.
+Lists of several queries are concatenated: the entries of query b are starts[b] .. starts[b + 1] - 1. Sums are in the
+order of the entries, in double, so results depend only on the arguments.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 from .compiled import Compiled
 
 F64 = NDArray[np.float64]
@@ -21,7 +21,7 @@ _Any = NDArray[Any]
 
 @Compiled
 def gather(tables: F32, codes: _Any, rows: I64, starts: I64, z: F32, centroids: F32, lists: _Any, scores: F64) -> None:
-    """scores[e] = sum over s of tables[s, b, codes[row, s]], and <z_b, centroid of the row's list> if there are any."""
+    """scores[e] = sum over s of tables[s, b, codes[row, s]], plus <z_b, centroid of the row's list> with centroids."""
     coarse = len(centroids) > 0
     for b in range(len(starts) - 1):
         for e in range(starts[b], starts[b + 1]):
@@ -40,7 +40,7 @@ def gather(tables: F32, codes: _Any, rows: I64, starts: I64, z: F32, centroids: 
 def scatter(
     gradient: F64, codes: _Any, rows: I64, starts: I64, centroids: F32, lists: _Any, tables: F64, z: F64
 ) -> None:
-    """The way back through `gather`: adds the gradients of tables (m, queries, k) and, by centroids, of z."""
+    """Backward pass of `gather`: adds the gradients of tables (m, queries, k) and, with centroids, of z."""
     coarse = len(centroids) > 0
     for b in range(len(starts) - 1):
         for e in range(starts[b], starts[b + 1]):
@@ -61,7 +61,7 @@ def pair_loss(
 ) -> float:
     """Mean over pairs (i better than j) of w log(1 + exp((s_j - s_i) / temperature)); mean over queries with pairs.
 
-    w = |1/p_i - 1/p_j| for positions p = 1, 2, ... in the list (0 for 1/p behind `cut`), or 1 where not `ranked`.
+    w = |1/p_i - 1/p_j| for positions p = 1, 2, ... in the list (1/p is 0 beyond `cut`); w = 1 if not `ranked`.
     """
     total, counted = 0.0, 0
     for b in range(len(starts) - 1):

@@ -1,7 +1,7 @@
-"""Labels in the forms that people have them, as one table of rows (query number, id, grade).
+"""Labels in any of the accepted forms, converted to one table of rows (query number, id, grade).
 
-A table is rows (query, id[, grade]); a nested list may also be the ids of each query. Where a list is both, it is
-refused: nothing in it tells which was meant.
+A table is rows (query, id[, grade]); a nested list may also contain the ids of each query. A list that can be read
+both ways is rejected, since nothing in it tells which is meant.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..input.inputs import I64
+from ..numeric.arrays import I64
 
 RowOf = Callable[[I64], I64]
 
@@ -23,7 +23,7 @@ _FORMS = (
 
 
 def table(positives: Any, queries: int, row_of: RowOf) -> I64:
-    """(n, 3) rows (query, id, grade), for so many queries; row_of: -1 for an id that the index does not have."""
+    """Rows (query, id, grade), (n, 3), for `queries` queries; row_of gives -1 for an id that is not in the index."""
     if isinstance(positives, list | tuple) and len(positives) == queries:
         return _of_list(positives, queries, row_of)
     return _of_rows(positives, queries)
@@ -33,7 +33,7 @@ def _of_list(positives: Sequence[Any], queries: int, row_of: RowOf) -> I64:
     rows = _rows(positives)
     if rows is None:
         return _of_ids(positives)
-    plain = not any(hasattr(one, "__array__") for one in positives)  # arrays say that they are ids
+    plain = not any(hasattr(one, "__array__") for one in positives)  # arrays mark lists of ids
     as_rows = bool((rows >= 0).all() and (rows[:, 0] < queries).all() and (row_of(rows[:, 1]) >= 0).all())
     as_ids = bool((row_of(rows.ravel()) >= 0).all())
     if as_rows and as_ids and plain:
@@ -45,7 +45,7 @@ def _of_list(positives: Sequence[Any], queries: int, row_of: RowOf) -> I64:
 
 
 def _rows(positives: Sequence[Any]) -> I64 | None:
-    """A list as rows of two or three whole numbers, if it can be that."""
+    """A list as rows of two or three whole numbers, or None if it does not have that form."""
     if not positives or any(np.ndim(one) != 1 or len(one) not in (2, 3) for one in positives):
         return None
     if len({len(one) for one in positives}) > 1:

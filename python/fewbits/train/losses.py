@@ -1,7 +1,7 @@
-"""What training lowers: a ranking loss over labelled lists, or the distance from the float ranking.
+"""The losses: a ranking loss over labelled lists, or the distance from the float ranking.
 
-Scores and temperatures are in units of the spread of scores within a list at the start, so one setting serves unit-norm
-and LayerNorm-sized embeddings alike.
+Scores and temperatures are in units of the initial spread of scores within a list, so one setting works for both
+unit-norm and LayerNorm-sized embeddings.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..input.inputs import I64
+from ..numeric.arrays import I64
 from .kernels import F64, distillation_loss, pair_loss, softmax_loss
 
 Loss = Callable[[F64, F64, I64, F64], float]
 """(scores, grades or teacher's scores, starts, gradient to add to) -> loss."""
 
 RANKING_LOSSES = ("softmax", "lambda", "mann_whitney")
-_CUT = 200  # JPQ's, for passages
+_CUT = 200  # as in JPQ, for passages
 _RANKING_TEMPERATURE = 1.0
 _DISTILLATION_TEMPERATURE = 5.0
 

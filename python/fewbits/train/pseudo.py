@@ -1,7 +1,7 @@
-"""Queries made from the documents, fresh ones for every epoch, so that distillation does not learn a few by heart.
+"""Queries made from the documents, new ones for every epoch, so that distillation does not memorise a few.
 
-With real queries: what lies between a real query and one of its nearest documents, carried over to another document.
-Without: the middle of a document and one of its neighbours.
+With real queries: the difference between a real query and one of its nearest documents, added to another document.
+Without: the midpoint of a document and one of its neighbours.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32
-from ..spec.parts import f32_array
+from ..numeric.arrays import F32, f32_array
 from .teacher import Teacher
 
 _NEIGHBOURS = 10
 _NEAREST_OF_QUERY = 5
-_SAMPLE = 16_384  # documents that neighbours are looked for among
+_SAMPLE = 16_384  # number of documents searched for neighbours
 
 
 def pseudo_queries(teacher: Teacher, queries: F32, n: int, cosine: bool, random: np.random.Generator) -> F32:
-    """(n, dim), half of them carried over if there are queries; normalised under cosine."""
+    """Pseudo-queries (n, dim), half of them made from queries if there are any; normalised under cosine."""
     documents = teacher.vectors
     sample = Teacher(documents[random.permutation(len(documents))[:_SAMPLE]], teacher.metric, teacher.threads)
     from_queries = n // 2 if len(queries) else 0
@@ -43,6 +42,6 @@ def _some(sample: Teacher, n: int, random: np.random.Generator) -> F32:
 
 
 def _neighbour(sample: Teacher, of: F32, k: int, random: np.random.Generator) -> F32:
-    """One of the k nearest of each."""
+    """For each row, one of its k nearest documents."""
     near = sample.top(of, k)
     return f32_array(sample.vectors[near[np.arange(len(of)), random.integers(near.shape[1], size=len(of))]])

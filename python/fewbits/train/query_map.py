@@ -1,7 +1,7 @@
-"""Linear maps of queries that training moves, starting at the identity: full, a low-rank residual, or none.
+"""Trainable linear maps of queries, initially the identity: full, a low-rank residual, or none.
 
-Each knows its parameters, the gradients of them, and how it is stored; `rates` make one learning rate mean about the
-same relative change of a query for all of them, whatever the dimension.
+Each has its parameters, their gradients and its stored form; with `rates`, one learning rate means about the same
+relative change of a query for all maps and dimensions.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32
-from ..spec.parts import Fitted, f32_array
+from ..kinds import NONE, QUERY_MAPS
+from ..numeric.arrays import F32, f32_array
+from ..spec.parts import Fitted
 
 
 class QueryMap(Protocol):
@@ -38,7 +39,7 @@ class NoMap:
         return []
 
     def stored(self) -> Fitted:
-        return Fitted({"kind": 0}, {})
+        return Fitted({"kind": NONE}, {})
 
 
 class FullMap:
@@ -56,7 +57,7 @@ class FullMap:
         return [of_mapped.T @ q]
 
     def stored(self) -> Fitted:
-        return Fitted({"kind": 1}, {"matrix": self.parameters[0].copy()})
+        return Fitted({"kind": QUERY_MAPS["full"]}, {"matrix": self.parameters[0].copy()})
 
 
 class LowRankMap:
@@ -78,11 +79,11 @@ class LowRankMap:
 
     def stored(self) -> Fitted:
         down, up = self.parameters
-        return Fitted({"kind": 2, "rank": len(down)}, {"down": down.copy(), "up": up.copy()})
+        return Fitted({"kind": QUERY_MAPS["low_rank"], "rank": len(down)}, {"down": down.copy(), "up": up.copy()})
 
 
 def starting_map(engine: _core.Engine, kind: str | int | None, seed: int) -> QueryMap:
-    """The index's own map, or if it has none the identity; kind: "full", the rank of a low-rank residual, or None."""
+    """The index's own map, or else the identity of this kind: "full", the rank of a low-rank residual, or None."""
     dim = engine.params["dim"]
     own = map_of(engine)
     if not isinstance(own, NoMap):
@@ -100,13 +101,13 @@ def starting_map(engine: _core.Engine, kind: str | int | None, seed: int) -> Que
 
 
 def map_of(engine: _core.Engine) -> NoMap | FullMap | LowRankMap:
-    """The map that an index has."""
+    """The map of an index."""
     params, arrays = engine.params, engine.arrays()
     dim = params["dim"]
-    kind = params.get("query.kind", 0)
-    if kind == 1:
+    kind = params.get("query.kind", NONE)
+    if kind == QUERY_MAPS["full"]:
         return FullMap(arrays["query.matrix"].reshape(dim, dim))
-    if kind == 2:
+    if kind == QUERY_MAPS["low_rank"]:
         rank = params["query.rank"]
         return LowRankMap(arrays["query.down"].reshape(rank, dim), arrays["query.up"].reshape(dim, rank))
     return NoMap()

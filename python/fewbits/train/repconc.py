@@ -1,8 +1,7 @@
-"""fb.train.repconc: codes, codebook and the maps of documents and queries, trained for ranking together.
+"""fb.train.repconc: codes, codebook and the maps of documents and queries, trained together for ranking.
 
-Order: the codes first (constrained clustering, straight-through gradients), then what `fb.train.jpq` does, over the
-codes that came of it, frozen; where they were learnt from labels, labels alone. Each stage is kept only if it validates
-clearly better.
+The codes come first (constrained clustering, straight-through gradients). They are then frozen, and trained on as in
+`fb.train.jpq`; if they were learnt from labels, with labels only. A stage is kept only if it validates clearly better.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ..index.index import Index
-from ..input.inputs import real_number
+from ..input.checks import real_number
 from ..input.progress import ProgressArgument
 from .joint import CodesSettings
 from .jpq import check_scores_are_trainable
 from .report import TrainingReport
 from .scorer import CodeScorer
 from .session import Session
-from .settings import check_index, checked, map_kind
+from .settings import Settings, check_index, map_kind
 
 
 def repconc(
@@ -94,16 +93,26 @@ def repconc(
 
     Examples
     --------
-    >>> report = fb.train.repconc(index, train_queries, positives, x=x)
+    >>> report = fb.train.repconc(index, train_queries, positives, x=x)  # doctest: +SKIP
     """
     check_index(index)
-    settings = checked(
-        loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, threads
+    settings = Settings(
+        loss=loss,
+        distillation=distillation,
+        epochs=epochs,
+        batch_size=batch_size,
+        topics=topics,
+        negatives=negatives,
+        pseudo_queries=pseudo_queries,
+        rate=rate,
+        validation=validation,
+        seed=seed,
+        threads=threads,
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("repconc", index)
     if x is None:
-        raise ValueError("x: expected the float vectors, which are coded anew, got None")
+        raise ValueError("x: expected the float vectors, which are encoded anew, got None")
     codes = CodesSettings(real_number(epsilon, "epsilon", 0), real_number(reconstruction, "reconstruction", 0))
     session = Session(index, queries, positives, x, x_ids, settings)
     session.start(CodeScorer(session.engine), kind, reranked=False)

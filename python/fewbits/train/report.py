@@ -1,4 +1,4 @@
-"""What a trainer hands back: what was measured on validation, and which state was kept."""
+"""The result of a trainer: what was measured in validation, and which state was kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StageReport:
-    """values: the validation mean before the stage and after each of its epochs; losses: the mean loss of each."""
+    """What one stage of a trainer did.
+
+    Attributes
+    ----------
+    name : str
+    measure : str
+        Of `values`.
+    values : tuple of float
+        The validation mean before the stage and after each of its epochs.
+    losses : tuple of float
+        The mean loss of each epoch.
+    kept : bool
+        Whether the state that it found is kept.
+    interrupted : bool
+        By Ctrl-C, which keeps the best state until then.
+    """
 
     name: str
     measure: str
@@ -21,9 +36,21 @@ class StageReport:
 class TrainingReport:
     """The outcome of a trainer of `fewbits.train`.
 
-    measure: of `before` and `after`, means over the validation queries, which training did not see; after >= before,
-    and equal if nothing that was tried was better: then the index is as it was. interrupted: by Ctrl-C, which keeps
-    the best state until then.
+    Attributes
+    ----------
+    measure : str
+        Of `before` and `after`.
+    before, after : float
+        Means over the validation queries, which training did not see. ``after >= before``, and equal if nothing that
+        was tried was better: then the index is unchanged.
+    queries, validation_queries : int
+        How many were trained on, and held out.
+    stages : tuple of StageReport
+    seconds : float
+    interrupted : bool
+        Whether a stage was ended by Ctrl-C.
+    changed : bool
+        Whether the index was.
     """
 
     measure: str
@@ -51,5 +78,5 @@ class TrainingReport:
             values = " ".join(f"{value:.4f}" for value in stage.values)
             lines.append(f"  {stage.name}: {stage.measure} {values}{'' if stage.kept else '  (not kept)'}")
         if not self.changed:
-            lines.append("  nothing was better than the start: the index is unchanged")
+            lines.append("  no stage improved on the start: the index is unchanged")
         return "\n".join(lines)

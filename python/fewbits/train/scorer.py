@@ -1,11 +1,11 @@
-"""Scores of listed vectors as an index has them, and the gradients of whatever loss they go into.
+"""Scores of listed vectors exactly as an index computes them, and their gradients for any loss.
 
     CodeScorer      <z, origin + sum over s of book[s, code_s]>,   z = T q,   origin: the centroid of the row's list
-                    (in a cone: codes are of what has no part along the mean's direction u, and <z, u> b is added)
+                    (in a cone: the part along the direction u of the mean is not encoded, and <z, u> b is added)
     VectorScorer    <q, x^> (less |x^|^2 / 2 under l2, which orders as the distance does), x^: the decoded vector
 
-T, the codes and the decoded vectors are constants of the index; the book is trained. A query's products with all
-codewords are its tables; `gather` sums their entries by code, and the way back is its mirror image, `scatter`:
+T, the codes and the decoded vectors are constants of the index; the book is trained. The products of a query with all
+codewords are its tables; `gather` sums their entries by code, and `scatter` is its backward pass:
 dL/dtables[s, k] = sum of g over the listed rows of code k.
 """
 
@@ -19,52 +19,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..fit.moments import without
-from ..input.inputs import F32, I64
-from ..spec.parts import Fitted, f32_array
+from ..kinds import NONE, TRANSFORMS
+from ..numeric.arrays import F32, I64, f32_array
+from ..numeric.moments import without
+from ..spec.parts import Fitted
+from ..spec.transform import PAIR
 from .examples import RowOf
 from .kernels import F64, gather, scatter
-
-_PAIR = 3  # transforms that map documents otherwise than queries
 
 
 @dataclass(frozen=True)
 class Lists:
-    """Rows to score: of query b, rows[starts[b] : starts[b + 1]]."""
+    """Rows to score: rows[starts[b] : starts[b + 1]] for query b."""
 
     rows: I64
     starts: I64
 
     @property
     def query(self) -> I64:
-        """The number of the query that each entry belongs to."""
+        """The query number of each entry."""
         return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
 
 
 class Scorer(Protocol):
     ids: I64
-    """Of every row."""
+    """The id of every row."""
     parameters: list[F32]
     rates: list[float]
 
     def scores(self, q: F32, lists: Lists) -> F64: ...
     def gradients(self, q: F32, lists: Lists, of_scores: F64) -> tuple[list[F32], F32]:
-        """Of the parameters, and of the queries."""
+        """Gradients of the parameters and of the queries."""
 
     def stored(self) -> Fitted:
-        """Arrays of the codec."""
+        """The arrays of the codec."""
 
 
 class CodeScorer:
     def __init__(self, engine: _core.Engine, ids: I64 | None = None) -> None:
-        """ids: an order of rows other than the engine's."""
+        """ids: the order of rows, if not that of the engine."""
         params, arrays = engine.params, engine.arrays()
         self.m, bits = params["codec.m"], params["codec.bits"]
         dim, self.out_dim = params["dim"], params["transform.out_dim"]
         self.transform: F32 | None = None  # (dim, out_dim): z = q @ transform
-        if params["transform.kind"] == _PAIR:
+        if params["transform.kind"] == PAIR:
             self.transform = arrays["transform.queries"].reshape(self.out_dim, dim).T
-        elif params["transform.kind"]:
+        elif params["transform.kind"] != TRANSFORMS["identity"]:
             self.transform = _core.apply_transform(params, arrays, np.eye(dim, dtype=np.float32))
         self.ids, self.lists, packed = engine.codes()
         if ids is not None:
@@ -75,7 +75,7 @@ class CodeScorer:
         if params.get("partition.residual", 0):
             self.centroids = f32_array(arrays["partition.centroids"]).reshape(-1, self.out_dim)
         self.direction: F32 | None = arrays.get("codec.direction")
-        self.along = np.zeros(0, np.float32)  # of each vector, what its product with the query along the direction is
+        self.along = np.zeros(0, np.float32)  # per vector, the factor of the query's product with the direction
         if self.direction is not None:
             self.along = engine.factors_b() if ids is None else engine.factors_b()[rows]
         self.slots = subspaces(self.m, self.out_dim)
@@ -89,7 +89,7 @@ class CodeScorer:
         return self.parameters[0]
 
     def with_book(self, book: F32) -> CodeScorer:
-        """Over the same codes."""
+        """A scorer over the same codes with another codebook."""
         other = copy.copy(self)
         other.parameters = [book]
         return other
@@ -136,7 +136,7 @@ class VectorScorer:
     def __init__(self, engine: _core.Engine, metric: str) -> None:
         self.ids = engine.codes()[0]
         self.vectors = engine.reconstruct(self.ids)
-        if engine.params["transform.kind"] == _PAIR and not engine.params["rerank.kind"]:
+        if engine.params["transform.kind"] == PAIR and engine.params["rerank.kind"] == NONE:
             self.vectors = f32_array(self.vectors @ _document_side(engine))
         self.bias = norms_bias(self.vectors, metric)
         self.parameters: list[F32] = []
@@ -159,8 +159,7 @@ class VectorScorer:
 
 
 def _document_side(engine: _core.Engine) -> F32:
-    """(dim, dim): what a query's product with a decoded vector has between them, where the two have maps of their
-    own."""
+    """The matrix (dim, dim) between a query and a decoded vector in their product, if the two have separate maps."""
     params, arrays = engine.params, engine.arrays()
     shape = params["transform.out_dim"], params["dim"]
     side: F32 = arrays["transform.matrix"].reshape(shape).T @ arrays["transform.queries"].reshape(shape)
@@ -168,12 +167,12 @@ def _document_side(engine: _core.Engine) -> F32:
 
 
 def inner_metric(metric: str) -> str:
-    """That of normalised rows, under cosine."""
+    """The metric of rows that are normalised under cosine."""
     return "l2" if metric == "l2" else "ip"
 
 
 def norms_bias(vectors: F32, metric: str) -> F32:
-    """What a vector's score has beside its product with the query."""
+    """The term of a vector's score that does not depend on the query."""
     squares: F32 = np.einsum("ij,ij->i", vectors, vectors)
     return -0.5 * squares if inner_metric(metric) == "l2" else np.zeros_like(squares)
 
@@ -187,7 +186,7 @@ def products(q: F32, vectors: F32, lists: Lists) -> F64:
 
 
 def subspaces(m: int, dim: int) -> I64:
-    """(m, width): which dimension each place of a padded codeword is; `dim` for padding."""
+    """The dimension, (m, width), of each position in a padded codeword; `dim` for padding."""
     width = -(-dim // m)
     begins = np.arange(m + 1) * dim // m
     slots = begins[:-1, None] + np.arange(width)
@@ -195,7 +194,7 @@ def subspaces(m: int, dim: int) -> I64:
 
 
 def unpacked(rows: NDArray[np.uint8], m: int, bits: int) -> NDArray[np.uint8]:
-    """Codes a byte each, (n, m), of rows packed low half first."""
+    """Codes (n, m), one byte each, from packed rows (low half first)."""
     if bits == 8:
         return rows
     halves = np.stack([rows & 15, rows >> 4], axis=2).reshape(len(rows), -1)

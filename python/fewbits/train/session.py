@@ -1,6 +1,6 @@
-"""One call of a trainer over an index: its data checked and parted, its stages run, its outcome published.
+"""One call of a trainer over an index: checks and splits its data, runs its stages and publishes the result.
 
-Nothing of the index changes until the end, when the best scoring is published in one step.
+The index does not change until the end, when the best scoring is published in one step.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import numpy as np
 
 from .. import _core
 from ..errors import NotTrainedError
+from ..index.base import folder_of
 from ..index.index import Index
-from ..index.state import State
-from ..input.inputs import queries as as_queries
+from ..index.state import State, replace_state, state_of
 from ..input.progress import Progress, ProgressArgument
+from ..input.queries import as_queries
 from .batches import Batches
 from .descent import Descent
 from .examples import Examples, judged, near, split, unjudged, why_few
@@ -32,16 +33,16 @@ from .stages import Distillation, Ranking, run
 from .teacher import Teacher, teacher_of
 from .validation import Measure, clearly_better, ndcg, overlap
 
-_PSEUDO_QUERIES = 6000  # an epoch, less the given ones
-_LEAST_PSEUDO_QUERIES = 2000
-_VALIDATION_QUERIES = 300  # topped up to by pseudo-queries, where distillation is measured
-_LEAST_VALIDATION_QUERIES = 30  # fewer are warned about
+_PSEUDO_QUERIES = 6000  # per epoch, minus the given queries
+_MIN_PSEUDO_QUERIES = 2000
+_VALIDATION_QUERIES = 300  # with fewer, pseudo-queries are added if distillation is measured
+_MIN_VALIDATION_QUERIES = 30  # fewer cause a warning
 _OVERLAP, _NDCG = "overlap@10 with float", "nDCG@10"
 
 
 class Session:
     def __init__(self, index: Index, queries: Any, positives: Any, x: Any, x_ids: Any, settings: Settings) -> None:
-        self.before = index._state  # all of training sees this state
+        self.before = state_of(index)  # the one state that training uses
         if self.before.engine is None or not self.before.n:
             raise NotTrainedError("train: expected an index that holds its vectors, got an empty one")
         if positives is not None and queries is None:
@@ -49,31 +50,31 @@ class Session:
         self.index, self.settings, self.engine = index, settings, self.before.engine
         self.cosine = index.metric == "cosine"
         self.ids = self.engine.codes()[0]
-        self.teacher = teacher_of(index, self.engine, self.ids, x, x_ids, settings.threads)
+        self.teacher = teacher_of(index, self.engine, self.ids, x, x_ids, settings.workers)
         given = np.zeros((0, index.dim), np.float32)
         if queries is not None:
             given = as_queries(queries, index.dim, nonzero=self.cosine)[0]
             given = _core.normalize_rows(given) if self.cosine else given
-        self.recoded: JointDescent | None = None  # whose codes are to replace the index's
+        self.recoded: JointDescent | None = None  # the codes that are to replace those of the index
         self.labels: Examples | None = None
         others = given
         if positives is not None:
             self.labels, others = judged(given, positives, self.ids)
         if self.labels is None and self.teacher is None:
             raise ValueError(
-                "train: without positives the float ranking is distilled: expected x=, the float vectors, or an index "
-                "with a rerank store"
+                "train: expected x=, the float vectors, or an index with a rerank store, as without positives the "
+                "float ranking is distilled"
             )
         self.train, self.held = split(
             unjudged(given) if self.labels is None else self.labels, settings.validation, settings.seed
         )
-        self.pool = self.train.queries  # what distillation may see
+        self.pool = self.train.queries  # the queries available to distillation
         if self.labels is not None:
             self.pool = np.concatenate([self.pool, others[~near(others, self.held.queries)]])
             self._check_held(self.labels)
 
     def _check_held(self, labels: Examples) -> None:
-        """That labels leave queries to validate on, and to train on; few to validate on are a warning."""
+        """Checks that labels leave queries for validation and for training; warns if few are left for validation."""
         held, judged_queries = len(self.held), f"{len(labels):,} judged queries"
         if not held:
             reason = why_few(labels, self.settings.validation)
@@ -82,7 +83,7 @@ class Session:
             raise ValueError(
                 f"positives: {judged_queries} leave none to train on: all nearly repeat the {held:,} that validate"
             )
-        if held < _LEAST_VALIDATION_QUERIES:
+        if held < _MIN_VALIDATION_QUERIES:
             reason = why_few(labels, self.settings.validation)
             warnings.warn(
                 f"positives: {held} of {judged_queries} validate, too few to tell a gain from chance: {reason}",
@@ -91,7 +92,7 @@ class Session:
             )
 
     def start(self, scorer: Scorer, kind: str | int | None, *, reranked: bool) -> None:
-        """kind: of the query map. reranked: whether training and validation look at results after rerank."""
+        """kind: that of the query map. reranked: whether training and validation use reranked results."""
         settings, self.kind = self.settings, kind
         query_map = starting_map(self.engine, kind, settings.seed)
         self.descent = Descent(
@@ -100,12 +101,12 @@ class Session:
             query_map,
             rate=settings.rate,
             depth=settings.negatives,
-            threads=settings.threads,
+            threads=settings.workers,
             reranked=reranked,
         )
 
     def run(self, progress: ProgressArgument, codes: CodesSettings | None = None) -> TrainingReport:
-        """codes: to learn them too, first, instead of training over those that the index has."""
+        """codes: first learn codes with these settings, instead of training with those of the index."""
         started = time.monotonic()
         settings = self.settings
         random = np.random.default_rng(settings.seed)
@@ -121,7 +122,7 @@ class Session:
             descent = self.descent
             if distillation is not None:
                 distillation.descent = descent
-            learnt_from_labels = self.labels is not None and self.recoded is not None  # and would be unlearnt
+            learnt_from_labels = self.labels is not None and self.recoded is not None  # distillation would undo that
             interrupted = any(stage.interrupted for stage in stages)
             if distillation is not None and overlaps is not None and not learnt_from_labels and not interrupted:
                 stages.append(self._stage("distillation", _OVERLAP, distillation, overlaps, shown))
@@ -150,19 +151,19 @@ class Session:
         )
 
     def _batches(self, random: np.random.Generator) -> Batches:
-        """Of given queries, or of given and made ones: each has topics of its own."""
-        return Batches(self.settings.batch_size, self.settings.topics, random, self.settings.threads)
+        """Batches for given queries, or for given queries and pseudo-queries: each has its own topics."""
+        return Batches(self.settings.batch_size, self.settings.topics, random, self.settings.workers)
 
     def _distillation(self, teacher: Teacher, random: np.random.Generator) -> Distillation:
         made = self.settings.pseudo_queries
         if made is None:
-            made = max(_PSEUDO_QUERIES - len(self.pool), _LEAST_PSEUDO_QUERIES)
+            made = max(_PSEUDO_QUERIES - len(self.pool), _MIN_PSEUDO_QUERIES)
         if not made + len(self.pool):
-            raise ValueError("pseudo_queries: expected at least 1 where no queries are given to train on, got 0")
+            raise ValueError("pseudo_queries: expected at least 1 without queries to train on, got 0")
         return Distillation(self.descent, teacher, self.pool, made, self._batches(random), self.cosine, random)
 
     def _overlap(self, teacher: Teacher, random: np.random.Generator) -> Measure:
-        """On the queries held out; where they are few, also on pseudo-queries that no epoch repeats."""
+        """Overlap on the held-out queries; if these are few, also on pseudo-queries that are not used in training."""
         missing = max(0, _VALIDATION_QUERIES - len(self.held))
         made = pseudo_queries(teacher, self.held.queries, missing, self.cosine, random)
         return overlap(np.concatenate([self.held.queries, made]), teacher)
@@ -170,7 +171,7 @@ class Session:
     def _stage(
         self, name: str, measure_name: str, source: Distillation | Ranking, measure: Measure, shown: Progress
     ) -> StageReport:
-        """Runs it from where the descent is; a state that is not clearly better is not kept."""
+        """Runs a stage from the current state of the descent; a state that is not clearly better is discarded."""
         began = self.descent.state()
         stage = run(self.descent, source, self.settings.epochs, measure, shown.stage(name))
         kept = clearly_better(stage.best, stage.start)
@@ -181,7 +182,7 @@ class Session:
     def _learn_codes(
         self, codes: CodesSettings, distillation: Distillation, before: F64, whole: Measure, shown: Progress
     ) -> StageReport:
-        """Goes on with the index that comes of it, if it is clearly better than the one there is."""
+        """Learns codes, and continues with the resulting index if it is clearly better than the current one."""
         settings, teacher = self.settings, distillation.teacher
         joint = JointDescent(self.engine, teacher, starting_map(self.engine, self.kind, settings.seed), codes, settings)
         source = JointRanking(
@@ -203,16 +204,13 @@ class Session:
 
     def _publish(self) -> None:
         model = self.descent.scoring()
-        recoded = None if self.recoded is None else self.recoded.engine(rerank=True, directory=self.index._temp_dir)
+        recoded = None if self.recoded is None else self.recoded.engine(rerank=True, directory=folder_of(self.index))
 
         def published(now: State) -> State:
             if recoded is None:
-                engine = now.of_training(self.before, "train").trained("train")
-                return replace(now, engine=engine.with_scoring(model.params, model.arrays))
+                return now.of_training(self.before, "train").scored_by(model)
             if now.engine is not self.before.engine:
-                raise RuntimeError("train: the index was changed meanwhile; its vectors were to be coded anew")
+                raise RuntimeError("train: the index was changed meanwhile; its vectors were to be encoded anew")
             return now.retrained(recoded.with_scoring(model.params, model.arrays))
 
-        turn, after = self.index._prepare("train", published)
-        self.index._state = after
-        del turn
+        replace_state(self.index, "train", published)

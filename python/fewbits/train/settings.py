@@ -1,18 +1,34 @@
-"""What the trainers over an index have in common as arguments, checked in one place."""
+"""The arguments that all trainers over an index share, checked in one place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ..index.index import Index
-from ..input.inputs import real_number, thread_count, whole_number
-from ..spec.parts import one_of
+from ..input.checks import boolean, one_of, real_number, thread_count, whole_number
 from .compiled import require_numba
 from .losses import RANKING_LOSSES
 
 
+class Checked:
+    """Base of frozen settings; checking replaces each field by its normalised value."""
+
+    threads: int | None
+
+    def _keep(self, **values: object) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def workers(self) -> int:
+        """`threads` in the form that the core takes."""
+        return thread_count(self.threads)
+
+
 @dataclass(frozen=True)
-class Settings:
+class Settings(Checked):
+    """The arguments that `jpq`, `repconc` and `adapter` share, checked."""
+
     loss: str
     distillation: float
     epochs: int
@@ -23,46 +39,53 @@ class Settings:
     rate: float
     validation: float
     seed: int
-    threads: int
+    threads: int | None
+
+    def __post_init__(self) -> None:
+        one_of(self.loss, "loss", RANKING_LOSSES)
+        if real_number(self.validation, "validation", 0) >= 1:
+            raise ValueError(f"validation: expected a share below 1, got {self.validation:g}")
+        for name in ("distillation", "rate", "validation"):
+            self._keep(**{name: real_number(getattr(self, name), name, 0)})
+        for name, low in (("epochs", 0), ("batch_size", 1), ("topics", 1), ("negatives", 1), ("pseudo_queries", 0)):
+            value = getattr(self, name)
+            if value is not None or name not in ("topics", "pseudo_queries"):
+                self._keep(**{name: whole_number(value, name, low)})
+        self._keep(seed=whole_number(self.seed, "seed", 0, 2**63 - 1))
+        thread_count(self.threads)
+
+
+@dataclass(frozen=True)
+class BinarySettings(Checked):
+    """The settings of `recurrent_binary`, checked."""
+
+    bits: int
+    dim: int | None
+    symmetric: bool
+    hidden: int
+    steps: int
+    temperature: float
+    seed: int
+    threads: int | None
+
+    def __post_init__(self) -> None:
+        boolean(self.symmetric, "symmetric")
+        self._keep(
+            bits=whole_number(self.bits, "bits", 1, 4),
+            dim=None if self.dim is None else whole_number(self.dim, "dim", 1, 65_535),
+            hidden=whole_number(self.hidden, "hidden", 0, 65_535),
+            steps=whole_number(self.steps, "steps", 0),
+            temperature=real_number(self.temperature, "temperature", 1e-4),
+            seed=whole_number(self.seed, "seed", 0, 2**63 - 1),
+        )
+        thread_count(self.threads)
 
 
 def check_index(index: object) -> None:
-    """Also that there is numba."""
+    """Also checks that numba is available."""
     require_numba()
     if not isinstance(index, Index):
         raise TypeError(f"index: expected a fewbits.Index, got {type(index).__name__}")
-
-
-def checked(
-    loss: object,
-    distillation: object,
-    epochs: object,
-    batch_size: object,
-    topics: object,
-    negatives: object,
-    pseudo_queries: object,
-    rate: object,
-    validation: object,
-    seed: object,
-    threads: object,
-) -> Settings:
-    one_of(loss, "loss", RANKING_LOSSES)
-    share = real_number(validation, "validation", 0)
-    if share >= 1:
-        raise ValueError(f"validation: expected a share below 1, got {share:g}")
-    return Settings(
-        loss=str(loss),
-        distillation=real_number(distillation, "distillation", 0),
-        epochs=whole_number(epochs, "epochs", 0),
-        batch_size=whole_number(batch_size, "batch_size", 1),
-        topics=None if topics is None else whole_number(topics, "topics", 1),
-        negatives=whole_number(negatives, "negatives", 1),
-        pseudo_queries=None if pseudo_queries is None else whole_number(pseudo_queries, "pseudo_queries", 0),
-        rate=real_number(rate, "rate", 0),
-        validation=share,
-        seed=whole_number(seed, "seed", 0, 2**63 - 1),
-        threads=thread_count(threads),
-    )
 
 
 def map_kind(query_map: object, dim: int) -> str | int | None:

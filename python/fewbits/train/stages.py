@@ -1,4 +1,4 @@
-"""The stages of training: epochs of steps, the best state on validation kept, an end where nothing more is gained."""
+"""Stages of training: epochs of steps that keep the best state in validation, and stop when there is no more gain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from ..input.inputs import F32
+from ..numeric.arrays import F32
 from .batches import Batches
 from .descent import Descent, Term
 from .examples import Examples
@@ -26,7 +26,7 @@ _PATIENCE = 3
 
 @dataclass
 class Stage:
-    """Validation query by query at the start and at best; its mean before and after each epoch; the mean losses."""
+    """Validation values per query at the start and at best; their mean before and after each epoch; the mean losses."""
 
     start: F64
     best: F64
@@ -41,16 +41,16 @@ Made = TypeVar("Made", covariant=True)
 
 
 class Source(Protocol[Made]):
-    """What each step is to lower."""
+    """What each step minimises."""
 
     steps: int
-    """Of an epoch."""
+    """The number of steps per epoch."""
 
     def epoch(self) -> Iterator[Made]: ...
 
 
 class Descends(Searcher, Protocol[Taken]):
-    """Parameters that a step moves."""
+    """Parameters that are updated by steps."""
 
     def restart(self) -> None: ...
     def state(self) -> list[F32]: ...
@@ -65,7 +65,7 @@ def run(
     measure: Measure,
     progress: Callable[[float], None],
 ) -> Stage:
-    """Ends with the best state of validation in place, which may be the one it began with; Ctrl-C ends it early."""
+    """Leaves the best state in validation in place, possibly the initial one; Ctrl-C ends the stage early."""
     descent.restart()
     best, values = descent.state(), measure(descent)
     stage = Stage(values, values, [float(np.mean(values))])
@@ -87,7 +87,7 @@ def run(
 def _epoch(
     descent: Descends[Given], source: Source[Given], epoch: int, epochs: int, progress: Callable[[float], None]
 ) -> float:
-    """Its mean loss. The learning rate rises over the first steps of all and then falls to a tenth."""
+    """Returns the mean loss. The learning rate rises during the first steps of the stage, then falls to a tenth."""
     losses: list[float] = []
     for terms in source.epoch():
         step = epoch * source.steps + len(losses)
@@ -98,7 +98,7 @@ def _epoch(
 
 
 class Distillation:
-    """Terms that pull the compressed ranking towards the float one, on given queries and on pseudo-queries."""
+    """Terms that pull the compressed ranking towards the float ranking, on given queries and pseudo-queries."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Distillation:
 
 
 class Ranking:
-    """Terms of labelled queries: the positives against what the index finds now, and distillation beside them."""
+    """Terms of labelled queries: the positives against the current results of the index, with distillation added."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class Ranking:
 
 
 def with_positives(mined: Lists, examples: Examples) -> tuple[Lists, F64]:
-    """Positives that were not mined come last, in positions behind all that were; and the grade of every entry."""
+    """The lists with positives that were not mined appended after all mined rows, and the grade of every entry."""
     rows, grades, starts = [], [], [0]
     for b in range(len(examples)):
         found = mined.rows[mined.starts[b] : mined.starts[b + 1]]

@@ -1,4 +1,4 @@
-"""The float vectors of an index, row by row, and the ranking that distillation aims at.
+"""The float vectors of an index, row by row, and the ranking that is the target of distillation.
 
 Queries and vectors are normalised under cosine, so there are two metrics: "ip" and "l2". Under l2 a score is
 <q, x> - |x|^2 / 2, which orders as the distance does.
@@ -11,7 +11,7 @@ from typing import Any
 from .. import _core
 from ..evaluation.originals import Originals
 from ..index.index import Index
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 from .kernels import F64
 from .scorer import Lists, inner_metric, norms_bias, products
 
@@ -31,13 +31,13 @@ class Teacher:
 
 
 def teacher_of(index: Index, engine: _core.Engine, ids: I64, x: Any, x_ids: Any, threads: int) -> Teacher | None:
-    """x: the vectors of the ids x_ids (None: of row numbers); or None: the index has them in its rerank store or float
-    codes."""
+    """x: the vectors of the ids x_ids (None: of row numbers). If None, they are taken from the rerank store or the
+    float codes of the index."""
     metric = inner_metric(index.metric)
     if x is None:
         if x_ids is not None:
             raise ValueError("x_ids: expected x with them, got x=None")
-        kept = engine.params["rerank.kind"] or engine.params["codec.kind"] == 1
+        kept = index.rerank is not None or index.codec.kind.traits.exact
         return Teacher(engine.reconstruct(ids), metric, threads) if kept else None
     originals = Originals(index, x, x_ids).check()
     return Teacher(originals.normalised(originals.row_of(ids)), metric, threads)

@@ -1,4 +1,4 @@
-"""What decides which state is kept: search results on queries that training does not see, query by query."""
+"""The measures that decide which state is kept: search results on queries not used in training, query by query."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 import numpy as np
 
 from ..evaluation.measures import query_measures
-from ..input.inputs import F32, I64
+from ..numeric.arrays import F32, I64
 from .examples import Examples, RowOf
 from .kernels import F64
 from .teacher import Teacher
 
 
 class Searcher(Protocol):
-    """An index on its way down."""
+    """An index in training."""
 
     row_of: RowOf
 
@@ -41,7 +41,7 @@ def ndcg(examples: Examples) -> Measure:
 
 
 def overlap(queries: F32, teacher: Teacher) -> Measure:
-    """The share of each query's ten best rows by the teacher that is found."""
+    """The share of each query's ten best rows, according to the teacher, that is found."""
     truth = teacher.top(queries, _K)
     k = truth.shape[1]
 
@@ -53,8 +53,8 @@ def overlap(queries: F32, teacher: Teacher) -> Measure:
 
 
 def clearly_better(new: F64, old: F64) -> bool:
-    """By more than twice the standard error of the paired difference: few queries must gain more to convince, and one
-    query convinces of nothing."""
+    """Whether the gain exceeds twice the standard error of the paired difference: the fewer the queries, the larger the
+    gain must be; a single query is never enough."""
     difference = new - old
     if len(difference) < 2:
         return False

@@ -1,4 +1,4 @@
-// Work is stopped by its poll, on whatever thread and however deep, and only the caller's work.
+// Work is stopped by its polls, in any thread and at any depth, and only the work of the caller.
 #include <atomic>
 #include <chrono>
 #include <stdexcept>
@@ -16,7 +16,7 @@ struct Pressed : std::runtime_error {
     Pressed() : std::runtime_error("pressed") {}
 };
 
-// Runs `work` such that its first check throws; whether that came out of it.
+// Runs `work` so that its first check throws; returns whether it ended with that error.
 template <class Work>
 bool is_stopped(const Work& work) {
     const std::thread::id caller = std::this_thread::get_id();
@@ -57,7 +57,7 @@ TEST("interrupt: the caller hears it while it waits for the others") {
         parallel_for(2, 2, [&](std::size_t, unsigned worker) {
             if (worker != 0) for_ever();
             first = worker;
-            std::this_thread::sleep_for(std::chrono::milliseconds(20));  // for the other to take its task
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));  // so that the other one takes its task
         });
     }));
 }

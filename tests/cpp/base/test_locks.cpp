@@ -12,7 +12,7 @@ using namespace fewbits;
 
 namespace {
 
-// Whether `work` returns true in a child that is forked while another thread holds what `hold` takes.
+// Whether `work` returns true in a child that is forked while another thread holds the locks that `hold` takes.
 template <class Hold, class Work>
 bool in_child(Hold hold, Work work) {
     std::atomic<bool> held = false, over = false;

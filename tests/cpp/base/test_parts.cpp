@@ -1,4 +1,4 @@
-// Every lookup in Parts that can fail, and what it says.
+// Every failing lookup in Parts, and its message.
 #include <cmath>
 #include <limits>
 

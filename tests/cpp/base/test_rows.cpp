@@ -1,4 +1,4 @@
-// Rows that are no vectors, against the definition.
+// Rows that are not valid vectors, compared with the definition.
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -14,7 +14,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 std::ptrdiff_t first_bad(std::vector<float> row, const RowRule& rule) {
-    std::vector<float> rows(row.size(), 1.0f);  // a good one before it
+    std::vector<float> rows(row.size(), 1.0f);  // a valid row before it
     rows.insert(rows.end(), row.begin(), row.end());
     return first_bad_row({rows.data(), 2, row.size()}, rule);
 }

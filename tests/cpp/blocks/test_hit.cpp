@@ -1,4 +1,4 @@
-// Selection against sorting.
+// Selection compared with sorting.
 #include <algorithm>
 #include <cstdint>
 #include <limits>

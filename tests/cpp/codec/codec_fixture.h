@@ -1,4 +1,5 @@
-// Codecs from plain vectors, data to code, and the two ways of scoring: by scan (over packed blocks) and by rows.
+// Codecs made from plain vectors, data to encode, and the two ways of scoring: by scan (over packed blocks) and by
+// rows.
 #pragma once
 
 #include <cmath>
@@ -18,7 +19,7 @@ using namespace fewbits;
 
 constexpr std::uint32_t odd_dims[] = {1, 3, 5, 7, 13, 100};
 
-// About normal, deterministic.
+// Approximately normal, deterministic.
 inline std::vector<float> normal(std::size_t n, std::uint64_t seed) {
     std::vector<float> x(n);
     for (std::size_t i = 0; i < n; ++i) {
@@ -59,7 +60,7 @@ inline Parts scalar_parts(std::uint32_t bits, std::uint32_t dim, std::uint32_t s
     return parts;
 }
 
-// Random codewords, spread like the data.
+// Random codewords with the same spread as the data.
 inline Parts pq_parts(std::uint32_t bits, std::uint32_t m, std::uint32_t dim, bool scoring = false) {
     Parts parts;
     parts.params = {{"codec.kind", 3}, {"codec.bits", bits}, {"codec.m", m}};
@@ -80,7 +81,7 @@ struct Case {
     std::string name;
     Parts parts;
     std::uint32_t dim;
-    float relative;  // what score_rows may differ from the decoded vectors' scores by, see tolerance()
+    float relative;  // allowed relative error of score_rows against the decoded vectors' scores, see tolerance()
 };
 
 inline std::vector<Case> cases() {
@@ -160,7 +161,7 @@ struct Coded {
                 &query,
                 1};
     }
-    // All vectors are hits, in order; `bound`: what one step of the table is worth, a vector.
+    // All vectors are hits, in order; `scale` receives the value of one step of the table.
     std::vector<kernels::Hit> by_scan(const float* query, float threshold, float* scale = nullptr) const {
         std::vector<std::uint8_t> table(codec.table_bytes());
         const QueryTerms terms = codec.prepare(query, table.data());
@@ -186,7 +187,7 @@ inline double inner(const float* x, const float* y, std::size_t n) {
     return sum;
 }
 
-// The score of the decoded vector, less what the engine adds for the list (<q, origin>, twice that for l2).
+// The score of the decoded vector, minus the terms that the engine adds per list (<q, origin>, twice that for l2).
 inline double expected_score(const Coded& coded, std::size_t i, const float* query, Metric metric) {
     const std::size_t d = coded.codec.dim();
     const float* decoded = coded.decoded.data() + i * d;
@@ -200,7 +201,7 @@ inline double expected_score(const Coded& coded, std::size_t i, const float* que
     return -sum - 2 * coarse;
 }
 
-// The size of the terms that a score is made of: what relative errors are relative to.
+// The magnitude of the terms of a score, to which errors are relative.
 inline double magnitude(const Coded& coded, std::size_t i, const float* query) {
     const std::size_t d = coded.codec.dim();
     const float* decoded = coded.decoded.data() + i * d;

@@ -29,7 +29,7 @@ TEST("pq: a vector of codewords decodes to itself, and codes are the nearest cod
                             words[i * dim + j] = book[(s * k + (i * 5 + s) % k) * width + j - pq_begin(s, m, dim)];
                 const auto codec = make_codec(parts, "codec", dim, Metric::l2, false);
                 const Coded exact(*codec, words, {});
-                // Up to codewords that rounding can not tell apart.
+                // Unless rounding makes codewords indistinguishable.
                 for (std::size_t i = 0; i < words.size(); ++i) CHECK(std::fabs(exact.decoded[i] - words[i]) < 2e-3f);
 
                 const Coded coded(*codec, normal(n * dim, 21), {});
@@ -75,7 +75,7 @@ TEST("pq: a codeword of an outlying vector does not set the step of the others u
             if (near == 5) continue;
             const float* query = coded.decoded.data() + near * dim;
             const auto hits = coded.by_scan(query, -INFINITY, &scale);
-            CHECK(scale < 0.5f);  // of squared distances up to 100; a million without the limit
+            CHECK(scale < 0.5f);  // for squared distances up to 100; up to a million without the limit
             CHECK(std::fabs(hits[near].score) <= 0.5f * scale * m + 1e-3f);
             for (std::size_t i = 0; i < n; ++i) CHECK(hits[i].score <= hits[near].score + scale * m);
             CHECK(hits[5].score < -20);
@@ -151,7 +151,7 @@ TEST("pq: anisotropic encoding lowers its loss, and is plain encoding for eta 1"
             }
         }
     }
-    // No direction, no preference.
+    // Without a direction there is no preference.
     Parts parts = pq_parts(4, 5, dim);
     const auto plain_codec = make_codec(parts, "codec", dim, Metric::ip, false);
     set_array(parts, "codec.eta", std::vector<float>{4.0f});
@@ -196,7 +196,7 @@ TEST("pq_train: any thread count the same codebook, more iterations no worse, pa
         for (std::size_t code = 0; code < 16; ++code)
             for (std::size_t j = pq_begin(s + 1, m, dim) - pq_begin(s, m, dim); j < width; ++j)
                 CHECK_EQ(book[(s * 16 + code) * width + j], 0.0f);
-    // Fewer points than codewords are coded exactly.
+    // With fewer points than codewords, the points are encoded exactly.
     Parts few = pq_parts(8, m, dim);
     const std::vector<float> some(x.begin(), x.begin() + 100 * dim);
     set_array(few, "codec.codebook", pq_train({some.data(), 100, dim}, m, 8, 10, 1, 1, nullptr));

@@ -58,8 +58,8 @@ TEST("scalar: a step of zero codes a constant dimension") {
 
 TEST("levels: the model of uniform levels is the known optimum for a normal distribution") {
     const codec::LevelModel model = codec::model_levels(codec::uniform_values(4));
-    CHECK(std::fabs(8.467f / model.deviation - 0.335f) < 0.01f);  // the best uniform step at 16 levels
-    // E l^2 / E |l| of the levels, and the root of its square less E l^2 (numbers of an independent computation).
+    CHECK(std::fabs(8.467f / model.deviation - 0.335f) < 0.01f);  // the optimal uniform step for 16 levels
+    // E l^2 / E |l| of the levels, and the root of its square minus E l^2 (values from an independent computation).
     CHECK(std::fabs(model.half / model.deviation - 1.231f) < 0.004f);
     CHECK(std::fabs(model.half_deviation / model.deviation - 0.726f) < 0.004f);
 }

@@ -1,5 +1,5 @@
-// For every codec, metric and residual: what a scan and what rows score is the similarity of the decoded vectors,
-// within the error that the query's quantisation allows.
+// For every codec, metric and residual: scores by scan and by rows are the similarity to the decoded vectors, within
+// the error that the quantisation of the query allows.
 #include "codec_fixture.h"
 
 namespace {
@@ -22,7 +22,7 @@ void each(const Body& body) {
     }
 }
 
-// Half a step of the query's integers in each dimension, times the largest level and the vector's factor.
+// Half a step of the query's integers in each dimension, times the largest level and the factor of the vector.
 double scalar_bound(const Coded& coded, std::size_t i, const float* query, Metric metric, int limit) {
     const std::vector<float> mean = normal(coded.codec.dim(), 71);
     double largest = 0;
@@ -42,7 +42,7 @@ bool is_rabitq(const Case& one) {
     return one.parts.param("codec.kind") == 4;
 }
 
-// The same of a grid vector.
+// The same for a grid vector.
 double rabitq_bound(const Case& one, const Coded& coded, std::size_t i, const float* query, int limit) {
     double largest = 0;
     for (std::uint32_t j = 0; j < one.dim; ++j) largest = std::max(largest, std::fabs(double{query[j]}));
@@ -50,8 +50,8 @@ double rabitq_bound(const Case& one, const Coded& coded, std::size_t i, const fl
     return largest / limit / 2 * outermost * double{coded.a[i]} * one.dim;
 }
 
-// Estimates, which are the decoded vectors' scores under ip without residuals only; tests/python/test_rabitq.py has an
-// oracle for all.
+// Whether scores are estimates, which equal the decoded vectors' scores only under ip without residuals;
+// tests/python/test_rabitq.py has an oracle for all of them.
 bool is_estimate(const Case& one, const Coded& coded, Metric metric) {
     return is_rabitq(one) && (metric == Metric::l2 || !coded.origin.empty());
 }
@@ -84,7 +84,7 @@ TEST("codec: a scan scores the decoded vectors within the bound of its tables") 
         for (std::size_t i = 0; i < coded.n; ++i) {
             CHECK_EQ(hits[i].row, i);
             double error = double{hits[i].score} - expected_score(coded, i, query.data(), metric);
-            // Tables of distances saturate where it is far, see test_pq.cpp: what is may seem nearer.
+            // Tables of distances saturate for distant codewords (see test_pq.cpp), so distant vectors may seem nearer.
             const bool saturates = one.parts.param("codec.kind") == 3 && metric == Metric::l2 && coded.origin.empty();
             error = saturates ? std::max(-error, 0.0) : std::fabs(error);
             double bound = one.parts.param("codec.kind") >= 3 ? 0.5 * double{scale} * coded.layout.elements : 0;
@@ -138,7 +138,7 @@ TEST("codec: zero and constant data and queries score finite numbers") {
             const auto codec = make_codec(one.parts, "codec", one.dim, metric, false);
             std::vector<float> x(3 * one.dim, 0.0f);
             std::fill_n(x.begin() + one.dim, one.dim, 2.5f);
-            const std::vector<float> mean = normal(one.dim, 71);  // a scalar codec's zero
+            const std::vector<float> mean = normal(one.dim, 71);  // the zero of a scalar codec
             std::copy(mean.begin(), mean.end(), x.begin() + 2 * one.dim);
             const Coded coded(*codec, x, {});
             for (const float value : {0.0f, 1e-38f, 1.0f}) {

@@ -1,5 +1,5 @@
-// Staged codes are the same codes in another shape: same decoded vectors, same final scores, and a first stage that
-// is optimistic enough to lose next to nothing.
+// Staged codes are the same codes in another layout: they have the same decoded vectors and final scores, and the first
+// stage is optimistic enough to lose almost nothing.
 #include <algorithm>
 
 #include "codec_fixture.h"
@@ -23,14 +23,14 @@ struct Pair {
             rests.insert(rests.end(), from, from + rest);
         }
     }
-    // The hits after refinement, and those that score more than promised.
+    // The hits after refinement, and those with scores above the promised ones.
     std::vector<kernels::Hit> refined(const float* query, float threshold,
                                       std::vector<kernels::Hit>* exceeding = nullptr) const {
         std::vector<std::uint8_t> table(staged_codec->table_bytes()), rows(staged_codec->row_query_bytes());
         const QueryTerms terms = staged_codec->prepare(query, table.data());
         staged_codec->prepare_rows(query, rows.data());
         std::vector<kernels::Hit> hits(n + 1);
-        hits[0] = {7, 123.0f};  // an earlier hit, which refinement leaves alone
+        hits[0] = {7, 123.0f};  // an earlier hit, which refinement must not change
         kernels::ScanQuery scanned{table.data(), terms.scale, terms.offset, terms.constant, threshold,
                                    hits.data(),  1,           terms.b_scale};
         const kernels::Scan scan = staged.scan(scanned);
@@ -47,7 +47,7 @@ struct Pair {
     std::vector<std::uint8_t> rests;
 };
 
-constexpr std::uint32_t stagings[] = {1, 2};  // the first stage's factor: the whole code's, or its own
+constexpr std::uint32_t stagings[] = {1, 2};  // the factor of the first stage: that of the whole code, or its own
 
 template <class Body>
 void each_pair(std::initializer_list<std::uint32_t> dims, const Body& body) {
@@ -57,7 +57,7 @@ void each_pair(std::initializer_list<std::uint32_t> dims, const Body& body) {
                 for (const std::uint32_t staging : stagings) body(Pair(dim, metric, residual, staging), dim);
 }
 
-// Staged codes with a factor of their own score as a scan of whole codes does, others by finer queries.
+// With their own factor, staged codes score like a scan of whole codes; others use finer queries.
 std::vector<float> expected_scores(const Pair& pair, const float* query) {
     if (!pair.staged.layout.has_stage) return pair.plain.by_rows(query);
     std::vector<float> scores;
@@ -73,7 +73,7 @@ TEST("staged: decodes and scores as the codes that are not, bit for bit") {
         const std::vector<float> query = normal(dim, 13);
         const std::vector<float> expected = expected_scores(pair, query.data());
         CHECK(pair.staged.by_rows(query.data()) == expected);
-        const auto hits = pair.refined(query.data(), -INFINITY);  // no promises asked for: scores are final
+        const auto hits = pair.refined(query.data(), -INFINITY);  // no exceeding hits requested: scores are final
         REQUIRE(hits.size() == n);
         for (std::size_t i = 0; i < n; ++i) CHECK(hits[i].row == i && hits[i].score == expected[i]);
     });
@@ -123,7 +123,7 @@ TEST("rabitq: codes are the same, whole in their blocks or staged, and so are th
             const auto staged_codec = make_codec(rabitq_parts(bits, dim, 2), "codec", dim, Metric::ip, false);
             CHECK_EQ(staged_codec->layout().has_stage, bits > 1);
             Parts unsaid = rabitq_parts(bits, dim);
-            unsaid.params.erase("codec.staged");  // as in files from before there was a choice
+            unsaid.params.erase("codec.staged");  // as in files written before this option existed
             const auto old_codec = make_codec(unsaid, "codec", dim, Metric::ip, false);
             const Coded whole(*whole_codec, normal(n * dim, 11), {}), staged(*staged_codec, whole.x, {});
             CHECK(whole.decoded == staged.decoded);
@@ -132,7 +132,7 @@ TEST("rabitq: codes are the same, whole in their blocks or staged, and so are th
             CHECK_EQ(staged.layout.rest_bytes, (bits - 1) * ((dim + 7) / 8));
             CHECK_EQ(old_codec->layout().rest_bytes, staged.layout.rest_bytes);
             const std::vector<float> query = normal(dim, 13);
-            if (bits == 1) continue;  // scanned by tables
+            if (bits == 1) continue;  // scanned with tables
             const auto hits = whole.by_scan(query.data(), -INFINITY);
             const std::vector<float> rows = staged.by_rows(query.data());
             for (std::size_t i = 0; i < n; ++i) CHECK_EQ(rows[i], hits[i].score);

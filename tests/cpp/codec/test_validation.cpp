@@ -1,4 +1,4 @@
-// Constructors refuse whatever a hostile file could say, naming it.
+// Constructors reject everything that a hostile file may contain, and name it.
 #include <functional>
 
 #include "codec_fixture.h"

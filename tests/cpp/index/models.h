@@ -1,4 +1,4 @@
-// Small models made by hand, one for each combination of parts, for the tests of the pipeline.
+// Small handmade models, one per combination of parts, for the tests of the pipeline.
 #pragma once
 
 #include <cstring>
@@ -23,7 +23,7 @@ Array array_of(std::vector<T> values) {
 inline std::vector<float> random_floats(std::size_t n, std::uint64_t seed) {
     std::vector<float> x(n);
     for (std::size_t i = 0; i < n; ++i) {
-        double sum = 0;  // of four uniforms: close enough to normal
+        double sum = 0;  // of four uniform numbers: close enough to normal
         for (std::uint64_t j = 0; j < 4; ++j) sum += random_unit(seed, 4 * i + j) - 0.5;
         x[i] = static_cast<float>(sum);
     }
@@ -33,7 +33,7 @@ inline std::vector<float> random_floats(std::size_t n, std::uint64_t seed) {
 struct Choice {
     Metric metric;
     std::uint32_t nlist;  // 0: no partition
-    std::string codec;    // float32, float16, scalar8, scalar4, staged, pq4, pq8
+    std::string codec;    // float32, float16, scalar8, scalar4, staged, pq4, pq8, rabitq, binary
     bool residual;
     std::string rerank;  // empty: none
     bool on_disk = false;
@@ -51,6 +51,15 @@ inline void add_codec(Parts& parts, const std::string& prefix, const std::string
         set("bits", bits);
         set("m", m);
         parts.arrays[prefix + ".codebook"] = array_of(pq_train(x, m, bits, 4, 1, 1, nullptr));
+    } else if (kind == "rabitq") {
+        set("kind", 4);
+        set("bits", 3);
+        parts.arrays[prefix + ".mean"] = array_of(std::vector<float>(d, 0.01f));
+    } else if (kind == "binary") {
+        set("kind", 5);
+        set("bits", 2);
+        set("symmetric", 0);
+        set("m", d);
     } else {
         set("kind", 2);
         set("bits", kind == "scalar8" ? 8 : 4);

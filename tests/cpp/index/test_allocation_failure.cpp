@@ -1,4 +1,4 @@
-// Memory that runs out at any moment: std::bad_alloc (MemoryError), nothing leaks, and an index is as it was. Every
+// Memory may run out at any moment: the result is std::bad_alloc (MemoryError), no leak, and an unchanged index. Every
 // allocation of every operation fails once, for an index of every kind.
 #include <algorithm>
 #include <cerrno>
@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t most_allocations = 200'000;
 
 // Runs `work` with its nth allocation failing, for every n until none fails; after each failure `unchanged` must hold.
-// Returns how many failed. A failure may go unnoticed only where the library has another way to go on.
+// Returns the number of failures. A failure may go unnoticed only if the library has a fallback.
 std::size_t sweep(const std::function<void()>& work, const std::function<bool()>& unchanged) {
     for (std::size_t nth = 0; nth < most_allocations; ++nth) {
         bool threw = false, happened;
@@ -73,7 +73,7 @@ TEST("allocation failure: every allocation of every operation, on an index of ev
 
         std::vector<std::byte> before;
         const auto unchanged = [&] { return engine->to_bytes("") == before; };
-        // What changes the index: once it succeeded, the next starts from there.
+        // Operations that change the index: after each success, the next one starts from there.
         const auto changing = [&](const std::function<void()>& work) {
             before = engine->to_bytes("");
             failed += sweep(work, unchanged);

@@ -1,5 +1,5 @@
-// Filters against a scan of all rows: whatever is allowed and however it is reached (packed, or list by list), the
-// scores are the same bits as without a filter.
+// Filters compared with a scan of all rows: whichever vectors are allowed and however they are scanned (packed, or list
+// by list), the scores have the same bits as without a filter.
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -149,7 +149,7 @@ TEST("filter: what is allowed is copied for many queries, and they find what the
         const Found first = filtered(engine, *filter, params, q().block(0, 1));
         CHECK(calls < copies * n);
         for (int again = 0; again < 300; ++again) CHECK(filtered(engine, *filter, params, q().block(0, 1)) == first);
-        CHECK(calls > copies * n);  // about all of them: copied
+        CHECK(calls > copies * n);  // called for about all of them: copied
         const Found all = filtered(engine, *filter, params);
         const auto fresh = Filter::of_predicate(fifth);
         CHECK(all == filtered(engine, *fresh, params));

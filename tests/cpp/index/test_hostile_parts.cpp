@@ -1,6 +1,6 @@
-// Files that are in order as files (every checksum is right) and hold numbers that nobody trained: each param at its
-// extremes, each array cut, grown, of another dtype, gone, and its values at theirs. Refused, or an index that works;
-// and opening takes no more memory than a small multiple of the file.
+// Files that are valid as files (all checksums are right) but hold numbers that no training produces: each param at its
+// extremes; each array cut, grown, of another dtype, missing, or with extreme values. They are rejected, or are an
+// index that works, and opening takes no more memory than a small multiple of the file's size.
 #include <cstdlib>
 #include <functional>
 #include <limits>
@@ -14,7 +14,7 @@ using namespace fewbits;
 
 namespace {
 
-// Without FEWBITS_LONG every seventh case: prime to the 25 of a param, so that each is tried somewhere.
+// Without FEWBITS_LONG, every seventh case: coprime to the 25 of a param, so that each is tried somewhere.
 const bool every_case = std::getenv("FEWBITS_LONG") != nullptr;
 
 struct Counts {
@@ -41,7 +41,7 @@ Array changed(const Array& array, const std::function<void(std::vector<std::byte
     return {array.dtype, *bytes, bytes};
 }
 
-// Puts values that are extreme in the array's dtype.
+// Writes values that are extreme for the dtype of the array.
 template <class T>
 void try_values(const Parts& parts, const std::string& name, std::initializer_list<T> values, Counts& counts) {
     const Array& array = parts.arrays.at(name);
@@ -88,7 +88,7 @@ TEST("hostile parts: every param at its extremes, checksums right") {
     {
         const allocations::Peak peak;
         const std::vector<std::byte> bytes(100'000);
-        REQUIRE(peak.bytes() >= bytes.size());  // it does measure
+        REQUIRE(peak.bytes() >= bytes.size());  // so measuring works
     }
     Counts counts;
     for (const golden::File& file : golden::files()) {
@@ -104,7 +104,8 @@ TEST("hostile parts: every param at its extremes, checksums right") {
             }
         }
     }
-    CHECK(counts.seen > 3000);
+    CHECK(counts.tried > 3000u / (every_case ? 1 : 7));
+    CHECK(counts.opened > 0 && counts.opened < counts.tried);
     std::printf("params changed: %zu files, %zu of them an index\n", counts.tried, counts.opened);
 }
 
@@ -137,7 +138,8 @@ TEST("hostile parts: arrays cut, grown, of another dtype, gone, and with values 
             if (bytes > 0) try_values(parts, name, counts);
         }
     }
-    CHECK(counts.seen > 2000);
+    CHECK(counts.tried > 2000u / (every_case ? 1 : 7));
+    CHECK(counts.opened > 0 && counts.opened < counts.tried);
     std::printf("arrays changed: %zu files, %zu of them an index\n", counts.tried, counts.opened);
 }
 

@@ -1,4 +1,4 @@
-// Scoring that training has moved: a scoring codebook and a query map on a full index, whose codes and segments stay.
+// Scoring changed by training: a scoring codebook and a query map on a full index, whose codes and segments stay.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -1,5 +1,5 @@
-// One index, many threads: searches, filters, reconstruction and saving beside adding, replacing, removing and
-// compacting. Every change moves a hundred vectors at once, so that half of one would be seen.
+// One index, many threads: searches, filters, reconstruction and saving, concurrent with adding, replacing, removing
+// and compacting. Every change affects a hundred vectors at once, so that a partial change would be noticed.
 #include <atomic>
 #include <numeric>
 #include <thread>

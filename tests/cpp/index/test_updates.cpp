@@ -1,5 +1,5 @@
-// Removing, replacing, merging and joining: after any of it an index holds what an index built of the same vectors
-// holds, code by code, and every error leaves it as it was.
+// Removing, replacing, merging and joining: after each of them an index equals an index built from the same vectors,
+// code by code, and every error leaves the index unchanged.
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -51,7 +51,7 @@ std::vector<std::multimap<float, std::int64_t>> by_score(const Engine& engine) {
     std::vector<std::multimap<float, std::int64_t>> all(q().rows);
     for (std::size_t i = 0; i < found.ids.size(); ++i)
         if (found.ids[i] >= 0) all[i / k].emplace(found.scores[i], found.ids[i]);
-    for (auto& hits : all) {  // of equal scores the smaller id first
+    for (auto& hits : all) {  // among equal scores, the smaller id first
         std::vector<std::pair<float, std::int64_t>> pairs(hits.begin(), hits.end());
         std::sort(pairs.begin(), pairs.end());
         hits = {pairs.begin(), pairs.end()};
@@ -279,7 +279,7 @@ TEST("updates: add, compact and merge stopped at any report of their progress le
 }
 
 TEST("updates: own ids in any order, more than are sorted at once") {
-    constexpr std::size_t many = 300'007;  // a prime: the ids are all different
+    constexpr std::size_t many = 300'007;  // a prime, so that all ids are different
     const std::vector<float> floats(many * 2, 0.5f);
     Engine engine(make_parts({Metric::l2, 0, "scalar8", false, ""}, {floats.data(), 100, 2}));
     std::vector<std::int64_t> ids(many);
@@ -290,7 +290,7 @@ TEST("updates: own ids in any order, more than are sorted at once") {
     Engine other(snapshot->model);
     const std::int64_t next = many;
     add(other, {floats.data(), 1, 2}, &next);
-    const auto opened = Engine::from_bytes(engine.to_bytes(""));  // which orders ids when they are asked for
+    const auto opened = Engine::from_bytes(engine.to_bytes(""));  // which sorts ids on first use
     for (int allowed = 0; allowed < 3; ++allowed) {
         int left = allowed;
         CHECK_THROWS(Engine::join(std::vector<const Engine*>{opened.get(), &other}, OnConflict::error,

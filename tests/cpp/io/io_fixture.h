@@ -1,5 +1,5 @@
-// What the tests of the file format share: a folder that goes with the test, whole files as bytes, small contents, and
-// files whose checksums are right whatever else is wrong with them.
+// Shared by the tests of the file format: a folder that is deleted after the test, whole files as bytes, small
+// contents, and files whose checksums are right even if other things are wrong.
 #pragma once
 
 #include <algorithm>
@@ -56,7 +56,7 @@ inline Bytes slurp(const std::string& path) {
 }
 
 inline void dump(const std::string& path, const Bytes& bytes) {
-    fs::remove(path);  // some file systems write a truncated file out at once, and a test dumps thousands
+    fs::remove(path);  // some file systems write out a truncated file at once, and a test dumps thousands
     std::ofstream out(path, std::ios::binary);
     out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     if (!out.flush()) throw std::runtime_error("cannot write " + path);
@@ -118,7 +118,7 @@ inline io::Entry& entry_of(Bytes& file, const std::string& name) {
     throw std::runtime_error("no section " + name);
 }
 
-// Makes every checksum right: of the sections that lie in the file, of the table, of the header.
+// Makes every checksum right: those of the sections that lie in the file, of the table, and of the header.
 inline void seal(Bytes& file) {
     const auto bytes = std::as_bytes(std::span(file));
     for (io::Entry& entry : table_of(file))

@@ -36,7 +36,7 @@ Answer Answering::ask(Event event) {
 
 namespace {
 
-// `call` with as many of the bytes as the test allows, unless it is to fail.
+// Makes `call` with as many of the bytes as the test allows, or fails with its error.
 template <class Result, class Go>
 Result answered(Call call, int fd, std::uint64_t offset, const void* bytes, std::size_t count, Go go) {
     if (active == nullptr) return go(count);

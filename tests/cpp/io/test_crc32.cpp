@@ -1,4 +1,4 @@
-// The checksum against its published check value, a bit-by-bit computation, and itself in pieces.
+// The checksum compared with its published check value, with a bit-by-bit computation, and with itself in pieces.
 #include <numeric>
 #include <string_view>
 

@@ -1,6 +1,6 @@
-// A disk that fails, is full, is interrupted or does half of what it is asked, at every system call of a save: the path
-// holds the whole old file or the whole new one, and no temporary file stays. And a power loss at every one of them,
-// when of what was not yet synced any part may be gone.
+// A disk that fails, is full, is interrupted or completes calls in part, at every system call of a save: the path holds
+// the whole old file or the whole new one, and no temporary file remains. And a power loss at every system call, after
+// which any part of what was not yet synced may be lost.
 #include <cerrno>
 #include <optional>
 #include <sched.h>
@@ -145,7 +145,7 @@ TEST("disk: a real file system without room") {
     const Folder folder;
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
-    if (child == 0) {  // in a mount namespace of its own, where the kernel lets us have one
+    if (child == 0) {  // in a mount namespace of its own, if the kernel permits
         if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0
             || ::mount("small", folder.path().c_str(), "tmpfs", 0, "size=1m") != 0)
             ::_exit(0);
@@ -162,7 +162,7 @@ TEST("disk: a real file system without room") {
 // --- power loss --------------------------------------------------------------------------------------------------
 constexpr std::size_t sector = 512;
 
-// What a disk holds of the new file when the power goes: all that was synced, and of the rest what `keeps` says.
+// The new file on disk after a power loss: everything synced, and of the rest what `keeps` selects.
 class Disk {
 public:
     explicit Disk(int folder) : folder_(folder) {}
@@ -186,7 +186,7 @@ public:
         }
     }
 
-    // The file under the path: nothing stands for the old one.
+    // The file under the path; nullopt if it is the old one.
     template <class Keeps>
     std::optional<std::vector<std::byte>> after_power_loss(Keeps keeps) const {
         if (!named_ && !(renamed_ && keeps())) return std::nullopt;
@@ -210,7 +210,7 @@ private:
 };
 
 struct Losses {
-    std::size_t tried = 0, mixtures = 0, lost = 0;  // lost: the old file although the save had returned
+    std::size_t tried = 0, mixtures = 0, lost = 0;  // lost: the old file remained although the save had returned
 };
 
 Losses lose_power(const std::vector<Event>& calls, int folder, const std::vector<std::byte>& whole) {
@@ -220,7 +220,7 @@ Losses lose_power(const std::vector<Event>& calls, int folder, const std::vector
         Disk disk(folder);
         for (std::size_t i = 0; i < done; ++i) disk.take(calls[i]);
         for (int trial = 0; trial < 40; ++trial, ++losses.tried) {
-            const std::uint64_t odds = random_bits(1, coin++) % 5;  // nothing .. everything kept
+            const std::uint64_t odds = random_bits(1, coin++) % 5;  // from nothing to everything kept
             const auto file = disk.after_power_loss([&] { return random_bits(2, coin++) % 4 < odds; });
             losses.mixtures += file && *file != whole;
             losses.lost += !file && done == calls.size();
@@ -240,7 +240,7 @@ TEST("disk: power lost at any moment of a save leaves the old file or the new on
     CHECK(losses.tried >= 400);
     std::printf("power lost: %zu times\n", losses.tried);
 
-    // Without either sync the model finds what would be lost: it can tell.
+    // Without either sync the model detects the loss, so it is effective.
     const auto without_sync = [&](bool of_folder) {
         std::vector<Event> fewer = calls;
         std::erase_if(fewer, [&](const Event& e) { return e.call == Call::sync && (e.fd == folder) == of_folder; });

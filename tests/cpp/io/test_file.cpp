@@ -84,7 +84,7 @@ TEST("file: arrays outlive a file that is replaced or removed") {
     CHECK(same(other, read_file(folder.file("a"), true, Verify::trusted)));
     fs::remove(folder.file("a"));
     CHECK(same(read, small_parts()));
-    write_file(folder.file("a"), read);  // and saved from its own mapping
+    write_file(folder.file("a"), read);  // saved from its own mapping
     CHECK(same(read, read_file(folder.file("a"), true, Verify::all)));
 }
 

@@ -1,4 +1,4 @@
-// Reading trusts nothing: whatever a file holds, it is read as what was written, or refused with an Error.
+// Reading trusts nothing: any file is read as it was written, or rejected with an Error.
 #include <cerrno>
 #include <functional>
 #include <set>
@@ -39,7 +39,7 @@ TEST("hostile: cut at every length, and lengthened") {
 TEST("hostile: every bit of every byte flipped") {
     const Folder folder;
     const Bytes good = small_file(folder);
-    std::vector<bool> trusted(good.size(), true);  // whether opening must notice
+    std::vector<bool> trusted(good.size(), true);  // whether opening must notice the change
     const FileInfo info = inspect_file(folder.file("good"));
     for (const SectionInfo& section : info.sections)
         if (section.bulk)
@@ -77,7 +77,7 @@ TEST("hostile: every integer of header and table at its extremes, checksums righ
                 const Outcome all = read_outcome(folder.file("a"), Verify::all);
                 CHECK(all == Outcome::ok || refused(all));
                 CHECK(read_outcome(folder.file("a"), Verify::trusted, false) == all);
-                // Another minor version, name, dtype of the same width, bulk flag, or length within the padding is
+                // Another minor version, name, dtype of the same width, bulk flag, or length within the padding makes
                 // another valid file.
                 const std::size_t field = at % sizeof(io::Entry);
                 const bool free = at == offsetof(io::Header, major)
@@ -154,7 +154,7 @@ TEST("hostile: versions") {
     dump(folder.file("a"), file);
     CHECK_EQ(inspect_file(folder.file("a")).minor, 7u);
     header_of(file).major = 3;
-    dump(folder.file("a"), file);  // another major version may have another header: its checksum is not asked for
+    dump(folder.file("a"), file);  // another major version may have another header, so its checksum is not verified
     CHECK(read_outcome(folder.file("a")) == Outcome::version);
     CHECK_THROWS(read_file(folder.file("a"), true, Verify::all),
                  "format version 3.7, this build reads versions up to 2");

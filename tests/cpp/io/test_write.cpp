@@ -112,7 +112,7 @@ TEST("write: targets and folders that cannot be written") {
 }
 
 TEST("write: a folder that nobody may write, as another user") {
-    if (::geteuid() != 0) return;  // as an ordinary user, the test above is this test
+    if (::geteuid() != 0) return;  // for an ordinary user, the test above covers this
     const Folder folder;
     fs::permissions(folder.path(), fs::perms::owner_all | fs::perms::others_read | fs::perms::others_exec);
     const pid_t child = ::fork();
@@ -184,7 +184,7 @@ TEST("write: the owner of the replaced file stays, where that is allowed") {
     CHECK_EQ(status.st_gid, 65534u);
     CHECK_EQ(status.st_mode & 07777, 0640u);
     fs::permissions(folder.path(), fs::perms::all);
-    const pid_t child = ::fork();  // another user's save: its own group is not given what the old group had
+    const pid_t child = ::fork();  // a save by another user: its group must not get the old group's rights
     REQUIRE(child >= 0);
     if (child == 0) {
         if (::setgid(65533) != 0 || ::setuid(65533) != 0) ::_exit(100);
@@ -220,11 +220,11 @@ TEST("write: what killed saves left is removed, and what others are writing is n
     killed("b", "synced");
     dump(folder.file(".a.12.notours.tmp"), {1});
     dump(folder.file(".a.tmp"), {1});
-    CHECK_EQ(temporaries(folder).size(), 5u);  // the second of a removed the first
+    CHECK_EQ(temporaries(folder).size(), 5u);  // the second kill removed the file of the first
     static const Folder* shared;
     shared = &folder;
     {
-        const Stopping nested("synced", [](const char* name) {  // another save of the same name, while this one runs
+        const Stopping nested("synced", [](const char* name) {  // another save of the same name during this one
             if (stop_at == nullptr || std::strcmp(name, stop_at) != 0) return;
             stop_at = nullptr;
             write_file(shared->file("a"), large_parts(3));
@@ -255,7 +255,7 @@ TEST("write: links stay, and what they lead to is replaced") {
     fs::create_directory(folder.file("in"));
     fs::create_symlink("in/link", folder.file("first"));
     fs::create_symlink(folder.file("in/target"), folder.file("in/link"));
-    for (const int value : {1, 2}) {  // the link dangles, then it does not
+    for (const int value : {1, 2}) {  // the link first dangles, then does not
         write_file(folder.file("first"), large_parts(static_cast<std::uint8_t>(value), 100));
         CHECK(fs::is_symlink(fs::symlink_status(folder.file("first"))));
         CHECK(fs::is_symlink(fs::symlink_status(folder.file("in/link"))));

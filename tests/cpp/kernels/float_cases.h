@@ -1,4 +1,4 @@
-// What the float tests add to kernel_cases.h: random floats, rows to blocks, and what "the same bits" means.
+// Additions to kernel_cases.h for the float tests: random floats, conversion of rows to blocks, comparison of bits.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ inline const Kernels& scalar() {
     return *fewbits::kernels::scalar_kernels;
 }
 
-// Every set this CPU runs, with and without the specification (which is the last).
+// Every set that this CPU supports, with and without the specification (the last one).
 inline std::vector<const Kernels*> all_sets() {
     const auto all = kernel_cases::available();
     return {all.begin(), all.end()};
@@ -45,7 +45,7 @@ inline std::vector<float> random_floats(std::uint64_t seed, std::size_t n) {
     return x;
 }
 
-// n rows of m elements (of at least a byte) to blocks.
+// Converts n rows of m elements (of at least a byte) to blocks.
 template <class T>
 std::vector<T> to_blocks(const std::vector<T>& rows, std::size_t n, std::size_t m) {
     std::vector<T> blocks(n * m);

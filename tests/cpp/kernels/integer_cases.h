@@ -1,5 +1,5 @@
-// The integer scans restated from row-form codes: the oracle that every instruction set, the scalar one too, must
-// match.
+// The integer scans defined on row-form codes: the oracle that every instruction set must match, including the scalar
+// one.
 #pragma once
 
 #include <algorithm>
@@ -21,17 +21,17 @@ using kernel_cases::Random;
 
 using Kernel = void (*)(const Scan&);
 
-// A scan by what it means: elements are looked up or multiplied, or (dot_bits) parts of the codes of a quad.
+// A kind of scan: elements are looked up or multiplied or, for dot_bits, are parts of the codes of a quad.
 struct Kind {
     const char* name;
     Kernel (*kernel)(const Kernels&);
     std::uint32_t element_bits;
-    std::uint32_t table_bytes;  // of one element
-    std::uint32_t levels;       // how many the kernel reads
+    std::uint32_t table_bytes;  // per element
+    std::uint32_t levels;       // number of levels that the kernel reads
     bool is_table;
-    std::uint32_t bits = 0;  // of dot_bits
+    std::uint32_t bits = 0;  // for dot_bits
 
-    // The next number of elements that the kernel takes.
+    // m rounded up to a number of elements that the kernel accepts.
     std::uint32_t elements(std::uint32_t m) const { return bits > 0 ? (m + bits - 1) / bits * bits : m; }
     std::size_t table_size(std::uint32_t m) const { return bits > 0 ? m / bits * 4 : std::size_t{m} * table_bytes; }
 };
@@ -55,10 +55,10 @@ inline constexpr Kind kinds[] = {
     dot_bits<7>("dot_bits[7]"),
 };
 
-// small: random codes and queries of which two quads fit a word (kernels.h); full: the largest such, and larger by one.
+// small: random codes and queries for which two quads fit a word (kernels.h); full: the largest such, and one more.
 enum class Fill { random, zero, largest, smallest, small, full };
 
-// Code of dimension j of the quad whose first element is at `quad`.
+// The code of dimension j of the quad whose first element is at `quad`.
 inline int code_of(std::uint32_t bits, const std::uint8_t* quad, std::uint32_t j) {
     int code = 0;
     if (bits >= 4) {
@@ -72,7 +72,7 @@ inline int code_of(std::uint32_t bits, const std::uint8_t* quad, std::uint32_t j
     return bits % 2 ? 2 * code + (*quad >> j) % 2 : code;
 }
 
-// The sum of a row of m elements.
+// The sum over a row of m elements.
 inline std::int64_t sum_of(const Kind& kind, const std::uint8_t* table, const std::uint8_t* levels,
                            const std::uint8_t* codes, std::uint32_t m) {
     std::int64_t sum = 0;
@@ -91,7 +91,7 @@ inline std::int64_t sum_of(const Kind& kind, const std::uint8_t* table, const st
     return sum;
 }
 
-// Rows of codes (one byte an element) as a list of blocks.
+// Rows of codes (one byte per element) as a list of blocks.
 inline std::vector<std::uint8_t> pack_blocks(std::uint32_t bits, const std::vector<std::uint8_t>& codes,
                                              std::uint32_t n, std::uint32_t m) {
     std::vector<std::uint8_t> out;
@@ -110,7 +110,7 @@ inline std::vector<std::uint8_t> pack_blocks(std::uint32_t bits, const std::vect
     return out;
 }
 
-// One list and its queries, every buffer ending at a guard page.
+// A list and its queries, with every buffer ending at a guard page.
 class List {
 public:
     List(const Kind& what, std::uint32_t vectors, std::uint32_t elements, std::uint32_t n_queries, Fill fill,
@@ -152,7 +152,7 @@ public:
         const std::size_t bytes = (std::size_t{first_row} + n + 7) / 8;
         allow_ = std::make_unique<Guarded<std::uint8_t>>(bytes + 8);
         for (std::size_t i = 0; i < bytes + 8; ++i) (*allow_)[i] = random.byte();
-        for (std::size_t i = 0; i < std::min<std::size_t>(bytes, 9); ++i) (*allow_)[i] = 0;  // blocks without any
+        for (std::size_t i = 0; i < std::min<std::size_t>(bytes, 9); ++i) (*allow_)[i] = 0;  // blocks with no bit set
         scan.allow = allow_->data();
     }
 
@@ -164,7 +164,7 @@ public:
         return score + query.constant;
     }
 
-    // The hits that query q must get.
+    // The expected hits of query q.
     std::vector<Hit> expected(std::uint32_t q) const {
         std::vector<Hit> hits;
         for (std::uint32_t v = 0; v < n; ++v) {

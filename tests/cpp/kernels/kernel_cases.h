@@ -1,4 +1,4 @@
-// What every kernel test needs: buffers that end at a page that may not be touched, and the loop over instruction sets.
+// Shared by all kernel tests: buffers that end at an inaccessible page, and the loop over instruction sets.
 #pragma once
 
 #include <cstddef>
@@ -69,8 +69,8 @@ private:
     std::uint64_t state_;
 };
 
-// Every instruction set that this CPU runs, best first, and the emulated ones; just the one that FEWBITS_ISA names if
-// it does, so that a run per set tests each once. The scalar specification is the last.
+// Every instruction set that this CPU supports, best first, and the emulated ones; only the one that FEWBITS_ISA names,
+// if it is set, so that one run per set tests each once. The scalar specification is the last.
 inline std::span<const fewbits::kernels::Kernels* const> available() {
     static const auto sets = [] {
         using namespace fewbits::kernels;

@@ -1,5 +1,5 @@
-// Which set is active: the best by default, the named one if FEWBITS_ISA names one, an error that lists them otherwise.
-// The choice is made once a process, so the forced cases run this program again.
+// The active set: the best by default, the one that FEWBITS_ISA names if set, and an error that lists all otherwise.
+// The choice is made once per process, so the forced cases run this program again.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +22,7 @@ struct Outcome {
     std::string output;
 };
 
-// The test "dispatch: active" in a process with FEWBITS_ISA = isa.
+// Runs the test "dispatch: active" in a process with FEWBITS_ISA = isa.
 Outcome run_with(const std::string& isa) {
     std::array<char, 4096> path{};
     REQUIRE(readlink("/proc/self/exe", path.data(), path.size() - 1) > 0);

@@ -1,5 +1,5 @@
-// Conversions, encoders and the Hadamard transform: f16 exhaustively, and against rules that do not share code with the
-// specification.
+// Conversions, encoders and the Hadamard transform: f16 exhaustively, and compared with rules that share no code with
+// the specification.
 #include "check.h"
 #include "kernels/float_cases.h"
 
@@ -49,7 +49,7 @@ TEST("f16: to nearest, ties to even, at every boundary between two halves") {
         float at[2];
         const std::uint16_t pair[2] = {low, static_cast<std::uint16_t>(low + 1)};
         cases::scalar().f16_to_f32(pair, 2, at);
-        if (low == 0x7bff) at[1] = 65536;          // what infinity stands for when rounding
+        if (low == 0x7bff) at[1] = 65536;          // the value that infinity represents in rounding
         const float middle = (at[0] + at[1]) / 2;  // exact: floats are finer than halves everywhere
         const std::uint16_t even = low % 2 ? pair[1] : pair[0];
         CHECK_EQ(narrow(middle), even);
@@ -126,7 +126,7 @@ TEST("encode_levels: how many edges are reached") {
             for (std::uint32_t e = 0; e < n_edges; ++e) edges[e] = static_cast<float>(e) / 8 - 1;
             for (std::size_t n = 0; n <= 40; ++n) {
                 auto values = random_floats(n + n_edges, n);
-                for (std::size_t i = 0; i < n; i += 3) values[i] = std::round(values[i] * 8) / 8;  // on an edge
+                for (std::size_t i = 0; i < n; i += 3) values[i] = std::round(values[i] * 8) / 8;  // exactly on an edge
                 if (n > 5) values[4] = nan_value;
                 const Guarded<float> x(values);
                 Guarded<std::uint8_t> out(n);

@@ -1,4 +1,4 @@
-// Every instruction set against the scalar specification, bit for bit, in buffers that end at a guard page.
+// Every instruction set compared with the scalar specification, bit for bit, in buffers that end at a guard page.
 #include <deque>
 #include <string>
 
@@ -22,7 +22,7 @@ std::vector<std::uint16_t> halves(const std::vector<float>& x) {
     return out;
 }
 
-// Every n in 1..70 where that is cheap, the corners elsewhere.
+// Every n in 1..70 if that is cheap, otherwise the corner cases.
 std::vector<std::uint32_t> sizes(std::uint32_t dim) {
     if (dim > 17) return {1, 2, 7, 8, 9, 15, 24, 31, 32, 33, 40, 63, 64, 65, 70};
     std::vector<std::uint32_t> all;
@@ -132,7 +132,7 @@ TEST("float scans: the same with infinities, NaN, zeros and subnormals") {
     compare_scans(true);
 }
 
-// scores of n vectors by one query, in order; threshold -inf and nothing else in the way.
+// Scores of n vectors for one query, in order; threshold -inf, without any factors.
 std::vector<float> scores(void (*kernel)(const Scan&), const std::uint8_t* codes, std::uint32_t n, std::uint32_t m,
                           const float* query) {
     std::vector<Hit> hits(n);
@@ -201,7 +201,7 @@ TEST("float scans: score, threshold and order") {
         for (const Kernels* each : {set, &cases::scalar()}) {
             one.count = 0;
             each->dot_f32(scan);
-            REQUIRE(one.count == 2);  // equal to the threshold is a hit, NaN is not
+            REQUIRE(one.count == 2);  // a score equal to the threshold is a hit, NaN is not
             CHECK(hits[0].row == 40 && hits[0].score == 127);
             CHECK(hits[1].row == 42 && hits[1].score == 174);  // (7.5 + 1) * 4 + 2 * 20 + 100
         }
@@ -337,7 +337,7 @@ TEST("float rows: the specification against double precision") {
                 size[t] += std::fabs(terms[t]);
             }
         }
-        // a lane takes dim / 16 steps, the halves four more, a difference squared up to three roundings of its own
+        // a lane takes dim / 16 steps, the halves four more, and a squared difference up to three roundings of its own
         for (int t = 0; t < 4; ++t) CHECK(std::fabs(got[t] - sum[t]) <= (dim / 16.0 + 9) * 0x1p-24 * size[t]);
     }
 }
@@ -360,7 +360,7 @@ void compare_tile(std::uint32_t dim, std::uint32_t n, std::uint32_t k, std::uint
     cases::scalar().tile_best(tile, expected_best.data(), best_score.data());
     for (const Kernels* set : cases::fast_sets()) {
         bool same = true;
-        std::fill(got.data(), got.data() + got.size(), 0.0f);  // gaps between rows stay as they were
+        std::fill(got.data(), got.data() + got.size(), 0.0f);  // gaps between rows must stay unchanged
         set->tile_dot(tile, got.data(), out_stride);
         for (std::size_t i = 0; i < got.size(); ++i) same = same && same_bits(got[i], expected[i]);
         set->tile_best(tile, best.data(), score.data());
@@ -387,7 +387,7 @@ TEST("tiles: every set returns the specification's dots and best") {
             compare_tile(dim, 23, k, ++seed, true);
         }
     }
-    compare_tile(384, 130, 70, ++seed, false);  // more points than a group of the blocking holds
+    compare_tile(384, 130, 70, ++seed, false);  // more points than a group of the blocking
     compare_tile(1024, 41, 70, ++seed, false);
     compare_tile(1, 9000, 33, ++seed, false);
 }

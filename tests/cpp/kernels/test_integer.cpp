@@ -1,4 +1,4 @@
-// Integer scans: the same hits, rows, scores and order as the oracle, bit by bit, on every instruction set.
+// Integer scans: the same hits, rows, scores and order as the oracle, bit for bit, on every instruction set.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -37,7 +37,7 @@ void report(const List& list, const char* isa, std::uint32_t q, const char* what
     check::report(__FILE__, __LINE__, text.str());
 }
 
-// Every instruction set gives exactly the oracle's hits. Hits are appended, so a second scan would come behind.
+// Every instruction set gives exactly the oracle's hits. Hits are appended, so a second scan adds its hits after them.
 void check_scan(List& list, const char* what) {
     list.scan.queries = list.queries.data();
     std::vector<std::vector<Hit>> expected;
@@ -50,13 +50,13 @@ void check_scan(List& list, const char* what) {
     }
 }
 
-// Thresholds that some vector meets exactly, so that a compare that is off by one bit or uses > shows.
+// Thresholds that some vector meets exactly, to detect comparisons that use > or are off by one bit.
 void set_thresholds(List& list) {
     for (std::uint32_t q = 0; q < list.queries.size(); ++q)
         list.queries[q].threshold = list.n == 0 ? 0 : list.score(list.queries[q], q, list.random.below(list.n));
 }
 
-// Thresholds just above what a vector scores.
+// Thresholds just above the score of a vector.
 void raise_thresholds(List& list) {
     for (ScanQuery& query : list.queries) query.threshold = std::nextafter(query.threshold, infinity);
 }
@@ -92,7 +92,7 @@ TEST("integer scans: any number of queries, also beyond one pass") {
     }
 }
 
-// Many queries over a long list may take another way than a few over a short one.
+// Many queries over a long list may use another method than a few over a short one.
 TEST("integer scans: many queries over long lists") {
     for (const Kind& kind : kinds) {
         for (const std::uint32_t n : {300u, 1024u, 1030u}) {
@@ -164,7 +164,7 @@ TEST("integer scans: infinities and NaN") {
     }
 }
 
-// An early compare in integers must not lose a hit where the float score rounds coarsely, overflows or is denormal.
+// An early comparison of integers must not lose a hit if the float score rounds coarsely, overflows or is subnormal.
 TEST("integer scans: scales and offsets that round hard") {
     struct Numbers {
         float scale, offset, constant;
@@ -193,7 +193,7 @@ TEST("integer scans: scales and offsets that round hard") {
     }
 }
 
-// A product that overflows to infinity is a hit where exact arithmetic would fall short of the threshold.
+// A product that overflows to infinity is a hit even if exact arithmetic would not reach the threshold.
 TEST("integer scans: products that overflow a float") {
     for (const Kind& kind : kinds) {
         List list(kind, 97, 64, 2, Fill::random, 3);
@@ -239,7 +239,7 @@ TEST("max_dot4, max_dot8: thresholds rise to the best score that dot4, dot8 woul
                 if (n > 4) list.a()[3] = nan_value;
                 std::vector<float> expected;
                 for (std::uint32_t q = 0; q < list.queries.size(); ++q) {
-                    if (q == 1) list.queries[q].threshold = 1e9f;  // nothing reaches it
+                    if (q == 1) list.queries[q].threshold = 1e9f;  // no vector reaches it
                     expected.push_back(list.queries[q].threshold);
                     for (const Hit& hit : list.expected(q)) expected[q] = std::max(expected[q], hit.score);
                 }

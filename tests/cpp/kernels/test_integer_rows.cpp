@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint32_t dimension_counts[] = {1,  2,  3,  7,  8,  9,  15,  16,  17,  31,  32,  33,
                                               63, 64, 65, 95, 96, 97, 100, 127, 128, 129, 384, 1031};
 
-// `listed` rows of codes, one byte a dimension, and an int16 query; extreme ones have all values at their limits.
+// `listed` rows of codes, one byte per dimension, and an int16 query; extreme ones have all values at their limits.
 struct Case {
     Case(std::uint32_t n_dimensions, std::uint32_t bits, bool extreme, std::uint64_t seed)
         : dim(n_dimensions), random(seed), levels(std::size_t{1} << bits), query(dim), codes(std::size_t{total} * dim) {
@@ -46,7 +46,7 @@ struct Case {
 
 const std::vector<std::uint32_t> picked = {10, 3, 0, 7, 7, 2, 10, 9, 1};
 
-// run(kernels, rows, listed) on the picked rows and on all in order.
+// Calls run(kernels, rows, listed) for the selected rows and for all rows in order.
 template <class Run>
 void check_rows(const Case& test, const Guarded<std::uint8_t>& base, std::size_t stride, bool by_level, Run run) {
     std::vector<std::uint32_t> all(Case::total);

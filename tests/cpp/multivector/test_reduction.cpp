@@ -1,4 +1,4 @@
-// Pooling and ball carving against what their words say, token by token.
+// Pooling and ball carving compared with their definitions, token by token.
 #include "check.h"
 #include "codec/codec_fixture.h"
 #include "kernels/kernels.h"
@@ -24,7 +24,7 @@ double distance(MatrixView x, const std::vector<std::size_t>& a, const std::vect
     return m * n / (m + n) * squares;
 }
 
-// Ward's merges one by one, always the cheapest of all pairs.
+// Ward's merges one by one, always the best of all pairs.
 std::vector<std::vector<std::size_t>> merged(MatrixView x, std::size_t count) {
     std::vector<std::vector<std::size_t>> clusters;
     for (std::size_t i = 0; i < x.rows; ++i) clusters.push_back({i});

@@ -1,5 +1,4 @@
-// k-means: better with every iteration, the same bits for any thread count, and sound on data that has no clusters to
-// find.
+// k-means: better with every iteration, the same bits for any thread count, and robust on data without clusters.
 #include <algorithm>
 #include <set>
 #include <stdexcept>
@@ -54,7 +53,7 @@ std::size_t empty_clusters(const samples::Rows& x, const std::vector<float>& cen
 }
 
 TEST("kmeans: no iteration makes it worse") {
-    const auto x = samples::clustered(1500, 12, 1);  // fewer than 32 points a centroid: each iteration sees all of them
+    const auto x = samples::clustered(1500, 12, 1);  // fewer than 32 points per centroid: each iteration uses them all
     double before = 1e30;
     for (std::uint32_t iterations = 0; iterations <= 8; ++iterations) {
         const double now = loss(x, fewbits::kmeans(x.view(), options(60, iterations)), false);
@@ -118,7 +117,7 @@ TEST("kmeans: no cluster is left empty") {
 }
 
 TEST("kmeans: empty clusters take parts of the largest") {
-    // Half of the points are one and the same: seeds drawn among them can not all keep a member.
+    // Half of the points are identical: seeds drawn among them cannot all keep a member.
     auto x = samples::clustered(2000, 6, 4);
     for (std::size_t i = 0; i < 1000; ++i) std::copy_n(x.view().row(0), x.d, x.values.data() + i * x.d);
     const auto centroids = fewbits::kmeans(x.view(), options(100));
@@ -166,7 +165,7 @@ TEST("kmeans: through superclusters is about as good") {
 }
 
 TEST("kmeans: starts from given centroids") {
-    const auto x = samples::clustered(300, 4, 6);  // few enough for every iteration to see all of them
+    const auto x = samples::clustered(300, 4, 6);  // few enough for every iteration to use all of them
     const auto first = fewbits::kmeans(x.view(), options(10, 2));
     auto more = options(10, 0);
     more.initial = {first.data(), 10, 4};

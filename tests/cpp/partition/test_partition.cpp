@@ -1,5 +1,5 @@
-// Partition: assignment and probing agree with their definitions, in any company and with any threads; hostile parts
-// are refused.
+// Partition: assignment and probing agree with their definitions for any batch and any number of threads; hostile parts
+// are rejected.
 #include <algorithm>
 #include <thread>
 #include <vector>
@@ -31,7 +31,7 @@ std::vector<Partition::Probe> probes_of(const Partition& partition, fewbits::Mat
     return probes;
 }
 
-// The score by its definition: -|q - c|^2, or <q, c> / |c| (0 for a zero centroid).
+// The score by definition: -|q - c|^2, or <q, c> / |c| (0 for a zero centroid).
 double score(const float* q, const float* c, std::size_t d, Metric metric) {
     if (metric == Metric::l2) return -samples::distance(q, c, d);
     const double norm = std::sqrt(samples::dot(c, c, d));
@@ -164,8 +164,8 @@ TEST("partition: f16 centroids are the f32 ones they stand for") {
     CHECK(std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0);
 }
 
-// Rows that differ from the best list by the definition, floats being what they are, and the same lists however they
-// are cut into calls and threads.
+// The share of rows not assigned to the best list by definition, up to float rounding. Also checks that lists do not
+// depend on the division into calls and threads.
 double disagreement(const Partition& partition, const samples::Rows& x, Metric metric) {
     std::vector<std::uint32_t> lists(x.n), other(x.n);
     partition.assign(x.view(), lists.data(), 1);

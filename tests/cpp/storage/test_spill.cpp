@@ -1,4 +1,4 @@
-// Spilled rows come back as they were appended, or in the order that was asked for, and leave nothing in the folder.
+// Spilled rows are read back as appended, or in the requested order, and leave no file in the folder.
 #include <csignal>
 #include <sys/resource.h>
 

@@ -1,4 +1,4 @@
-// Transforms: orthonormal, inverted by their transposes, the same bits for a row in any company, hostile parts refused.
+// Transforms: orthonormal, inverted by their transposes, the same bits for a row in any batch, hostile parts rejected.
 #include <algorithm>
 #include <vector>
 
@@ -51,7 +51,7 @@ std::vector<float> applied(const fewbits::Transform& map, fewbits::MatrixView x)
     return y;
 }
 
-// Any way of cutting the rows into calls.
+// The result must not depend on the division of the rows into calls.
 void check_rows_alone(const fewbits::Transform& map, const samples::Rows& x) {
     const std::vector<float> together = applied(map, x.view());
     for (const std::size_t step : {std::size_t{1}, std::size_t{2}, std::size_t{5}}) {
@@ -142,7 +142,7 @@ TEST("transform: dense rotation and projection") {
         for (std::size_t r = 0; r < out; ++r)
             CHECK(std::abs(double{y[i * out + r]} - samples::dot(x.view().row(i), matrix.data() + r * dim, dim))
                   < 1e-4);
-    std::vector<float> back(x.values.size());  // lies in the subspace: projecting again changes nothing
+    std::vector<float> back(x.values.size());  // it lies in the subspace, so projecting again changes nothing
     map->invert({y.data(), x.n, out}, back.data());
     const auto again = applied(*map, {back.data(), x.n, dim});
     for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::abs(y[i] - again[i]) < 1e-4f);

@@ -1,20 +1,23 @@
-"""fb.merge: indexes that were trained as one become one, without coding a vector again."""
+"""fb.merge: one index of several that share their training, of either kind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeVar
 
-from .. import _core
-from ..input.inputs import conflict_rule
-from ..multivector.index import MultiVectorIndex
-from .index import Index
+from . import _core
+from .index.index import Index
+from .index.state import in_state, state_of
+from .input.checks import conflict_rule
+from .multivector.index import MultiVectorIndex
 
 AnyIndex = TypeVar("AnyIndex", Index, MultiVectorIndex)
 
 
 def merge(indexes: Sequence[AnyIndex], *, on_conflict: str = "error") -> AnyIndex:
-    """A new index of everything in `indexes`, which stay as they are; codes are shared with them, not copied.
+    """Merge indexes into a new one, without coding a vector again.
+
+    Codes are shared with the given indexes, which stay as they are. The segments stay apart until `compact` is called.
 
     Parameters
     ----------
@@ -28,17 +31,22 @@ def merge(indexes: Sequence[AnyIndex], *, on_conflict: str = "error") -> AnyInde
     Returns
     -------
     Index or MultiVectorIndex
-        Defaults, description and `temp_dir` are those of the first. The segments stay apart until `compact()`.
+        With the defaults, the description and `temp_dir` of the first.
 
     Raises
     ------
+    TypeError
+        For anything but indexes of one kind.
     ValueError
-        For another training, or an id in two indexes.
+        For indexes of different trainings, or an id in two of them.
     NotTrainedError
         For an index without training.
 
     Examples
     --------
+    >>> monday, tuesday = fb.open("empty.fb"), fb.open("empty.fb")
+    >>> monday = monday.add(x[:1000])
+    >>> tuesday = tuesday.add(x[1000:], ids=np.arange(1000, len(x)))
     >>> whole = fb.merge([monday, tuesday]).compact()
     """
     conflict_rule(on_conflict)
@@ -49,6 +57,6 @@ def merge(indexes: Sequence[AnyIndex], *, on_conflict: str = "error") -> AnyInde
         raise TypeError(
             f"indexes: expected a sequence of fewbits.{kind.__name__}, got {wrong[0] if wrong else parts!r}"
         )
-    states = [part._state for part in parts]
+    states = [state_of(part) for part in parts]
     engines = [state.trained("merge") for state in states]
-    return parts[0]._in(states[0].retrained(_core.Engine.join(engines, on_conflict=on_conflict)))
+    return in_state(parts[0], states[0].retrained(_core.Engine.join(engines, on_conflict=on_conflict)))

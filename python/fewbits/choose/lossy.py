@@ -6,7 +6,7 @@ import warnings
 
 from ..index.index import Index
 from ..multivector.index import MultiVectorIndex
-from ..spec.codecs import PQ, Codec
+from ..spec.codec import Codec
 
 _FAITHFUL_BITS = 8  # per dimension: codes of that size keep the true nearest but for one in a hundred or so
 
@@ -24,9 +24,9 @@ def warn_if_lossy(index: Index | MultiVectorIndex, stacklevel: int) -> None:
 
 def _lossy_part(index: Index | MultiVectorIndex) -> str | None:
     if isinstance(index, MultiVectorIndex):
-        if index._pooling is not None:
+        if index.pooling is not None:
             return "pooled tokens"
-        return _lossy_codec(index._tokens, index.dim, index.dim)
+        return _lossy_codec(index.tokens, index.dim, index.dim)
     if index.rerank is not None:
         return _lossy_codec(index.rerank, index.dim, index.dim)
     return _lossy_codec(index.codec, index.dim, index.transform.out_dim(index.dim))
@@ -34,5 +34,5 @@ def _lossy_part(index: Index | MultiVectorIndex) -> str | None:
 
 def _lossy_codec(codec: Codec, dim: int, coded: int) -> str | None:
     """coded: dimensions that are left to code."""
-    bits = (codec.m * codec.bits if isinstance(codec, PQ) else codec.bits * coded) / dim
+    bits = codec.code_bits(coded) / dim
     return None if bits >= _FAITHFUL_BITS else f"{codec.describe()} ({bits:.2g} bits per dimension)"

@@ -1,31 +1,94 @@
-"""The fit of OPQ: alternate between codebooks for the rotated vectors and the rotation that suits their codes best.
+"""fb.OPQ: the rotation that makes product quantization lose least.
 
-Given codes with decoded vectors ŷ, the best rotation is orthogonal Procrustes: UVᵀ of the SVD of Σ ŷ xᵀ. Neither step
-can raise the error. Two starts are tried, the space as it is and PCA with eigenvalue allocation (principal directions
-dealt out so that every sub-quantizer gets an equal product of variances), and the better one is finished.
+The fit alternates between codebooks for the rotated vectors and the rotation that suits their codes best. Given codes
+with decoded vectors y^, the best rotation is orthogonal Procrustes: U V^T of the SVD of sum y^ x^T. Neither step can
+raise the error. Two starts are tried, the space as it is and PCA with eigenvalue allocation (principal directions dealt
+out so that every sub-quantizer gets an equal product of variances), and the better one is finished.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
 import numpy as np
 
 from .. import _core
-from ..input.inputs import F32
-from ..spec.codecs import PQ
-from ..spec.parts import Fitting, Model, f32_array
-from ..spec.transforms import principal_directions, second_moments
+from ..input.checks import whole_number
+from ..numeric.arrays import F32, f32_array
+from ..numeric.directions import principal_directions, second_moments
+from ..numeric.moments import typical
+from .codec import Codec
+from .identity import Identity
+from .parts import Fitted, Fitting, Model
+from .pq import PQ
+from .transform import Transform, check_dense, dense
 
 _TRIAL_ALTERNATIONS = 4
 _FIRST_PQ_ITERATIONS = 8
 _NEXT_PQ_ITERATIONS = 2
 _STALLED = 0.999  # of the error before: less than that is not worth another alternation
-_SAMPLE_A_CODEWORD = 128
-_LEAST_SAMPLE = 16_384
+_SAMPLE_PER_CODEWORD = 128
+_MIN_SAMPLE = 16_384
 
 
-def rotation(x: F32, codec: PQ, alternations: int, fitting: Fitting) -> F32:
+@dataclass(frozen=True)
+class OPQ(Transform):
+    """The rotation that makes product quantization lose least, fitted to what the `PQ` codes (residuals, with an IVF).
+
+    Parameters
+    ----------
+    dim : int, optional
+        Reduce to so many dimensions first, by PCA. None: keep all, of which there are at most 2,048.
+    iterations : int
+        Alternations of codebook and rotation.
+
+    References
+    ----------
+    Ge, He, Ke and Sun, "Optimized Product Quantization", 2013.
+
+    Examples
+    --------
+    >>> index = fb.Index(x.shape[1], metric="cosine", transform=fb.OPQ(), codec=fb.PQ(8)).build(x)
+    """
+
+    dim: int | None = None
+    iterations: int = 20
+    has_matrix: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.dim is not None:
+            whole_number(self.dim, "OPQ: dim", 1)
+        whole_number(self.iterations, "OPQ: iterations", 1)
+
+    @property
+    def keeps_space(self) -> bool:
+        return self.dim is None
+
+    def out_dim(self, dim: int) -> int:
+        check_dense("OPQ", dim, dim if self.dim is None else self.dim)
+        return dim if self.dim is None else self.dim
+
+    def check(self, codec: Codec) -> None:
+        if not codec.kind.traits.subspaces:
+            raise ValueError(f"transform: OPQ serves PQ codes, got codec={codec}; PCA or RandomRotation serves it")
+
+    def fit(self, x: F32, fitting: Fitting) -> Fitted:
+        """The reduction alone."""
+        dim = x.shape[1]
+        return dense(np.eye(dim) if self.dim is None else principal_directions(x)[0][: self.dim])
+
+    def rotation(self, coded: F32, codec: Codec, fitting: Fitting) -> F32:
+        """(dim, dim), for coding such vectors."""
+        return best_rotation(typical(coded), cast(PQ, codec), self.iterations, fitting)
+
+    def describe(self) -> str:
+        return "OPQ" if self.dim is None else f"OPQ to {self.dim} dimensions"
+
+
+def best_rotation(x: F32, codec: PQ, alternations: int, fitting: Fitting) -> F32:
     """The (dim, dim) rotation for coding x with `codec`."""
-    rows = max(_LEAST_SAMPLE, _SAMPLE_A_CODEWORD << codec.bits)
+    rows = max(_MIN_SAMPLE, _SAMPLE_PER_CODEWORD << codec.bits)
     x = f32_array(x[:: max(1, len(x) // rows)])
     dim = x.shape[1]
     starts = [np.eye(dim, dtype=np.float32)]
@@ -75,8 +138,8 @@ class Alternation:
 
     def coded(self, y: F32) -> F32:
         """y as its codes decode."""
-        dim = y.shape[1]
-        model = Model({"dim": dim, "metric": 0, "transform.kind": 0, "transform.out_dim": dim, "partition.kind": 0})
+        model = Model.without_parts(y.shape[1], "l2")
+        model.put("transform", Identity().fit(y, self.fitting))
         model.put("codec", self.codec.fitted(self.codebook))  # type: ignore[arg-type]
         threads = self.fitting.threads
         rows, a, _ = _core.encode(model.params, model.arrays, "codec", y, threads=threads)

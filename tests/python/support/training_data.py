@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fewbits as fb
-from conftest import F32, vectors
+from support.data import F32, vectors
 
 N, DIM = 1200, 24
 TRAIN = 400

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..input.inputs import F32
-from ..spec.parts import f32_array
+from .arrays import F32, f32_array
 
 _MEDIAN_ROWS = 16_384
 _OUTLYING = 8.0  # times the median distance from the median: a length that no ordinary data have
 _CONE = 0.2  # mean cosine of pairs from which on a factor for the mean's direction pays
-_LEAST_ROWS = 16
+_MIN_ROWS = 16
 _BLOCK_ROWS = 8192
 
 
@@ -63,7 +62,7 @@ def in_cone(x: F32, margin: float = 1.0) -> bool:
     mean square. A few rows cannot tell."""
     rows = typical(x)
     n = len(rows)
-    if n < _LEAST_ROWS:
+    if n < _MIN_ROWS:
         return False
     squares = float(np.einsum("ij,ij->", rows, rows, dtype=np.float64)) / n
     about = rows.mean(axis=0, dtype=np.float64)

@@ -1,0 +1,50 @@
+"""`fewbits build`: an index of the vectors in a file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import fewbits as fb
+
+from ..bench.datasets import load_array
+from ..kinds import METRICS
+from .arguments import add_progress, add_threads, progress, say
+from .files import check_output
+
+SUMMARY = "build an index from a .npy file of vectors"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("vectors", type=Path, metavar="X.npy", help="matrix of vectors; read block by block")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="INDEX", help="the index file to write")
+    parser.add_argument("--metric", choices=METRICS, required=True)
+    parser.add_argument(
+        "--bytes-per-vector", type=float, default=64, metavar="B", help="budget of memory (default: 64)"
+    )
+    parser.add_argument("--recall", type=float, metavar="R", help="set nprobe and rerank for this recall@10")
+    parser.add_argument("--ids", type=Path, metavar="IDS.npy", help="int64 ids (default: row numbers)")
+    parser.add_argument("--seed", type=int, default=0)
+    add_threads(parser)
+    add_progress(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    x = load_array(arguments.vectors)
+    ids = load_array(arguments.ids) if arguments.ids else None
+    check_output(arguments.output, arguments.vectors, arguments.ids)
+    index = fb.build(
+        x,
+        metric=arguments.metric,
+        bytes_per_vector=arguments.bytes_per_vector,
+        recall=arguments.recall,
+        ids=ids,
+        seed=arguments.seed,
+        threads=arguments.threads,
+        progress=progress(arguments),
+    )
+    index.save(arguments.output)
+    tell = say(arguments)
+    tell(index.explain())
+    tell(f"saved to {arguments.output} ({arguments.output.stat().st_size:,} bytes)")
+    return 0

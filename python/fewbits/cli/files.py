@@ -1,0 +1,51 @@
+"""The files that commands read and write, checked before anything is written over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import fewbits as fb
+
+from ..bench.datasets import load_array, load_sets
+from ..file.foreign import EMPTY, INDEX, UNKNOWN, instead, kind_of
+
+
+def open_index(path: Path) -> fb.Index | fb.MultiVectorIndex:
+    check_is_index(path)
+    return fb.open(path)
+
+
+def check_is_index(path: Path) -> None:
+    """Names what a file is that is none."""
+    if path.is_file() and kind_of(path) not in (INDEX, EMPTY, UNKNOWN):  # of these the core says what is wrong
+        raise ValueError(f"{path}: an index file expected, {instead(path)}")
+
+
+def load_vectors(index: fb.Index | fb.MultiVectorIndex, path: Path, name: str) -> Any:
+    """What the index takes: rows of a file, or of a folder NAME_tokens.npy and NAME_offsets.npy."""
+    return load_sets(path, name) if isinstance(index, fb.MultiVectorIndex) and path.is_dir() else load_array(path)
+
+
+def files_of(path: Path) -> list[Path]:
+    """A file, or those of a folder."""
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def check_output(output: Path, *inputs: Path | None) -> None:
+    """Refuses to write over a file that is read, by whatever name, and where there is no folder."""
+    folder = Path(os.path.realpath(output)).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    for path in filter(None, inputs):
+        if os.path.exists(output) and os.path.exists(path) and output.samefile(path):
+            raise ValueError(f"{output}: this is the input {path}, which would be lost: write to another file")
+
+
+def check_report(folder: Path, *inputs: Path | None) -> None:
+    """The same for the files of a report."""
+    files = [file for path in inputs if path is not None for file in files_of(path)]
+    for name in files_of(folder) if folder.is_dir() else []:
+        if name.suffix in (".json", ".html", ".png"):
+            check_output(name, *files)

@@ -1,0 +1,27 @@
+"""`fewbits info`: what an index file is and holds."""
+
+from __future__ import annotations
+
+import argparse
+
+import fewbits as fb
+
+from ..file.places import shown
+from .arguments import add_index
+from .files import open_index
+
+SUMMARY = "describe an index file"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_index(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    print(open_index(arguments.index).explain())
+    contents = fb.inspect(arguments.index)
+    major, minor = contents.version
+    print(f"\n{shown(arguments.index)}: format {major}.{minor}, {contents.bytes:,} bytes")
+    for section in contents.sections:
+        print(f"  {section.name:<28} {section.dtype:<5} {section.bytes:>14,} bytes")
+    return 0

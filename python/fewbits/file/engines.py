@@ -1,0 +1,32 @@
+"""The engine in a file, of either kind of index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import _core
+from .places import Path, buffer, encoded
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+def open_engine(path: Path, mmap: bool, verify: bool) -> _core.Engine:
+    """The engine in a file of either kind of index."""
+    return _core.Engine.open(encoded(path), mapped=mmap, verify_all=verify)
+
+
+def engine_of_bytes(file: Buffer) -> _core.Engine:
+    """The engine in the contents of a file; every byte is checked."""
+    return _core.Engine.from_bytes(buffer(file))
+
+
+def check_flags(mmap: bool, verify: bool) -> None:
+    for value, argument in ((mmap, "mmap"), (verify, "verify")):
+        if not isinstance(value, bool):
+            raise TypeError(f"{argument}: expected True or False, got {value!r}")
+
+
+def is_multivector(params: dict[str, int]) -> bool:
+    """Whether an engine, or a file, of these params holds the tokens of documents."""
+    return "tokens.dim" in params

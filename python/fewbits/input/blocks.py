@@ -1,0 +1,61 @@
+"""Vectors that come as an iterable of blocks, or of single rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .rows import Rows, block_rows
+from .vectors import as_vectors, is_row
+
+
+def is_blocks(x: object) -> bool:
+    """Whether x is an iterable of blocks rather than one array (or one list of rows)."""
+    if hasattr(x, "__array__") or hasattr(x, "__dlpack__") or not isinstance(x, Iterable):
+        return False
+    if isinstance(x, list | tuple):
+        return bool(x) and all(getattr(block, "ndim", 0) == 2 for block in x)
+    return not (isinstance(x, str | Mapping) or hasattr(x, "toarray") or _is_buffer(x))
+
+
+def _is_buffer(x: Any) -> bool:
+    """Whether x offers its memory, as memoryview and array.array do: numpy takes that as an array."""
+    try:
+        memoryview(x)
+    except TypeError:
+        return False
+    return True
+
+
+def all_rows(x: object, dim: int, name: str = "x") -> Iterator[Rows]:
+    """x as Rows: one of them for an array, one a block for an iterable of blocks."""
+    if not is_blocks(x):
+        yield Rows(x, dim, name)
+        return
+    seen = 0
+    for label, block in _blocks(x, dim, name):
+        rows = Rows(block, dim, label, seen)
+        seen += len(rows)
+        yield rows
+
+
+def _blocks(x: Any, dim: int, name: str) -> Iterator[tuple[str, Any]]:
+    """The blocks of an iterable, named; single rows that it yields instead are stacked."""
+    stack: list[NDArray[Any]] = []
+    for number, block in enumerate(x):
+        single = is_row(block)
+        if stack and (not single or len(stack) == block_rows(dim)):
+            yield name, np.stack(stack)
+            stack.clear()
+        if not single:
+            yield f"{name}: block {number}", block
+            continue
+        row = as_vectors(block, f"{name}: row {number}")
+        if row.shape != (dim,):
+            raise ValueError(f"{name}: row {number}: expected shape ({dim},), got {row.shape}")
+        stack.append(row.copy())  # all rows may be one buffer
+    if stack:
+        yield name, np.stack(stack)

@@ -1,0 +1,40 @@
+"""Ids of vectors: int64, not negative."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..numeric.arrays import I64
+
+MAX_ID = (1 << 62) - 1
+
+
+def vector_ids(ids: object, expected: int | None = None) -> I64:
+    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results). A copy, which nobody can change once checked."""
+    array = np.array(ids)
+    if array.ndim != 1:
+        raise ValueError(f"ids: expected shape (n,), got {array.shape}")
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"ids: expected whole numbers (int64), got dtype {array.dtype}")
+    if expected is not None and len(array) != expected:
+        raise ValueError(f"ids: expected one per vector ({expected}), got {len(array)}")
+    if array.size and int(array.max()) > MAX_ID:
+        raise ValueError(f"ids: expected at most 2^62 - 1, got {int(array.max())}")
+    out = np.ascontiguousarray(array, dtype=np.int64)
+    if out.size and int(out.min()) < 0:
+        row = int(np.argmax(out < 0))
+        raise ValueError(f"ids: expected whole numbers >= 0, got {int(out[row])} in row {row}")
+    return out
+
+
+def check_unique(ids: I64) -> None:
+    ordered = np.sort(ids)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if repeated.size:
+        rows = np.flatnonzero(ids == repeated[0])[:2]
+        raise ValueError(f"ids: expected unique ids, got {int(repeated[0])} in rows {rows[0]} and {rows[1]}")
+
+
+def are_positions(ordered: I64) -> bool:
+    """Whether unique ids in ascending order are 0 .. n - 1, which an index need not store."""
+    return not len(ordered) or (int(ordered[0]) == 0 and int(ordered[-1]) == len(ordered) - 1)

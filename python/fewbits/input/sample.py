@@ -1,0 +1,81 @@
+"""Training samples: drawn from an array, or the head of an iterable that can be read only once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+
+from ..numeric.arrays import F32
+from .blocks import all_rows, is_blocks
+from .packed import warn_if_packed
+from .rows import Rows, check_scale
+
+
+class Sample:
+    """Training vectors that belong to whoever takes them: to change in place, and to let go of as early as can be."""
+
+    def __init__(self, rows: F32) -> None:
+        self._rows: F32 | None = rows
+        self._n = len(rows)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def take(self) -> F32:
+        """The rows, once."""
+        rows, self._rows = self._rows, None
+        assert rows is not None
+        return rows
+
+
+def split_sample(
+    x: object, dim: int, size: int, seed: int, *, nonzero: bool
+) -> tuple[Sample, Iterator[Rows], int | None]:
+    """A training sample of x, all of x for adding, and the number of rows if it is known.
+
+    An array is sampled at random. Of an iterable, which may be readable only once, the first `size` rows are the
+    sample.
+    """
+    sample, source, known = _split(x, dim, size, seed, nonzero)
+    if not nonzero:
+        check_scale(sample, "x")
+    return Sample(sample), source, known
+
+
+def _split(x: object, dim: int, size: int, seed: int, nonzero: bool) -> tuple[F32, Iterator[Rows], int | None]:
+    if not is_blocks(x):
+        rows = Rows(x, dim)
+        return rows.sample(size, seed, nonzero=nonzero), iter([rows]), len(rows)
+    source = all_rows(x, dim)
+    head: deque[F32] = deque()
+    held = 0
+    for rows in source:
+        if not held:
+            warn_if_packed(rows.array, "x", stacklevel=3)
+        for block in rows.blocks(nonzero=nonzero):
+            head.append(block.copy())  # all blocks of a source may be one buffer, read into again and again
+            held += len(block)
+        if held >= size:
+            break
+    sample = np.empty((min(size, held), dim), np.float32)
+    filled = 0
+    for block in head:
+        taken = block[: len(sample) - filled]
+        sample[filled : filled + len(taken)] = taken
+        filled += len(taken)
+    rest = next(source, None)
+    if rest is None:
+        return sample, _given_back(head, dim), held
+    return sample, chain(_given_back(head, dim), [rest], source), None
+
+
+def _given_back(blocks: deque[F32], dim: int) -> Iterator[Rows]:
+    """Rows that were taken for the sample, each block let go of once it was added."""
+    first = 0
+    while blocks:
+        block = blocks.popleft()
+        yield Rows(block, dim, "x", first)
+        first += len(block)

@@ -1,0 +1,69 @@
+"""Arrays of vectors as users hold them. The only place that looks at dtypes.
+
+Whole numbers wider than a byte are refused as vectors: they are almost always ids passed by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_VECTOR_CHARS = "efdbB"  # numpy's own of these, told apart in no time
+_VECTOR_DTYPES = ("float16", "float32", "float64", "bfloat16", "int8", "uint8")
+
+
+def as_vectors(x: object, name: str) -> NDArray[Any]:
+    """x as a numpy array of a dtype that holds vectors; a view where numpy can give one."""
+    _refuse(x, name)
+    from_list = isinstance(x, list | tuple)
+    try:
+        by_dlpack = not hasattr(x, "__array__") and hasattr(x, "__dlpack__")
+        array = np.from_dlpack(x) if by_dlpack else np.asarray(x)  # type: ignore[arg-type]
+    except Exception as error:
+        raise TypeError(f"{name}: expected an array of vectors, got {type(x).__name__} ({error})") from None
+    if from_list and array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    if array.dtype.char not in _VECTOR_CHARS and array.dtype.name not in _VECTOR_DTYPES:
+        kind = f"a {type(x).__name__}" if array.dtype == object else f"dtype {array.dtype}"
+        raise TypeError(
+            f"{name}: expected vectors as {', '.join(_VECTOR_DTYPES)}, got {kind} of shape {array.shape}"
+            f"{_advice(x, array) if array.dtype == object else ''}"
+        )
+    return array
+
+
+def is_row(block: Any) -> bool:
+    try:
+        return np.ndim(block) == 1
+    except ValueError:  # lists of several lengths
+        return False
+
+
+def _refuse(x: Any, name: str) -> None:
+    """Raises for what numpy would take for something else than vectors."""
+    if type(x) is np.ndarray:
+        return
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
+    if isinstance(x, Mapping):
+        raise TypeError(
+            f"{name}: expected an array of vectors, got a {type(x).__name__}; with ids as its keys: "
+            "add(np.stack(list(d.values())), ids=list(d))"
+        )
+    if hasattr(x, "toarray"):
+        raise TypeError(
+            f"{name}: expected a dense array, got a sparse {type(x).__name__}: pass its .toarray(), or an iterable of "
+            "blocks, (x[i : i + 10_000].toarray() for i in range(0, x.shape[0], 10_000))"
+        )
+
+
+def _advice(x: Any, array: NDArray[Any]) -> str:
+    """What makes vectors of an array of objects."""
+    if array.ndim == 1 and array.size and is_row(array[0]):
+        return "; of a column of arrays pass np.stack(column)"
+    if array.ndim == 2 and hasattr(x, "to_numpy"):
+        return '; pass its .to_numpy(dtype="float32")'
+    return "; pass its .astype(np.float32) if it holds numbers" if array.ndim == 2 else ""

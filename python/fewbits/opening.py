@@ -1,0 +1,155 @@
+"""fb.open, fb.inspect, fb.verify: files of either kind of index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from . import _core
+from .file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
+from .file.places import Path, contents, encoded, shown
+from .index.index import Index, described
+from .multivector.index import MultiVectorIndex, described_sets
+from .records import Record
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> Index | MultiVectorIndex:
+    """Open an index file, of whichever kind of index it holds.
+
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike, or a binary file object or buffer
+        The path of the file. An open binary file (or any object with ``read``) is read to its end; a bytearray,
+        memoryview, mmap, or bytes that begin as an index file does, are taken as the contents.
+    mmap : bool
+        Map the file: fast, shared between processes, pages are read as needed. With False the file is read into
+        memory, and later changes to it have no effect. File objects and buffers are always copied into memory.
+    verify : bool
+        Also compare the checksum of every byte. Everything that search relies on is checked in either case.
+
+    Returns
+    -------
+    Index or MultiVectorIndex
+        What was saved. `Index.open` and `MultiVectorIndex.open` open one kind and refuse the other.
+
+    Raises
+    ------
+    FileNotFoundError, CorruptIndexError, FormatVersionError
+        What is wrong with the file, and where.
+
+    Notes
+    -----
+    `save` replaces a file atomically: indexes that are open keep the old contents. Other programs, such as ``cp``,
+    overwrite a file in place. Searches of a mapped index then read a mixture of old and new bytes, and if the file
+    becomes shorter the process ends by SIGBUS. Copy to a new name and rename it (``cp new.fb index.fb.tmp && mv
+    index.fb.tmp index.fb``), or open with ``mmap=False``.
+
+    Examples
+    --------
+    >>> index = fb.open("wiki.fb")
+    """
+    check_flags(mmap, verify)
+    file = contents(path)
+    if file is not None:
+        engine, name = engine_of_bytes(file), "bytes"
+    else:
+        engine, name = open_engine(path, mmap, verify), shown(path)  # type: ignore[arg-type]
+    if not is_multivector(engine.params):
+        return described(name, engine)
+    return described_sets(name, engine)
+
+
+@dataclass(frozen=True, eq=False)
+class Section(Record):
+    """One array of an index file.
+
+    Attributes
+    ----------
+    name : str
+    dtype : str
+        Of its elements, such as "f32"; docs/format.md lists them.
+    offset : int
+        In the file, in bytes.
+    bytes : int
+    checksum : int
+        CRC-32C of its bytes.
+    bulk : bool
+        Whether it is mapped rather than read.
+    """
+
+    name: str
+    dtype: str
+    offset: int
+    bytes: int
+    checksum: int
+    bulk: bool
+
+
+@dataclass(frozen=True, eq=False)
+class FileInfo(Record):
+    """What `inspect` returns.
+
+    Attributes
+    ----------
+    version : (int, int)
+        Of the format.
+    bytes : int
+        Size of the file.
+    params : dict of str to int
+        The settings of all parts, by name.
+    sections : list of Section
+    """
+
+    version: tuple[int, int]
+    bytes: int
+    params: dict[str, int]
+    sections: list[Section]
+
+
+def inspect(path: Path) -> FileInfo:
+    """Read what an index file says of itself, without loading it.
+
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike
+
+    Returns
+    -------
+    FileInfo
+        Version, size, params, and sections with their sizes and checksums; attributes that are also items.
+
+    Raises
+    ------
+    FileNotFoundError, CorruptIndexError, FormatVersionError
+        What is wrong with the file, and where.
+
+    Examples
+    --------
+    >>> fb.inspect("wiki.fb").params["dim"]
+    16
+    """
+    found = _core.inspect(encoded(path))
+    return FileInfo(**found | {"sections": [Section(**section) for section in found["sections"]]})
+
+
+def verify(path: Path) -> None:
+    """Check every checksum of an index file, and everything that `open` checks.
+
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike
+
+    Raises
+    ------
+    FileNotFoundError, CorruptIndexError, FormatVersionError
+        The first thing that is wrong.
+
+    Examples
+    --------
+    >>> fb.verify("wiki.fb")
+    """
+    _core.verify(encoded(path))
+    open(path)

@@ -1,0 +1,21 @@
+"""The one table of parts: a new one is a row here, and an export in `fewbits/__init__.py`."""
+
+from __future__ import annotations
+
+from .codec import Codec
+from .float import Float
+from .identity import Identity
+from .ivf import IVF
+from .opq import OPQ
+from .pca import PCA
+from .pq import PQ
+from .rabitq import RaBitQ
+from .random_rotation import RandomRotation
+from .recurrent_binary import RecurrentBinary
+from .scalar import Scalar
+from .transform import Transform
+
+CODECS: tuple[type[Codec], ...] = (Float, Scalar, PQ, RaBitQ, RecurrentBinary)
+TRANSFORMS: tuple[type[Transform], ...] = (Identity, RandomRotation, PCA, OPQ)
+PARTITIONS: tuple[type[IVF], ...] = (IVF,)
+PARTS: dict[str, type] = {part.__name__: part for part in (*TRANSFORMS, *PARTITIONS, *CODECS)}

@@ -1,0 +1,108 @@
+"""fb.Scalar: every dimension by itself, as a level of 8 or 4 bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _core
+from ..input.checks import boolean, one_of
+from ..kinds import CODECS
+from ..numeric.arrays import F32, f32_array
+from ..numeric.moments import typical
+from .codec import FACTOR_BYTES, OWN_STAGE_FACTOR, Codec
+from .parts import Fitted, Fitting, Need
+
+_NUDGE = 1e-12
+_LEVEL_ROWS = 16_384  # whose numbers decide where the levels are
+_MIN_SAMPLE = 16  # vectors that show the spread of a dimension
+
+
+@dataclass(frozen=True)
+class Scalar(Codec):
+    """Scalar quantization: each dimension as a level of 8 or 4 bits about its mean, with one scale per vector.
+
+    Parameters
+    ----------
+    bits : {8, 4}
+        Bits per dimension.
+    levels : {"uniform", "lloyd-max"}
+        Of 4 bits: equally spaced levels, or those with the least squared error on the sample.
+    staged : bool
+        Of 4 bits: a search first scans one bit per dimension, and reads the rest only of vectors that may still be
+        among the best (by 2.85 standard deviations). Scores are the same, results nearly identical; faster from about
+        256 dimensions on processors without AVX-512. Takes 4 more bytes per vector.
+    on_disk : bool
+        As a rerank store, or for the tokens of a `MultiVectorIndex`: keep the codes in a file.
+
+    References
+    ----------
+    Aguerrebere et al., "Similarity search in the blink of an eye with compressed indices", 2023 (LVQ).
+
+    Examples
+    --------
+    >>> index = fb.Index(x.shape[1], metric="l2", codec=fb.Scalar(4, levels="lloyd-max")).build(x)
+    """
+
+    bits: int = 8
+    levels: str = "uniform"
+    staged: bool = False
+    on_disk: bool = False
+    kind = CODECS["scalar"]
+
+    def __post_init__(self) -> None:
+        one_of(self.bits, "Scalar: bits", (8, 4))
+        one_of(self.levels, "Scalar: levels", ("uniform", "lloyd-max"))
+        boolean(self.staged, "Scalar: staged")
+        boolean(self.on_disk, "Scalar: on_disk")
+        if self.bits == 8 and (self.staged or self.levels != "uniform"):
+            raise ValueError("Scalar: levels='lloyd-max' and staged=True are for bits=4, got bits=8")
+
+    @property
+    def directed(self) -> bool:
+        return True
+
+    def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
+        factors = FACTOR_BYTES * (1 + (metric == "l2" or direction) + self.staged)
+        return (dim * self.bits + 7) // 8 + factors
+
+    def fit(self, x: F32, fitting: Fitting) -> Fitted:
+        """Mean and step of every dimension, and the levels of 4-bit codes; a typical vector then has factor a = 1."""
+        x = typical(x)
+        mean = x.mean(axis=0, dtype=np.float64)
+        squares = np.einsum("ij,ij->j", x, x, dtype=np.float64) / max(len(x), 1)
+        deviation = np.sqrt(np.maximum(squares - np.square(mean), 0.0))
+        deviation = np.maximum(deviation, max(_NUDGE, 1e-3 * float(deviation.max(initial=0.0))))
+        staged = OWN_STAGE_FACTOR if self.staged else 0
+        params = {"kind": self.kind.number, "bits": self.bits, "staged": staged}
+        arrays = {"mean": f32_array(mean)}
+        if self.bits == 8:
+            return Fitted(params, arrays | {"step": f32_array(deviation / 127.5)})
+        few = x[:: max(1, len(x) // _LEVEL_ROWS)]
+        standard = (few - mean.astype(np.float32)) / deviation.astype(np.float32)
+        size = np.sqrt(np.mean(np.square(standard, dtype=np.float64), axis=1, keepdims=True))
+        table, largest = level_table(f32_array(standard / np.maximum(size, _NUDGE)), self.levels)
+        return Fitted(params, arrays | {"levels": table, "step": f32_array(deviation * (largest / 63.5))})
+
+    def need(self) -> Need:
+        return Need(_MIN_SAMPLE, f"the {_MIN_SAMPLE} that show the range of values for {self.describe()}")
+
+    def describe(self) -> str:
+        kind = "Lloyd-Max" if self.levels == "lloyd-max" else "uniform"
+        return f"scalar, {self.bits} bits per dimension, {kind} levels{', staged' if self.staged else ''}"
+
+
+def level_table(values: F32, levels: str) -> tuple[np.ndarray, float]:
+    """16 ascending levels on the grid 0..127, symmetric about 63.5, and the value that the outermost stands for."""
+    ordered = np.sort(np.abs(values).ravel())
+    if levels == "uniform" or ordered.size < 16:
+        largest = float(ordered[int(0.999 * (ordered.size - 1))]) if ordered.size else 1.0
+        return np.round(np.arange(16) * (127 / 15)).astype(np.uint8), max(largest, _NUDGE)
+    picked = ordered[:: max(1, ordered.size // (1 << 20))]
+    upper = _core.lloyd_max(f32_array(np.concatenate([-picked[::-1], picked])), 16)[8:]
+    largest = float(upper[-1])
+    half = np.maximum(np.round(63.5 + 63.5 * upper / max(largest, _NUDGE)), np.arange(64, 72))
+    if (np.diff(half) < 1).any():  # values too few or too alike for 16 levels
+        return level_table(values, "uniform")
+    return np.concatenate([127 - half[::-1], half]).astype(np.uint8), max(largest, _NUDGE)
