@@ -209,3 +209,14 @@ def test_a_mask_of_numbers_is_not_taken_for_ids(dtype: type) -> None:
             with pytest.raises(ValueError, match=r"filter: expected ids without repetition.*mask\.astype\(bool\)"):
                 call(wrong)
     assert index.search(x[1], 1, filter=mask.astype(bool)).ids[0] == 1
+
+
+def test_allow_is_the_filter_itself_and_deny_the_rest(base: F32, queries: F32) -> None:
+    index = fb.Index(32, metric="l2", codec=fb.Float()).add(base, progress=False)
+    ids = np.arange(0, 3000, 7)
+    for given in (ids, np.isin(np.arange(3000), ids)):
+        allowed = index.search(queries, 5, filter=fb.Filter.allow(given))
+        np.testing.assert_array_equal(allowed.ids, index.search(queries, 5, filter=fb.Filter(given)).ids)
+    denied = index.search(queries, 3000, filter=fb.Filter.deny(ids))
+    assert not np.isin(ids, denied.ids).any()
+    assert denied.counts.tolist() == [3000 - len(ids)] * len(queries)

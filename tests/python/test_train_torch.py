@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fewbits.train.binarizer import Binarizer, normalized
+from fewbits.train.binary_descent import gradients_of
 from fewbits.train.contrast import Batch, softmax
-from fewbits.train.recurrent_binary import _gradients
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -78,7 +78,7 @@ def test_gradients_of_the_loss(bits: int, hidden: int, symmetric: bool, paired: 
     batch = Batch(anchors, documents, target, allowed, np.arange(ROWS))
     past = random.choice([-1.5, -0.5, 0.5, 1.5], size=(ROWS, M)) if paired else None
 
-    gradients = _gradients(net, batch, past, symmetric, TEMPERATURE)
+    gradients = gradients_of(net, batch, past, symmetric, TEMPERATURE)
     maps = [[torch.tensor(array, requires_grad=True) for array in one.parameters] for one in net.maps]
     loss(maps, batch, past, symmetric).backward()
     expected = [array.grad for one in maps for array in one]

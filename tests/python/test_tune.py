@@ -67,7 +67,7 @@ def test_out_of_reach_leaves_the_defaults(x: F32) -> None:
 
 
 def test_build_for_a_recall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fewbits.choose.build._LEAST_N_FOR_LISTS", 1000)  # and too few for OPQ, which takes its time
+    monkeypatch.setattr("fewbits.choose.build._MIN_N_FOR_LISTS", 1000)  # and too few for OPQ, which takes its time
     x = vectors(4000, DIM, clusters=200)
     ids = np.arange(len(x)) * 3 + 5
     for own in (None, ids):
@@ -187,8 +187,8 @@ def test_build_reports_the_true_recall_or_that_it_is_out_of_reach(
     data: str, metric: str, own_ids: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the vectors themselves as queries, none of which counts as its own neighbour; its equals do."""
-    monkeypatch.setattr("fewbits.choose.build._LEAST_N_FOR_LISTS", 1000)
-    monkeypatch.setattr("fewbits.choose.build._LEAST_N_FOR_CODEBOOKS", 1500)  # OPQ takes its time
+    monkeypatch.setattr("fewbits.choose.build._MIN_N_FOR_LISTS", 1000)
+    monkeypatch.setattr("fewbits.choose.build._MIN_N_FOR_CODEBOOKS", 1500)  # OPQ takes its time
     monkeypatch.setattr("fewbits.choose.build._TUNING_QUERIES", len(FEW))
     x, ids = DATA[data], IDS if own_ids else np.arange(len(FEW))
     for bytes_per_vector, target in ((14, 0.3), (60, 0.9)):

@@ -75,7 +75,7 @@ def descend(
     for step in range(1, steps + 1):
         batch = data.batches.draw(_BATCH, temperature, random)
         past_b = None if past is None else past.b[batch.rows]
-        gradients = _gradients(net, batch, past_b, symmetric, temperature)
+        gradients = gradients_of(net, batch, past_b, symmetric, temperature)
         optimizer.step(gradients, min(1.0, step / _WARM_UP) * (1 + np.cos(np.pi * step / steps)) / 2)
         if step == steps or step % max(1, steps // _CHECKS) == 0:
             quality = _quality(net, data, past, symmetric)
@@ -85,7 +85,9 @@ def descend(
     net.restore(kept)
 
 
-def _gradients(net: Binarizer, batch: Batch, past_b: Array | None, symmetric: bool, temperature: float) -> list[Array]:
+def gradients_of(
+    net: Binarizer, batch: Batch, past_b: Array | None, symmetric: bool, temperature: float
+) -> list[Array]:
     """Gradients of the cross entropy between the target and the softmax over cosines of anchors and documents' codes;
     with an older codec's codes of the documents, also of the same over those codes."""
     own = len(batch.anchors)
