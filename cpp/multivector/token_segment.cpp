@@ -42,6 +42,7 @@ void pack_list(const CodeLayout& layout, const std::uint8_t* rows, std::size_t t
 
 TokenSegment::TokenSegment(const Codec& codec, const Parts& parts, const std::string& prefix) try
     : parts_(parts.under(prefix)) {
+    for (auto& [name, array] : parts_.arrays) array.bulk = name != "lists";
     const auto n = static_cast<std::size_t>(parts_.param("n", 0, most_documents));
     lists_ = parts_.array<std::uint64_t>("lists", n + 1);
     check_lists(lists_);
