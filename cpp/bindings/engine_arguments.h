@@ -1,7 +1,6 @@
 // What methods of the engine take and return, between numpy and the core.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -10,40 +9,15 @@
 #include <vector>
 
 #include "base/rows.h"
-#include "bindings/arrays.h"
+#include "bindings/results.h"
 #include "index/engine.h"
 #include "index/search_call.h"
 #include "multivector/sets.h"
 
 namespace fewbits::bindings {
 
-using IdArray = py::array_t<std::int64_t, py::array::c_style>;
 using OffsetArray = py::array_t<std::int64_t, py::array::c_style>;
-using Numbers = std::optional<py::array_t<std::uint32_t, py::array::c_style>>;
 using Filters = std::vector<const Filter*>;
-
-// The results of a search: ids and scores, queries x k.
-struct Results {
-    std::vector<std::int64_t> ids;
-    std::vector<float> scores;
-
-    Results(std::size_t queries, std::size_t k) : ids(checked_mul(queries, k)), scores(ids.size()) {}
-    // Cosines, which rounding takes out of -1..1 by 1e-7.
-    void keep_within_one() {
-        for (std::size_t i = 0; i < ids.size(); ++i)
-            if (ids[i] >= 0) scores[i] = std::clamp(scores[i], -1.0f, 1.0f);
-    }
-    py::tuple to_tuple(std::size_t queries, std::size_t k) {
-        const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(queries), static_cast<py::ssize_t>(k)};
-        return py::make_tuple(to_numpy(std::move(ids), shape), to_numpy(std::move(scores), shape));
-    }
-};
-
-template <class T>
-std::span<const T> span_or_none(const std::optional<py::array_t<T, py::array::c_style>>& values) {
-    if (!values) return {};
-    return {values->data(), static_cast<std::size_t>(values->size())};
-}
 
 // Queries of the engine's dimension.
 inline MatrixView queries_view(const Engine& engine, const FloatArray& queries) {

@@ -1,4 +1,4 @@
-// The engine, its builder, exact search and the file tools as python/fewbits/_core.pyi lists them.
+// The engine as python/fewbits/_core.pyi lists it.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -6,55 +6,12 @@
 
 #include "base/rows.h"
 #include "bindings/engine_arguments.h"
-#include "codec/registry.h"
-#include "index/exact.h"
 #include "index/filter.h"
 #include "io/file.h"
 #include "multivector/coding.h"
 
 namespace fewbits::bindings {
 namespace {
-
-const std::int64_t* ids_or_null(const std::optional<IdArray>& ids, std::size_t n) {
-    if (!ids) return nullptr;
-    if (ids->ndim() != 1 || static_cast<std::size_t>(ids->size()) != n)
-        fail("ids: got " + std::to_string(ids->size()) + ", expected " + std::to_string(n));
-    return ids->data();
-}
-
-// tokens, offsets: of a multi-vector index, the set that each row of x stands for.
-void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<IdArray>& ids,
-            const std::optional<FloatArray>& tokens, const std::optional<OffsetArray>& offsets, unsigned threads) {
-    const MatrixView rows = matrix_view(x);
-    const std::int64_t* numbers = ids_or_null(ids, rows.rows);
-    if (!tokens || !offsets || !builder.model().tokens) {
-        if (tokens || offsets) fail("tokens: expected them with offsets, for an index that has tokens");
-        const Unlocked unlocked;
-        return builder.append(rows, numbers, threads);
-    }
-    const SetsView sets = sets_view(*tokens, *offsets);
-    const Unlocked unlocked;
-    const CodeSets coded = encode_sets(*builder.model().tokens, sets, threads);
-    builder.append(rows, numbers, threads, &coded);
-}
-
-void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::array::c_style>& rows,
-                  const Numbers& lists, const std::optional<FloatArray>& a, const std::optional<FloatArray>& b,
-                  const std::optional<IdArray>& ids) {
-    if (rows.ndim() != 2) fail("rows: got " + std::to_string(rows.ndim()) + " dimensions, expected 2");
-    const auto n = static_cast<std::size_t>(rows.shape(0));
-    const CodedRows coded{
-        n, {rows.data(), static_cast<std::size_t>(rows.size())}, span_or_none(lists), span_or_none(a), span_or_none(b)};
-    const std::int64_t* numbers = ids_or_null(ids, n);
-    const Unlocked unlocked;
-    builder.append(coded, numbers);
-}
-
-// Whether scores are those of float rows and of queries that no trained map has changed.
-bool are_cosines(const Model& model, bool reranks) {
-    return model.metric == Metric::cosine && !model.query_map
-           && codec_kind(model.parts, model.rerank && reranks ? "rerank" : "codec").traits.exact;
-}
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
                         std::size_t rerank, const Filters& filters, const Numbers& filter_of, float least,
@@ -64,21 +21,8 @@ py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::si
         const auto snapshot = engine.snapshot();
         const SearchParams params{k, nprobe, rerank, threads, least, nullptr};
         search_call(snapshot, view, params, allowed, results.ids.data(), results.scores.data());
-        if (are_cosines(*snapshot->model, rerank > 0)) results.keep_within_one();
+        if (snapshot->model->scores_cosines(rerank > 0)) results.keep_within_one();
     });
-}
-
-py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::size_t k, const std::string& metric,
-                         std::int64_t first_id, unsigned threads) {
-    const MatrixView base = matrix_view(x), view = matrix_view(queries);
-    const Metric meaning = metric_from(metric);
-    Results results(view.rows, k);
-    {
-        const Unlocked unlocked;
-        exact_search(base, view, k, meaning, first_id, threads, results.ids.data(), results.scores.data());
-        if (meaning == Metric::cosine) results.keep_within_one();
-    }
-    return results.to_tuple(view.rows, k);
 }
 
 OnConflict conflict_from(const std::string& name) {
@@ -135,10 +79,7 @@ py::array_t<std::int64_t> ids_of(const Engine& engine) {
     std::vector<std::int64_t> ids;
     {
         const Unlocked unlocked;
-        const auto snapshot = engine.snapshot();
-        ids.reserve(snapshot->n());
-        snapshot->ids(0, snapshot->n(), ids);
-        if (!std::is_sorted(ids.begin(), ids.end())) std::sort(ids.begin(), ids.end());
+        ids = engine.snapshot()->sorted_ids();
     }
     const auto n = static_cast<py::ssize_t>(ids.size());
     return to_numpy(std::move(ids), {n});
@@ -167,24 +108,6 @@ private:
     std::uint32_t row_ = 0;
     ForkMutex mutex_;
 };
-
-py::tuple given(const Filter& filter) {
-    const Filter::Given from = filter.given();
-    const auto copy = [](const auto values) {
-        return to_numpy(std::vector(values.begin(), values.end()), {static_cast<py::ssize_t>(values.size())});
-    };
-    switch (from.kind) {
-        case Filter::Given::Kind::mask:
-            return py::make_tuple("mask", copy(from.mask));
-        case Filter::Given::Kind::allowed:
-            return py::make_tuple("allowed", copy(from.ids));
-        case Filter::Given::Kind::denied:
-            return py::make_tuple("denied", copy(from.ids));
-        case Filter::Given::Kind::predicate:
-            break;
-    }
-    return py::make_tuple("predicate", py::none());
-}
 
 py::array_t<float> factors_b(const Engine& engine) {
     std::vector<float> b;
@@ -243,81 +166,10 @@ py::dict stats(const Engine& engine) {
     return out;
 }
 
-py::ssize_t bad_row(const FloatArray& x, bool nonzero, double longest) {
-    const MatrixView view = matrix_view(x);
-    const Unlocked unlocked;
-    return first_bad_row(view, {nonzero, longest});
-}
-
-py::array_t<float> normalized(const FloatArray& x) {
-    const MatrixView view = matrix_view(x);
-    std::vector<float> out;
-    {
-        const Unlocked unlocked;
-        out.resize(view.size());
-        normalize_rows(view, out.data());
-    }
-    return to_numpy(std::move(out), {x.shape(0), x.shape(1)});
-}
-
-py::dict inspect(const std::string& path) {
-    const FileInfo info = inspect_file(path);
-    py::list sections;
-    for (const SectionInfo& section : info.sections) {
-        py::dict row;
-        row["name"] = section.name;
-        row["dtype"] = dtype_name(section.dtype);
-        row["offset"] = section.offset;
-        row["bytes"] = section.bytes;
-        row["checksum"] = section.checksum;
-        row["bulk"] = section.bulk;
-        sections.append(row);
-    }
-    py::dict out;
-    out["version"] = py::make_tuple(info.major, info.minor);
-    out["bytes"] = info.bytes;
-    out["params"] = info.params;
-    out["sections"] = sections;
-    return out;
-}
-
 }  // namespace
 
 void register_engine(py::module_& m) {
     using namespace py::literals;
-    py::class_<SegmentBuilder>(m, "Builder")
-        .def("append", &append, "x"_a.noconvert(), "ids"_a.noconvert() = py::none(), py::kw_only(),
-             "tokens"_a.noconvert() = py::none(), "offsets"_a.noconvert() = py::none(), "threads"_a = 0)
-        .def("append_codes", &append_codes, "rows"_a.noconvert(), py::kw_only(), "lists"_a.noconvert() = py::none(),
-             "a"_a.noconvert() = py::none(), "b"_a.noconvert() = py::none(), "ids"_a.noconvert() = py::none())
-        .def("__len__", &SegmentBuilder::size);
-
-    py::class_<Filter>(m, "Filter")
-        .def_static(
-            "mask",
-            [](const py::array_t<std::uint8_t, py::array::c_style>& mask) {
-                const std::span<const std::uint8_t> bytes{mask.data(), static_cast<std::size_t>(mask.size())};
-                const Unlocked unlocked;
-                return Filter::of_mask(bytes);
-            },
-            "mask"_a.noconvert())
-        .def_static(
-            "ids",
-            [](const IdArray& ids, bool allow) {
-                const std::span<const std::int64_t> numbers{ids.data(), static_cast<std::size_t>(ids.size())};
-                const Unlocked unlocked;
-                return Filter::of_ids(numbers, allow);
-            },
-            "ids"_a.noconvert(), py::kw_only(), "allow"_a)
-        .def_static(
-            "predicate",
-            [](std::uintptr_t address) {
-                require(address != 0, "filter: expected the address of a compiled function, got 0");
-                return Filter::of_predicate(reinterpret_cast<Filter::Predicate>(address));
-            },
-            "address"_a)
-        .def("given", &given);
-
     py::class_<IdBlocks>(m, "IdBlocks")
         .def("__iter__", [](py::object blocks) { return blocks; })
         .def("__next__", &IdBlocks::next);
@@ -410,14 +262,6 @@ void register_engine(py::module_& m) {
         .def("codes", &codes)
         .def("factors_b", &factors_b)
         .def("stats", &stats);
-
-    m.def("exact_search", &search_exactly, "x"_a.noconvert(), "queries"_a.noconvert(), "k"_a, "metric"_a, py::kw_only(),
-          "first_id"_a = 0, "threads"_a = 0);
-    m.def("first_bad_row", &bad_row, "x"_a.noconvert(), py::kw_only(), "nonzero"_a = false,
-          "longest"_a = std::numeric_limits<double>::infinity());
-    m.def("normalize_rows", &normalized, "x"_a.noconvert());
-    m.def("inspect", &inspect, "path"_a);
-    m.def("verify", &verify_file, "path"_a, py::call_guard<Unlocked>());
 }
 
 }  // namespace fewbits::bindings

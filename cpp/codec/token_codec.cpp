@@ -72,12 +72,10 @@ std::shared_ptr<const Codec> make_token_codec(const Parts& parts) {
     std::shared_ptr<const Transform> rotation = rotates ? make_transform(parts.under("tokens"), dim) : nullptr;
     const CodecKind& kind = codec_kind(parts, "tokens");
     if (!kind.traits.tokens)
-        throw Error(ErrorKind::corrupt,
-                    std::string("param 'tokens.kind': got ") + kind.name + ", expected a codec that can code tokens");
+        corrupt(std::string("param 'tokens.kind': got ") + kind.name + ", expected a codec that can code tokens");
     auto codec = make_codec(parts, "tokens", rotates ? rotation->out_dim() : dim, Metric::ip, false);
     if (codec->layout().has_b || codec->layout().has_stage)
-        throw Error(ErrorKind::corrupt,
-                    "tokens: got codes with factors b or of a first stage, expected at most factor a");
+        corrupt("tokens: got codes with factors b or of a first stage, expected at most factor a");
     if (!rotates) return codec;
     return std::make_shared<RotatedCodec>(std::move(codec), std::move(rotation));
 }

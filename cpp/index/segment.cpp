@@ -42,6 +42,7 @@ void check_lists(std::span<const std::uint64_t> lists, std::uint64_t n) {
 Segment::Segment(const Model& model, const Parts& parts, const std::string& prefix, const OldTokens* old) try
     : parts_(parts.under(prefix)) {
     parts_.arrays.erase("removed");  // changes, so it is the snapshot's
+    for (auto& [name, array] : parts_.arrays) array.bulk = !name.ends_with("lists");  // which search follows
     n_ = static_cast<std::uint32_t>(parts_.param("n", 0, max_rows));
     first_id_ = static_cast<std::int64_t>(parts_.param("first_id", 0, max_first_id));
     const std::uint32_t nlist = model.partition->nlist();

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "base/norm.h"
 #include "base/parallel.h"
 #include "blocks/blocks.h"
 #include "kernels/kernels.h"
@@ -35,9 +36,7 @@ std::vector<float> summed(MatrixView tokens, const std::vector<std::uint32_t>& c
 }
 
 double length(const float* x, std::size_t dim) {
-    double squares = 0;
-    for (std::size_t j = 0; j < dim; ++j) squares += static_cast<double>(x[j]) * x[j];
-    return std::sqrt(squares);
+    return std::sqrt(squared_length(x, dim));
 }
 
 // Each row stretched to the mean length of its cluster's tokens, which for tokens of one length is theirs.
