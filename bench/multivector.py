@@ -171,7 +171,7 @@ def chamfer(data: Data) -> None:
         np.maximum.reduceat(query @ documents.tokens.T, documents.offsets[:-1], axis=1).sum(axis=0)
 
     stores = {
-        codec.describe(): fb.MultiVectorIndex(data.dim, fde=small, tokens=codec).build(documents, progress=False)
+        codec.describe(): fb.MultiVectorIndex(data.dim, encoder=small, tokens=codec).build(documents, progress=False)
         for codec in (fb.Float(32), fb.Float(16), fb.Scalar(8), fb.Scalar(4))
     }
     rounds = []
@@ -278,7 +278,7 @@ def stores(data: Data) -> None:
     print("\nToken stores, 100 candidates of RaBitQ codes\n")
     for tokens, share in STORES:
         pooling = None if share == 1 else fb.Pooling(share)
-        index = fb.MultiVectorIndex(data.dim, fde=small, tokens=tokens, pooling=pooling)
+        index = fb.MultiVectorIndex(data.dim, encoder=small, tokens=tokens, pooling=pooling)
         index.build(data.documents, progress=False)
         shown = f"{tokens.describe()}, {share:.0%} of the tokens"
         print(f"{shown:<58}{index.stats()['token_bytes']:>8,.0f} bytes", end="")
@@ -303,7 +303,7 @@ def budgets(data: Data) -> None:
         print(
             f"{budget:>7,}: {size:>7,.0f} bytes (on disk {numbers['token_bytes_on_disk']:,.0f})"
             f"{recall(ids, data.top):8.3f} recall@10{ndcg:8.4f} nDCG@10{each:7.2f} ms per query  "
-            + "; ".join(index._index._why),
+            + "; ".join(index.explain().partition("why:")[2].split("  - ")[1:]),
             flush=True,
         )
 
@@ -325,16 +325,16 @@ def reduced(data: Data) -> None:
         sizes = f"{index.stats()['tokens'] / n:6.1f} x {len(queries.tokens) / count:5.1f} tokens"
         print(f"{name:<34}{sizes}{recall(found, data.top):8.3f}{ndcg:9.4f}{spent:8.2f} us per pair", flush=True)
 
-    whole = fb.MultiVectorIndex(data.dim, fde=small).build(data.documents, progress=False)
+    whole = fb.MultiVectorIndex(data.dim, encoder=small).build(data.documents, progress=False)
     line("as they are", whole, data.queries)
     for least in (0.9, 0.8, 0.7, 0.6):
         line(f"carved, minimum {least}", whole, fb.carve(data.queries, least))
     for method in ("agglomerative", "kmeans"):
         for share in (0.75, 0.5, 0.25):
             pooling = fb.Pooling(share, method=method)
-            index = fb.MultiVectorIndex(data.dim, fde=small, pooling=pooling).build(data.documents, progress=False)
+            index = fb.MultiVectorIndex(data.dim, encoder=small, pooling=pooling).build(data.documents, progress=False)
             line(f"pooled to {share:.0%}, {method}", index, data.queries)
-    fixed = fb.MultiVectorIndex(data.dim, fde=small, pooling=fb.Pooling(tokens=32)).build(
+    fixed = fb.MultiVectorIndex(data.dim, encoder=small, pooling=fb.Pooling(tokens=32)).build(
         data.documents, progress=False
     )
     line("pooled to 32, agglomerative", fixed, data.queries)

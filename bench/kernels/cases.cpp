@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
+#include <string_view>
 
 #include "base/random.h"
 
@@ -65,9 +66,6 @@ constexpr RowKind row_kinds[] = {
     {"rows_dot8", &Kernels::rows_dot8, 8, Operation::mac16},
 };
 constexpr std::uint32_t planes_bits = 4;
-
-constexpr const char* others[] = {"tile_dot",   "tile_best",  "add_to_buckets", "hadamard",       "signed_hadamard",
-                                  "f32_to_f16", "f16_to_f32", "extract4",       "encode_uniform", "encode_levels"};
 
 template <class T>
 using Buffer = std::shared_ptr<std::vector<T>>;
@@ -256,6 +254,19 @@ Case case_of(const Kernels& set, const std::string& kernel, bool memory) {
     return other_case(set, kernel);
 }
 
+// What is neither scanned nor summed along rows.
+std::vector<std::string> other_names() {
+    std::vector<std::string> names = {
+#define FEWBITS_KERNEL(name, ...) #name,
+#include "kernels/kernel_list.h"
+    };
+    std::erase_if(names, [](const std::string& name) {
+        const auto times = [&](const auto& kind) { return std::string_view(kind.name).starts_with(name); };
+        return name == "rows_planes" || std::ranges::any_of(scan_kinds, times) || std::ranges::any_of(row_kinds, times);
+    });
+    return names;
+}
+
 }  // namespace
 
 std::vector<std::string> case_names() {
@@ -267,7 +278,7 @@ std::vector<std::string> case_names() {
     for (const auto& kind : row_kinds)
         for (const char* where : {" memory", " cache"}) names.push_back(kind.name + std::string(where));
     for (const char* where : {" memory", " cache"}) names.push_back(std::string("rows_planes") + where);
-    for (const char* name : others) names.push_back(std::string(name) + " cache");
+    for (const std::string& name : other_names()) names.push_back(name + " cache");
     return names;
 }
 

@@ -62,8 +62,11 @@ FEWBITS_PEAK(mac8_vnni, "avx512f,avx512vnni", __m512i, "vpdpbusd %1, %1, %0")
 FEWBITS_PEAK(bytes_vbmi, "avx512f,avx512vbmi", __m512i, "vpermb %1, %0, %0")
 FEWBITS_PEAK(bytes2_vbmi, "avx512f,avx512vbmi", __m512i, "vpermi2b %1, %1, %0")
 
-// The sets in the order in which each holds the ones before it.
-constexpr std::string_view isas[] = {"avx2", "avx512", "avx512vnni", "avx512vbmi"};
+// Best first: each set holds the ones after it.
+constexpr std::string_view isas[] = {
+#define FEWBITS_ISA(name, runs) #name,
+#include "kernels/isa_list.h"
+};
 
 struct Peak {
     std::string_view isa;  // and the sets above it, until one has a better instruction
@@ -89,14 +92,14 @@ constexpr Peak peaks[] = {
 };
 
 std::ptrdiff_t level(std::string_view isa) {
-    return std::find(std::begin(isas), std::end(isas), isa) - std::begin(isas);
+    return std::end(isas) - std::find(std::begin(isas), std::end(isas), isa);
 }
 
 double measured_rate(std::string_view isa, Operation operation) {
     const Peak* found = nullptr;
     for (const auto& peak : peaks)
         if (peak.operation == operation && level(peak.isa) <= level(isa)) found = &peak;
-    if (found == nullptr || level(isa) == std::ssize(isas)) return 0;
+    if (found == nullptr) return 0;
     return static_cast<double>(rounds * chains) * found->each / least_seconds(found->run);
 }
 

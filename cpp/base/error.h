@@ -29,6 +29,10 @@ private:
     throw Error(ErrorKind::invalid_argument, message);
 }
 
+[[noreturn]] inline void corrupt(const std::string& message) {
+    throw Error(ErrorKind::corrupt, message);
+}
+
 inline void require(bool condition, const char* message) {
     if (!condition) fail(message);
 }

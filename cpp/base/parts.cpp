@@ -9,10 +9,6 @@ namespace {
 
 const Array nothing;
 
-[[noreturn]] void corrupt(const std::string& message) {
-    throw Error(ErrorKind::corrupt, message);
-}
-
 template <class Values>
 void take_prefixed(const Values& all, const std::string& start, Values& own) {
     for (auto item = all.lower_bound(start); item != all.end() && item->first.starts_with(start); ++item)

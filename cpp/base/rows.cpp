@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "base/norm.h"
+
 namespace fewbits {
 namespace {
 
@@ -25,8 +27,7 @@ bool is_plain(const float* row, std::size_t d, std::int32_t limit, bool nonzero)
 }
 
 bool is_good(const float* row, std::size_t d, const RowRule& rule) {
-    double squares = 0;
-    for (std::size_t j = 0; j < d; ++j) squares += double{row[j]} * double{row[j]};
+    const double squares = squared_length(row, d);
     return std::isfinite(squares) && std::sqrt(squares) <= rule.longest && (squares > 0 || !rule.nonzero);
 }
 

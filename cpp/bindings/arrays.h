@@ -2,6 +2,7 @@
 // C-contiguous float32 (python/fewbits/inputs.py converts); everything else is refused with what was got and expected.
 #pragma once
 
+#include <optional>
 #include <pybind11/functional.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -22,6 +23,14 @@ namespace fewbits::bindings {
 namespace py = pybind11;
 
 using FloatArray = py::array_t<float, py::array::c_style>;
+using IdArray = py::array_t<std::int64_t, py::array::c_style>;
+using Numbers = std::optional<py::array_t<std::uint32_t, py::array::c_style>>;
+
+template <class T>
+std::span<const T> span_or_none(const std::optional<py::array_t<T, py::array::c_style>>& values) {
+    if (!values) return {};
+    return {values->data(), static_cast<std::size_t>(values->size())};
+}
 
 MatrixView matrix_view(const FloatArray& x);
 Parts parts_from(const py::dict& params, const py::dict& arrays);  // copies
@@ -83,6 +92,10 @@ void register_registry(py::module_& m);
 void register_locks(py::module_& m);
 void register_training(py::module_& m);
 void register_codecs(py::module_& m);
+void register_builder(py::module_& m);
+void register_filter(py::module_& m);
+void register_exact(py::module_& m);
+void register_files(py::module_& m);
 void register_engine(py::module_& m);
 void register_multivector(py::module_& m);
 

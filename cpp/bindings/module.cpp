@@ -24,6 +24,10 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     bindings::register_training(m);
     bindings::register_codecs(m);
     bindings::register_multivector(m);
+    bindings::register_builder(m);
+    bindings::register_filter(m);
+    bindings::register_exact(m);
+    bindings::register_files(m);
     bindings::register_engine(m);
 }
 #undef PyInit__core

@@ -3,11 +3,10 @@
 #include <optional>
 #include <tuple>
 
-#include "base/registry.h"
 #include "bindings/arrays.h"
-#include "codec/codec.h"
 #include "codec/pq/train.h"
 #include "codec/scalar/lloyd_max.h"
+#include "index/model.h"
 
 namespace fewbits::bindings {
 namespace {
@@ -16,7 +15,7 @@ using Size = py::ssize_t;
 using ByteArray = py::array_t<std::uint8_t, py::array::c_style>;
 using OptionalFloats = std::optional<FloatArray>;
 
-constexpr std::size_t rows_a_task = 1024;
+constexpr std::size_t rows_per_task = 1024;
 
 std::uint32_t ranged(const char* name, std::int64_t value, std::int64_t low, std::int64_t high) {
     if (value < low || value > high)
@@ -64,22 +63,11 @@ py::array_t<float> lloyd_max_of(const FloatArray& x, std::int64_t levels, std::i
     return to_numpy(std::move(out), {static_cast<Size>(count)});
 }
 
-// The codec "codec" sees transformed vectors and, if there are origins, residuals; "rerank" sees them as they come in.
-std::shared_ptr<const Codec> codec_of(const Parts& parts, const std::string& prefix) {
-    const bool inner = prefix == "codec";
-    std::uint64_t dim = parts.param("dim", 1, 65535);
-    if (inner && parts.params.count("transform.out_dim") > 0) dim = parts.param("transform.out_dim", 1, 65535);
-    const MetricKind& metric = row_of<MetricKind>(metric_kinds, parts, "metric");
-    const bool residual = inner && parts.param_or("partition.residual", 0) != 0;
-    return make_codec(parts, prefix, static_cast<std::uint32_t>(dim), inner_metric(static_cast<Metric>(metric.kind)),
-                      residual);
-}
-
 template <class Body>
 void in_blocks(std::size_t rows, unsigned threads, const Body& body) {
-    parallel_for((rows + rows_a_task - 1) / rows_a_task, threads, [&](std::size_t task, unsigned) {
-        const std::size_t first = task * rows_a_task;
-        body(first, std::min(rows_a_task, rows - first));
+    parallel_for((rows + rows_per_task - 1) / rows_per_task, threads, [&](std::size_t task, unsigned) {
+        const std::size_t first = task * rows_per_task;
+        body(first, std::min(rows_per_task, rows - first));
     });
 }
 
@@ -92,7 +80,7 @@ py::object factor(std::vector<float>&& values) {
 py::tuple encode_of(const py::dict& params, const py::dict& arrays, const std::string& prefix, const FloatArray& x,
                     const OptionalFloats& origin, unsigned threads) {
     const MatrixView points = matrix_view(x);
-    const auto codec = codec_of(parts_from(params, arrays), prefix);
+    const auto codec = make_model_codec(parts_from(params, arrays), prefix);
     expect("x.shape[1]", points.cols, codec->dim());
     if (origin) expect("origin", static_cast<std::size_t>(origin->size()), points.size());
     const float* from = origin ? origin->data() : nullptr;
@@ -117,7 +105,7 @@ py::tuple encode_of(const py::dict& params, const py::dict& arrays, const std::s
 py::array_t<float> decode_of(const py::dict& params, const py::dict& arrays, const std::string& prefix,
                              const ByteArray& rows, const OptionalFloats& a, const OptionalFloats& b,
                              unsigned threads) {
-    const auto codec = codec_of(parts_from(params, arrays), prefix);
+    const auto codec = make_model_codec(parts_from(params, arrays), prefix);
     const CodeLayout layout = codec->layout();
     if (rows.ndim() != 2) fail("rows: got " + std::to_string(rows.ndim()) + " dimensions, expected 2");
     const auto n = static_cast<std::size_t>(rows.shape(0));

@@ -1,114 +1,28 @@
-// The engine, its builder, exact search and the file tools as python/fewbits/_core.pyi lists them.
+// The engine as python/fewbits/_core.pyi lists it.
 #include <algorithm>
 #include <cstring>
 #include <limits>
 #include <mutex>
 
 #include "base/rows.h"
-#include "bindings/arrays.h"
-#include "codec/registry.h"
-#include "index/engine.h"
-#include "index/exact.h"
+#include "bindings/engine_arguments.h"
 #include "index/filter.h"
-#include "index/search_call.h"
 #include "io/file.h"
-#include "multivector/token_store.h"
+#include "multivector/coding.h"
 
 namespace fewbits::bindings {
 namespace {
 
-using IdArray = py::array_t<std::int64_t, py::array::c_style>;
-
-struct Results {
-    std::vector<std::int64_t> ids;
-    std::vector<float> scores;
-
-    Results(std::size_t queries, std::size_t k) : ids(checked_mul(queries, k)), scores(ids.size()) {}
-    // Cosines, which rounding takes out of -1..1 by 1e-7.
-    void keep_within_one() {
-        for (std::size_t i = 0; i < ids.size(); ++i)
-            if (ids[i] >= 0) scores[i] = std::clamp(scores[i], -1.0f, 1.0f);
-    }
-    py::tuple to_tuple(std::size_t queries, std::size_t k) {
-        const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(queries), static_cast<py::ssize_t>(k)};
-        return py::make_tuple(to_numpy(std::move(ids), shape), to_numpy(std::move(scores), shape));
-    }
-};
-
-const std::int64_t* ids_or_null(const std::optional<IdArray>& ids, std::size_t n) {
-    if (!ids) return nullptr;
-    if (ids->ndim() != 1 || static_cast<std::size_t>(ids->size()) != n)
-        fail("ids: got " + std::to_string(ids->size()) + ", expected " + std::to_string(n));
-    return ids->data();
-}
-
-void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<IdArray>& ids, unsigned threads) {
-    const MatrixView rows = matrix_view(x);
-    const std::int64_t* numbers = ids_or_null(ids, rows.rows);
-    const Unlocked unlocked;
-    builder.append(rows, numbers, threads);
-}
-
-using Numbers = std::optional<py::array_t<std::uint32_t, py::array::c_style>>;
-
-template <class T>
-std::span<const T> span_or_none(const std::optional<py::array_t<T, py::array::c_style>>& values) {
-    if (!values) return {};
-    return {values->data(), static_cast<std::size_t>(values->size())};
-}
-
-void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::array::c_style>& rows,
-                  const Numbers& lists, const std::optional<FloatArray>& a, const std::optional<FloatArray>& b,
-                  const std::optional<IdArray>& ids) {
-    if (rows.ndim() != 2) fail("rows: got " + std::to_string(rows.ndim()) + " dimensions, expected 2");
-    const auto n = static_cast<std::size_t>(rows.shape(0));
-    const CodedRows coded{
-        n, {rows.data(), static_cast<std::size_t>(rows.size())}, span_or_none(lists), span_or_none(a), span_or_none(b)};
-    const std::int64_t* numbers = ids_or_null(ids, n);
-    const Unlocked unlocked;
-    builder.append(coded, numbers);
-}
-
-// Whether scores are those of float rows and of queries that no trained map has changed.
-bool are_cosines(const Model& model, bool reranks) {
-    return model.metric == Metric::cosine && !model.query_map
-           && codec_kind(model.parts, model.rerank && reranks ? "rerank" : "codec").traits.exact;
-}
-
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
-                        std::size_t rerank, const std::vector<const Filter*>& filters, const Numbers& filter_of,
-                        float least, unsigned threads) {
-    const MatrixView view = matrix_view(queries);
-    if (view.cols != engine.model().dim)
-        fail("queries: got " + std::to_string(view.cols) + " dimensions, expected "
-             + std::to_string(engine.model().dim));
-    for (const Filter* filter : filters) require(filter != nullptr, "filters: expected filters, got None");
-    const QueryFilters allowed{filters, span_or_none(filter_of)};
-    const RowRule rule = row_rule(engine.model().metric);
-    std::optional<Results> results;
-    unlocked([&] {
-        results.emplace(view.rows, k);
-        const auto own = checked_copy(view, rule, "queries");
+                        std::size_t rerank, const Filters& filters, const Numbers& filter_of, float least,
+                        unsigned threads) {
+    const QueryFilters allowed = query_filters(filters, filter_of);
+    return searched(engine, queries, k, [&](MatrixView view, Results& results) {
         const auto snapshot = engine.snapshot();
         const SearchParams params{k, nprobe, rerank, threads, least, nullptr};
-        search_call(snapshot, {own.data(), view.rows, view.cols}, params, allowed, results->ids.data(),
-                    results->scores.data());
-        if (are_cosines(*snapshot->model, rerank > 0)) results->keep_within_one();
+        search_call(snapshot, view, params, allowed, results.ids.data(), results.scores.data());
+        if (snapshot->model->scores_cosines(rerank > 0)) results.keep_within_one();
     });
-    return results->to_tuple(view.rows, k);
-}
-
-py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::size_t k, const std::string& metric,
-                         std::int64_t first_id, unsigned threads) {
-    const MatrixView base = matrix_view(x), view = matrix_view(queries);
-    const Metric meaning = metric_from(metric);
-    Results results(view.rows, k);
-    {
-        const Unlocked unlocked;
-        exact_search(base, view, k, meaning, first_id, threads, results.ids.data(), results.scores.data());
-        if (meaning == Metric::cosine) results.keep_within_one();
-    }
-    return results.to_tuple(view.rows, k);
 }
 
 OnConflict conflict_from(const std::string& name) {
@@ -136,19 +50,10 @@ void publish(Engine& engine, SegmentBuilder& builder, const std::string& on_conf
     engine.publish(builder, meaning, threads, progress);
 }
 
-void compact(Engine& engine, unsigned threads, py::object callback) {
+void compact(Engine& engine, const std::optional<std::string>& directory, unsigned threads, py::object callback) {
     const Progress progress = progress_from(std::move(callback));
     const Unlocked unlocked;
-    engine.compact(threads, progress);
-}
-
-using Params = std::map<std::string, std::uint64_t>;
-
-// Of a multi-vector index: what lies in the same file as its engine.
-Parts parts_of(const TokenStore* tokens, const Params& params) {
-    Parts parts = tokens == nullptr ? Parts{} : tokens->parts();
-    for (const auto& [name, value] : params) parts.params[name] = value;
-    return parts;
+    engine.compact(threads, progress, directory.value_or(""));
 }
 
 py::array_t<bool> contains(const Engine& engine, const IdArray& ids) {
@@ -174,10 +79,7 @@ py::array_t<std::int64_t> ids_of(const Engine& engine) {
     std::vector<std::int64_t> ids;
     {
         const Unlocked unlocked;
-        const auto snapshot = engine.snapshot();
-        ids.reserve(snapshot->n());
-        snapshot->ids(0, snapshot->n(), ids);
-        if (!std::is_sorted(ids.begin(), ids.end())) std::sort(ids.begin(), ids.end());
+        ids = engine.snapshot()->sorted_ids();
     }
     const auto n = static_cast<py::ssize_t>(ids.size());
     return to_numpy(std::move(ids), {n});
@@ -206,24 +108,6 @@ private:
     std::uint32_t row_ = 0;
     ForkMutex mutex_;
 };
-
-py::tuple given(const Filter& filter) {
-    const Filter::Given from = filter.given();
-    const auto copy = [](const auto values) {
-        return to_numpy(std::vector(values.begin(), values.end()), {static_cast<py::ssize_t>(values.size())});
-    };
-    switch (from.kind) {
-        case Filter::Given::Kind::mask:
-            return py::make_tuple("mask", copy(from.mask));
-        case Filter::Given::Kind::allowed:
-            return py::make_tuple("allowed", copy(from.ids));
-        case Filter::Given::Kind::denied:
-            return py::make_tuple("denied", copy(from.ids));
-        case Filter::Given::Kind::predicate:
-            break;
-    }
-    return py::make_tuple("predicate", py::none());
-}
 
 py::array_t<float> factors_b(const Engine& engine) {
     std::vector<float> b;
@@ -278,44 +162,7 @@ py::dict stats(const Engine& engine) {
     out["per_vector"] = bytes.per_vector;
     out["fixed"] = bytes.fixed;
     out["on_disk"] = bytes.on_disk;
-    return out;
-}
-
-py::ssize_t bad_row(const FloatArray& x, bool nonzero, double longest) {
-    const MatrixView view = matrix_view(x);
-    const Unlocked unlocked;
-    return first_bad_row(view, {nonzero, longest});
-}
-
-py::array_t<float> normalized(const FloatArray& x) {
-    const MatrixView view = matrix_view(x);
-    std::vector<float> out;
-    {
-        const Unlocked unlocked;
-        out.resize(view.size());
-        normalize_rows(view, out.data());
-    }
-    return to_numpy(std::move(out), {x.shape(0), x.shape(1)});
-}
-
-py::dict inspect(const std::string& path) {
-    const FileInfo info = inspect_file(path);
-    py::list sections;
-    for (const SectionInfo& section : info.sections) {
-        py::dict row;
-        row["name"] = section.name;
-        row["dtype"] = dtype_name(section.dtype);
-        row["offset"] = section.offset;
-        row["bytes"] = section.bytes;
-        row["checksum"] = section.checksum;
-        row["bulk"] = section.bulk;
-        sections.append(row);
-    }
-    py::dict out;
-    out["version"] = py::make_tuple(info.major, info.minor);
-    out["bytes"] = info.bytes;
-    out["params"] = info.params;
-    out["sections"] = sections;
+    out["tokens"] = bytes.tokens;
     return out;
 }
 
@@ -323,43 +170,13 @@ py::dict inspect(const std::string& path) {
 
 void register_engine(py::module_& m) {
     using namespace py::literals;
-    py::class_<SegmentBuilder>(m, "Builder")
-        .def("append", &append, "x"_a.noconvert(), "ids"_a.noconvert() = py::none(), py::kw_only(), "threads"_a = 0)
-        .def("append_codes", &append_codes, "rows"_a.noconvert(), py::kw_only(), "lists"_a.noconvert() = py::none(),
-             "a"_a.noconvert() = py::none(), "b"_a.noconvert() = py::none(), "ids"_a.noconvert() = py::none())
-        .def("__len__", &SegmentBuilder::size);
-
-    py::class_<Filter>(m, "Filter")
-        .def_static(
-            "mask",
-            [](const py::array_t<std::uint8_t, py::array::c_style>& mask) {
-                const std::span<const std::uint8_t> bytes{mask.data(), static_cast<std::size_t>(mask.size())};
-                const Unlocked unlocked;
-                return Filter::of_mask(bytes);
-            },
-            "mask"_a.noconvert())
-        .def_static(
-            "ids",
-            [](const IdArray& ids, bool allow) {
-                const std::span<const std::int64_t> numbers{ids.data(), static_cast<std::size_t>(ids.size())};
-                const Unlocked unlocked;
-                return Filter::of_ids(numbers, allow);
-            },
-            "ids"_a.noconvert(), py::kw_only(), "allow"_a)
-        .def_static(
-            "predicate",
-            [](std::uintptr_t address) {
-                require(address != 0, "filter: expected the address of a compiled function, got 0");
-                return Filter::of_predicate(reinterpret_cast<Filter::Predicate>(address));
-            },
-            "address"_a)
-        .def("given", &given);
-
     py::class_<IdBlocks>(m, "IdBlocks")
         .def("__iter__", [](py::object blocks) { return blocks; })
         .def("__next__", &IdBlocks::next);
 
-    py::class_<Engine>(m, "Engine")
+    py::class_<Engine> engines(m, "Engine");
+    define_set_methods(engines);
+    engines
         .def(py::init([](const py::dict& params, const py::dict& arrays) {
                  const Parts parts = parts_from(params, arrays);
                  const Unlocked unlocked;
@@ -378,29 +195,28 @@ void register_engine(py::module_& m) {
         .def("publish", &publish, "builder"_a, py::kw_only(), "on_conflict"_a = "error", "threads"_a = 0,
              "progress"_a = py::none())
         .def("remove", &remove_ids, "ids"_a.noconvert())
-        .def("compact", &compact, py::kw_only(), "threads"_a = 0, "progress"_a = py::none())
+        .def("compact", &compact, py::kw_only(), "directory"_a = py::none(), "threads"_a = 0, "progress"_a = py::none())
         .def_static("join", &join, "engines"_a, py::kw_only(), "on_conflict"_a = "error")
         .def(
             "save",
-            [](const Engine& engine, const std::string& path, const py::bytes& meta, const TokenStore* tokens,
-               const Params& params) {
+            [](const Engine& engine, const std::string& path, const py::bytes& meta) {
                 const std::string text = meta;
                 const Unlocked unlocked;
-                engine.save(path, text, parts_of(tokens, params));
+                engine.save(path, text);
             },
-            "path"_a, "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
+            "path"_a, "meta"_a)
         .def(
             "to_bytes",
-            [](const Engine& engine, const py::bytes& meta, const TokenStore* tokens, const Params& params) {
+            [](const Engine& engine, const py::bytes& meta) {
                 const std::string text = meta;
                 std::vector<std::byte> file;
                 {
                     const Unlocked unlocked;
-                    file = engine.to_bytes(text, parts_of(tokens, params));
+                    file = engine.to_bytes(text);
                 }
                 return to_bytes(file);
             },
-            "meta"_a, py::kw_only(), "tokens"_a = nullptr, "params"_a = Params{})
+            "meta"_a)
         .def_static(
             "from_bytes",
             [](const py::buffer& file) {
@@ -418,7 +234,7 @@ void register_engine(py::module_& m) {
         .def("set_default", &Engine::set_default, "name"_a, "value"_a)
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
-             "filters"_a = std::vector<const Filter*>(), "filter_of"_a.noconvert() = py::none(),
+             "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
              "least"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())
@@ -446,14 +262,6 @@ void register_engine(py::module_& m) {
         .def("codes", &codes)
         .def("factors_b", &factors_b)
         .def("stats", &stats);
-
-    m.def("exact_search", &search_exactly, "x"_a.noconvert(), "queries"_a.noconvert(), "k"_a, "metric"_a, py::kw_only(),
-          "first_id"_a = 0, "threads"_a = 0);
-    m.def("first_bad_row", &bad_row, "x"_a.noconvert(), py::kw_only(), "nonzero"_a = false,
-          "longest"_a = std::numeric_limits<double>::infinity());
-    m.def("normalize_rows", &normalized, "x"_a.noconvert());
-    m.def("inspect", &inspect, "path"_a);
-    m.def("verify", &verify_file, "path"_a, py::call_guard<Unlocked>());
 }
 
 }  // namespace fewbits::bindings

@@ -1,6 +1,5 @@
 #include "codec/codec.h"
 
-#include "codec/common.h"
 #include "codec/direction.h"
 #include "codec/registry.h"
 
@@ -10,11 +9,9 @@ namespace fewbits {
 void Codec::refine(const kernels::Scan&, const RowCodes&, const std::uint8_t*, kernels::ScanQuery&, std::size_t,
                    std::vector<kernels::Hit>*) const {}
 
-bool Codec::is_wide(const float*) const {
-    return false;
-}
-QueryTerms Codec::prepare_wide(const float*, float*) const {
-    fail("codec: its queries are never wide");
+QueryTerms Codec::prepare_scan(const float* query, std::uint8_t* table, std::vector<float>& wide) const {
+    wide.clear();
+    return prepare(query, table);
 }
 void Codec::scan_wide(const kernels::Scan&) const {
     fail("codec: its queries are never wide");
@@ -28,7 +25,7 @@ std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& p
     auto codec = kind.make(parts, prefix, dim, metric, residual);
     const std::string direction = prefix + ".direction";
     if (!parts.has(direction)) return codec;
-    if (metric == Metric::l2) codec::corrupt("array '" + direction + "': got one under l2, expected it under ip");
+    if (metric == Metric::l2) corrupt("array '" + direction + "': got one under l2, expected it under ip");
     return std::make_shared<codec::DirectionCodec>(std::move(codec), parts.finite(direction, dim),
                                                    kind.traits.corrects_itself);
 }

@@ -87,11 +87,10 @@ public:
     virtual std::size_t table_bytes() const = 0;
     virtual QueryTerms prepare(const float* query, std::uint8_t* table) const = 0;
 
-    // Queries whose weights are too unlike one another for the kernel's 8 bits (a column of a larger unit, say) are
-    // wide: they are scanned in float32 by scan_wide, whose tables are wide_floats() floats.
-    virtual bool is_wide(const float* query) const;
-    virtual std::size_t wide_floats() const { return 0; }
-    virtual QueryTerms prepare_wide(const float* query, float* table) const;
+    // As prepare, unless the weights of the query are too unlike one another for the kernel's 8 bits (a column of a
+    // larger unit, say): such a query is wide. Its float32 tables go to `wide` instead, and scan_wide scans it; `wide`
+    // of other queries becomes empty.
+    virtual QueryTerms prepare_scan(const float* query, std::uint8_t* table, std::vector<float>& wide) const;
     virtual void scan_wide(const kernels::Scan& scan) const;
 
     // Rows: what rerank scores, exact in the codec's values (float tables or 12-bit queries, never 8-bit tables).

@@ -1,9 +1,11 @@
 #include "codec/direction.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
-#include "codec/common.h"
+#include "codec/residuals.h"
+#include "codec/sums.h"
 
 namespace fewbits::codec {
 namespace {
@@ -89,16 +91,10 @@ QueryTerms DirectionCodec::prepare(const float* query, std::uint8_t* table) cons
     return terms;
 }
 
-bool DirectionCodec::is_wide(const float* query) const {
-    std::vector<float> q(query, query + dim());
-    split(q.data());
-    return inner_->is_wide(q.data());
-}
-
-QueryTerms DirectionCodec::prepare_wide(const float* query, float* weights) const {
+QueryTerms DirectionCodec::prepare_scan(const float* query, std::uint8_t* table, std::vector<float>& wide) const {
     std::vector<float> q(query, query + dim());
     const float along = split(q.data());
-    QueryTerms terms = inner_->prepare_wide(q.data(), weights);
+    QueryTerms terms = inner_->prepare_scan(q.data(), table, wide);
     terms.b_scale = along;
     return terms;
 }

@@ -31,9 +31,7 @@ public:
     const std::uint8_t* levels() const override { return inner_->levels(); }
     std::size_t table_bytes() const override { return inner_->table_bytes(); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
-    bool is_wide(const float* query) const override;
-    std::size_t wide_floats() const override { return inner_->wide_floats(); }
-    QueryTerms prepare_wide(const float* query, float* weights) const override;
+    QueryTerms prepare_scan(const float* query, std::uint8_t* table, std::vector<float>& wide) const override;
     void scan_wide(const kernels::Scan& scan) const override { inner_->scan_wide(scan); }
 
     std::size_t row_query_bytes() const override { return inner_->row_query_bytes() + sizeof(float); }

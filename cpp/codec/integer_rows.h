@@ -4,9 +4,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
-#include "codec/common.h"
+#include "codec/query.h"
+#include "codec/range.h"
+#include "codec/residuals.h"
 
 namespace fewbits::codec {
 

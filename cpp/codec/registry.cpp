@@ -6,7 +6,6 @@
 #include "codec/rabitq/rabitq.h"
 #include "codec/recurrent_binary/recurrent_binary.h"
 #include "codec/scalar/scalar.h"
-#include "codec/scalar/staged.h"
 
 namespace fewbits {
 namespace {
@@ -51,7 +50,7 @@ constexpr CodecKind kinds[] = {
     {4,
      "rabitq",
      {.trains = true, .residual = true, .tokens = true, .staged = true, .rotates = true},
-     make<codec::RabitqCodec>},
+     codec::make_rabitq},
     {5, "recurrent_binary", {.cosine_only = true, .rotates = true, .encoder = true}, make<codec::RecurrentBinaryCodec>},
 };
 

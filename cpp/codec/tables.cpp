@@ -1,6 +1,6 @@
 #include "codec/tables.h"
 
-#include "codec/common.h"
+#include "codec/range.h"
 
 namespace fewbits::codec {
 

@@ -41,6 +41,7 @@ SegmentBuilder::SegmentBuilder(std::shared_ptr<const Model> model, std::size_t e
         rerank_a_ = Growing(finer.has_a ? sizeof(float) : 0);
         rerank_b_ = Growing(finer.has_b ? sizeof(float) : 0);
     }
+    if (model_->tokens) tokens_.emplace(model_->tokens->layout(), model_->tokens_on_disk ? directory_ : "");
     for (Growing* column : columns()) column->reserve(expected);
 }
 
@@ -71,6 +72,7 @@ void SegmentBuilder::append(const CodedRows& coded, const std::int64_t* ids) {
     };
     if (model_->rerank) fail("codes: this index has a rerank store, which follows from the vectors");
     if (layout.has_stage) fail("codes: a first stage has a factor of its own, which follows from the vectors");
+    if (tokens_) fail("codes: this index has tokens beside its vectors");
     expect("bytes of codes", coded.rows.size(), checked_mul(coded.n, layout.row_bytes()));
     expect("lists", coded.lists.size(), model_->partition->flat() ? 0 : coded.n);
     expect("factors a", coded.a.size(), layout.has_a ? coded.n : 0);
@@ -98,7 +100,10 @@ void SegmentBuilder::split_row(const std::uint8_t* row, std::size_t to) {
     if (layout.rest_bytes > 0) std::copy_n(row + layout.block_part_bytes(), layout.rest_bytes, rest_.row(to));
 }
 
-void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned threads) {
+void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens) {
+    if (tokens_.has_value() != (tokens != nullptr)) fail(tokens_ ? "tokens: got none" : "tokens: this index has none");
+    if (tokens && tokens->size() != x.rows)
+        fail("tokens: got " + std::to_string(tokens->size()) + " sets, expected " + std::to_string(x.rows));
     if (x.cols != model_->dim)
         fail("x: got " + std::to_string(x.cols) + " dimensions, expected " + std::to_string(model_->dim));
     const std::size_t first = n_;
@@ -117,6 +122,7 @@ void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned thre
         }
     });
     if (spill_) spill_->append(spilled);
+    if (tokens) tokens_->append(*tokens);
     custom_ids_ = ids != nullptr;
     n_ += x.rows;
 }
@@ -195,6 +201,17 @@ void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists, Steps& 
     }
 }
 
+// The tokens in list order.
+Parts SegmentBuilder::ordered_tokens(const std::vector<std::uint32_t>& order, Steps& steps) {
+    require(tokens_->size() == n_, "tokens: expected a set per vector");
+    const CodeLayout layout = model_->tokens->layout();
+    Parts arrived = tokens_->finish();
+    if (model_->partition->flat()) return arrived;
+    const TokenColumn column(layout, arrived, n_);
+    return gathered_tokens(layout, model_->tokens_on_disk ? directory_ : "", n_, steps,
+                           [&](std::size_t i) { return column[order[i]]; });
+}
+
 std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, const Progress& progress) {
     std::vector<std::uint64_t> lists;
     std::vector<std::uint32_t> order = order_by_list(lists);
@@ -202,7 +219,8 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, con
     const bool reordered = !model_->partition->flat();
     std::vector<Growing*> columns{&codes_, &rest_, &a_, &b_, &stage_, &rerank_, &rerank_a_, &rerank_b_};
     std::erase_if(columns, [](const Growing* column) { return column->row_bytes() == 0; });
-    Steps steps(progress, n_ * (columns.size() + 1 + (spill_ ? 1 : 0) + (custom_ids() ? 1 : 0)));
+    const std::size_t columns_of_rows = columns.size() + 1 + (spill_ ? 1 : 0) + (custom_ids() ? 1 : 0);
+    Steps steps(progress, n_ * columns_of_rows + (tokens_ && reordered ? n_ + tokens_->tokens() : 0));
     if (reordered)
         for (Growing* column : columns) column->permute(order, steps);
     pack_lists(lists, steps);
@@ -228,6 +246,8 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, con
         keep("rerank", rerank_.take(DType::u8, n_ * rerank_.row_bytes()));
     keep("rerank_a", rerank_a_.take(DType::f32, n_ * rerank_a_.row_bytes()));
     keep("rerank_b", rerank_b_.take(DType::f32, n_ * rerank_b_.row_bytes()));
+    if (tokens_)
+        for (const auto& [name, array] : ordered_tokens(order, steps).arrays) keep(("tokens." + name).c_str(), array);
     if (custom_ids()) {
         const auto* ids = ids_.as<std::int64_t>();
         parts.params["segment.next_id"] = n_ > 0 ? static_cast<std::uint64_t>(*std::max_element(ids, ids + n_)) + 1 : 0;

@@ -14,6 +14,7 @@
 #include "base/progress.h"
 #include "index/model.h"
 #include "index/segment.h"
+#include "index/token_column.h"
 #include "storage/append_buffer.h"
 #include "storage/spill.h"
 
@@ -29,16 +30,20 @@ struct CodedRows {
 
 class SegmentBuilder {
 public:
-    // expected: rows to come, if known (reserves exactly). directory: where an on-disk rerank tier is spilled.
+    // expected: rows to come, if known (reserves exactly). directory: where rerank rows and tokens that are kept on
+    // disk are spilled.
     SegmentBuilder(std::shared_ptr<const Model> model, std::size_t expected, const std::string& directory);
 
-    // ids: x.rows ids, or null for the default ones; all blocks alike.
-    void append(MatrixView x, const std::int64_t* ids, unsigned threads);
+    // ids: x.rows ids, or null for the default ones; all blocks alike. tokens: a set per row where, and only where, the
+    // model has a codec of tokens.
+    void append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens = nullptr);
     // Vectors that are coded already, as another library or this codec's encode has them. Not where there is a rerank
-    // tier, which follows from the vectors.
+    // tier, which follows from the vectors, and not where there are tokens.
     void append(const CodedRows& coded, const std::int64_t* ids);
     std::size_t size() const { return n_; }
+    const Model& model() const { return *model_; }
     bool custom_ids() const { return custom_ids_.value_or(false); }
+    const std::string& directory() const { return directory_; }
     // Ends the builder, also by an error. first_id: of the default ids.
     std::shared_ptr<const Segment> finish(std::int64_t first_id, const Progress& progress = {});
 
@@ -50,6 +55,7 @@ private:
     void encode_rerank(MatrixView normalized, std::size_t first, std::uint8_t* spilled);
     std::vector<std::uint32_t> order_by_list(std::vector<std::uint64_t>& lists) const;
     void pack_lists(const std::vector<std::uint64_t>& lists, Steps& steps);
+    Parts ordered_tokens(const std::vector<std::uint32_t>& order, Steps& steps);
 
     std::shared_ptr<const Model> model_;
     std::string directory_;
@@ -57,6 +63,7 @@ private:
     std::optional<bool> custom_ids_;
     Growing codes_, rest_, a_, b_, stage_, lists_, ids_, rerank_, rerank_a_, rerank_b_;
     std::unique_ptr<io::Spill> spill_;  // of an on-disk rerank tier, in the order of arrival
+    std::optional<TokenColumnBuilder> tokens_;
 };
 
 }  // namespace fewbits

@@ -22,9 +22,12 @@ std::string segment_name(std::size_t i) {
 bool is_default(const std::string& name) {
     return name.starts_with("default.");
 }
-// Segments, and what else is not the model's: the token store of cpp/multivector.
 bool is_segment(const std::string& name) {
-    return name.starts_with("seg") || name.starts_with("tokens") || name == "next_id";
+    return name.starts_with("seg") || name == "next_id" || OldTokens::is_part(name);
+}
+
+std::string folder_or_usual(const std::string& directory) {
+    return directory.empty() ? std::filesystem::temp_directory_path().string() : directory;
 }
 
 // Splits what a file holds: the model's own parts stay, defaults and segments are taken by others.
@@ -107,12 +110,37 @@ std::shared_ptr<const Snapshot> with_segment(const Snapshot& current, std::share
 }
 
 // Segments from `first` on become one.
-std::shared_ptr<const Snapshot> with_merged(const Snapshot& current, std::size_t first, unsigned threads,
-                                            const Progress& progress) {
+std::shared_ptr<const Snapshot> with_merged(const Snapshot& current, std::size_t first, const std::string& directory,
+                                            unsigned threads, const Progress& progress) {
     const auto tail = current.part(first, current.segments.size());
     const auto kept = current.part(0, first);
-    return appended(*kept, merge(*tail, std::filesystem::temp_directory_path().string(), threads, progress), Bitmap(),
-                    kept->alive);
+    return appended(*kept, merge(*tail, directory, threads, progress), Bitmap(), kept->alive);
+}
+
+// The tokens of a segment that has them as an old file does, as files have them now.
+Parts renewed_tokens(const Snapshot& snapshot, std::size_t s) {
+    const Model& model = *snapshot.model;
+    const Progress silent;
+    Steps steps(silent, snapshot.segments[s]->n());
+    return gathered_tokens(model.tokens->layout(), model.tokens_on_disk ? folder_or_usual("") : "",
+                           snapshot.segments[s]->n(), steps, [&](std::size_t row) {
+                               const bool alive =
+                                   snapshot.is_alive(snapshot.first_rows[s] + static_cast<std::uint32_t>(row));
+                               return alive ? snapshot.segments[s]->tokens()[row] : CodeSet{};
+                           });
+}
+
+void count_tokens(const Segment& segment, const CodeLayout& layout, ByteCounts& counts, bool on_disk) {
+    std::uint64_t codes = 0, tokens = 0;
+    for (std::uint32_t row = 0; row < segment.n(); ++row) {
+        const std::uint32_t n = segment.tokens()[row].n;
+        codes += code_set_bytes(layout, n);
+        tokens += n;
+    }
+    counts.tokens += tokens;
+    (on_disk ? counts.on_disk : counts.per_vector)["tokens.codes"] += codes;
+    counts.per_vector["tokens.lists"] += (std::uint64_t{segment.n()} + 1) * sizeof(std::uint64_t);
+    counts.per_vector["tokens.a"] += layout.has_a ? tokens * sizeof(float) : 0;
 }
 
 bool same_parts(const Parts& x, const Parts& y) {
@@ -149,14 +177,21 @@ std::unique_ptr<Engine> Engine::of_parts(const Parts& parts, bool mapped) {
     auto engine = std::make_unique<Engine>(parts);
     if (const auto meta = parts.arrays.find("meta"); meta != parts.arrays.end())
         engine->meta_.assign(reinterpret_cast<const char*>(meta->second.bytes.data()), meta->second.bytes.size());
+    const Model& model = *engine->model_;
+    const bool random = mapped && model.tokens_on_disk;
+    const auto old = model.tokens ? OldTokens::in(parts, model.tokens->layout(), random) : nullptr;
     std::vector<std::shared_ptr<const Segment>> segments;
     Bitmap alive;
     for (std::size_t i = 0; i < parts.param("segments", 0, max_segments); ++i) {
-        segments.push_back(std::make_shared<Segment>(*engine->model_, parts, segment_name(i)));
+        segments.push_back(std::make_shared<Segment>(model, parts, segment_name(i), old.get()));
         append_alive(parts, segment_name(i), segments.back()->n(), alive);
-        if (mapped && engine->model_->rerank_on_disk) io::advise_random(segments.back()->rerank_bytes());
+        if (mapped && model.rerank_on_disk) io::advise_random(segments.back()->rerank_bytes());
+        if (const auto& own = segments.back()->parts(); random && own.has("tokens.codes"))
+            io::advise_random(own.arrays.at("tokens.codes").bytes);
     }
-    const std::uint64_t next_id = parts.params.contains("next_id") ? parts.param("next_id", 0, max_next_id) : 0;
+    std::uint64_t next_id = 0;
+    for (const char* name : {"next_id", "tokens.next_id"})
+        if (parts.params.contains(name)) next_id = std::max(next_id, parts.param(name, 0, max_next_id));
     engine->snapshot_ =
         Snapshot::make(engine->model_, std::move(segments), std::move(alive), static_cast<std::int64_t>(next_id));
     return engine;
@@ -179,8 +214,7 @@ void Engine::replace(const std::shared_ptr<const Snapshot>& current, std::shared
 }
 
 std::unique_ptr<SegmentBuilder> Engine::builder(std::size_t expected, const std::string& directory) const {
-    return std::make_unique<SegmentBuilder>(
-        model_, expected, directory.empty() ? std::filesystem::temp_directory_path().string() : directory);
+    return std::make_unique<SegmentBuilder>(model_, expected, folder_or_usual(directory));
 }
 
 void Engine::publish(SegmentBuilder& builder, OnConflict on_conflict, unsigned threads, const Progress& progress) {
@@ -193,7 +227,7 @@ void Engine::publish(SegmentBuilder& builder, OnConflict on_conflict, unsigned t
         fail("ids: " + std::to_string(twice) + " is given twice");
     auto next = with_segment(*current, added, Bitmap(), on_conflict, progress);
     if (const std::size_t first = first_to_merge(*next); first + 1 < next->segments.size())
-        next = with_merged(*next, first, threads, progress);
+        next = with_merged(*next, first, builder.directory(), threads, progress);
     replace(current, std::move(next));
 }
 
@@ -211,10 +245,10 @@ std::size_t Engine::remove(std::span<const std::int64_t> ids) {
     return removed;
 }
 
-void Engine::compact(unsigned threads, const Progress& progress) {
+void Engine::compact(unsigned threads, const Progress& progress, const std::string& directory) {
     const auto current = snapshot();
     const bool whole = current->segments.size() <= 1 && current->alive.size() == 0;
-    if (!whole) replace(current, with_merged(*current, 0, threads, progress));
+    if (!whole) replace(current, with_merged(*current, 0, folder_or_usual(directory), threads, progress));
 }
 
 std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnConflict on_conflict,
@@ -235,7 +269,7 @@ std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnC
 }
 
 // What a file holds. meta: kept by the caller as long as the result.
-Parts Engine::as_parts(const std::string& meta, const Parts& more) const {
+Parts Engine::as_parts(const std::string& meta) const {
     const auto current = snapshot();
     Parts parts = model_->parts;
     parts.arrays["meta"] = {DType::u8, std::as_bytes(std::span(meta.data(), meta.size())), nullptr};
@@ -247,20 +281,23 @@ Parts Engine::as_parts(const std::string& meta, const Parts& more) const {
             parts.params[segment_name(i) + "." + name] = value;
         for (const auto& [name, array] : current->segments[i]->parts().arrays)
             parts.arrays[segment_name(i) + "." + name] = array;
+        if (model_->tokens && !current->segments[i]->stores_tokens())
+            for (Parts tokens = renewed_tokens(*current, i); auto& [name, array] : tokens.arrays) {
+                array.bulk = name != "lists";
+                parts.arrays[segment_name(i) + ".tokens." + name] = array;
+            }
         if (current->live[i] < current->segments[i]->n())
             parts.arrays[segment_name(i) + ".removed"] = owned_array(removed_bits(*current, i));
     }
-    parts.params.insert(more.params.begin(), more.params.end());
-    parts.arrays.insert(more.arrays.begin(), more.arrays.end());
     return parts;
 }
 
-void Engine::save(const std::string& path, const std::string& meta, const Parts& more) const {
-    write_file(path, as_parts(meta, more));
+void Engine::save(const std::string& path, const std::string& meta) const {
+    write_file(path, as_parts(meta));
 }
 
-std::vector<std::byte> Engine::to_bytes(const std::string& meta, const Parts& more) const {
-    return write_bytes(as_parts(meta, more));
+std::vector<std::byte> Engine::to_bytes(const std::string& meta) const {
+    return write_bytes(as_parts(meta));
 }
 
 std::map<std::string, std::uint64_t> Engine::params() const {
@@ -351,13 +388,16 @@ void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
 ByteCounts Engine::bytes(const Snapshot& snapshot) {
     ByteCounts counts;
     for (const auto& [name, array] : snapshot.model->parts.arrays) counts.fixed[name] += array.bytes.size();
+    const Model& model = *snapshot.model;
     for (std::size_t s = 0; s < snapshot.segments.size(); ++s) {
         if (snapshot.live[s] < snapshot.segments[s]->n())
             counts.per_vector["removed"] += (std::uint64_t{snapshot.segments[s]->n()} + 7) / 8;
+        if (model.tokens) count_tokens(*snapshot.segments[s], model.tokens->layout(), counts, model.tokens_on_disk);
         for (const auto& [name, array] : snapshot.segments[s]->parts().arrays) {
-            auto& column = name == "lists"                                      ? counts.fixed
-                           : name == "rerank" && snapshot.model->rerank_on_disk ? counts.on_disk
-                                                                                : counts.per_vector;
+            if (name.starts_with("tokens.")) continue;
+            auto& column = name == "lists"                            ? counts.fixed
+                           : name == "rerank" && model.rerank_on_disk ? counts.on_disk
+                                                                      : counts.per_vector;
             column[name] += array.bytes.size();
         }
     }

@@ -20,6 +20,7 @@ namespace fewbits {
 // Where the bytes go, as saved: names as in docs/format.md without the segment's number, summed over segments.
 struct ByteCounts {
     std::map<std::string, std::uint64_t> per_vector, fixed, on_disk;
+    std::uint64_t tokens = 0;  // of all rows
 };
 
 // What becomes of an id that the index has already.
@@ -34,24 +35,24 @@ public:
 
     const Model& model() const { return *model_; }
     std::shared_ptr<const Snapshot> snapshot() const;
+    // directory: of the files, without names, that take what is kept on disk (empty: the system's for temporary files).
     std::unique_ptr<SegmentBuilder> builder(std::size_t expected, const std::string& directory) const;
     // All or nothing: an error leaves the index as it was, as it does in all that follows, also one that `progress`
-    // throws. Small segments are merged as they pile up.
+    // throws. Small segments are merged as they pile up, in the builder's directory.
     void publish(SegmentBuilder& builder, OnConflict on_conflict = OnConflict::error, unsigned threads = 0,
                  const Progress& progress = {});
     // At once for every search that starts from now on; the codes stay until their segment is merged. Unknown ids are
     // passed over; returns how many were there.
     std::size_t remove(std::span<const std::int64_t> ids);
-    // All segments become one, without the removed vectors.
-    void compact(unsigned threads = 0, const Progress& progress = {});
+    // All segments become one, without the removed vectors. directory: as for a builder.
+    void compact(unsigned threads = 0, const Progress& progress = {}, const std::string& directory = "");
     // An engine of the segments of all, which it shares with them. Their models must be the same, byte for byte. Where
     // two have an id, the later one's vector stays, or it is an error.
     static std::unique_ptr<Engine> join(std::span<const Engine* const> engines, OnConflict on_conflict,
                                         const Progress& progress = {});
 
-    // more: parts of others in the same file (cpp/multivector).
-    void save(const std::string& path, const std::string& meta, const Parts& more = {}) const;
-    std::vector<std::byte> to_bytes(const std::string& meta, const Parts& more = {}) const;  // what save writes
+    void save(const std::string& path, const std::string& meta) const;
+    std::vector<std::byte> to_bytes(const std::string& meta) const;  // what save writes
     const std::string& meta() const { return meta_; }
     std::map<std::string, std::uint64_t> params() const;             // of the model, and the defaults
     void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", "default.rerank"
@@ -75,7 +76,7 @@ private:
     std::shared_ptr<const Defaults> shared_defaults() const;
     std::unique_ptr<Engine> with_model(std::shared_ptr<const Model> model) const;
     static std::unique_ptr<Engine> of_parts(const Parts& parts, bool mapped);
-    Parts as_parts(const std::string& meta, const Parts& more) const;
+    Parts as_parts(const std::string& meta) const;
     void replace(const std::shared_ptr<const Snapshot>& current, std::shared_ptr<const Snapshot> next);
 
     std::shared_ptr<const Model> model_;

@@ -8,7 +8,7 @@
 #include "blocks/blocks.h"
 #include "blocks/top_k.h"
 #include "index/model.h"
-#include "index/search.h"
+#include "index/results.h"
 
 namespace fewbits {
 namespace {

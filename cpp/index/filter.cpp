@@ -62,9 +62,9 @@ private:
     bool allow_;
 };
 
-class Where : public Filter {
+class ByPredicate : public Filter {
 public:
-    explicit Where(Predicate allows) : allows_(allows) {}
+    explicit ByPredicate(Predicate allows) : allows_(allows) {}
     Given given() const override { return {{}, {}, Given::Kind::predicate}; }
 
 private:
@@ -87,7 +87,7 @@ std::unique_ptr<Filter> Filter::of_ids(std::span<const std::int64_t> ids, bool a
     return std::make_unique<Ids>(ids, allow);
 }
 std::unique_ptr<Filter> Filter::of_predicate(Predicate allows) {
-    return std::make_unique<Where>(allows);
+    return std::make_unique<ByPredicate>(allows);
 }
 
 std::shared_ptr<const RowFilter> Filter::rows(const std::shared_ptr<const Snapshot>& snapshot, unsigned threads) const {

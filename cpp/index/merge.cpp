@@ -29,6 +29,7 @@ public:
 
     void keep_codes();
     void keep_rerank(const std::string& directory);
+    void keep_tokens(const std::string& directory);
     void keep_ids();
     Parts parts();
     // All in one list: what they were is returned.
@@ -195,6 +196,15 @@ void Merge::keep_rerank(const std::string& directory) {
                 [](const Segment& segment) { return bytes_of(segment.rerank().b); });
 }
 
+void Merge::keep_tokens(const std::string& directory) {
+    std::size_t tokens = 0;
+    for (const std::uint32_t row : order_) tokens += sources_.tokens(row).n;
+    Steps steps(progress_, order_.size() + tokens);
+    const Parts column = gathered_tokens(model_.tokens->layout(), model_.tokens_on_disk ? directory : "", order_.size(),
+                                         steps, [&](std::size_t i) { return sources_.tokens(order_[i]); });
+    for (const auto& [name, array] : column.arrays) keep(("tokens." + name).c_str(), array);
+}
+
 std::vector<std::uint32_t> Merge::join_lists() {
     std::vector<std::uint32_t> lists(order_.size());
     for (std::uint32_t list = 0; list + 1 < lists_.size(); ++list)
@@ -216,6 +226,7 @@ std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string&
     Merge work(sources, sources.alive_rows(), threads, progress);
     work.keep_codes();
     if (sources.model->rerank) work.keep_rerank(directory);
+    if (sources.model->tokens) work.keep_tokens(directory);
     work.keep_ids();
     return std::make_shared<Segment>(*sources.model, work.parts(), "segment");
 }
@@ -223,6 +234,7 @@ std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string&
 Packed pack(const Snapshot& sources, const Bitmap& rows, bool join) {
     auto model = std::make_shared<Model>(*sources.model);
     model->rerank = nullptr;
+    model->tokens = nullptr;
     Packed packed;
     const Progress silent;
     Merge work(sources, rows, 1, silent);

@@ -11,11 +11,12 @@
 
 namespace fewbits {
 
-// All rows alive as one segment. directory: where an on-disk rerank tier goes.
+// All rows alive as one segment. directory: where rerank rows and tokens go that are kept on disk.
 std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads,
                                      const Progress& progress = {});
 
-// Codes and factors of some rows, to scan them and nothing else: without ids and rerank codes, which are the sources'.
+// Codes and factors of some rows, to scan them and nothing else: without ids, rerank codes and tokens, which are the
+// sources'.
 struct Packed {
     std::shared_ptr<const Snapshot> snapshot;
     std::vector<std::uint32_t> rows;   // in the sources, by row of `snapshot`

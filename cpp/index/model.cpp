@@ -4,8 +4,10 @@
 #include <cmath>
 #include <utility>
 
+#include "base/norm.h"
 #include "base/registry.h"
 #include "codec/registry.h"
+#include "codec/token_codec.h"
 
 namespace fewbits {
 namespace {
@@ -20,13 +22,11 @@ bool is_scoring(const std::string& name) {
 bool needs_format_2(const Parts& parts) {
     return parts.has("center") || parts.has("codec.direction") || parts.has("rerank.direction")
            || parts.param_or("partition.relative", 0) != 0 || parts.param_or("partition.projected", 0) != 0
-           || parts.param_or("codec.staged", 0) > 1;
+           || parts.param_or("codec.staged", 0) > 1 || parts.params.contains("tokens.dim");
 }
 
-// Relative to a list, a code of a residual is to a query what any other code is.
-std::shared_ptr<const Codec> make_inner_codec(const Parts& parts, const Model& model) {
-    return make_codec(parts, "codec", model.transform->out_dim(), inner_metric(model.metric),
-                      model.residual && !model.relative);
+Metric metric_of(const Parts& parts) {
+    return static_cast<Metric>(row_of<MetricKind>(metric_kinds, parts, "metric").kind);
 }
 
 template <class Values>
@@ -43,31 +43,32 @@ void replace_scoring(Values& values, const Values& trained) {
 std::shared_ptr<const Model> Model::make(Parts parts) {
     auto model = std::make_shared<Model>();
     model->dim = static_cast<std::uint32_t>(parts.param("dim", 1, max_dim));
-    model->metric = static_cast<Metric>(row_of<MetricKind>(metric_kinds, parts, "metric").kind);
+    model->metric = metric_of(parts);
     const Metric parts_metric = inner_metric(model->metric);
     model->query_map = make_query_map(parts, model->dim);
     model->transform = make_transform(parts, model->dim);
     model->partition = std::make_shared<Partition>(parts, model->transform->out_dim(), parts_metric);
     model->residual = parts.param_or("partition.residual", 0) != 0;
     if (model->residual && model->partition->flat())
-        throw Error(ErrorKind::corrupt, "partition.residual: got 1 without a partition, expected 0");
+        corrupt("partition.residual: got 1 without a partition, expected 0");
     // Before there was a choice, cosine took every query for as long as its centroids.
     model->projected = model->residual && model->metric != Metric::l2 && !parts.has("codec.direction")
                        && (model->metric == Metric::ip || parts.param_or("partition.projected", 0) != 0);
     model->relative = parts.param_or("partition.relative", 0) != 0;
     if (model->relative && (!model->residual || parts_metric != Metric::l2))
-        throw Error(ErrorKind::corrupt, "partition.relative: expected 0 unless codes are of residuals under l2");
+        corrupt("partition.relative: expected 0 unless codes are of residuals under l2");
     if (parts.has("center")) {
-        if (parts_metric != Metric::l2) throw Error(ErrorKind::corrupt, "array 'center': expected it under l2 alone");
+        if (parts_metric != Metric::l2) corrupt("array 'center': expected it under l2 alone");
         const auto center = parts.finite("center", model->dim);
         model->center.assign(center.begin(), center.end());
     }
     parts.params.erase("format");
     if (needs_format_2(parts)) parts.params["format"] = 2;
-    model->codec = make_inner_codec(parts, *model);
-    if (parts.param_or("rerank.kind", 0) != 0)
-        model->rerank = make_codec(parts, "rerank", model->dim, parts_metric, false);
+    model->codec = make_model_codec(parts, "codec");
+    if (parts.param_or("rerank.kind", 0) != 0) model->rerank = make_model_codec(parts, "rerank");
     model->rerank_on_disk = parts.param_or("rerank.on_disk", 0) != 0;
+    if (parts.params.contains("tokens.dim")) model->tokens = make_token_codec(parts);
+    model->tokens_on_disk = model->tokens && parts.param("tokens.on_disk", 0, 1) != 0;
     model->parts = std::move(parts);
     return model;
 }
@@ -83,7 +84,7 @@ std::shared_ptr<const Model> Model::with_scoring(const Parts& trained) const {
             fail("codec.scoring: the norms stored with residual codes under metric l2 follow from the codebook");
     }
     model->query_map = make_query_map(model->parts, dim);
-    model->codec = make_inner_codec(model->parts, *model);
+    model->codec = make_model_codec(model->parts, "codec");
     return model;
 }
 
@@ -108,6 +109,20 @@ std::shared_ptr<const Model> Model::with_encoder(const Parts& encoder) const {
     return model;
 }
 
+bool Model::scores_cosines(bool reranks) const {
+    return metric == Metric::cosine && !query_map
+           && codec_kind(parts, rerank && reranks ? "rerank" : "codec").traits.exact;
+}
+
+// Relative to a list, a code of a residual is to a query what any other code is.
+std::shared_ptr<const Codec> make_model_codec(const Parts& parts, const std::string& prefix) {
+    const bool inner = prefix == "codec";
+    const std::string dim = inner && parts.params.contains("transform.out_dim") ? "transform.out_dim" : "dim";
+    const bool residual = parts.param_or("partition.residual", 0) != 0 && parts.param_or("partition.relative", 0) == 0;
+    return make_codec(parts, prefix, static_cast<std::uint32_t>(parts.param(dim, 1, max_dim)),
+                      inner_metric(metric_of(parts)), inner && residual);
+}
+
 void Model::enter(MatrixView x, float* out) const {
     if (metric == Metric::cosine) return normalize_rows(x, out);
     if (out != x.data) std::copy_n(x.data, x.size(), out);
@@ -124,8 +139,7 @@ float Model::b_scale(const QueryTerms& terms, const Partition::Probe& probe) con
 void normalize_rows(MatrixView x, float* out) {
     for (std::size_t i = 0; i < x.rows; ++i) {
         const float* row = x.row(i);
-        double squares = 0;
-        for (std::size_t j = 0; j < x.cols; ++j) squares += double{row[j]} * double{row[j]};
+        const double squares = squared_length(row, x.cols);
         const auto inverse = squares > 0 ? 1.0 / std::sqrt(squares) : 0.0;
         for (std::size_t j = 0; j < x.cols; ++j) out[i * x.cols + j] = static_cast<float>(row[j] * inverse);
     }

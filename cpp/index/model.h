@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/metric.h"
@@ -29,11 +30,16 @@ struct Model {
     std::shared_ptr<const Partition> partition;
     std::shared_ptr<const Codec> codec;   // in transformed space
     std::shared_ptr<const Codec> rerank;  // in input space, or null
+    std::shared_ptr<const Codec> tokens;  // of the sets of tokens that vectors stand for, or null
+    bool tokens_on_disk;
 
     // Rows as the parts see them: normalised, under cosine, and about the center, under l2. out: x or apart from it.
     void enter(MatrixView x, float* out) const;
     // What of factor b a score of codes in this list counts.
     float b_scale(const QueryTerms& terms, const Partition::Probe& probe) const;
+
+    // Whether scores are cosines of float rows and of queries that no trained map has changed. reranks: of a search.
+    bool scores_cosines(bool reranks) const;
 
     // The only constructor: parts come from training or from a file, and are validated all the same.
     static std::shared_ptr<const Model> make(Parts parts);
@@ -46,6 +52,10 @@ struct Model {
     // and meaning: of recurrent binary codes alone, or in lists, whose centroids ("partition.centroids") come with it.
     std::shared_ptr<const Model> with_encoder(const Parts& encoder) const;
 };
+
+// The codec "codec" or "rerank" of a model, without the rest of it: "codec" sees transformed vectors, and residuals if
+// the lists have them; "rerank" sees vectors as they come in.
+std::shared_ptr<const Codec> make_model_codec(const Parts& parts, const std::string& prefix);
 
 // Rows divided by their norms (a zero row stays zero); cosine is ip of these.
 void normalize_rows(MatrixView x, float* out);

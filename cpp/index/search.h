@@ -3,11 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <limits>
-#include <span>
 
-#include "blocks/top_k.h"
+#include "base/matrix.h"
 #include "index/row_filter.h"
 #include "index/snapshot.h"
 
@@ -20,18 +18,11 @@ struct SearchParams {
     unsigned threads = 0;
     float least = -std::numeric_limits<float>::infinity();  // similarity of a result
     const RowFilter* filter = nullptr;                      // of this snapshot, or all rows alive
+    bool as_rows = false;                                   // results are rows of the snapshot, not ids
 };
 
 // ids, scores: queries.rows x k, best first, padded with id -1 and the worst score. Scores as users see them: squared
 // distances (l2) or similarities.
 void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids, float* scores);
-
-// What the sum of dim products of two vectors of length 1 may be off by.
-float cosine_rounding(std::size_t dim);
-
-// The k best hits of one query as public ids and scores, padded; shared with exact search. Cosines are in -1..1, and 1
-// where rounding alone may have kept them from it: of equal vectors.
-void write_results(std::span<const Hit> hits, std::size_t k, Metric metric, std::size_t dim, std::int64_t* ids,
-                   float* scores, const std::function<std::int64_t(std::uint32_t row)>& id);
 
 }  // namespace fewbits

@@ -39,8 +39,10 @@ void check_lists(std::span<const std::uint64_t> lists, std::uint64_t n) {
 
 }  // namespace
 
-Segment::Segment(const Model& model, const Parts& parts, const std::string& prefix) try : parts_(parts.under(prefix)) {
+Segment::Segment(const Model& model, const Parts& parts, const std::string& prefix, const OldTokens* old) try
+    : parts_(parts.under(prefix)) {
     parts_.arrays.erase("removed");  // changes, so it is the snapshot's
+    for (auto& [name, array] : parts_.arrays) array.bulk = !name.ends_with("lists");  // which search follows
     n_ = static_cast<std::uint32_t>(parts_.param("n", 0, max_rows));
     first_id_ = static_cast<std::int64_t>(parts_.param("first_id", 0, max_first_id));
     const std::uint32_t nlist = model.partition->nlist();
@@ -75,6 +77,10 @@ Segment::Segment(const Model& model, const Parts& parts, const std::string& pref
         if (finer.has_a) rerank_.a = parts_.array<float>("rerank_a", n_).data();
         if (finer.has_b) rerank_.b = parts_.array<float>("rerank_b", n_).data();
     }
+    if (model.tokens && old)
+        tokens_ = old->rows(n_, [this](std::uint32_t row) { return id(row); });
+    else if (model.tokens)
+        tokens_ = std::make_shared<TokenColumn>(model.tokens->layout(), parts_.under("tokens"), n_);
 } catch (const Error& error) {
     throw Error(error.kind(), prefix + ": " + error.what());
 }

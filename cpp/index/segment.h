@@ -11,15 +11,17 @@
 #include "base/locks.h"
 #include "base/parallel.h"
 #include "index/model.h"
+#include "index/old_tokens.h"
+#include "index/token_column.h"
 
 namespace fewbits {
 
 class Segment {
 public:
-    // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".stage", ".ids", ".rerank", ".rerank_a", ".rerank_b" and
-    // params
-    // "<prefix>.n", ".first_id", ".next_id" (docs/format.md); every length is checked against the model.
-    Segment(const Model& model, const Parts& parts, const std::string& prefix);
+    // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".stage", ".ids", ".rerank", ".rerank_a", ".rerank_b",
+    // ".tokens.*" and params "<prefix>.n", ".first_id", ".next_id" (docs/format.md); every length is checked against
+    // the model. old: where tokens are found by id instead, or null.
+    Segment(const Model& model, const Parts& parts, const std::string& prefix, const OldTokens* old = nullptr);
 
     std::uint32_t n() const { return n_; }
     std::uint32_t list_size(std::uint32_t list) const {
@@ -40,6 +42,10 @@ public:
     const std::uint8_t* rest_rows() const { return rest_.data(); }
     const RowCodes& rerank() const { return rerank_; }
     std::span<const std::byte> rerank_bytes() const { return std::as_bytes(rerank_rows_); }
+    // Where the model has a codec of tokens.
+    const TokenRows& tokens() const { return *tokens_; }
+    // Whether they are among the parts. Else they lie as in an old file.
+    bool stores_tokens() const { return parts_.has("tokens.lists"); }
 
     std::int64_t id(std::uint32_t row) const {
         if (!custom_ids_.empty()) return custom_ids_[row];
@@ -76,6 +82,7 @@ private:
     std::span<const std::uint32_t> positions_;
     std::span<const std::int64_t> custom_ids_;
     RowCodes rerank_;
+    std::shared_ptr<const TokenRows> tokens_;
     mutable Lazy<std::vector<std::uint32_t>> sorted_;
 };
 

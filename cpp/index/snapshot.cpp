@@ -45,6 +45,11 @@ std::int64_t Snapshot::id(std::uint32_t row) const {
     return segments[s]->id(row - first_rows[s]);
 }
 
+CodeSet Snapshot::tokens(std::uint32_t row) const {
+    const std::size_t s = segment_of(row);
+    return segments[s]->tokens()[row - first_rows[s]];
+}
+
 std::int64_t Snapshot::row_of(std::int64_t wanted) const {
     for (std::size_t s = 0; s < segments.size(); ++s) {
         const std::int64_t row = segments[s]->row_of(wanted);
@@ -53,13 +58,21 @@ std::int64_t Snapshot::row_of(std::int64_t wanted) const {
     return -1;
 }
 
-std::uint32_t Snapshot::ids(std::uint32_t row, std::size_t most, std::vector<std::int64_t>& out) const {
-    for (; row < rows() && most > 0; ++row)
+std::uint32_t Snapshot::ids(std::uint32_t row, std::size_t max_count, std::vector<std::int64_t>& out) const {
+    for (; row < rows() && max_count > 0; ++row)
         if (is_alive(row)) {
             out.push_back(id(row));
-            --most;
+            --max_count;
         }
     return row;
+}
+
+std::vector<std::int64_t> Snapshot::sorted_ids() const {
+    std::vector<std::int64_t> all;
+    all.reserve(n());
+    ids(0, n(), all);
+    if (!std::is_sorted(all.begin(), all.end())) std::sort(all.begin(), all.end());
+    return all;
 }
 
 void Snapshot::codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const {

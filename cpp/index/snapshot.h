@@ -31,9 +31,11 @@ struct Snapshot {
     Bitmap alive_rows() const { return alive.size() == 0 ? Bitmap(rows(), true) : alive; }
     std::size_t segment_of(std::uint32_t row) const;
     std::int64_t id(std::uint32_t row) const;
+    CodeSet tokens(std::uint32_t row) const;     // where the model has a codec of tokens
     std::int64_t row_of(std::int64_t id) const;  // alive, or -1
     // Appends the ids of vectors alive, from a row on and at most so many; returns the row to go on from.
-    std::uint32_t ids(std::uint32_t row, std::size_t most, std::vector<std::int64_t>& out) const;
+    std::uint32_t ids(std::uint32_t row, std::size_t max_count, std::vector<std::int64_t>& out) const;
+    std::vector<std::int64_t> sorted_ids() const;  // of vectors alive
     // Of every vector alive, in row order: id, list, and code in row form (row_bytes each).
     void codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const;
     // The same vectors' factors b; zeros where the codec has none.

@@ -38,7 +38,7 @@ Parts read_bytes(std::span<const std::byte> file);  // a whole file in memory, w
 FileInfo inspect_file(const std::string& path);     // header, table and params only
 void verify_file(const std::string& path);  // checksum of every byte; throws Error(corrupt) naming section and offset
 
-// Arrays named "seg*" or "tokens<i>.*" are bulk unless their name ends in ".lists".or ".removed".
+// Arrays keep whether they are bulk.
 void write_file(const std::string& path, const Parts& parts);
 std::vector<std::byte> write_bytes(const Parts& parts);  // what write_file writes
 

@@ -18,10 +18,6 @@ constexpr unsigned char magic[8] = {0x89, 'F', 'B', 'X', '\r', '\n', 0x1A, '\n'}
 constexpr std::uint32_t endian_tag = 0x01020304;
 constexpr std::uint32_t bulk_flag = 1;
 
-[[noreturn]] void corrupt(const std::string& message) {
-    throw Error(ErrorKind::corrupt, message);
-}
-
 std::uint32_t header_checksum(const Header& header) {
     return crc32({reinterpret_cast<const std::byte*>(&header), offsetof(Header, checksum)});
 }
@@ -53,11 +49,6 @@ SectionInfo check_entry(const Entry& entry, std::size_t index) {
 }
 
 }  // namespace
-
-bool is_bulk(const std::string& name) {
-    const bool of_segment = name.starts_with("seg") || (name.starts_with("tokens") && !name.starts_with("tokens."));
-    return of_segment && !name.ends_with(".lists") && !name.ends_with(".removed");
-}
 
 bool is_name(const std::string& name) {
     const auto allowed = [](char c) {

@@ -51,7 +51,6 @@ struct Param {
 };
 static_assert(sizeof(Param) == 40);
 
-bool is_bulk(const std::string& name);
 bool is_name(const std::string& name);
 std::uint64_t next_offset(std::uint64_t end);  // the first aligned offset from `end` on
 

@@ -116,7 +116,7 @@ void read_all(int fd, std::span<std::byte> buffer, std::uint64_t offset) {
         const ssize_t done =
             retry([&] { return ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(offset)); });
         if (done < 0) fail_errno("cannot read at offset " + std::to_string(offset));
-        if (done == 0) throw Error(ErrorKind::corrupt, "the file ends at offset " + std::to_string(offset));
+        if (done == 0) corrupt("the file ends at offset " + std::to_string(offset));
         buffer = buffer.subspan(static_cast<std::size_t>(done));
         offset += static_cast<std::uint64_t>(done);
     }

@@ -63,8 +63,8 @@ private:
 
 Header read_header(const Source& source) {
     if (source.bytes() < sizeof(Header))
-        throw Error(ErrorKind::corrupt, "the file has " + std::to_string(source.bytes()) + " bytes, a header has "
-                                            + std::to_string(sizeof(Header)));
+        corrupt("the file has " + std::to_string(source.bytes()) + " bytes, a header has "
+                + std::to_string(sizeof(Header)));
     const Header header = source.records<Header>(0, 1)[0];
     check_header(header, source.bytes());
     return header;
@@ -79,7 +79,7 @@ FileInfo read_info(const Source& source) {
                   {}};
     const auto found = std::find_if(info.sections.begin(), info.sections.end(),
                                     [](const SectionInfo& section) { return section.name == params_name; });
-    if (found == info.sections.end()) throw Error(ErrorKind::corrupt, "section 'params' is missing");
+    if (found == info.sections.end()) corrupt("section 'params' is missing");
     if (found->dtype != DType::u8 || found->bytes % sizeof(Param) != 0 || found->bytes / sizeof(Param) > most_records)
         fail_section(*found, std::to_string(found->bytes) + " bytes are no param records");
     info.params = check_params(*found, source.records<Param>(found->offset, found->bytes / sizeof(Param)));
@@ -135,7 +135,7 @@ Array copied(const Source& source, const SectionInfo& section) {
     source.read(section.offset, bytes);
     if (crc32(bytes) != section.checksum) fail_section(section, "checksum mismatch");
     check_padding(source, section);
-    return {section.dtype, bytes, memory};
+    return {section.dtype, bytes, memory, section.bulk};
 }
 
 Parts read_parts(Source& source, bool mapped, Verify verify) {
@@ -156,9 +156,9 @@ Parts read_parts(Source& source, bool mapped, Verify verify) {
     Parts parts{std::move(info.params), {}};
     for (const SectionInfo& section : info.sections)
         if (section.name != params_name)
-            parts.arrays[section.name] = is_copied(section)
-                                             ? copied(source, section)
-                                             : Array{section.dtype, {start + section.offset, section.bytes}, owner};
+            parts.arrays[section.name] =
+                is_copied(section) ? copied(source, section)
+                                   : Array{section.dtype, {start + section.offset, section.bytes}, owner, section.bulk};
     return parts;
 }
 

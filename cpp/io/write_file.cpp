@@ -30,7 +30,7 @@ std::vector<SectionInfo> lay_out(const std::map<std::string, Array>& arrays) {
         if (array.bytes.size() % dtype_bytes(array.dtype) != 0)
             fail("array '" + name + "' has " + std::to_string(array.bytes.size()) + " bytes, expected a multiple of "
                  + dtype_name(array.dtype));
-        sections.push_back({name, array.dtype, next_offset(end), array.bytes.size(), 0, is_bulk(name)});
+        sections.push_back({name, array.dtype, next_offset(end), array.bytes.size(), 0, array.bulk});
         end = sections.back().offset + sections.back().bytes;
     }
     return sections;

@@ -29,7 +29,7 @@ ChamferQuery::ChamferQuery(const Codec& codec, MatrixView tokens) : codec_(codec
     }
 }
 
-float ChamferQuery::score(const TokenCodes& document, Scratch& scratch) const {
+float ChamferQuery::score(const CodeSet& document, Scratch& scratch) const {
     poll(codec_.layout().row_bytes() * document.n * tokens_.size());
     scratch.tokens = tokens_;
     if (codec_.max_kernel() == nullptr) {
@@ -51,7 +51,7 @@ float ChamferQuery::score(const TokenCodes& document, Scratch& scratch) const {
 }
 
 // By the scan of hits, a block at a time: what the blocks before found is the threshold, so hits soon are few.
-void ChamferQuery::find_maxima(const TokenCodes& document, Scratch& scratch) const {
+void ChamferQuery::find_maxima(const CodeSet& document, Scratch& scratch) const {
     const CodeLayout layout = codec_.layout();
     const std::size_t row_query = row_queries_.size() / tokens_.size();
     const std::uint8_t* rest = document.codes + kernels::blocks_bytes(layout.element_bits, layout.elements, document.n);

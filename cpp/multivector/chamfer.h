@@ -5,18 +5,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "codec/codec.h"
+#include "codec/code_set.h"
 #include "multivector/sets.h"
 
 namespace fewbits {
-
-// A document's n > 0 tokens: blocks (kernels.h), then of staged codecs what is not in them, a row a token; factors a
-// or null.
-struct TokenCodes {
-    const std::uint8_t* codes;
-    const float* a;
-    std::uint32_t n;
-};
 
 // A query, prepared once for all documents.
 class ChamferQuery {
@@ -32,11 +24,11 @@ public:
     ChamferQuery(const ChamferQuery&) = delete;
     ChamferQuery& operator=(const ChamferQuery&) = delete;
 
-    // Sums ascend by query token.
-    float score(const TokenCodes& document, Scratch& scratch) const;
+    // Of a document that is not empty. Sums ascend by query token.
+    float score(const CodeSet& document, Scratch& scratch) const;
 
 private:
-    void find_maxima(const TokenCodes& document, Scratch& scratch) const;
+    void find_maxima(const CodeSet& document, Scratch& scratch) const;
 
     const Codec& codec_;
     std::vector<std::uint8_t> tables_;

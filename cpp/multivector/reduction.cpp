@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "base/norm.h"
 #include "base/parallel.h"
 #include "blocks/blocks.h"
 #include "kernels/kernels.h"
@@ -35,9 +36,7 @@ std::vector<float> summed(MatrixView tokens, const std::vector<std::uint32_t>& c
 }
 
 double length(const float* x, std::size_t dim) {
-    double squares = 0;
-    for (std::size_t j = 0; j < dim; ++j) squares += static_cast<double>(x[j]) * x[j];
-    return std::sqrt(squares);
+    return std::sqrt(squared_length(x, dim));
 }
 
 // Each row stretched to the mean length of its cluster's tokens, which for tokens of one length is theirs.
@@ -97,10 +96,10 @@ std::vector<std::uint32_t> kmeans_clusters(MatrixView tokens, std::size_t count)
 
 using Reduce = std::function<std::vector<float>(MatrixView)>;
 
-ReducedSets reduced(const SetsView& sets, unsigned threads, const Reduce& reduce) {
+OwnedSets reduced(const SetsView& sets, unsigned threads, const Reduce& reduce) {
     std::vector<std::vector<float>> parts(sets.size());
     parallel_for(sets.size(), threads, [&](std::size_t i, unsigned) { parts[i] = reduce(sets[i]); });
-    ReducedSets out{{}, {0}};
+    OwnedSets out;
     std::size_t floats = 0;
     for (const auto& part : parts) {
         floats += part.size();
@@ -130,7 +129,7 @@ std::vector<float> carved(MatrixView tokens, float least) {
 
 }  // namespace
 
-ReducedSets pool(const SetsView& documents, double share, std::size_t most, Clustering clustering, unsigned threads) {
+OwnedSets pool(const SetsView& documents, double share, std::size_t most, Clustering clustering, unsigned threads) {
     check_sets(documents, "documents");
     require(share > 0 && share <= 1 && most >= 1, "pool: expected a share in (0, 1] and at least 1 token");
     const bool ward = clustering == Clustering::agglomerative;
@@ -149,7 +148,7 @@ ReducedSets pool(const SetsView& documents, double share, std::size_t most, Clus
     });
 }
 
-ReducedSets carve(const SetsView& queries, float least, unsigned threads) {
+OwnedSets carve(const SetsView& queries, float least, unsigned threads) {
     check_sets(queries, "queries");
     return reduced(queries, threads, [=](MatrixView tokens) { return carved(tokens, least); });
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/matrix.h"
 
@@ -19,6 +20,12 @@ struct SetsView {
     MatrixView operator[](std::size_t i) const noexcept {
         return tokens.block(first(i), static_cast<std::size_t>(offsets[i + 1] - offsets[i]));
     }
+};
+
+// Sets by themselves.
+struct OwnedSets {
+    std::vector<float> tokens;
+    std::vector<std::int64_t> offsets{0};
 };
 
 // Throws invalid_argument, naming `name`, the set and what is wrong, unless the view is as stated above.

@@ -4,17 +4,12 @@
 #include <cmath>
 
 #include "base/interrupt.h"
+#include "base/norm.h"
 #include "blocks/blocks.h"
 #include "kernels/kernels.h"
 
 namespace fewbits {
 namespace {
-
-double squared_norm(const float* x, std::size_t d) {
-    double sum = 0;
-    for (std::size_t j = 0; j < d; ++j) sum += double{x[j]} * double{x[j]};
-    return sum;
-}
 
 std::vector<float> directions(MatrixView centroids, const std::vector<float>& norms) {
     std::vector<float> units(centroids.span().begin(), centroids.span().end());
@@ -36,7 +31,7 @@ ExactCentroids::ExactCentroids(MatrixView centroids, bool spherical)
       spherical_(spherical),
       terms_(centroids.rows) {
     for (std::size_t c = 0; c < centroids.rows; ++c) {
-        const double squared = squared_norm(centroids.row(c), centroids.cols);
+        const double squared = squared_length(centroids.row(c), centroids.cols);
         terms_[c] = static_cast<float>(spherical ? std::sqrt(squared) : -squared / 2);
     }
     if (spherical) {

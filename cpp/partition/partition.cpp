@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "base/norm.h"
 #include "base/registry.h"
 #include "kernels/kernels.h"
 #include "partition/assign.h"
@@ -18,13 +19,9 @@ constexpr const char* centroids_name = "partition.centroids";
 // Finite, and so that |c|^2 is: what makes every score of a finite query a number or an infinity.
 void require_bounded(MatrixView centroids) {
     for (std::size_t c = 0; c < centroids.rows; ++c) {
-        double squared = 0;
-        for (std::size_t j = 0; j < centroids.cols; ++j) {
-            squared += double{centroids.row(c)[j]} * double{centroids.row(c)[j]};
-        }
-        if (!(squared <= double{std::numeric_limits<float>::max()})) {
-            throw Error(ErrorKind::corrupt, "array 'partition.centroids': centroid " + std::to_string(c)
-                                                + " is not finite or too long for 32-bit floats");
+        if (!(squared_length(centroids.row(c), centroids.cols) <= double{std::numeric_limits<float>::max()})) {
+            corrupt("array 'partition.centroids': centroid " + std::to_string(c)
+                    + " is not finite or too long for 32-bit floats");
         }
     }
 }
@@ -35,7 +32,7 @@ Partition::Partition(const Parts& parts, std::uint32_t dim, Metric metric)
     : dim_(dim), spherical_(metric != Metric::l2) {
     if (row_of<PartitionKind>(partition_kinds, parts, "partition.kind").kind == 0) {
         if (parts.param_or("partition.nlist", 1) != 1) {
-            throw Error(ErrorKind::corrupt, "param 'partition.nlist': expected 1 where partition.kind is 0");
+            corrupt("param 'partition.nlist': expected 1 where partition.kind is 0");
         }
         return;
     }

@@ -41,7 +41,7 @@ std::span<const TransformKind> transform_kinds() {
 
 std::shared_ptr<const Transform> make_transform(const Parts& parts, std::uint32_t dim) {
     if (dim < 1 || dim > 65535) {
-        throw Error(ErrorKind::corrupt, "dim: got " + std::to_string(dim) + ", expected 1..65535");
+        corrupt("dim: got " + std::to_string(dim) + ", expected 1..65535");
     }
     return row_of(transform_kinds(), parts, "transform.kind").make(parts, dim);
 }

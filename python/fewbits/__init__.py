@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .evaluation.measures import evaluate, exact_search, recall
     from .index.index import Index
-    from .index.merging import merge
     from .index.result import SearchResult
     from .input.filters import Filter
     from .input.packed import unpack_bits
     from .integrations.faiss import from_faiss
+    from .merging import merge
     from .multivector.fde import FDE
     from .multivector.index import MultiVectorIndex, chamfer
     from .multivector.pooling import Pooling, carve
@@ -102,7 +102,7 @@ _MODULES = {
     "index.index": ("Index",),
     "index.result": ("SearchResult",),
     "evaluation.measures": ("evaluate", "exact_search", "recall"),
-    "index.merging": ("merge",),
+    "merging": ("merge",),
     "multivector.index": ("MultiVectorIndex", "chamfer"),
     "input.packed": ("unpack_bits",),
     "spec.ivf": ("IVF",),

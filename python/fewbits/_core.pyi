@@ -104,7 +104,15 @@ class Turns:
 class Builder:
     """Collects encoded blocks of one segment; nothing of the engine changes until Engine.publish."""
 
-    def append(self, x: _F32, ids: _I64 | None = None, *, threads: int = 0) -> None: ...
+    def append(
+        self,
+        x: _F32,
+        ids: _I64 | None = None,
+        *,
+        tokens: _F32 | None = None,  # of a multi-vector index, with offsets: the set that each row stands for
+        offsets: _I64 | None = None,
+        threads: int = 0,
+    ) -> None: ...
     def append_codes(
         self,
         rows: _U8,
@@ -141,18 +149,17 @@ class Engine:
     def __init__(self, params: _Params, arrays: _Arrays) -> None: ...
     @staticmethod
     def open(path: _Path, *, mapped: bool = True, verify_all: bool = False) -> Engine: ...
-    def builder(self, expected: int = 0, *, directory: str | None = None) -> Builder: ...
+    # directory: of the files without names that take what is kept on disk; None: the system's for temporary files.
+    def builder(self, expected: int = 0, *, directory: _Path | None = None) -> Builder: ...
     def publish(
         self, builder: Builder, *, on_conflict: str = "error", threads: int = 0, progress: _Progress = None
     ) -> None: ...
     def remove(self, ids: _I64) -> int: ...
-    def compact(self, *, threads: int = 0, progress: _Progress = None) -> None: ...
+    def compact(self, *, directory: _Path | None = None, threads: int = 0, progress: _Progress = None) -> None: ...
     @staticmethod
     def join(engines: Sequence[Engine], *, on_conflict: str = "error") -> Engine: ...
-    def save(
-        self, path: _Path, meta: bytes, *, tokens: TokenStore | None = None, params: _Params = {}
-    ) -> None: ...  # tokens, params: of a multi-vector index, in the same file
-    def to_bytes(self, meta: bytes, *, tokens: TokenStore | None = None, params: _Params = {}) -> bytes: ...
+    def save(self, path: _Path, meta: bytes) -> None: ...
+    def to_bytes(self, meta: bytes) -> bytes: ...
     @staticmethod
     def from_bytes(file: Buffer) -> Engine: ...
     @property
@@ -174,6 +181,27 @@ class Engine:
         least: float = ...,  # similarity (l2: minus the squared distance) of a result
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
+    # Of an engine with tokens: `candidates` rows that are found by vectors (one per query) are ranked by tokens (a set
+    # per query); 0: none, and products of vectors / scale are the scores. Ids and scores, (queries, k).
+    def search_sets(
+        self,
+        vectors: _F32,
+        tokens: _F32,
+        offsets: _I64,
+        k: int,
+        *,
+        nprobe: int,
+        candidates: int,
+        scale: float = 1.0,
+        filters: Sequence[Filter] = ...,
+        filter_of: _U32 | None = None,
+        least: float = ...,
+        threads: int = 0,
+    ) -> tuple[_I64, _F32]: ...
+    def rank_all(
+        self, tokens: _F32, offsets: _I64, k: int, *, threads: int = 0
+    ) -> tuple[_I64, _F32]: ...  # the same of all rows
+    def reconstruct_sets(self, ids: _I64, *, threads: int = 0) -> tuple[_F32, _I64]: ...  # tokens and offsets
     @property
     def next_id(self) -> int: ...  # above every id that was ever given
     def number_from(self, next_id: int) -> None: ...  # where ids that are not given go on, if that is larger
@@ -188,7 +216,9 @@ class Engine:
     def id_blocks(self, block: int) -> IdBlocks: ...  # the same, at most `block` at a time, as they are stored
     def codes(self) -> tuple[_I64, _U32, _U8]: ...  # of every vector: id, list, code in row form
     def factors_b(self) -> _F32: ...  # of the same vectors; zeros where the codec has none
-    def stats(self) -> dict[str, Any]: ...  # n, removed, segments (sizes), lists; bytes by part in three columns
+    def stats(
+        self,
+    ) -> dict[str, Any]: ...  # n, removed, segments (sizes), lists, tokens; bytes by part in three columns
 
 # --- multi-vector search: sets are tokens (T, d) and offsets (n + 1,) from 0 to T, none empty ---
 class Fde:
@@ -217,34 +247,5 @@ def pool(
     tokens: _F32, offsets: _I64, *, share: float, most: int, method: str, threads: int = 0
 ) -> tuple[_F32, _I64]: ...  # method: "agglomerative" or "kmeans"
 def carve(tokens: _F32, offsets: _I64, *, least: float, threads: int = 0) -> tuple[_F32, _I64]: ...
-
-class TokenBuilder:
-    """Collects the coded tokens of documents; nothing of the store changes until TokenStore.publish."""
-
-    def append(self, tokens: _F32, offsets: _I64, ids: _I64, *, threads: int = 0) -> None: ...
-
-class TokenStore:
-    """The coded tokens of documents, by id: a list of immutable segments that is swapped as a whole."""
-
-    def __init__(self, params: _Params, arrays: _Arrays) -> None: ...  # parts "tokens.*": a codec, "dim", "on_disk"
-    @staticmethod
-    def open(path: _Path, *, mapped: bool = True) -> TokenStore: ...
-    @staticmethod
-    def from_bytes(file: Buffer) -> TokenStore: ...
-    def builder(self, directory: _Path) -> TokenBuilder: ...  # directory: of the file that codes on disk are spilled to
-    def publish(self, builder: TokenBuilder) -> None: ...
-    def withdraw(self) -> None: ...  # undoes the last publish
-    def keep(self, ids: _I64, directory: _Path) -> None: ...  # only these (ascending), as one segment
-    def ids(self) -> _I64: ...  # ascending
-    @property
-    def params(self) -> _Params: ...
-    @property
-    def tokens(self) -> int: ...
-    def bytes(self) -> dict[str, int]: ...  # by array, summed over segments
-    def __len__(self) -> int: ...
-    def rerank(
-        self, tokens: _F32, offsets: _I64, candidates: _I64, k: int, *, threads: int = 0
-    ) -> tuple[_I64, _F32]: ...  # the k best of each query's candidate ids (-1: none)
-
 def inspect(path: _Path) -> dict[str, Any]: ...
 def verify(path: _Path) -> None: ...

@@ -9,7 +9,7 @@ from . import _core
 from .file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
 from .file.places import Path, contents, encoded, shown
 from .index.index import Index, described
-from .multivector.index import MultiVectorIndex
+from .multivector.index import MultiVectorIndex, described_sets
 from .records import Record
 
 if TYPE_CHECKING:
@@ -57,11 +57,9 @@ def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = Fa
         engine, name = engine_of_bytes(file), "bytes"
     else:
         engine, name = open_engine(path, mmap, verify), shown(path)  # type: ignore[arg-type]
-    if not is_multivector(engine):
+    if not is_multivector(engine.params):
         return described(name, engine)
-    if file is not None:
-        return MultiVectorIndex.from_bytes(file)
-    return MultiVectorIndex.open(path, mmap=mmap, verify=verify)
+    return described_sets(name, engine)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,22 +4,19 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <vector>
 
 #include "allocations.h"
 #include "check.h"
+#include "index/any_rows.h"
 #include "index/engine.h"
 #include "index/filter.h"
 #include "index/search.h"
 #include "io/file.h"
-#include "io/posix.h"
-#include "multivector/token_store.h"
+#include "multivector/search.h"
 
 namespace exercise {
 
@@ -28,15 +25,9 @@ using namespace fewbits;
 constexpr std::size_t n_queries = 2, k = 6;
 constexpr std::size_t most_bytes_a_byte = 64, most_bytes = 4 << 20;  // limits of the memory for opening
 
-inline std::vector<float> some_floats(std::size_t n) {
-    std::vector<float> x(n);
-    for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<float>(i * 37 % 101) - 50.0f;
-    return x;
-}
-
 inline std::vector<std::int64_t> searched(const Engine& engine, const Filter* filter) {
     const auto snapshot = engine.snapshot();
-    const std::vector<float> queries = some_floats(n_queries * engine.model().dim);
+    const std::vector<float> queries = test::whole_numbers(n_queries * engine.model().dim);
     const auto allowed = filter ? filter->rows(snapshot, 1) : nullptr;
     std::vector<std::int64_t> ids(n_queries * k);
     std::vector<float> scores(ids.size());
@@ -45,34 +36,42 @@ inline std::vector<std::int64_t> searched(const Engine& engine, const Filter* fi
     return ids;
 }
 
-// The token store of a file, which is normally opened by path; this one is in memory only.
-inline void rerank_tokens(std::span<const std::byte> file, std::vector<std::int64_t> candidates) {
-    const io::Descriptor memory(::memfd_create("fewbits", MFD_CLOEXEC));
-    io::write_all(memory.get(), file, 0);
-    const auto store = TokenStore::open("/proc/self/fd/" + std::to_string(memory.get()), false);
-    const auto dim = static_cast<std::size_t>(store->model().param("tokens.dim"));
-    const std::vector<float> tokens = some_floats(n_queries * dim);
-    const std::vector<std::int64_t> offsets = {0, 1, 2};
-    std::vector<std::int64_t> ids(n_queries * 3);
+// What is done with tokens: ranks by them, and decodes those of documents that were found.
+inline void use_tokens(const Engine& engine) {
+    const auto snapshot = engine.snapshot();
+    const std::vector<float> vectors = test::whole_numbers(n_queries * engine.model().dim);
+    const test::SomeSets queries(n_queries, engine.model().tokens->dim());
+    std::vector<std::int64_t> ids(n_queries * k);
     std::vector<float> scores(ids.size());
-    store->rerank({{tokens.data(), n_queries, dim}, offsets}, candidates.data(), k, 3, ids.data(), scores.data(), 1);
-    std::vector<std::int64_t> all = store->ids();
-    store->keep(std::span(all).first(all.size() / 2), "");
+    SetSearchParams params;
+    params.k = k;
+    params.nprobe = 3;
+    params.threads = 1;
+    for (const std::size_t candidates : {20u, 0u}) {
+        params.candidates = candidates;
+        search_sets(snapshot, {vectors.data(), n_queries, engine.model().dim}, queries.view(), params, {}, ids.data(),
+                    scores.data());
+    }
+    rank_all(*snapshot, queries.view(), k, 1, ids.data(), scores.data());
+    std::erase_if(ids, [&](std::int64_t id) { return snapshot->row_of(id) < 0; });
+    decode_documents(*snapshot, ids, 1);
+    Engine::bytes(*snapshot);
 }
 
 // Removes, adds and compacts; the result must open again. The only error allowed is that the index is full.
 inline void change(Engine& engine, std::span<const std::int64_t> found) {
     engine.remove(found);
-    const std::vector<float> x = some_floats(3 * engine.model().dim);
+    const std::vector<float> x = test::whole_numbers(3 * engine.model().dim);
     try {
         const auto builder = engine.builder(3, "");
-        builder->append({x.data(), 3, engine.model().dim}, nullptr, 1);
+        test::append_rows(*builder, {x.data(), 3, engine.model().dim}, nullptr, 1);
         engine.publish(*builder);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::invalid_argument) throw;
     }
     engine.compact(1);
     searched(engine, nullptr);
+    if (engine.model().tokens) use_tokens(engine);
     Engine::from_bytes(engine.to_bytes(""));
 }
 
@@ -96,7 +95,7 @@ inline auto opened(std::span<const std::byte> file) {
 inline void open_and_use(std::span<const std::byte> file) {
     const auto engine = opened(file);
     std::vector<std::int64_t> found = searched(*engine, nullptr);
-    if (engine->params().contains("tokens.dim")) rerank_tokens(file, found);
+    if (engine->model().tokens) use_tokens(*engine);
     searched(*engine, Filter::of_mask(std::vector<std::uint8_t>(150, 1)).get());
     searched(*engine, Filter::of_ids(found, false).get());
     std::erase_if(found, [&](std::int64_t id) { return engine->snapshot()->row_of(id) < 0; });

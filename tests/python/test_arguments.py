@@ -30,7 +30,7 @@ INDEXES = {
     "cosine": fb.Index(DIM, metric="cosine", codec=fb.Scalar(4, staged=True)).build(X, ids=np.arange(100, 100 + N)),
 }
 SETS = [X[i : i + 3] for i in range(0, N - 3, 3)]
-DOCUMENTS = fb.MultiVectorIndex(DIM, fde=fb.FDE(DIM, 2, 2, 4), codec=fb.Scalar(8)).build(SETS)
+DOCUMENTS = fb.MultiVectorIndex(DIM, encoder=fb.FDE(DIM, 2, 2, 4), codec=fb.Scalar(8)).build(SETS)
 
 dtypes = st.one_of(
     arrays.scalar_dtypes(),

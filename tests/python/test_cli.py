@@ -248,11 +248,11 @@ def test_bench_of_token_vectors(token_folder, tmp_path, capsys):
 def test_a_multi_vector_file_is_described_searched_and_tuned(token_folder, tmp_path, capsys):
     pair = tuple(np.load(token_folder / f"doc_{name}.npy") for name in ("tokens", "offsets"))
     path = tmp_path / "mv.fb"
-    fb.MultiVectorIndex(8, fde=fb.FDE(8, 2, 2), tokens=fb.PQ(4)).build(pair).save(path)
+    fb.MultiVectorIndex(8, encoder=fb.FDE(8, 2, 2), tokens=fb.PQ(4)).build(pair).save(path)
     assert cli.main(["info", str(path)]) == 0
     printed = capsys.readouterr().out
     assert "fewbits.MultiVectorIndex of 50 documents" in printed
-    assert "tokens0.codes" in printed
+    assert "seg0.tokens.codes" in printed
     assert cli.main(["verify", str(path)]) == 0
     queries = tuple(np.load(token_folder / f"query_{name}.npy") for name in ("tokens", "offsets"))
     expected = fb.MultiVectorIndex.open(path).search(queries, 3)

@@ -69,9 +69,11 @@ def test_an_odd_description_is_corrupt(name: str, tmp_path: Path) -> None:
 
 def test_defaults_of_a_file_cost_no_more_than_the_index_holds() -> None:
     x = vectors(40, DIM)
-    multi = fb.MultiVectorIndex(DIM, fde=fb.FDE(DIM, repetitions=2, simhash_bits=2)).build([x[:4]] * 20, progress=False)
+    multi = fb.MultiVectorIndex(DIM, encoder=fb.FDE(DIM, repetitions=2, simhash_bits=2)).build(
+        [x[:4]] * 20, progress=False
+    )
     index = ivf(500)
-    for engine in (multi._index._trained("test"), index._trained("test")):
+    for engine in (multi._trained("test"), index._trained("test")):
         engine.set_default("default.rerank", 2**32 - 1)
         engine.set_default("default.nprobe", 2**32 - 1)
     tracemalloc.start()
@@ -136,3 +138,32 @@ def test_spills_are_for_this_process_alone(tmp_path: Path) -> None:
     assert {stat.S_IMODE(os.fstat(fd).st_mode) for fd in still_open} == {0o600}
     assert not list(tmp_path.iterdir())
     del builder
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+@pytest.mark.parametrize("kind", ["vectors", "documents"])
+def test_spills_are_where_the_index_says(tmp_path: Path, kind: str) -> None:
+    def spills() -> int:
+        return sum(str(tmp_path) in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+    x = vectors(300, DIM)
+    index: Any
+    if kind == "vectors":
+        rows: Any = x
+        index = fb.Index(DIM, metric="l2", rerank=fb.Float(32, on_disk=True), temp_dir=tmp_path)
+    else:
+        rows = (x, np.arange(0, 301, 3))
+        tokens = fb.Scalar(4, on_disk=True)
+        index = fb.MultiVectorIndex(DIM, encoder=fb.FDE(DIM, 2, 2), tokens=tokens, temp_dir=os.fsencode(tmp_path))
+    assert index.temp_dir == str(tmp_path)
+    index.build(rows, progress=False)
+    assert spills() == 1
+    index.add(rows, progress=False)  # two segments become one
+    index.remove(range(5))
+    index.compact(progress=False)
+    assert spills() == 1
+    with pytest.raises(NotADirectoryError, match="temp_dir: expected a folder"):
+        index.temp_dir = tmp_path / "none"
+    index.temp_dir = None
+    index.add(rows, progress=False).compact(progress=False)
+    assert spills() == 0

@@ -35,12 +35,19 @@ def indexes():
     disk = fb.Float(16, on_disk=True)
     yield "l2-pca-float32-disk", fb.Index(DIM, metric="l2", transform=fb.PCA(8), codec=fb.Float(32), rerank=disk)
     fde = fb.FDE(DIM, 4, 2, 4, seed=9)
-    yield "multivector-scalar4", fb.MultiVectorIndex(DIM, fde=fde, tokens=fb.Scalar(4))
+    yield "multivector-scalar4", fb.MultiVectorIndex(DIM, encoder=fde, tokens=fb.Scalar(4))
     yield (
         "multivector-lists-rabitq2-pooled",
         fb.MultiVectorIndex(
-            DIM, fde=fde, partition=lists, codec=fb.PQ(8), tokens=fb.RaBitQ(2), pooling=fb.Pooling(tokens=2)
+            DIM, encoder=fde, partition=lists, codec=fb.PQ(8), tokens=fb.RaBitQ(2), pooling=fb.Pooling(tokens=2)
         ),
+    )
+    # Saved since tokens lie beside the vectors.
+    disk = fb.Scalar(8, on_disk=True)
+    yield "multivector-rows-scalar8-disk", fb.MultiVectorIndex(DIM, encoder=fde, tokens=disk)
+    yield (
+        "multivector-rows-lists-float16",
+        fb.MultiVectorIndex(DIM, encoder=fde, partition=lists, codec=fb.Scalar(8), tokens=fb.Float(16)),
     )
 
 
@@ -63,6 +70,9 @@ def built(name, threads=1):
     index = dict(indexes())[name]
     ids = np.arange(100, 400) if "pca" in name else None
     index.build(data(index, 300, seed=1), ids, threads=threads, progress=False)
+    if "rows" in name:
+        index.remove(range(0, 300, 7))
+        index.add(data(index, 20, seed=3), np.arange(990, 1010)[::-1], threads=threads, progress=False)
     return scored_as_trained(index) if "query-map" in name else index
 
 

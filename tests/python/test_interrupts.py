@@ -42,6 +42,19 @@ def trained() -> fb.Index:
     return index.train(X, progress=False, threads=1).add(X[:300], threads=1, progress=False)
 
 
+def sets(first: int, end: int) -> tuple[Any, Any]:
+    """Documents of two tokens each."""
+    return X[2 * first : 2 * end], np.arange(0, 2 * (end - first) + 1, 2)
+
+
+def no_documents() -> Any:
+    return fb.MultiVectorIndex(DIM, encoder=fb.FDE(DIM, 2, 2), partition=fb.IVF(3, iterations=1), tokens=fb.Scalar(4))
+
+
+def documents() -> Any:
+    return no_documents().build(sets(0, 100), threads=1, progress=False)
+
+
 def untrained() -> fb.Index:
     return fb.Index(DIM, metric="l2", codec=fb.Scalar(8))
 
@@ -54,7 +67,7 @@ def jpq_published(index: fb.Index) -> None:
     replace_state(index, "train", lambda now: now.scored_by(model))
 
 
-CHANGES: dict[str, tuple[Callable[[], fb.Index], Callable[[fb.Index], Any]]] = {
+CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "add": (trained, lambda i: i.add(X[300:], threads=1, progress=False)),
     "replace": (trained, lambda i: i.add(X[:9], range(9), on_conflict="replace", threads=1, progress=False)),
     "blocks": (trained, lambda i: i.add((X[a : a + 100] for a in (300, 400)), threads=1, progress=False)),
@@ -63,16 +76,25 @@ CHANGES: dict[str, tuple[Callable[[], fb.Index], Callable[[fb.Index], Any]]] = {
     "train": (untrained, lambda i: i.train(X, threads=1, progress=False)),
     "build": (untrained, lambda i: i.build(X, threads=1, progress=False)),
     "defaults": (trained, lambda i: replace_state(i, "tune", lambda now: now.with_defaults(3, 50))),
+    "add documents": (documents, lambda i: i.add(sets(100, 300), threads=1, progress=False)),
+    "replace documents": (
+        documents,
+        lambda i: i.add(sets(200, 209), range(9), on_conflict="replace", threads=1, progress=False),
+    ),
+    "remove documents": (documents, lambda i: i.remove(range(50))),
+    "compact documents": (lambda: _less(documents()), lambda i: i.compact(threads=1, progress=False)),
+    "train on documents": (no_documents, lambda i: i.train(sets(0, 100), threads=1, progress=False)),
+    "build of documents": (no_documents, lambda i: i.build(sets(0, 100), threads=1, progress=False)),
     "scoring": (lambda: fb.Index(DIM, metric="ip", codec=fb.PQ(4)).build(X, progress=False), jpq_published),
 }
 
 
-def _less(index: fb.Index) -> fb.Index:
+def _less(index: Any) -> Any:
     index.remove(range(20))
     return index
 
 
-def content(index: fb.Index) -> bytes | None:
+def content(index: Any) -> bytes | None:
     return index.to_bytes() if index.is_trained else None
 
 

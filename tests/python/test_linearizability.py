@@ -1,7 +1,8 @@
 """Random calls of several threads on one index, each explained by one order of all of them.
 
-Every vector says what it is: under l2 its distance from zero is the number of the call that added it. So a search of
-everything returns the whole state, and what it returns has to be the state of one moment between its begin and its end.
+Every vector says what it is: under l2 its distance from zero is the number of the call that added it; of a document,
+its similarity to a query. So a search of everything returns the whole state, and what it returns has to be the state of
+one moment between its begin and its end.
 """
 
 from __future__ import annotations
@@ -56,11 +57,70 @@ class Floats:
         out[:, 0] = versions
         return out
 
-    def upgrade(self, index: fb.Index) -> None:
+    def of_bytes(self, file: bytes) -> fb.Index:
+        return fb.Index.from_bytes(file)
+
+    def opened(self, path: Path) -> fb.Index:
+        return fb.open(path, verify=True)
+
+    def search(self, index: Any, n: int, embedding: int, k: int, **options: Any) -> fb.SearchResult:
+        everything: dict[str, Any] = {} if index.partition is None else {"nprobe": 100}
+        everything |= {} if index.rerank is None else {"rerank": 100}
+        return index.search(self.rows([0] * n, embedding), k, **everything, **options)
+
+    def versions_of(self, scores: F32) -> F32:
+        return np.sqrt(np.abs(scores))
+
+    def stream(self, index: Any, versions: list[int], embedding: int) -> Any:
+        for version in versions:
+            yield self.rows([version], embedding)
+            len(index)
+
+    def upgrade(self, index: Any) -> None:
         raise ValueError("not of this kind")
 
 
-class Binary:
+class Late:
+    """A document that looks at the index when it is read."""
+
+    def __init__(self, index: Any, tokens: F32) -> None:
+        self.index, self.tokens, self.shape = index, tokens, tokens.shape
+
+    def __array__(self, dtype: object = None, copy: object = None) -> F32:
+        len(self.index)
+        return self.tokens
+
+
+class Documents(Floats):
+    """Of documents whose tokens all are the version times one direction. Their encodings, which are exact here, and
+    their tokens each tell the version."""
+
+    def __init__(self, **parts: Any) -> None:
+        encoder = fb.FDE(DIMS[0], repetitions=2, simhash_bits=1, projection=None)
+        index = fb.MultiVectorIndex(DIMS[0], encoder=encoder, codec=fb.Float(32), **parts)
+        self.file = index.train(self.rows(np.arange(1, 300)), progress=False).to_bytes()
+
+    def rows(self, versions: Any, embedding: int = 0) -> Any:
+        return [np.eye(1, DIMS[0], dtype=np.float32).repeat(1 + v % 3, axis=0) * np.float32(v) for v in versions]
+
+    def of_bytes(self, file: bytes) -> Any:
+        return fb.MultiVectorIndex.from_bytes(file)
+
+    def opened(self, path: Path) -> Any:
+        return fb.MultiVectorIndex.open(path, verify=True)
+
+    def search(self, index: Any, n: int, embedding: int, k: int, **options: Any) -> fb.SearchResult:
+        everything = {} if index.partition is None else {"nprobe": 100}
+        return index.search(np.tile(self.rows([3])[0][:1], (n, 1, 1)), k, **everything, **({"rerank": 50} | options))
+
+    def versions_of(self, scores: F32) -> F32:
+        return scores / 3
+
+    def stream(self, index: Any, versions: list[int], embedding: int) -> Any:
+        return [Late(index, tokens) for tokens in self.rows(versions)]
+
+
+class Binary(Floats):
     """Of binary codes, which can be upgraded; versions are not known."""
 
     versions = False
@@ -75,31 +135,33 @@ class Binary:
     def rows(self, versions: Any, embedding: int = 0) -> F32:
         return vectors(len(versions), DIMS[embedding], seed=int(versions[0]))
 
-    def upgrade(self, index: fb.Index) -> None:
+    def versions_of(self, scores: F32) -> F32:
+        return np.zeros_like(scores)
+
+    def upgrade(self, index: Any) -> None:
         index.upgrade(self.newer)
 
 
-KINDS: dict[str, Callable[[], Floats | Binary]] = {
+KINDS: dict[str, Callable[[], Floats]] = {
     "flat": lambda: Floats(codec=fb.Scalar(8)),
     "lists": lambda: Floats(codec=fb.Scalar(8), partition=fb.IVF(3)),
     "upgraded": Binary,
+    "documents": lambda: Documents(tokens=fb.Float(32)),
+    "documents in lists": lambda: Documents(tokens=fb.Float(32, on_disk=True), partition=fb.IVF(3)),
 }
 
 
 class Calls:
     """What threads may call; each method returns what the model below says of it."""
 
-    def __init__(self, kind: Floats | Binary, folder: Path) -> None:
+    def __init__(self, kind: Floats, folder: Path) -> None:
         self.kind, self.folder = kind, folder
-        self.index = fb.Index.from_bytes(kind.file)
+        self.index: Any = kind.of_bytes(kind.file)
         self.filters = [fb.Filter(range(0, MOST_IDS, 2)), fb.Filter.deny(range(0, MOST_IDS, 2))]
 
-    def content(self, index: fb.Index, embedding: int, n_queries: int = 1, **options: Any) -> Any:
-        everything: dict[str, Any] = {} if index.partition is None else {"nprobe": 100}
-        everything |= {} if index.rerank is None else {"rerank": 100}
-        q = self.kind.rows([0] * n_queries, embedding)
-        found = index.search(q + (0 if self.kind.versions else 1), 50, **everything, **options)
-        versions = np.sqrt(np.abs(found.scores)) if self.kind.versions else np.zeros_like(found.scores)
+    def content(self, index: Any, embedding: int, n_queries: int = 1, **options: Any) -> Any:
+        found = self.kind.search(index, n_queries, embedding, 50, **options)
+        versions = self.kind.versions_of(np.where(found.ids < 0, np.float32(0), found.scores))
         each = zip(found.ids.tolist(), versions.tolist(), strict=True)
         return [frozenset((i, round(v)) for i, v in zip(*pair, strict=True) if i >= 0) for pair in each]
 
@@ -111,12 +173,8 @@ class Calls:
         self.index.add(x, ids=of.ids, on_conflict="replace", threads=1, progress=False)
 
     def stream(self, of: Arguments) -> Any:
-        def blocks() -> Iterator[F32]:
-            for _ in of.ids:
-                yield self.kind.rows([of.version], of.embedding)
-                len(self.index)
-
-        self.index.add(blocks(), ids=of.ids, on_conflict="replace", threads=1, progress=False)
+        rows = self.kind.stream(self.index, [of.version] * len(of.ids), of.embedding)
+        self.index.add(rows, ids=of.ids, on_conflict="replace", threads=1, progress=False)
 
     def remove(self, of: Arguments) -> Any:
         return self.index.remove(of.ids)
@@ -130,11 +188,16 @@ class Calls:
     def search(self, of: Arguments) -> Any:
         return self.content(self.index, of.embedding, 3, threads=1 + of.version % 2)
 
+    def by_vectors(self, of: Arguments) -> Any:
+        options = {"rerank": 0} if isinstance(self.kind, Documents) else {}
+        return self.content(self.index, of.embedding, 3, threads=1, **options)
+
     def filters_of_queries(self, of: Arguments) -> Any:
         return self.content(self.index, of.embedding, 4, filter=self.filters * 2, threads=1)
 
     def few(self, of: Arguments) -> Any:
-        return self.index.search(self.kind.rows([1, 1], of.embedding) + 1, 3).counts.tolist()
+        options = {"rerank": 3} if isinstance(self.kind, Documents) else {}
+        return self.kind.search(self.index, 2, of.embedding, 3, **options).counts.tolist()
 
     def length(self, of: Arguments) -> Any:
         return len(self.index)
@@ -149,7 +212,7 @@ class Calls:
     def saved(self, of: Arguments) -> Any:
         path = self.folder / f"{threading.get_ident()}.fb"
         self.index.save(path)
-        copy = fb.open(path, verify=True)
+        copy = self.kind.opened(path)
         return DIMS.index(copy.dim), self.content(copy, DIMS.index(copy.dim))
 
     def merged(self, of: Arguments) -> Any:
@@ -157,7 +220,7 @@ class Calls:
         return DIMS.index(copy.dim), self.content(copy, DIMS.index(copy.dim))
 
 
-def model_of(kind: Floats | Binary) -> Callable[[State, Call], tuple[State, Any]]:
+def model_of(kind: Floats) -> Callable[[State, Call], tuple[State, Any]]:
     def known(held: frozenset[tuple[int, int]]) -> frozenset[tuple[int, int]]:
         return held if kind.versions else frozenset((i, 0) for i, _ in held)
 
@@ -183,7 +246,7 @@ def model_of(kind: Floats | Binary) -> Callable[[State, Call], tuple[State, Any]
             case "upgrade":
                 refused = kind.versions or state.embedding == 1
                 return (state, REFUSED) if refused else (state._replace(embedding=1), None)
-            case "search":
+            case "search" | "by_vectors":
                 return state, REFUSED if other else [known(state.held)] * 3
             case "filters_of_queries":
                 return state, REFUSED if other else [even, known(state.held) - even] * 2
@@ -199,7 +262,18 @@ def model_of(kind: Floats | Binary) -> Callable[[State, Call], tuple[State, Any]
 
 
 WRITES = ["add", "add", "replace", "replace", "stream", "remove", "compact", "upgrade"]
-READS = ["search", "search", "filters_of_queries", "few", "length", "contains", "pickled", "saved", "merged"]
+READS = [
+    "search",
+    "search",
+    "by_vectors",
+    "filters_of_queries",
+    "few",
+    "length",
+    "contains",
+    "pickled",
+    "saved",
+    "merged",
+]
 INTERRUPTS = sys.version_info >= (3, 11)  # before, one may come between the end of a call and the store of its result
 
 

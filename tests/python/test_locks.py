@@ -34,9 +34,14 @@ mask = np.arange(n) % 2
 params, arrays = own._engine.params, own._engine.arrays()
 params = {name: value for name, value in params.items() if not name.startswith("default.")}
 
+encoder = fb.FDE(d, repetitions=1, simhash_bits=1)
+def encodings(n): return encoder.encode_documents((x[:n], np.arange(n + 1)))
 def builder(engine):
     made = engine.builder()
-    made.append(x[:10], np.arange(10))
+    if "tokens.dim" in engine.params:
+        made.append(encodings(10), np.arange(10), tokens=x[:10], offsets=np.arange(11))
+    else:
+        made.append(x[:10], np.arange(10))
     return made
 
 # By name, every member of the classes that share state between threads: calls of an engine whose ids are not in order
@@ -61,6 +66,11 @@ calls = {
     "Engine.set_default": lambda e: e.set_default("default.nprobe", 2),
     "Engine.__len__": len,
     "Engine.search": lambda e: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[shared]),
+    "Engine.search_sets": lambda e: e.search_sets(
+        encodings(3), x[:3], np.arange(4), 5, nprobe=1, candidates=9, filters=[shared]
+    ),
+    "Engine.rank_all": lambda e: e.rank_all(x[:3], np.arange(4), 5),
+    "Engine.reconstruct_sets": lambda e: e.reconstruct_sets(ids[30_000:30_010]),
     "Engine.contains": lambda e: e.contains(ids[:50]),
     "Engine.reconstruct": lambda e: e.reconstruct(ids[30_000:30_010]),
     "Engine.with_scoring": lambda e: e.with_scoring({}, {}),
@@ -83,6 +93,7 @@ calls = {
     "Turn.__enter__": lambda e: in_turn(),
     "Turn.__exit__": lambda e: in_turn(),
 }
+of_documents = ("Engine.search_sets", "Engine.rank_all", "Engine.reconstruct_sets")
 writers = ["Engine.publish", "Engine.remove", "Engine.compact", "Engine.save", "Engine.set_default", "Turns.take"]
 
 def in_turn():
@@ -98,6 +109,8 @@ def refused(call):
 turns, shared = _core.Turns(), _core.Filter.ids(ids[:40_000], allow=True)
 little = fb.Index(d, metric="l2", codec=fb.Float(32)).add(x[:100], progress=False)
 small = little.to_bytes()
+documents = fb.MultiVectorIndex(d, encoder=encoder, tokens=fb.Scalar(4))
+documents = documents.build((x, np.arange(n + 1)), ids=ids, progress=False).to_bytes()
 little.save(folder + "/a.fb")
 members = {
     f"{kind.__name__}.{name}"
@@ -115,7 +128,7 @@ def overtaken(call, engine):
 
 for writer in writers:
     for name, call in calls.items():
-        engine = _core.Engine.from_bytes(saved)
+        engine = _core.Engine.from_bytes(documents if name in of_documents else saved)
         both = [threading.Thread(target=overtaken, args=pair) for pair in ((calls[writer], engine), (call, engine))]
         for thread in both: thread.start()
         for thread in both: thread.join()
@@ -199,7 +212,7 @@ for name, call in (changes | reads).items():
         assert not busy or name in changes, (name, busy)
         assert busy or name in reads or name in ("train", "build", "tune"), (name, said)
 documents = [x[i : i + 4] for i in range(0, 80, 4)]
-multi = fb.MultiVectorIndex(d, fde=fb.FDE(d, repetitions=2, simhash_bits=2)).build(documents, progress=False)
+multi = fb.MultiVectorIndex(d, encoder=fb.FDE(d, repetitions=2, simhash_bits=2)).build(documents, progress=False)
 said = []
 multi.add(documents, progress=lambda stage, fraction: said.append(outcome(lambda: multi.remove([0]))))
 assert any("this thread is changing" in each for each in said), said

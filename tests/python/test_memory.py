@@ -28,8 +28,17 @@ calls = {
     "compact": lambda t: index.compact(threads=t, progress=False),
     "to_bytes": lambda t: index.to_bytes(),
 }
+documents = fb.MultiVectorIndex(32, encoder=fb.FDE(32, 8, 3, 8), partition=fb.IVF(4), tokens=fb.Scalar(4))
+sets = lambda x, t: (x, np.arange(0, len(x) + 1, t))
+documents.build(sets(x, 4), progress=False).remove([1])
+documents.search(sets(q[:8], 4), 3)
+calls |= {
+    "add documents": lambda t: documents.add(sets(y, 10), progress=False, threads=t),
+    "search documents": lambda t: documents.search(sets(q, 5), 100, rerank=700, threads=t, nprobe=4),
+    "compact documents": lambda t: documents.compact(threads=t, progress=False),
+}
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-before = index.to_bytes()
+before = index.to_bytes(), documents.to_bytes()
 
 def starved(call, threads, left):
     os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
@@ -47,7 +56,7 @@ def starved(call, threads, left):
         outcome = 1
     filling.clear()
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
-    return outcome if outcome == 0 or index.to_bytes() == before else 2
+    return outcome if outcome == 0 or (index.to_bytes(), documents.to_bytes()) == before else 2
 
 out = collections.defaultdict(collections.Counter)
 for name, call in calls.items():

@@ -41,7 +41,7 @@ def queries(documents):
 
 
 def build(documents, tokens=None, **settings):
-    return fb.MultiVectorIndex(DIM, fde=FDE, tokens=tokens or fb.Scalar(8), **settings).build(documents)
+    return fb.MultiVectorIndex(DIM, encoder=FDE, tokens=tokens or fb.Scalar(8), **settings).build(documents)
 
 
 # --- chamfer ---
@@ -124,7 +124,7 @@ def test_a_saved_index_searches_as_before(tmp_path, documents, queries, tokens, 
     opened = fb.MultiVectorIndex.open(tmp_path / "a.fb", mmap=mmap)
     np.testing.assert_array_equal(opened.search(queries, k=5).ids, before.ids)
     np.testing.assert_array_equal(opened.search(queries, k=5).scores, before.scores)
-    assert (opened.fde, opened.tokens, opened.pooling) == (index.fde, index.tokens, index.pooling)
+    assert (opened.encoder, opened.tokens, opened.pooling) == (index.encoder, index.tokens, index.pooling)
     assert len(opened) == 170
     opened.save(tmp_path / "b.fb")
     assert (tmp_path / "a.fb").read_bytes() == (tmp_path / "b.fb").read_bytes()
@@ -162,7 +162,7 @@ def test_bytes_and_pickles_are_the_file(tmp_path, documents, queries):
 
 def test_untrained_indexes_are_pickled_too(documents):
     settings = {"partition": fb.IVF(3), "codec": fb.PQ(16), "tokens": fb.RaBitQ(2), "pooling": fb.Pooling(tokens=9)}
-    index = fb.MultiVectorIndex(DIM, fde=FDE, seed=5, **settings)
+    index = fb.MultiVectorIndex(DIM, encoder=FDE, seed=5, **settings)
     other = pickle.loads(pickle.dumps(index))
     assert not other.is_trained
     assert other.build(documents).to_bytes() == index.build(documents).to_bytes()
@@ -193,18 +193,18 @@ def test_min_score_and_counts(documents, queries):
 
 def test_tokens_are_read_in_one_pass(documents):
     wide = [np.repeat(d, 8, axis=1) for d in documents[:30]]  # 256 dimensions, from which on vectors have stages
-    index = fb.MultiVectorIndex(256, fde=fb.FDE(256, 4, 2), tokens=fb.RaBitQ(3)).build(wide)
-    assert index._store.params["tokens.staged"] == 0
+    index = fb.MultiVectorIndex(256, encoder=fb.FDE(256, 4, 2), tokens=fb.RaBitQ(3)).build(wide)
+    assert index._engine.params["tokens.staged"] == 0
     np.testing.assert_array_equal(index.search(wide, 1).ids[:, 0], np.arange(30))
 
 
 def test_a_damaged_file_is_refused(tmp_path, documents):
     build(documents).save(tmp_path / "a.fb")
-    section = next(s for s in fb.inspect(tmp_path / "a.fb")["sections"] if s["name"] == "tokens0.codes")
+    section = next(s for s in fb.inspect(tmp_path / "a.fb")["sections"] if s["name"] == "seg0.tokens.codes")
     data = bytearray((tmp_path / "a.fb").read_bytes())
     data[section["offset"] + 5] ^= 1
     (tmp_path / "a.fb").write_bytes(data)
-    with pytest.raises(fb.CorruptIndexError, match=r"tokens0\.codes"):
+    with pytest.raises(fb.CorruptIndexError, match=r"seg0\.tokens\.codes"):
         fb.verify(tmp_path / "a.fb")
 
 
@@ -225,6 +225,67 @@ def test_remove_replace_and_compact(documents, queries):
     assert len(index) == 148
     index.add([documents[7]])
     assert 150 in index
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_merge_joins_what_was_filled_apart(tmp_path, documents, queries, on_disk):
+    empty = fb.MultiVectorIndex(DIM, encoder=FDE, tokens=fb.Scalar(4, on_disk=on_disk), partition=fb.IVF(4))
+    empty.train(documents).save(tmp_path / "empty.fb")
+    one, two = (fb.MultiVectorIndex.open(tmp_path / "empty.fb") for _ in range(2))
+    one.add(documents[:90], np.arange(90))
+    two.add(documents[80:], np.arange(80, 150)).save(tmp_path / "two.fb")
+    two = fb.MultiVectorIndex.open(tmp_path / "two.fb")
+    with pytest.raises(ValueError, match="is in the index already"):
+        fb.merge([one, two])
+    whole = fb.merge([one, two], on_conflict="replace")
+    assert (whole.encoder, whole.tokens, len(whole)) == (FDE, one.tokens, 150)
+    fresh = empty.add(documents, np.arange(150))
+    for index in (whole, whole.compact()):
+        np.testing.assert_array_equal(index.rank_all(queries, 150).scores, fresh.rank_all(queries, 150).scores)
+    assert (len(one), len(two)) == (90, 70)
+    with pytest.raises(ValueError, match="another training"):
+        fb.merge([one, build(documents)])
+
+
+@pytest.mark.parametrize("tokens", [fb.Float(32), fb.Scalar(8), fb.Scalar(4), fb.PQ(16), fb.RaBitQ(8)], ids=repr)
+def test_reconstruct_gives_a_documents_tokens(documents, tokens):
+    index = build(documents, tokens, partition=fb.IVF(4))
+    index.add(documents[:3], ids=[14, 500, 7], on_conflict="replace")
+    got = index.reconstruct([500, 14, 100])
+    expected = np.concatenate([documents[i] for i in (1, 0, 100)])
+    assert got.offsets.tolist() == np.cumsum([0, *(len(documents[i]) for i in (1, 0, 100))]).tolist()
+    errors = np.linalg.norm(got.tokens - expected, axis=1)
+    limits = {"Float": 0, "Scalar": 0.15, "PQ": 0.9, "RaBitQ": 0.02}
+    assert errors.max() <= limits[type(tokens).__name__]
+    assert index.reconstruct([]).offsets.tolist() == [0]
+    with pytest.raises(ValueError, match="9999 is not in the index"):
+        index.reconstruct([3, 9999])
+
+
+def test_compact_reports_and_stops(documents):
+    index = build(documents)
+    index.remove([3])
+    before, seen = index.to_bytes(), []
+
+    def stop(stage, fraction):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.compact(progress=stop)
+    assert index.to_bytes() == before
+    index.compact(progress=lambda stage, fraction: seen.append((stage, fraction)))
+    assert {stage for stage, _ in seen} == {"compacting"}
+    assert index.stats()["removed"] == 0
+
+
+def test_single_adds_become_few_segments(documents, queries):
+    whole = build(documents)
+    grown = fb.MultiVectorIndex(DIM, encoder=FDE, tokens=fb.Scalar(8, on_disk=True)).train(documents)
+    for document in documents:
+        grown.add([document])
+    assert grown.stats()["segments"] < 9
+    np.testing.assert_array_equal(grown.search(queries, 5).scores, whole.search(queries, 5).scores)
+    assert len(grown.to_bytes()) < 1.05 * len(whole.to_bytes()) + 10_000
 
 
 def test_filters_are_by_document(documents, queries):
@@ -257,12 +318,12 @@ def test_a_failed_add_changes_nothing(documents, queries):
 def test_forms_of_documents_and_threads_give_one_index(tmp_path, documents):
     flat, offsets = np.concatenate(documents), np.cumsum([0, *map(len, documents)])
     build(documents).save(tmp_path / "a.fb")
-    fb.MultiVectorIndex(DIM, fde=FDE).build((flat, offsets), threads=3).save(tmp_path / "b.fb")
+    fb.MultiVectorIndex(DIM, encoder=FDE).build((flat, offsets), threads=3).save(tmp_path / "b.fb")
     assert (tmp_path / "a.fb").read_bytes() == (tmp_path / "b.fb").read_bytes()
 
 
 def test_small_indexes_and_misuse(documents):
-    index = fb.MultiVectorIndex(DIM, fde=FDE)
+    index, plain = fb.MultiVectorIndex(DIM, encoder=FDE), fb.Index(DIM, metric="ip")
     with pytest.raises(fb.NotTrainedError, match="train"):
         index.search(documents[0])
     index.build(documents[:1])
@@ -274,15 +335,16 @@ def test_small_indexes_and_misuse(documents):
     with pytest.raises(ValueError, match="empty index"):
         index.train(documents)
     with pytest.raises(ValueError, match="dimension 16"):
-        fb.MultiVectorIndex(16, fde=FDE)
+        fb.MultiVectorIndex(16, encoder=FDE)
     with pytest.raises(TypeError, match="tokens"):
         fb.MultiVectorIndex(DIM, tokens=fb.RecurrentBinary(4))
     with pytest.raises(ValueError, match="m=33"):
         fb.MultiVectorIndex(DIM, tokens=fb.PQ(33))
     with pytest.raises(ValueError, match="residual"):
         fb.MultiVectorIndex(DIM, tokens=fb.RaBitQ(2, residual=True))
-    with pytest.raises(TypeError, match=r"sequence of fewbits\.Index, got <fewbits\.MultiVectorIndex"):
-        fb.merge([index, index])
+    for mixed, kind in (([index, plain], "MultiVectorIndex"), ([plain, index], "Index")):
+        with pytest.raises(TypeError, match=rf"sequence of fewbits\.{kind}, got <fewbits\."):
+            fb.merge(mixed)
     assert "1 documents" in repr(index)
     assert "to rank it" in index.explain()
 
@@ -340,11 +402,11 @@ def test_more_bytes_keep_more(documents):
         (fb.RaBitQ(6), None),
         (fb.Float(16), None),
     ]
-    assert [choice.fde.dims for choice in choices] == [2560] * 7 + [5120, 10_240]
+    assert [choice.encoder.dims for choice in choices] == [2560] * 7 + [5120, 10_240]
     assert "tokens of a document, pooled from 37: RaBitQ, 2 bits" in choices[2].why[0]
     assert "2,560 dimensions" in choices[2].why[1]
     with pytest.raises(ValueError, match="bytes_per_document"):
-        fb.build_multivector(documents, bytes_per_document=100)
+        fb.build_multivector(documents, bytes_per_document=90)
     with pytest.raises(ValueError, match="at least 1 document"):
         fb.build_multivector((np.zeros((0, DIM)), [0]), bytes_per_document=1000)
 
@@ -368,7 +430,7 @@ def test_integer_sums_of_long_vectors_do_not_wrap(codec):
 
 def test_replacing_needs_ids() -> None:
     documents = [np.ones((2, 8), np.float32)] * 3
-    index = fb.MultiVectorIndex(8, fde=fb.FDE(8, repetitions=2, simhash_bits=2)).build(documents, progress=False)
+    index = fb.MultiVectorIndex(8, encoder=fb.FDE(8, repetitions=2, simhash_bits=2)).build(documents, progress=False)
     with pytest.raises(ValueError, match="on_conflict: 'replace' needs ids"):
         index.add(documents, on_conflict="replace")
     assert len(index) == 3

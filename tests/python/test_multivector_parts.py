@@ -37,7 +37,7 @@ def split(sets):
 
 
 def test_tune_finds_and_keeps_the_least_depth(tmp_path, documents, queries):
-    index = fb.MultiVectorIndex(DIM, fde=FDE, tokens=fb.Float(32)).build(documents)
+    index = fb.MultiVectorIndex(DIM, encoder=FDE, tokens=fb.Float(32)).build(documents)
     truth = index.rank_all(queries, 5)
     np.testing.assert_array_equal(truth.ids, np.argsort(-fb.chamfer(queries, documents), axis=1)[:, :5])
     found = fb.tune(index, queries, 5, recall=0.8)
@@ -56,12 +56,12 @@ def test_tune_finds_and_keeps_the_least_depth(tmp_path, documents, queries):
     assert given.rerank == found.rerank
     assert fb.tune(opened, queries, 5, recall=1.0).rerank > found.rerank
     with pytest.raises(ValueError, match="queries and documents"):
-        fb.tune(fb.MultiVectorIndex(DIM, fde=FDE).train(documents), queries)
+        fb.tune(fb.MultiVectorIndex(DIM, encoder=FDE).train(documents), queries)
 
 
 def test_tune_takes_own_ids_and_says_what_recall_is_of(documents, queries):
     ids = 7 + 3 * np.random.default_rng(0).permutation(len(documents))
-    index = fb.MultiVectorIndex(DIM, fde=FDE, tokens=fb.Float(32)).build(documents, ids)
+    index = fb.MultiVectorIndex(DIM, encoder=FDE, tokens=fb.Float(32)).build(documents, ids)
     found = fb.tune(index, queries, 5, recall=0.8, x=documents, x_ids=ids)
     assert found.truth == "exact"
     assert found[:3] == fb.tune(index, queries, 5, recall=0.8)[:3]
@@ -74,15 +74,15 @@ def test_tune_takes_own_ids_and_says_what_recall_is_of(documents, queries):
     ):
         with pytest.raises(ValueError, match=message):
             fb.tune(index, queries, 5, x=x, x_ids=x_ids)
-    assert fb.tune(fb.MultiVectorIndex(DIM, fde=FDE).build(documents), queries, 5, recall=0.5).truth == "codes"
+    assert fb.tune(fb.MultiVectorIndex(DIM, encoder=FDE).build(documents), queries, 5, recall=0.5).truth == "codes"
     for lossy, what in (({"tokens": fb.Scalar(4)}, "scalar"), ({"pooling": fb.Pooling(0.5)}, "pooled tokens")):
-        index = fb.MultiVectorIndex(DIM, fde=FDE, **lossy).build(documents)
+        index = fb.MultiVectorIndex(DIM, encoder=FDE, **lossy).build(documents)
         with pytest.warns(UserWarning, match=f"without x, recall is relative to the index's own codes, and {what}"):
             fb.tune(index, queries, 5, recall=0.5)
 
 
 def test_tune_finds_lists_too(documents, queries):
-    index = fb.MultiVectorIndex(DIM, fde=FDE, partition=fb.IVF(nlist=8), codec=fb.Scalar(8)).build(documents)
+    index = fb.MultiVectorIndex(DIM, encoder=FDE, partition=fb.IVF(nlist=8), codec=fb.Scalar(8)).build(documents)
     found = fb.tune(index, queries, 5, recall=0.5)
     assert 1 <= found.nprobe <= 8
     assert found.rerank >= 5
@@ -90,7 +90,7 @@ def test_tune_finds_lists_too(documents, queries):
 
 
 def test_rank_all_leaves_out_what_was_removed(documents, queries):
-    index = fb.MultiVectorIndex(DIM, fde=FDE).build(documents)
+    index = fb.MultiVectorIndex(DIM, encoder=FDE).build(documents)
     index.remove([0, 4])
     ids = index.rank_all(queries, 200).ids
     assert (np.sort(ids, axis=1)[:, :2] == -1).all()
@@ -120,8 +120,8 @@ def test_pooling_joins_what_is_alike(method):
 
 
 def test_an_index_pools_what_is_added(documents, queries):
-    plain = fb.MultiVectorIndex(DIM, fde=FDE).build(documents)
-    index = fb.MultiVectorIndex(DIM, fde=FDE, pooling=fb.Pooling(0.5)).build(documents)
+    plain = fb.MultiVectorIndex(DIM, encoder=FDE).build(documents)
+    index = fb.MultiVectorIndex(DIM, encoder=FDE, pooling=fb.Pooling(0.5)).build(documents)
     counts = np.array([len(d) for d in documents])
     assert index.stats()["tokens"] == np.maximum(1, np.floor(counts / 2 + 0.5)).sum()
     assert index.stats()["token_bytes"] < 0.6 * plain.stats()["token_bytes"]
@@ -157,7 +157,7 @@ def test_carving_sums_balls_and_only_lowers_chamfer(documents):
     assert (less <= whole + 1e-4).all()
     assert np.abs(less - whole).max() < 0.2 * whole.max()
     np.testing.assert_array_equal(fb.carve(queries, 2.0).tokens, np.concatenate(queries))
-    index = fb.MultiVectorIndex(DIM, fde=FDE, tokens=fb.Float(32)).build(documents)
+    index = fb.MultiVectorIndex(DIM, encoder=FDE, tokens=fb.Float(32)).build(documents)
     ids, scores = index.search(queries, 3, rerank=200, carve=0.7)
     np.testing.assert_allclose(scores, np.take_along_axis(less, ids, axis=1), atol=1e-4)
     assert (ids[:, 0] == np.arange(20)).mean() > 0.9
@@ -168,7 +168,7 @@ def test_carving_sums_balls_and_only_lowers_chamfer(documents):
 
 def test_output_shaped_like_a_model_s(documents, queries):
     """A list of (t, d) arrays, float16 too, as pylate and ColBERT return them; queries of one length as one array."""
-    index = fb.MultiVectorIndex(DIM, fde=FDE).build([d.astype(np.float16) for d in documents])
+    index = fb.MultiVectorIndex(DIM, encoder=FDE).build([d.astype(np.float16) for d in documents])
     assert (index.search(queries, 1).ids[:, 0] == np.arange(0, 200, 4)).mean() > 0.9
     np.testing.assert_array_equal(index.search(np.stack(queries), 3).ids, index.search(queries, 3).ids)
 
@@ -184,19 +184,19 @@ def test_tensors_by_dlpack_alone(documents, queries):
         def __dlpack_device__(self):
             return self.x.__dlpack_device__()
 
-    plain = fb.MultiVectorIndex(DIM, fde=FDE).build(documents)
-    index = fb.MultiVectorIndex(DIM, fde=FDE).build([Tensor(d) for d in documents])
+    plain = fb.MultiVectorIndex(DIM, encoder=FDE).build(documents)
+    index = fb.MultiVectorIndex(DIM, encoder=FDE).build([Tensor(d) for d in documents])
     found = index.search([Tensor(q) for q in queries], 3)
     np.testing.assert_array_equal(found.scores, plain.search(queries, 3).scores)
 
 
 def test_ragged_torch_tensors(documents, queries):
     torch = pytest.importorskip("torch")
-    plain = fb.MultiVectorIndex(DIM, fde=FDE).build(documents)
+    plain = fb.MultiVectorIndex(DIM, encoder=FDE).build(documents)
     tensors = [torch.from_numpy(d) for d in documents]
     flat, offsets = torch.cat(tensors), torch.tensor(np.cumsum([0, *map(len, documents)]))
     jagged = torch.nested.nested_tensor(tensors, layout=torch.jagged)
     for form in (tensors, (flat, offsets), jagged.unbind(), (jagged.values(), jagged.offsets())):
-        index = fb.MultiVectorIndex(DIM, fde=FDE).build(form)
+        index = fb.MultiVectorIndex(DIM, encoder=FDE).build(form)
         found = index.search([torch.from_numpy(q) for q in queries], 3)
         np.testing.assert_array_equal(found.scores, plain.search(queries, 3).scores)

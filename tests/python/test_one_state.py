@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,6 +85,54 @@ def test_a_list_of_filters_is_one_search() -> None:
         for _ in range(150):
             scores = index.search(np.zeros((n, DIM), np.float32), 1, filter=filters, threads=1).scores
             assert len(np.unique(scores)) == 1
+
+
+def same_tokens(version: int) -> F32:
+    return np.tile(np.eye(32, dtype=np.float32)[version % 32], (4, 1))
+
+
+def documents_of(versions: list[int], ids: list[int]) -> fb.MultiVectorIndex:
+    encoder = fb.FDE(32, repetitions=2, simhash_bits=2)
+    index = fb.MultiVectorIndex(32, encoder=encoder, tokens=fb.Float(32), codec=fb.Float(32))
+    return index.build([same_tokens(version) for version in versions], ids, progress=False)
+
+
+def test_documents_and_their_tokens_are_searched_as_one() -> None:
+    """Every add replaces document 0 and adds another one, of the same tokens: a search finds both or neither."""
+    index = documents_of([0] * 3, [0, 1, 2])
+    newest = 0
+
+    def change() -> None:
+        nonlocal newest
+        version = newest + 1
+        both = [same_tokens(version)] * 2
+        index.add(both, ids=[0, version * 1000], on_conflict="replace", progress=False, threads=1)
+        newest = version
+        if version % 20 == 0:
+            index.remove([old * 1000 for old in range(version - 19, version)])
+            index.compact(threads=1, progress=False)
+
+    with beside(change):
+        for _ in range(400):
+            version = newest + 1
+            found = index.search(same_tokens(version), 1000, rerank=1000, threads=1)
+            of_id = dict(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
+            whole = (of_id.get(0, 0) > 3.5) == (version * 1000 in of_id)
+            assert whole or (version + 1) * 1000 in of_id  # of a later state, where document 0 is another again
+
+
+def test_an_opened_file_is_one_file(tmp_path: Path) -> None:
+    """Files of other documents take each other's place while one is opened."""
+    path = tmp_path / "a.fb"
+    indexes = [documents_of([version] * 8, list(range(100 * version, 100 * version + 8))) for version in range(4)]
+    indexes[0].save(path)
+    versions = itertools.cycle(range(4))
+    with beside(lambda: indexes[next(versions)].save(path)):
+        for _ in range(100):
+            opened = fb.MultiVectorIndex.open(path)
+            version = int(opened.ids()[0]) // 100
+            found = opened.search(same_tokens(version), 8)
+            np.testing.assert_array_equal(found.scores, np.full(8, 4, np.float32))
 
 
 def test_a_build_is_seen_when_it_is_done() -> None:

@@ -2,7 +2,9 @@
 
 #include <cstring>
 
-#include "codec/common.h"
+#include "codec/range.h"
+#include "codec/residuals.h"
+#include "codec/sums.h"
 
 namespace fewbits::codec {
 

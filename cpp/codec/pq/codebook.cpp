@@ -1,7 +1,7 @@
 #include "codec/pq/codebook.h"
 
 #include "blocks/blocks.h"
-#include "codec/common.h"
+#include "codec/sums.h"
 
 namespace fewbits::codec {
 

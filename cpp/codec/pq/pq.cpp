@@ -1,11 +1,13 @@
 #include "codec/pq/pq.h"
 
+#include <cmath>
 #include <utility>
 
-#include "codec/common.h"
 #include "codec/packing.h"
 #include "codec/pq/anisotropic.h"
 #include "codec/pq/table_limit.h"
+#include "codec/residuals.h"
+#include "codec/sums.h"
 #include "codec/tables.h"
 
 namespace fewbits::codec {
@@ -143,23 +145,30 @@ float PqCodec::fill_tables(const float* query, float* tables) const {
 QueryTerms PqCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> tables(entries());
     const float constant = fill_tables(query, tables.data());
-    const bool saturates = uneven_ && !table_bias_.empty();
-    const Reach reach = saturates ? reach_of_distances(tables.data(), m_, k(), dim_ / m_) : Reach{};
-    QueryTerms terms = quantize_tables(tables.data(), m_, k(), table, reach.limit);
-    terms.constant = constant;
+    return quantize(tables.data(), constant, reach(tables.data()).limit, table);
+}
+
+QueryTerms PqCodec::prepare_scan(const float* query, std::uint8_t* table, std::vector<float>& wide) const {
+    wide.resize(entries());
+    const float constant = fill_tables(query, wide.data());
+    const Reach needed = reach(wide.data());
+    if (needed.uneven) return {1, 0, constant, 1};
+    const QueryTerms terms = quantize(wide.data(), constant, needed.limit, table);
+    wide.clear();
     return terms;
 }
 
-bool PqCodec::is_wide(const float* query) const {
-    if (!uneven_) return false;
-    std::vector<float> tables(entries());
-    fill_tables(query, tables.data());
-    if (table_bias_.empty()) return outgrows_bytes(tables.data(), m_, k());
-    return reach_of_distances(tables.data(), m_, k(), dim_ / m_).uneven;
+// Tables of distances can saturate, those of products cannot.
+Reach PqCodec::reach(const float* tables) const {
+    if (!uneven_) return {};
+    if (!table_bias_.empty()) return reach_of_distances(tables, m_, k(), dim_ / m_);
+    return {.uneven = outgrows_bytes(tables, m_, k())};
 }
 
-QueryTerms PqCodec::prepare_wide(const float* query, float* tables) const {
-    return {1, 0, fill_tables(query, tables), 1};
+QueryTerms PqCodec::quantize(float* tables, float constant, float limit, std::uint8_t* table) const {
+    QueryTerms terms = quantize_tables(tables, m_, k(), table, limit);
+    terms.constant = constant;
+    return terms;
 }
 
 // Sums in float32, then scored as the float codes of one dimension that they are.

@@ -6,6 +6,7 @@
 
 #include "codec/codec.h"
 #include "codec/pq/codebook.h"
+#include "codec/pq/table_limit.h"
 
 namespace fewbits::codec {
 
@@ -23,9 +24,7 @@ public:
     std::size_t table_bytes() const override { return entries(); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
 
-    bool is_wide(const float* query) const override;
-    std::size_t wide_floats() const override { return entries(); }
-    QueryTerms prepare_wide(const float* query, float* tables) const override;
+    QueryTerms prepare_scan(const float* query, std::uint8_t* table, std::vector<float>& wide) const override;
     void scan_wide(const kernels::Scan& scan) const override;
 
     std::size_t row_query_bytes() const override { return (entries() + 1) * sizeof(float); }
@@ -42,6 +41,8 @@ private:
     void nearest(MatrixView y, std::uint8_t* codes) const;
     void improve(MatrixView x, MatrixView y, std::uint8_t* codes) const;
     float fill_tables(const float* query, float* tables) const;
+    QueryTerms quantize(float* tables, float constant, float limit, std::uint8_t* table) const;
+    Reach reach(const float* tables) const;
 
     std::uint32_t dim_, m_, bits_;
     bool l2_, residual_;

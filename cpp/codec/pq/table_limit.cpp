@@ -4,17 +4,17 @@
 #include <cmath>
 #include <vector>
 
-#include "codec/common.h"
+#include "codec/range.h"
 
 namespace fewbits::codec {
 namespace {
 
 // How wide a table is of ordinary data at most, in depths of its upper quarter, by dimensions of a subspace (1, 2, 3, 4
 // or more): twice what normally distributed data have, a little more than clustered ones.
-constexpr float most_depths[] = {150, 100, 60, 30};
+constexpr float max_depths[] = {150, 100, 60, 30};
 constexpr float ordinary_depths[] = {75, 25, 15, 12};  // where wider ones saturate
 constexpr float uneven_units = 4;
-constexpr float most_halves = 16;  // of normally distributed data: 2 to 5
+constexpr float max_halves = 16;  // of normally distributed data: 2 to 5
 
 float quantile(std::vector<float>& values, std::size_t quarters) {
     const auto place = values.begin() + static_cast<std::ptrdiff_t>(values.size() * quarters / 4);
@@ -46,6 +46,20 @@ std::vector<float> squared_distances(const Codebook& codebook, std::uint32_t s) 
     return squares;
 }
 
+// Calls visit(s, range, entries) for each of m tables of k entries, which visit may reorder; returns the widest range.
+template <class Visit>
+float each_table(const float* tables, std::size_t m, std::size_t k, const Visit& visit) {
+    std::vector<float> entries(k);
+    float widest = 0;
+    for (std::size_t s = 0; s < m; ++s) {
+        const Range range = range_of(tables + s * k, k);
+        widest = std::max(widest, range.high - range.low);
+        entries.assign(tables + s * k, tables + (s + 1) * k);
+        visit(s, range, entries);
+    }
+    return widest;
+}
+
 }  // namespace
 
 bool is_uneven(const Codebook& codebook) {
@@ -62,33 +76,24 @@ bool is_uneven(const Codebook& codebook) {
 }
 
 bool outgrows_bytes(const float* tables, std::size_t m, std::size_t k) {
-    std::vector<float> entries(k);
-    float widest = 0;
     double middle_half = 0;
-    for (std::size_t s = 0; s < m; ++s) {
-        const Range range = range_of(tables + s * k, k);
-        widest = std::max(widest, range.high - range.low);
-        entries.assign(tables + s * k, tables + (s + 1) * k);
+    const float widest = each_table(tables, m, k, [&](std::size_t, Range, std::vector<float>& entries) {
         const float high = quantile(entries, 3);
         middle_half += high - quantile(entries, 1);
-    }
-    return widest > most_halves * static_cast<float>(middle_half / static_cast<double>(m));
+    });
+    return widest > max_halves * static_cast<float>(middle_half / static_cast<double>(m));
 }
 
 Reach reach_of_distances(const float* tables, std::size_t m, std::size_t k, std::uint32_t width) {
-    std::vector<float> entries(k), depths(m);
-    float widest = 0;
+    std::vector<float> depths(m);
     double total = 0;
-    for (std::size_t s = 0; s < m; ++s) {
-        const Range range = range_of(tables + s * k, k);
-        widest = std::max(widest, range.high - range.low);
-        entries.assign(tables + s * k, tables + (s + 1) * k);
+    const float widest = each_table(tables, m, k, [&](std::size_t s, Range range, std::vector<float>& entries) {
         depths[s] = range.high - quantile(entries, 3);
         total += depths[s];
-    }
+    });
     const auto mean = static_cast<float>(total / static_cast<double>(m));
     const std::size_t w = std::min<std::uint32_t>(width, 4) - 1;
-    if (widest <= most_depths[w] * mean) return {};
+    if (widest <= max_depths[w] * mean) return {};
     return {ordinary_depths[w] * mean, middle(depths) < mean / uneven_units};
 }
 

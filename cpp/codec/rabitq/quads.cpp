@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "codec/common.h"
 #include "codec/packing.h"
+#include "codec/query.h"
 
 namespace fewbits::codec {
 namespace {
@@ -28,10 +28,12 @@ void Quads::set_layout(CodeLayout& layout) const {
 }
 
 void (*Quads::scan_kernel() const)(const kernels::Scan&) {
+    if (bits_ == 1) return kernels::active().scan4;
     return bits_ == 8 ? kernels::active().dot8 : kernels::active().dot_bits[bits_];
 }
 
 QueryTerms Quads::terms(const float* weights, float center, std::uint8_t* table) const {
+    if (bits_ == 1) return plane_.high_terms(weights, 0.5f, table);
     std::fill_n(table, table_bytes(), std::uint8_t{0});
     std::int64_t sum;
     const float scale = quantize_query(weights, dim_, 127, reinterpret_cast<std::int8_t*>(table), sum);
@@ -40,6 +42,7 @@ QueryTerms Quads::terms(const float* weights, float center, std::uint8_t* table)
 
 void Quads::pack(const std::uint8_t* codes, std::uint8_t* row) const {
     if (bits_ == 8) return pack_codes(codes, dim_, 8, row);
+    if (bits_ == 1) return pack_planes(codes, dim_, 1, row);
     std::vector<std::uint8_t> half(half_bytes());
     for (std::uint32_t q = 0; q < quads(); ++q)
         for_fields(bits_,
@@ -54,6 +57,7 @@ void Quads::pack(const std::uint8_t* codes, std::uint8_t* row) const {
 
 void Quads::unpack(const std::uint8_t* row, std::uint8_t* codes) const {
     if (bits_ == 8) return unpack_codes(row, dim_, 8, codes);
+    if (bits_ == 1) return unpack_planes(row, dim_, 1, codes);
     std::vector<std::uint8_t> half(half_bytes());
     unpack_codes(row, half.size(), 4, half.data());
     std::fill_n(codes, dim_, std::uint8_t{0});

@@ -5,9 +5,10 @@
 #include <limits>
 #include <numeric>
 
-#include "codec/common.h"
 #include "codec/integer_rows.h"
-#include "codec/packing.h"
+#include "codec/residuals.h"
+#include "codec/staging/staged.h"
+#include "codec/sums.h"
 
 namespace fewbits::codec {
 namespace {
@@ -33,10 +34,7 @@ RabitqCodec::RabitqCodec(const Parts& parts, const std::string& prefix, std::uin
       bits_(static_cast<std::uint32_t>(parts.param(prefix + ".bits", 1, 8))),
       l2_(metric == Metric::l2),
       residual_(residual),
-      // Files from before there was a choice do not say.
-      staging_(bits_ > 1 ? staging_of(parts, prefix, Staging::shared_factor) : Staging::none),
       model_(model_levels(uniform_values(bits_))),
-      planes_(dim, bits_, bytes_up_to(bits_)),
       quads_(dim, bits_) {
     mean_.resize(dim);
     if (!residual) std::ranges::copy(parts.finite(prefix + ".mean", dim), mean_.begin());
@@ -44,28 +42,10 @@ RabitqCodec::RabitqCodec(const Parts& parts, const std::string& prefix, std::uin
 
 CodeLayout RabitqCodec::layout() const {
     CodeLayout layout;
-    if (by_planes())
-        planes_.set_layout(layout);
-    else
-        quads_.set_layout(layout);
+    quads_.set_layout(layout);
     layout.has_a = true;
     layout.has_b = l2_ || residual_;
-    layout.has_stage = staging_ == Staging::own_factor;
     return layout;
-}
-
-void RabitqCodec::pack(const std::uint8_t* codes, std::uint8_t* row) const {
-    if (by_planes())
-        pack_planes(codes, dim_, bits_, row);
-    else
-        quads_.pack(codes, row);
-}
-
-void RabitqCodec::unpack(const std::uint8_t* row, std::uint8_t* codes) const {
-    if (by_planes())
-        unpack_planes(row, dim_, bits_, codes);
-    else
-        quads_.unpack(row, codes);
 }
 
 // --- encoding ------------------------------------------------------------------------------------------------------
@@ -126,14 +106,13 @@ float RabitqCodec::high_bit_factor(const Scratch& scratch) const {
     return along > 0 ? squared_norm(scratch.r.data(), dim_) / along : 0.0f;
 }
 
-void RabitqCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const {
+void RabitqCodec::encode_levels(MatrixView x, const float* origin, std::uint8_t* codes, const Factors& factors) const {
     Scratch scratch(dim_);
-    const std::size_t row_bytes = layout().row_bytes();
     for (std::size_t i = 0; i < x.rows; ++i) {
         const float* from = origin ? origin + i * dim_ : mean_.data();
         for (std::size_t j = 0; j < dim_; ++j) scratch.r[j] = x.row(i)[j] - from[j];
         const float a = factors.a[i] = encode_row(scratch);
-        pack(scratch.codes.data(), rows + i * row_bytes);
+        std::ranges::copy(scratch.codes, codes + i * dim_);
         if (factors.stage) factors.stage[i] = high_bit_factor(scratch);
         if (l2_) factors.b[i] = -squared_norm(scratch.r.data(), dim_);
         if (!residual_) continue;
@@ -145,15 +124,12 @@ void RabitqCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, 
     }
 }
 
-void RabitqCodec::decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
-                         float* x) const {
+void RabitqCodec::decode_levels(const std::uint8_t* codes, const StoredFactors& factors, const float* origin,
+                                std::size_t n, float* x) const {
     require(factors.a != nullptr, "RaBitQ codes: decoding needs their factors a");
-    std::vector<std::uint8_t> codes(dim_);
-    for (std::size_t i = 0; i < n; ++i) {
-        unpack(rows + i * layout().row_bytes(), codes.data());
+    for (std::size_t i = 0; i < n; ++i)
         for (std::size_t j = 0; j < dim_; ++j)
-            x[i * dim_ + j] = mean_[j] + factors.a[i] * (static_cast<float>(codes[j]) - center());
-    }
+            x[i * dim_ + j] = mean_[j] + factors.a[i] * (static_cast<float>(codes[i * dim_ + j]) - center());
     add_origin({x, n, dim_}, origin);
 }
 
@@ -172,22 +148,15 @@ float RabitqCodec::weigh(const float* query, float* weights) const {
 }
 
 void (*RabitqCodec::scan_kernel() const)(const kernels::Scan&) {
-    return by_planes() ? kernels::active().scan4 : quads_.scan_kernel();
+    return quads_.scan_kernel();
 }
 
 QueryTerms RabitqCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
-    QueryTerms terms = prepare_weights(weights.data(), table);
+    QueryTerms terms = quads_.terms(weights.data(), center(), table);
     terms.constant = constant;
     return terms;
-}
-
-QueryTerms RabitqCodec::prepare_weights(const float* weights, std::uint8_t* table) const {
-    if (bits_ == 1) return planes_.high_terms(weights, 0.5f, table);
-    if (staging_ == Staging::own_factor) return planes_.optimistic_terms(weights, table);
-    if (staged()) return planes_.optimistic_terms(weights, model_, center() / outermost_level, table);
-    return quads_.terms(weights, center(), table);
 }
 
 std::size_t RabitqCodec::row_query_bytes() const {
@@ -197,9 +166,7 @@ std::size_t RabitqCodec::row_query_bytes() const {
 void RabitqCodec::prepare_rows(const float* query, std::uint8_t* row_query) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
-    // Staged codes: as a scan of whole ones has it, so that scores are theirs.
-    const int limit = staging_ == Staging::own_factor ? scan_limit : row_limit;
-    prepare_integer_query(weights.data(), dim_, (1 << bits_) - 1, center(), constant, row_query, limit);
+    prepare_integer_query(weights.data(), dim_, (1 << bits_) - 1, center(), constant, row_query);
 }
 
 void RabitqCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
@@ -208,9 +175,18 @@ void RabitqCodec::score_rows(const std::uint8_t* row_query, const RowCodes& code
                         [&](const std::uint8_t* row, std::uint8_t* out) { unpack(row, out); });
 }
 
-void RabitqCodec::refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
-                         kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const {
-    if (staged()) planes_.refine(scan, rest, row_query, query, first, exceeding);
+Levels RabitqCodec::levels_of_codes() const {
+    return {bits_, bytes_up_to(bits_), center(), center() / outermost_level, model_};
+}
+
+std::shared_ptr<const Codec> make_rabitq(const Parts& parts, const std::string& prefix, std::uint32_t dim,
+                                         Metric metric, bool residual) {
+    auto whole = std::make_shared<const RabitqCodec>(parts, prefix, dim, metric, residual);
+    // Files written before this param existed are staged.
+    const Staging staging = staging_of(parts, prefix, Staging::shared_factor);
+    const Levels levels = whole->levels_of_codes();
+    if (staging == Staging::none || levels.bits == 1) return whole;
+    return std::make_shared<const StagedCodec>(std::move(whole), levels, staging);
 }
 
 }  // namespace fewbits::codec

@@ -5,7 +5,7 @@
 // along r, and across r an error that a random rotation makes symmetric. The rotation is the transform's business.
 // (Gao and Long 2024; Gao et al. 2024.)
 //
-// Blocks hold whole codes, scored in one pass by an 8-bit query, or (staged) the high bits, for a first pass by tables.
+// Blocks hold whole codes, scored in one pass by an 8-bit query; or they are staged (staging/staged.h).
 //
 // Where scores need <r, t> at the origin t, that is known exactly, so the estimate is of <r, q - t>: b holds the
 // difference.
@@ -16,55 +16,53 @@
 #include "codec/codec.h"
 #include "codec/rabitq/quads.h"
 #include "codec/scalar/levels.h"
-#include "codec/scalar/staged.h"
-#include "codec/staging/planes.h"
+#include "codec/staging/level_codec.h"
 
 namespace fewbits::codec {
 
-class RabitqCodec final : public Codec {
+class RabitqCodec final : public LevelCodec {
 public:
     RabitqCodec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric, bool residual);
 
     std::uint32_t dim() const override { return dim_; }
     CodeLayout layout() const override;
-    void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const override;
-    // mean + a g: the vector whose inner products the estimates are, not the nearest to x.
-    void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
-                float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
-    std::size_t table_bytes() const override { return by_planes() ? planes_.table_bytes() : quads_.table_bytes(); }
+    std::size_t table_bytes() const override { return quads_.table_bytes(); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
 
     std::size_t row_query_bytes() const override;
     void prepare_rows(const float* query, std::uint8_t* row_query) const override;
     void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
                     float* scores) const override;
-    void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
-                kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const override;
+
+    float weigh(const float* query, float* weights) const override;
+    bool is_wide(const std::vector<float>&) const override { return false; }  // the rotation evens them out
+    Levels levels_of_codes() const;
 
 private:
     struct Scratch;
 
-    // One bit a dimension is the same in either layout, and scanned by tables.
-    bool by_planes() const { return staged() || bits_ == 1; }
-    bool staged() const { return staging_ != Staging::none; }
-    void pack(const std::uint8_t* codes, std::uint8_t* row) const;
-    void unpack(const std::uint8_t* row, std::uint8_t* codes) const;
+    void encode_levels(MatrixView x, const float* origin, std::uint8_t* codes, const Factors& factors) const override;
+    // mean + a g: the vector whose inner products the estimates are, not the nearest to x.
+    void decode_levels(const std::uint8_t* codes, const StoredFactors& factors, const float* origin, std::size_t n,
+                       float* x) const override;
+    void pack(const std::uint8_t* codes, std::uint8_t* row) const override { quads_.pack(codes, row); }
+    void unpack(const std::uint8_t* row, std::uint8_t* codes) const override { quads_.unpack(row, codes); }
     float center() const { return static_cast<float>((1u << bits_) - 1) / 2; }
-    float weigh(const float* query, float* weights) const;
     float encode_row(Scratch& scratch) const;
     float nearest_direction(Scratch& scratch) const;
     float high_bit_factor(const Scratch& scratch) const;
-    QueryTerms prepare_weights(const float* weights, std::uint8_t* table) const;
 
     std::uint32_t dim_, bits_;
     bool l2_, residual_;
-    Staging staging_;
     std::vector<float> mean_;  // zero where codes are of residuals
     LevelModel model_;
-    Planes planes_;
     Quads quads_;
 };
+
+// Whole or staged, as param "<prefix>.staged" says.
+std::shared_ptr<const Codec> make_rabitq(const Parts& parts, const std::string& prefix, std::uint32_t dim,
+                                         Metric metric, bool residual);
 
 }  // namespace fewbits::codec

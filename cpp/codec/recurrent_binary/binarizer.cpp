@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "codec/common.h"
+#include "codec/sums.h"
 
 namespace fewbits::codec {
 namespace {

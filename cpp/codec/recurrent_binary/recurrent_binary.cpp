@@ -2,9 +2,10 @@
 
 #include <cmath>
 
-#include "codec/common.h"
 #include "codec/integer_rows.h"
 #include "codec/packing.h"
+#include "codec/residuals.h"
+#include "codec/sums.h"
 #include "codec/tables.h"
 
 namespace fewbits::codec {

@@ -1,12 +1,17 @@
 #include "codec/scalar/scalar.h"
 
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
-#include "codec/common.h"
 #include "codec/integer_rows.h"
 #include "codec/packing.h"
+#include "codec/query.h"
+#include "codec/range.h"
+#include "codec/residuals.h"
+#include "codec/staging/staged.h"
+#include "codec/sums.h"
 
 namespace fewbits::codec {
 namespace {
@@ -153,37 +158,30 @@ float ScalarCodec::high_bit_factor(const Scratch& scratch) const {
     return along > 0 ? squared_norm(scratch.centred.data(), dim_) / along : 0.0f;
 }
 
-void ScalarCodec::encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const {
+void ScalarCodec::encode_levels(MatrixView x, const float* origin, std::uint8_t* codes, const Factors& factors) const {
     Scratch scratch(dim_);
     std::vector<float> buffer, decoded(dim_);
-    const std::size_t row_bytes = layout().row_bytes();
-    for (std::size_t first = 0; first < x.rows; first += rows_at_once) {
-        const std::size_t count = std::min(rows_at_once, x.rows - first);
-        const MatrixView y = residuals(x, origin, first, count, buffer);
-        for (std::size_t i = 0; i < count; ++i) {
-            const std::size_t row = first + i;
-            for (std::size_t j = 0; j < dim_; ++j) scratch.centred[j] = y.row(i)[j] - mean_[j];
-            const float a = factors.a[row] = encode_row(scratch);
-            pack(scratch.codes.data(), rows + row * row_bytes);
-            if (factors.stage) factors.stage[row] = high_bit_factor(scratch);
-            if (!l2_) continue;
-            for (std::size_t j = 0; j < dim_; ++j) {
-                decoded[j] = step_[j] * (a * value(scratch.codes[j]));
-                if (!centred()) decoded[j] = mean_[j] + decoded[j];
-            }
-            negated_norms({decoded.data(), 1, dim_}, origin ? origin + row * dim_ : nullptr, factors.b + row);
+    const MatrixView y = residuals(x, origin, 0, x.rows, buffer);
+    for (std::size_t i = 0; i < x.rows; ++i) {
+        for (std::size_t j = 0; j < dim_; ++j) scratch.centred[j] = y.row(i)[j] - mean_[j];
+        const float a = factors.a[i] = encode_row(scratch);
+        std::copy_n(scratch.codes.data(), dim_, codes + i * dim_);
+        if (factors.stage) factors.stage[i] = high_bit_factor(scratch);
+        if (!l2_) continue;
+        for (std::size_t j = 0; j < dim_; ++j) {
+            decoded[j] = step_[j] * (a * value(scratch.codes[j]));
+            if (!centred()) decoded[j] = mean_[j] + decoded[j];
         }
+        negated_norms({decoded.data(), 1, dim_}, origin ? origin + i * dim_ : nullptr, factors.b + i);
     }
 }
 
-void ScalarCodec::decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
-                         float* x) const {
+void ScalarCodec::decode_levels(const std::uint8_t* codes, const StoredFactors& factors, const float* origin,
+                                std::size_t n, float* x) const {
     require(factors.a != nullptr, "scalar codes: decoding needs their factors a");
-    std::vector<std::uint8_t> codes(dim_);
-    for (std::size_t i = 0; i < n; ++i) {
-        unpack(rows + i * layout().row_bytes(), codes.data());
-        for (std::size_t j = 0; j < dim_; ++j) x[i * dim_ + j] = mean_[j] + step_[j] * (factors.a[i] * value(codes[j]));
-    }
+    for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t j = 0; j < dim_; ++j)
+            x[i * dim_ + j] = mean_[j] + step_[j] * (factors.a[i] * value(codes[i * dim_ + j]));
     add_origin({x, n, dim_}, origin);
 }
 
@@ -215,33 +213,39 @@ void (*ScalarCodec::max_kernel() const)(const kernels::Scan&) {
 }
 
 QueryTerms ScalarCodec::prepare(const float* query, std::uint8_t* table) const {
-    return prepare_as(false, query, table);
+    std::vector<float> weights(dim_);
+    const float constant = weigh(query, weights.data());
+    return quantize(weights, constant, largest_magnitude(weights.data(), dim_), table);
 }
 
 QueryTerms ScalarCodec::prepare_max(const float* query, std::uint8_t* table) const {
-    return prepare_as(true, query, table);
-}
-
-QueryTerms ScalarCodec::prepare_as(bool for_maxima, const float* query, std::uint8_t* table) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
     float largest = largest_magnitude(weights.data(), dim_);
-    if (for_maxima && bits_ == 8) largest = std::max(largest, largest_word(weights) * (scan_limit / 126.0f));
+    if (bits_ == 8) largest = std::max(largest, largest_word(weights) * (scan_limit / 126.0f));
+    return quantize(weights, constant, largest, table);
+}
+
+// The tables of wide queries are those of dot_f32 over levels about their center.
+QueryTerms ScalarCodec::prepare_scan(const float* query, std::uint8_t* table, std::vector<float>& wide) const {
+    wide.resize(dim_);
+    const float constant = weigh(query, wide.data());
+    if (is_wide(wide)) return {1, 0, constant, 1};
+    const QueryTerms terms = quantize(wide, constant, largest_magnitude(wide.data(), dim_), table);
+    wide.clear();
+    return terms;
+}
+
+bool ScalarCodec::is_wide(const std::vector<float>& weights) const {
+    return spread(weights.data(), dim_) > widest_spread;
+}
+
+QueryTerms ScalarCodec::quantize(const std::vector<float>& weights, float constant, float largest,
+                                 std::uint8_t* table) const {
     std::int64_t sum;
     auto* integers = reinterpret_cast<std::int8_t*>(table);
     const float scale = quantize_query(weights.data(), dim_, largest, scan_limit, integers, sum);
     return {scale, -center() * static_cast<float>(sum) * scale, constant, 1};
-}
-
-bool ScalarCodec::is_wide(const float* query) const {
-    std::vector<float> weights(dim_);
-    weigh(query, weights.data());
-    return spread(weights.data(), dim_) > widest_spread;
-}
-
-// The tables of dot_f32 over levels about their center.
-QueryTerms ScalarCodec::prepare_wide(const float* query, float* weights) const {
-    return {1, 0, weigh(query, weights), 1};
 }
 
 void ScalarCodec::scan_wide(const kernels::Scan& scan) const {
@@ -311,6 +315,21 @@ void ScalarCodec::score_wide_rows(const std::uint8_t* row_query, const RowCodes&
         const float score = dot(weights, levels.data(), dim_) * codes.a[row];
         scores[i] = (codes.b ? score + codes.b[row] : score) + terms.constant;
     }
+}
+
+Levels ScalarCodec::levels_of_codes() const {
+    return {bits_, levels_, center(), 1, *model_};
+}
+
+std::shared_ptr<const Codec> make_scalar(const Parts& parts, const std::string& prefix, std::uint32_t dim,
+                                         Metric metric, bool residual) {
+    auto whole = std::make_shared<const ScalarCodec>(parts, prefix, dim, metric, residual);
+    const Staging staging = staging_of(parts, prefix, Staging::none);
+    if (staging == Staging::none) return whole;
+    if (parts.param(prefix + ".bits") != 4)
+        corrupt("param '" + prefix + ".staged': got 1 with 8 bits, expected 4 bits");
+    const Levels levels = whole->levels_of_codes();
+    return std::make_shared<const StagedCodec>(std::move(whole), levels, staging);
 }
 
 }  // namespace fewbits::codec

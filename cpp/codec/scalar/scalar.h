@@ -9,18 +9,16 @@
 
 #include "codec/codec.h"
 #include "codec/scalar/levels.h"
+#include "codec/staging/level_codec.h"
 
 namespace fewbits::codec {
 
-class ScalarCodec : public Codec {
+class ScalarCodec final : public LevelCodec {
 public:
     ScalarCodec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric, bool residual);
 
     std::uint32_t dim() const override { return dim_; }
     CodeLayout layout() const override;
-    void encode(MatrixView x, const float* origin, std::uint8_t* rows, const Factors& factors) const override;
-    void decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
-                float* x) const override;
 
     void (*scan_kernel() const)(const kernels::Scan&) override;
     void (*max_kernel() const)(const kernels::Scan&) override;
@@ -29,9 +27,7 @@ public:
     std::size_t table_bytes() const override { return dim_; }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
 
-    bool is_wide(const float* query) const override;
-    std::size_t wide_floats() const override { return dim_; }
-    QueryTerms prepare_wide(const float* query, float* weights) const override;
+    QueryTerms prepare_scan(const float* query, std::uint8_t* table, std::vector<float>& wide) const override;
     void scan_wide(const kernels::Scan& scan) const override;
 
     std::size_t row_query_bytes() const override;
@@ -39,25 +35,22 @@ public:
     void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
                     float* scores) const override;
 
-protected:
-    // The stored form of one row's codes.
-    virtual void pack(const std::uint8_t* codes, std::uint8_t* row) const;
-    virtual void unpack(const std::uint8_t* row, std::uint8_t* codes) const;
-    // Sums of query times level over n <= rows_at_once listed rows.
-    virtual void sum_rows(const std::int16_t* query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
-                          std::int32_t* sums) const;
-
-    // What multiplies (level - center) * a in the score: a weight a dimension. Returns the constant.
-    float weigh(const float* query, float* weights) const;
-
-    std::uint32_t dim_, bits_;
-    std::vector<std::uint8_t> levels_;  // 4 bit: 16
-    std::optional<LevelModel> model_;   // 4 bit
+    float weigh(const float* query, float* weights) const override;
+    bool is_wide(const std::vector<float>& weights) const override;
+    Levels levels_of_codes() const;
 
 private:
     struct Scratch;
 
-    QueryTerms prepare_as(bool for_maxima, const float* query, std::uint8_t* table) const;
+    void encode_levels(MatrixView x, const float* origin, std::uint8_t* codes, const Factors& factors) const override;
+    void decode_levels(const std::uint8_t* codes, const StoredFactors& factors, const float* origin, std::size_t n,
+                       float* x) const override;
+    void pack(const std::uint8_t* codes, std::uint8_t* row) const override;
+    void unpack(const std::uint8_t* row, std::uint8_t* codes) const override;
+    QueryTerms quantize(const std::vector<float>& weights, float constant, float largest, std::uint8_t* table) const;
+    // Sums of query times level over n <= rows_at_once listed rows.
+    void sum_rows(const std::int16_t* query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
+                  std::int32_t* sums) const;
     float center() const { return bits_ == 4 ? outermost_level : 127.5f; }
     float value(std::uint8_t code) const { return model_ ? model_->values[code] : static_cast<float>(code) - 127.5f; }
     // x^ relative to the mean: without it l2 keeps its precision far from the origin. Only where there is no residual.
@@ -71,8 +64,15 @@ private:
     void score_wide_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
                          float* scores) const;
 
+    std::uint32_t dim_, bits_;
     bool l2_, residual_;
     std::vector<float> mean_, step_, inverse_step_;
+    std::vector<std::uint8_t> levels_;  // 4 bit: 16
+    std::optional<LevelModel> model_;   // 4 bit
 };
+
+// Whole or staged, as param "<prefix>.staged" says.
+std::shared_ptr<const Codec> make_scalar(const Parts& parts, const std::string& prefix, std::uint32_t dim,
+                                         Metric metric, bool residual);
 
 }  // namespace fewbits::codec

@@ -1,7 +1,9 @@
 #include "codec/staging/planes.h"
 
-#include "codec/common.h"
 #include "codec/integer_rows.h"
+#include "codec/query.h"
+#include "codec/residuals.h"
+#include "codec/sums.h"
 #include "codec/tables.h"
 
 namespace fewbits::codec {

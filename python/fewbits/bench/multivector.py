@@ -118,8 +118,8 @@ def configs(dim: int, seed: int) -> Iterator[Config]:
     whole, half = fb.FDE(dim, seed=seed), fb.FDE(dim, 10, seed=seed)
     small = fb.FDE(dim, 20, 3, min(8, dim), seed=seed)
     for fde in (small, half, whole):
-        yield Config("encodings", f"{fde.dims:,} dims, 1 bit", "none", {"fde": fde})
-    yield Config("encodings", f"{whole.dims:,} dims, 4 bits", "none", {"fde": whole, "codec": fb.Scalar(4)})
+        yield Config("encodings", f"{fde.dims:,} dims, 1 bit", "none", {"encoder": fde})
+    yield Config("encodings", f"{whole.dims:,} dims, 4 bits", "none", {"encoder": whole, "codec": fb.Scalar(4)})
     stores: list[tuple[str, Any]] = [("RaBitQ", fb.RaBitQ(1)), ("RaBitQ", fb.RaBitQ(2)), ("RaBitQ", fb.RaBitQ(4))]
     stores += [
         ("PQ", fb.PQ(max(1, dim // 8))),
@@ -128,14 +128,14 @@ def configs(dim: int, seed: int) -> Iterator[Config]:
     ]
     stores += [("Scalar", fb.Scalar(4)), ("Scalar", fb.Scalar(8)), ("Float", fb.Float(16))]
     for family, store in stores:
-        yield Config(family, f"tokens {store.label}", "ram", {"fde": whole, "tokens": store})
+        yield Config(family, f"tokens {store.label}", "ram", {"encoder": whole, "tokens": store})
     pooled: list[tuple[float, Any]] = [(0.25, fb.Scalar(4)), (0.25, fb.Scalar(8)), (0.5, fb.Scalar(4))]
     pooled += [(0.5, fb.Scalar(8)), (0.5, fb.RaBitQ(1)), (0.5, fb.RaBitQ(2)), (0.5, fb.RaBitQ(4))]
     for share, store in pooled:
-        settings = {"fde": whole, "tokens": store, "pooling": fb.Pooling(share)}
+        settings = {"encoder": whole, "tokens": store, "pooling": fb.Pooling(share)}
         yield Config(f"{type(store).__name__}, pooled", f"tokens {store.label}, {share:.0%} pooled", "ram", settings)
     disk = fb.Scalar(8, on_disk=True)
-    yield Config("Scalar", f"tokens {disk.label} on disk", "disk", {"fde": whole, "tokens": disk})
+    yield Config("Scalar", f"tokens {disk.label} on disk", "disk", {"encoder": whole, "tokens": disk})
 
 
 def run_tokens(

@@ -17,7 +17,7 @@ from ..input.checks import real_number
 from ..input.progress import ProgressArgument
 from ..input.sets import SetsInput, token_dim
 from ..multivector.fde import FDE
-from ..multivector.index import MultiVectorIndex, encodings_of
+from ..multivector.index import MultiVectorIndex
 from ..multivector.pooling import Pooling
 from ..multivector.token_codecs import TokenCodec, bytes_in_memory
 from ..numeric.arrays import I64
@@ -26,7 +26,7 @@ from ..spec.float import Float
 from ..spec.rabitq import RaBitQ
 from ..spec.scalar import Scalar
 
-_ID_BYTES = 24  # of a document: its id beside the encoding and beside the tokens, and where they start
+_ID_BYTES = 16  # of a document: its id, and where its tokens start
 
 
 class Store(NamedTuple):
@@ -37,7 +37,7 @@ class Store(NamedTuple):
 
 
 class Choice(NamedTuple):
-    fde: FDE
+    encoder: FDE
     codec: Codec
     tokens: TokenCodec
     pooling: Pooling | None
@@ -107,10 +107,10 @@ def build_multivector(
         raise ValueError("documents: expected at least 1 document, got none")
     choice = choose(np.diff(source.offsets), dim, budget, seed)
     index = MultiVectorIndex(
-        dim, fde=choice.fde, codec=choice.codec, tokens=choice.tokens, pooling=choice.pooling, seed=seed
+        dim, encoder=choice.encoder, codec=choice.codec, tokens=choice.tokens, pooling=choice.pooling, seed=seed
     )
     index.build(documents, ids, progress=progress, threads=threads)
-    replace_state(encodings_of(index), "build", lambda now: now.explained(tuple(choice.why)))
+    replace_state(index, "build", lambda now: now.explained(tuple(choice.why)))
     return index
 
 

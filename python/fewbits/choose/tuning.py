@@ -22,7 +22,7 @@ from ..index.state import frozen, replace_state
 from ..input.checks import real_number, thread_count, whole_number
 from ..input.queries import as_queries
 from ..input.sets import Sets, read_sets
-from ..multivector.index import MultiVectorIndex, chamfer, encodings_of
+from ..multivector.index import MultiVectorIndex, chamfer
 from ..numeric.arrays import F32, I64
 from .lossy import warn_if_lossy
 
@@ -156,16 +156,19 @@ def _tune_multivector(
     threads: int | None,
 ) -> Tuned:
     sets, _ = read_sets(queries, index.dim, "queries")
-    if len(sets.offsets) < 2 or not len(index):
+    seen = frozen(index)  # one state, whatever happens to the index meanwhile
+    if len(sets.offsets) < 2 or not len(seen):
         raise ValueError(
-            f"tune: expected queries and documents, got {len(sets.offsets) - 1} queries, {len(index)} documents"
+            f"tune: expected queries and documents, got {len(sets.offsets) - 1} queries, {len(seen)} documents"
         )
     if x is None:
-        warn_if_lossy(index, stacklevel=3)
-        truth = Listed(index.rank_all(sets, k, threads=threads).ids, "codes")
+        warn_if_lossy(seen, stacklevel=3)
+        truth = Listed(seen.rank_all(sets, k, threads=threads).ids, "codes")
     else:
-        truth = Listed(_best_documents(index, sets, k, x, x_ids, threads), "exact")
-    return tune_to(index, sets, truth, k, target, threads, own=None)
+        truth = Listed(_best_documents(seen, sets, k, x, x_ids, threads), "exact")
+    tuned = tune_to(seen, sets, truth, k, target, threads, own=None)
+    replace_state(index, "tune", lambda now: now.with_defaults(tuned.nprobe, tuned.rerank))
+    return tuned
 
 
 def _best_documents(
@@ -277,5 +280,4 @@ def _times(runs: list[Callable[[], object]]) -> list[float]:
 
 
 def keep(index: Index | MultiVectorIndex, setting: _Setting) -> None:
-    of_encodings = encodings_of(index) if isinstance(index, MultiVectorIndex) else index
-    replace_state(of_encodings, "tune", lambda now: now.with_defaults(setting.nprobe, setting.rerank))
+    replace_state(index, "tune", lambda now: now.with_defaults(setting.nprobe, setting.rerank))

@@ -27,6 +27,6 @@ def check_flags(mmap: bool, verify: bool) -> None:
             raise TypeError(f"{argument}: expected True or False, got {value!r}")
 
 
-def is_multivector(engine: _core.Engine) -> bool:
-    """Whether its vectors are encodings of sets."""
-    return "fde.dim" in engine.params
+def is_multivector(params: dict[str, int]) -> bool:
+    """Whether an engine, or a file, of these params holds the tokens of documents."""
+    return "tokens.dim" in params

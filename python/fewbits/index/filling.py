@@ -22,19 +22,16 @@ def encoded(
     ids: ArrayLike | None,
     *,
     new: bool,
+    directory: bytes | None,
     nonzero: bool,
     first: bool = False,
     threads: int,
     progress: Progress,
 ) -> _core.Builder:
     """All vectors of the source, coded. n: how many there are, if known. new: whether ids must not be in the index.
-    first: whether these are the first vectors that it sees."""
-    own = None if ids is None else vector_ids(ids, n)
-    if own is not None:
-        check_unique(own)
-        if new:
-            _check_new(engine, own)
-    builder = engine.builder(n or 0)
+    directory: of what is kept on disk. first: whether these are the first vectors that it sees."""
+    own = checked_ids(engine, ids, n, new)
+    builder = engine.builder(n or 0, directory=directory)
     with progress:
         hook = progress.stage("adding")
         for rows in source:
@@ -50,6 +47,17 @@ def encoded(
     if own is not None and len(own) != len(builder):
         raise ValueError(f"ids: expected one per vector ({len(builder)}), got {len(own)}")
     return builder
+
+
+def checked_ids(engine: _core.Engine, ids: ArrayLike | None, n: int | None, new: bool) -> I64 | None:
+    """ids as the core takes them; n: how many there have to be, if known. new: whether the index may have none."""
+    if ids is None:
+        return None
+    own = vector_ids(ids, n)
+    check_unique(own)
+    if new:
+        _check_new(engine, own)
+    return own
 
 
 def publish(engine: _core.Engine, builder: _core.Builder, on_conflict: str, threads: int, progress: Progress) -> None:

@@ -7,9 +7,9 @@ once, and which a change replaces as the last thing it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, BinaryIO, overload
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
 from ..file.meta import decode_meta, encode_meta
-from ..file.places import Path, contents, shown, write
+from ..file.places import Path, contents, shown
 from ..fit.few import too_few
 from ..fit.model import train
 from ..input.blocks import all_rows, is_blocks
@@ -28,25 +28,26 @@ from ..input.progress import Progress, ProgressArgument
 from ..input.queries import as_queries, min_similarity
 from ..input.rows import Rows
 from ..input.sample import Sample, split_sample
-from ..numeric.arrays import F32, I64
+from ..numeric.arrays import F32
 from ..spec.codec import Codec
 from ..spec.description import Description, default_transform
 from ..spec.float import Float
 from ..spec.ivf import IVF, MAX_NLIST
+from ..spec.parts import Model
 from ..spec.recurrent_binary import RecurrentBinary
 from ..spec.registry import CODECS, PARTITIONS, TRANSFORMS
 from ..spec.transform import Transform
 from . import report
+from .base import BaseIndex
 from .filling import encoded, publish
 from .report import IndexStats
 from .result import SearchResult
-from .state import State, Stateful, Training, frozen, in_state
+from .state import State, Training, frozen, started, state_of
 from .upgrades import upgraded
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ..file.places import SupportsWrite
 
 MAX_DIM = 65_535
 _MAX_RESULTS = 2**40  # of a query: far beyond any memory
@@ -54,7 +55,7 @@ _RERANK_PER_RESULT = 10  # candidates, where no depth is given or stored
 _MIN_RERANK = 100
 
 
-class Index(Stateful):
+class Index(BaseIndex):
     """A compact nearest-neighbour index over float vectors.
 
     Searching is safe from many threads, also while vectors are added, removed or compacted: a search sees the index
@@ -78,6 +79,9 @@ class Index(Stateful):
         a file.
     seed : int
         Of everything random. The same seed and vectors give the same index for any number of threads.
+    temp_dir : str, bytes or os.PathLike, optional
+        The folder of the temporary files that codes with ``on_disk=True`` are written to until they are saved. None:
+        the system's.
 
     Raises
     ------
@@ -102,25 +106,14 @@ class Index(Stateful):
         codec: Codec | None = None,
         rerank: Codec | None = None,
         seed: int = 0,
+        temp_dir: Path | None = None,
     ) -> None:
-        _expect(transform, "transform", TRANSFORMS)
-        _expect(partition, "partition", PARTITIONS)
-        _expect(codec, "codec", CODECS)
-        _expect(rerank, "rerank", CODECS)
-        codec = Float() if codec is None else codec
-        description = Description(
-            dim=whole_number(dim, "dim", 1, MAX_DIM),
-            metric=metric_name(metric),
-            transform=default_transform(codec) if transform is None else transform,
-            partition=partition,
-            codec=codec,
-            rerank=rerank,
-            seed=whole_number(seed, "seed", 0, 2**63 - 1),
-        )
+        description = checked_description(dim, MAX_DIM, metric, transform, partition, codec, rerank, seed)
         engine = None
         if not description.needs_training:
             engine = _fitted(description, Sample(np.zeros((0, dim), np.float32)), 0, None, Progress(False))
         self._begin(State(description, engine, (), Training()))
+        self.temp_dir = temp_dir
 
     # --- what it is ---
 
@@ -135,67 +128,9 @@ class Index(Stateful):
         return self._description.metric
 
     @property
-    def transform(self) -> Transform:
-        """The transform of vectors and queries."""
-        return self._description.transform
-
-    @property
-    def partition(self) -> IVF | None:
-        """The lists, or None if every vector is scanned."""
-        return self._description.partition
-
-    @property
-    def codec(self) -> Codec:
-        """How vectors are stored."""
-        return self._description.codec
-
-    @property
     def rerank(self) -> Codec | None:
         """How the finer copy of every vector is stored, or None if there is none."""
         return self._description.rerank
-
-    @property
-    def is_trained(self) -> bool:
-        """Whether vectors can be added."""
-        return self._state.engine is not None
-
-    def __len__(self) -> int:
-        return self._state.n
-
-    def __contains__(self, item: object) -> bool:
-        """Whether a vector has this id."""
-        if isinstance(item, bool) or not isinstance(item, int | np.integer) or not 0 <= int(item) < 2**63:
-            return False
-        engine = self._state.engine
-        return engine is not None and bool(engine.contains(np.array([item], np.int64))[0])
-
-    @overload
-    def ids(self, *, block: None = None) -> I64: ...
-    @overload
-    def ids(self, *, block: int) -> Iterator[I64]: ...
-    def ids(self, *, block: int | None = None) -> I64 | Iterator[I64]:
-        """The ids of all vectors in the index.
-
-        Parameters
-        ----------
-        block : int, optional
-            Iterate over arrays of at most this many ids instead: one array takes 8 bytes per vector. Blocks are in
-            the order in which the vectors are stored, not ascending.
-
-        Returns
-        -------
-        (n,) int64 array, ascending; or an iterator over such arrays, unordered
-            In either case each id is there once, of the index as it was at the call.
-
-        Examples
-        --------
-        >>> missing = np.setdiff1d([5, 10**6], index.ids())
-        """
-        size = None if block is None else whole_number(block, "block", 1)
-        engine = self._state.engine
-        if engine is None:
-            return np.empty(0, np.int64) if size is None else iter(())
-        return engine.ids() if size is None else engine.id_blocks(size)
 
     def __repr__(self) -> str:
         state = self._state
@@ -289,7 +224,7 @@ class Index(Stateful):
         engine = _fitted(description, x, expected, count, Progress(progress))
         engine.number_from(before.next_id)
         training.check(expected, stacklevel=2)
-        turn, after = self._prepare("train", lambda now: now.untouched("train").retrained(engine, training=training))
+        turn, after = self._prepare_built(engine, training, "train")
         self._state = after
         del turn
         return self
@@ -347,55 +282,16 @@ class Index(Stateful):
             n,
             ids,
             new=on_conflict == "error",
+            directory=self._temp_dir,
             nonzero=self._normalises,
             first=not (before.n or before.description.needs_training),
             threads=count,
             progress=shown,
         )
-
-        before.training.check(before.n + len(builder), stacklevel=2)
-
-        def added(now: State) -> State:
-            of_same = now.of_training(before, "add")
-            return of_same.changed("add", lambda changed: publish(changed, builder, on_conflict, count, shown))
-
-        turn, after = self._prepare("add", added)
+        turn, after = self._prepare_added(before, builder, on_conflict, count, shown)
         self._state = after
         del turn
         return self
-
-    def remove(self, ids: ArrayLike) -> int:
-        """Remove the vectors of these ids, at once and for good.
-
-        Their bytes stay until their segment is merged or `compact` is called; ``stats().removed_share`` says how many.
-
-        Parameters
-        ----------
-        ids : (n,) array of int
-            Ids that the index does not have are ignored.
-
-        Returns
-        -------
-        int
-            How many vectors there were.
-
-        Examples
-        --------
-        >>> index.remove([7, 42])
-        2
-        """
-        own, removed = vector_ids(ids), 0
-
-        def without(now: State) -> State:
-            nonlocal removed
-            after = now.changed("remove", lambda engine: engine.remove(own))
-            removed = now.n - after.n
-            return after
-
-        turn, after = self._prepare("remove", without)
-        self._state = after
-        del turn
-        return removed
 
     def upgrade(self, codec: RecurrentBinary) -> Index:
         """Change to a newer embedding: from now on vectors and queries are what `codec` was trained on.
@@ -436,38 +332,6 @@ class Index(Stateful):
             return now.retrained(engine, description)
 
         turn, after = self._prepare("upgrade", newer)
-        self._state = after
-        del turn
-        return self
-
-    def compact(self, *, progress: ProgressArgument = None, threads: int | None = None) -> Index:
-        """Rewrite all segments as one without what was removed, from the stored codes; ids stay.
-
-        Needs memory for a second copy of the codes meanwhile. Searches continue in the state before, which Ctrl-C
-        keeps.
-
-        Parameters
-        ----------
-        progress, threads
-            As in `add`.
-
-        Returns
-        -------
-        Index
-            This index.
-
-        Examples
-        --------
-        >>> index = index.compact()
-        """
-        count = thread_count(threads)
-        shown = Progress(progress)
-
-        def compact(engine: _core.Engine) -> None:
-            with shown:
-                engine.compact(threads=count, progress=shown.stage("compacting"))
-
-        turn, after = self._prepare("compact", lambda now: now.changed("compact", compact))
         self._state = after
         del turn
         return self
@@ -529,10 +393,20 @@ class Index(Stateful):
         training = Training(too_few(description, len(sample), holds), len(sample))
         engine = _fitted(description, sample, holds, count, shown)
         engine.number_from(before.next_id)
-        builder = encoded(engine, source, known, ids, new=False, nonzero=nonzero, threads=count, progress=shown)
+        builder = encoded(
+            engine,
+            source,
+            known,
+            ids,
+            new=False,
+            directory=self._temp_dir,
+            nonzero=nonzero,
+            threads=count,
+            progress=shown,
+        )
         training.check(len(builder), stacklevel=2)
         publish(engine, builder, "error", count, shown)
-        turn, after = self._prepare("build", lambda now: now.untouched("build").retrained(engine, training=training))
+        turn, after = self._prepare_built(engine, training, "build")
         self._state = after
         del turn
         return self
@@ -596,15 +470,13 @@ class Index(Stateful):
         state = self._state
         engine, description = state.trained("search"), state.description
         count = thread_count(threads)
-        k = whole_number(k, "k", 1)
-        if k > _MAX_RESULTS:
-            raise ValueError(f"k: expected at most {_MAX_RESULTS}, got {k}")
+        k = result_count(k)
         matrix, single = as_queries(queries, description.dim, nonzero=self._normalises)
         filters, filter_of = core_filters(filter, len(matrix))
         ids, scores = engine.search(
             matrix,
             k,
-            nprobe=_nprobe(state, engine, nprobe),
+            nprobe=lists_to_read(state, engine, nprobe),
             rerank=min(_rerank_depth(state, engine, rerank, k), 2**31),
             filters=filters,
             filter_of=filter_of,
@@ -637,37 +509,6 @@ class Index(Stateful):
         """
         engine = self._trained("reconstruct")
         return engine.reconstruct(vector_ids(ids))
-
-    def save(self, path: Path | SupportsWrite) -> None:
-        """Write the index to one file, atomically: after a crash there is the old file or the new one, whole.
-
-        Parameters
-        ----------
-        path : str, bytes or os.PathLike, or a binary file object
-            A path; if it is a symbolic link, the link stays and the file that it leads to is replaced. Or an object
-            with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
-
-        Examples
-        --------
-        >>> index.save("wiki.fb")
-        """
-        state = self._state
-        engine, meta = state.trained("save"), encode_meta(state.description, state.why)
-        write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
-
-    def to_bytes(self) -> bytes:
-        """Return the file that `save` would write.
-
-        Returns
-        -------
-        bytes
-
-        Examples
-        --------
-        >>> same = fb.Index.from_bytes(index.to_bytes())
-        """
-        state = self._state
-        return state.trained("to_bytes").to_bytes(encode_meta(state.description, state.why))
 
     @staticmethod
     def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> Index:
@@ -730,7 +571,7 @@ class Index(Stateful):
         same = frozen(self)
         if same.is_trained:
             return Index.from_bytes, (same.to_bytes(),)
-        return _untrained, (same._description,)
+        return _untrained, (state_of(same).description,)
 
     # --- inside ---
 
@@ -738,59 +579,74 @@ class Index(Stateful):
     def _normalises(self) -> bool:
         return self.metric == "cosine"
 
-    def _trained(self, action: str) -> _core.Engine:
-        return self._state.trained(action)
-
-    @property
-    def _description(self) -> Description:
-        return self._state.description
-
-    @property
-    def _engine(self) -> _core.Engine | None:
-        return self._state.engine
-
-    @_engine.setter
-    def _engine(self, engine: _core.Engine | None) -> None:
-        turn, after = self._prepare("engine", lambda now: replace(now, engine=engine))
-        self._state = after
-        del turn
-
-    @property
-    def _why(self) -> tuple[str, ...]:
-        return self._state.why
-
-    @_why.setter
-    def _why(self, why: tuple[str, ...]) -> None:
-        turn, after = self._prepare("why", lambda now: now.explained(why))
-        self._state = after
-        del turn
+    def _meta(self, state: State) -> bytes:
+        return encode_meta(state.description, state.why)
 
 
 def index_of(description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
     """An index over an engine that is there already."""
-    return in_state(Index, State(description, engine, tuple(why), Training()))
+    return started(Index.__new__(Index), State(description, engine, tuple(why), Training()))
 
 
 def described(name: str, engine: _core.Engine) -> Index:
     """The index of an engine that was read from what is called `name`."""
-    if is_multivector(engine):
+    if is_multivector(engine.params):
         raise ValueError(f"{name}: holds a multi-vector index: that is for fewbits.MultiVectorIndex to read")
     description, why = decode_meta(name, engine)
     return index_of(description, engine, why)
+
+
+def checked_description(
+    dim: object,
+    max_dim: int,
+    metric: object,
+    transform: Transform | None,
+    partition: IVF | None,
+    codec: Codec | None,
+    rerank: Codec | None,
+    seed: object,
+) -> Description:
+    _expect(transform, "transform", TRANSFORMS)
+    _expect(partition, "partition", PARTITIONS)
+    _expect(codec, "codec", CODECS)
+    _expect(rerank, "rerank", CODECS)
+    codec = Float() if codec is None else codec
+    return Description(
+        dim=whole_number(dim, "dim", 1, max_dim),
+        metric=metric_name(metric),
+        transform=default_transform(codec) if transform is None else transform,
+        partition=partition,
+        codec=codec,
+        rerank=rerank,
+        seed=whole_number(seed, "seed", 0, 2**63 - 1),
+    )
 
 
 def _fitted(
     description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
 ) -> _core.Engine:
     """An engine without vectors, trained on a sample."""
-    if description.needs_training and not len(sample):
-        raise ValueError(f"training: expected at least 1 vector of dimension {description.dim}, got none")
-    with progress:
-        model = train(description, sample, expected, threads or 0, progress)
+    model = fitted_model(description, sample, expected, threads, progress)
     return _core.Engine(model.params, model.arrays)
 
 
-def _nprobe(state: State, engine: _core.Engine, nprobe: int | None) -> int:
+def fitted_model(
+    description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
+) -> Model:
+    if description.needs_training and not len(sample):
+        raise ValueError(f"training: expected at least 1 vector of dimension {description.dim}, got none")
+    with progress:
+        return train(description, sample, expected, threads or 0, progress)
+
+
+def result_count(k: object) -> int:
+    count = whole_number(k, "k", 1)
+    if count > _MAX_RESULTS:
+        raise ValueError(f"k: expected at most {_MAX_RESULTS}, got {count}")
+    return count
+
+
+def lists_to_read(state: State, engine: _core.Engine, nprobe: int | None) -> int:
     if nprobe is None:
         return max(1, engine.params.get("default.nprobe", 0))
     if state.description.partition is None:

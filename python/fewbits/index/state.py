@@ -63,7 +63,7 @@ class State:
     def untouched(self, action: str) -> State:
         """Itself, if it holds no vectors."""
         if self.n:
-            raise ValueError(f"{action}: expected an empty index, got one of {self.n} vectors; make a new Index")
+            raise ValueError(f"{action}: expected an empty index, got one that holds {self.n}; make a new one")
         return self
 
     def of_training(self, before: State, action: str) -> State:
@@ -71,6 +71,9 @@ class State:
         if self.training is not before.training:
             raise RuntimeError(f"{action}: the index was trained or upgraded meanwhile, so this call changed nothing")
         return self
+
+    def with_engine(self, engine: _core.Engine | None) -> State:
+        return replace(self, engine=engine)
 
     def changed(self, action: str, change: Callable[[_core.Engine], object]) -> State:
         """The state after `change` of a copy of the engine."""
@@ -132,16 +135,23 @@ def state_of(index: Stateful) -> State:
     return index._state
 
 
-def in_state(kind: type[Held], state: State) -> Held:
-    """A new index in a state that is there already."""
-    index = kind.__new__(kind)
+def started(index: Held, state: State) -> Held:
+    """The same, a new and empty object so far, in a state that is there already."""
     index._begin(state)
     return index
 
 
+def in_state(index: Held, state: State) -> Held:
+    """A new index of the same kind and settings in another state."""
+    other = type(index).__new__(type(index))
+    other.__dict__.update(index.__dict__)
+    other._begin(state)
+    return other
+
+
 def frozen(index: Held) -> Held:
     """An index of its own in the present state of this one, which later changes do not reach. Costs nothing."""
-    return in_state(type(index), index._state)
+    return in_state(index, index._state)
 
 
 def replace_state(index: Stateful, action: str, change: Callable[[State], State]) -> None:

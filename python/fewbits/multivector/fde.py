@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import _core
 from ..input.checks import boolean, one_of, thread_count, whole_number
-from ..input.sets import read_sets
+from ..input.sets import Sets, read_sets
 from ..numeric.arrays import F32
 
 MAX_TOKEN_DIM = 4096
@@ -124,7 +124,7 @@ class FDE:
             (dims,) for a single set.
         """
         sets, single = read_sets(queries, self.dim, "queries")
-        out = self._encoder.encode_queries(sets.tokens, sets.offsets, threads=thread_count(threads))
+        out = self.of_queries(sets, thread_count(threads))
         return out[0] if single else out
 
     def encode_documents(self, documents: Any, *, threads: int | None = None) -> F32:
@@ -141,8 +141,19 @@ class FDE:
             (dims,) for a single set.
         """
         sets, single = read_sets(documents, self.dim, "documents")
-        out = self._encoder.encode_documents(sets.tokens, sets.offsets, threads=thread_count(threads))
+        out = self.of_documents(sets, thread_count(threads))
         return out[0] if single else out
+
+    def of_queries(self, sets: Sets, threads: int) -> F32:
+        return self._encoder.encode_queries(*sets, threads=threads)
+
+    def of_documents(self, sets: Sets, threads: int) -> F32:
+        return self._encoder.encode_documents(*sets, threads=threads)
+
+    @property
+    def scale(self) -> float:
+        """What inner products of encodings are divided by to estimate Chamfer similarity."""
+        return float(self.repetitions)
 
     def describe(self) -> str:
         """The settings in words."""

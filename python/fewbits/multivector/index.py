@@ -1,51 +1,54 @@
 """fb.MultiVectorIndex: documents and queries of many vectors each, ranked by Chamfer similarity (MaxSim).
 
-An `Index` over fixed-dimensional encodings finds candidates, a store of coded tokens ranks them. Both carry the same
-ids and lie in one file. Invariant: the tokens of a document are published before its encoding and dropped after it, so
-that whatever the index finds has its tokens.
+An encoder makes one vector of a document; an engine holds these vectors and, row by row beside them, the coded tokens.
+Vectors find candidates, tokens rank them.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, overload
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..errors import CorruptIndexError, NotTrainedError
-from ..file.engines import is_multivector
-from ..file.places import Path, buffer, contents, encoded, shown, write
-from ..index.index import Index, candidates, index_of
+from ..errors import CorruptIndexError
+from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
+from ..file.meta import decode_meta, decode_part, encode_meta
+from ..file.places import Path, buffer, contents, encoded, shown
+from ..fit.few import too_few
+from ..index.base import BaseIndex
+from ..index.filling import checked_ids, publish
+from ..index.index import candidates, checked_description, fitted_model, lists_to_read, result_count
 from ..index.result import SearchResult
+from ..index.state import State, Training, frozen, started, state_of
 from ..input.checks import conflict_rule, thread_count, whole_number
+from ..input.filters import core_filters
 from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..input.queries import min_similarity
 from ..input.rows import BLOCK_FLOATS, check_scale
+from ..input.sample import Sample
 from ..input.sets import Sets, SetsInput, read_sets, token_dim
-from ..numeric.arrays import F32, I64
+from ..numeric.arrays import F32
 from ..spec.codec import Codec
 from ..spec.ivf import IVF
 from ..spec.parts import Fitting
 from ..spec.rabitq import RaBitQ
 from ..spec.scalar import Scalar
 from ..spec.transform import Transform
+from .encoders import ENCODERS, Encoder, is_encoder, restored, stored
 from .fde import FDE
 from .pooling import Pooling, carved
 from .stats import MultiVectorStats
-from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, new_store
+from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, fitted
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ..file.places import SupportsWrite
-
-_RANKED_AT_ONCE = 64
+_MAX_DIMS = 65_535  # of encodings
+_MAX_CANDIDATES = 2**31
 
 
 def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
@@ -65,69 +68,74 @@ def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
     return scores[..., 0] if one_document else scores
 
 
-class MultiVectorIndex:
+class MultiVectorIndex(BaseIndex):
     """A compact index of documents that are sets of token vectors, as ColBERT or ColPali make them.
 
-    dim: of the tokens. fde: how a document becomes one vector (None: FDE(dim), 10,240 dimensions). transform,
-    partition, codec: of the index over these, as in `Index` (codec None: RaBitQ(bits=1), which needs no training).
-    tokens: how tokens are kept for the final ranking: Float, Scalar, PQ or RaBitQ (None: Scalar(8)), with on_disk=True
-    in a file. pooling: makes documents smaller as they are added. seed: of everything random but the encodings, which
-    have their own.
+    Parameters
+    ----------
+    dim : int
+        Dimension of the tokens.
+    encoder : FDE, optional
+        How a document becomes one vector. By default ``FDE(dim)``, of 10,240 dimensions.
+    transform, partition, codec
+        Of the index over these vectors, as in `Index`. By default codec is ``RaBitQ(bits=1)``, which needs no training.
+    tokens : Float, Scalar, PQ or RaBitQ, optional
+        How tokens are kept for the final ranking, with ``on_disk=True`` in a file. By default ``Scalar(8)``.
+    pooling : Pooling, optional
+        Makes documents smaller as they are added.
+    seed : int
+        Of everything random but the encoder, which has its own.
+    temp_dir : str, bytes or os.PathLike, optional
+        The folder of the temporary files that tokens with ``on_disk=True`` are written to until they are saved. By
+        default the system's.
 
+    Notes
+    -----
+    Searching is safe from many threads, also while documents are added, removed or compacted: a search sees the index
+    before a change or after it, and tokens always agree with the vectors that find them.
+
+    Examples
+    --------
     >>> index = fb.MultiVectorIndex(128, tokens=fb.Scalar(8))
     >>> index.build(documents)  # list of (t, 128) arrays
     >>> ids, scores = index.search(queries, k=10)
-
-    Searching is safe from many threads, also while documents are added, removed or compacted.
     """
 
     def __init__(
         self,
         dim: int,
         *,
-        fde: FDE | None = None,
+        encoder: FDE | None = None,
         transform: Transform | None = None,
         partition: IVF | None = None,
         codec: Codec | None = None,
         tokens: TokenCodec | None = None,
         pooling: Pooling | None = None,
         seed: int = 0,
+        temp_dir: Path | None = None,
     ) -> None:
-        self._fde = FDE(dim) if fde is None else _expect(fde, "fde", FDE)
-        if self._fde.dim != dim:
-            raise ValueError(f"fde: expected one of the tokens' dimension {dim}, got {self._fde!r}")
+        self._encoder: Encoder = FDE(dim) if encoder is None else encoder
+        if not is_encoder(self._encoder):
+            names = " or ".join(kind.__name__ for kind in ENCODERS.values())
+            raise TypeError(f"encoder: expected {names} (an instance), got {encoder!r}")
+        if self._encoder.dim != dim:
+            raise ValueError(f"encoder: expected one of the tokens' dimension {dim}, got {encoder!r}")
         self._tokens = checked(Scalar(8) if tokens is None else tokens, dim)
-        self._pooling = None if pooling is None else _expect(pooling, "pooling", Pooling)
-        self._index = Index(
-            self._fde.dims,
-            metric="ip",
-            transform=transform,
-            partition=partition,
-            codec=RaBitQ(bits=1) if codec is None else codec,
-            seed=seed,
-        )
-        self._seed = seed
-        self._store: _core.TokenStore | None = None
-        self._next_id = 0
-        self._change = _core.Turns()
+        self._pooling = checked_pooling(pooling)
+        codec = RaBitQ(bits=1) if codec is None else codec
+        description = checked_description(self._encoder.dims, _MAX_DIMS, "ip", transform, partition, codec, None, seed)
+        self._begin(State(description, None, (), Training()))
+        self.temp_dir = temp_dir
 
     # --- what it is ---
 
     @property
     def dim(self) -> int:
-        return self._fde.dim
+        return self._encoder.dim
 
     @property
-    def fde(self) -> FDE:
-        return self._fde
-
-    @property
-    def codec(self) -> Codec:
-        return self._index.codec
-
-    @property
-    def partition(self) -> IVF | None:
-        return self._index.partition
+    def encoder(self) -> Encoder:
+        return self._encoder
 
     @property
     def tokens(self) -> TokenCodec:
@@ -137,82 +145,80 @@ class MultiVectorIndex:
     def pooling(self) -> Pooling | None:
         return self._pooling
 
-    @property
-    def is_trained(self) -> bool:
-        return self._store is not None
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def __contains__(self, item: object) -> bool:
-        """Whether a document has this id."""
-        return item in self._index
-
-    @overload
-    def ids(self, *, block: None = None) -> I64: ...
-    @overload
-    def ids(self, *, block: int) -> Iterator[I64]: ...
-    def ids(self, *, block: int | None = None) -> I64 | Iterator[I64]:
-        """The ids of all documents in the index; block and order as in `Index.ids`."""
-        return self._index.ids(block=block)
-
     def __repr__(self) -> str:
         state = f"{len(self):,} documents" if self.is_trained else "not trained"
-        return f"<fewbits.MultiVectorIndex: {state}, {self._fde.describe()}, {self.codec.describe()}>"
+        return f"<fewbits.MultiVectorIndex: {state}, {self._encoder.describe()}, {self.codec.describe()}>"
 
     def stats(self) -> MultiVectorStats:
-        """Counts and bytes: `n` documents, their `tokens` as stored, `lists` to probe; bytes per document of the
-        encodings' codes and ids (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`);
-        `bytes_fixed`."""
-        store = self._trained("stats")
-        index = self._index.stats()
-        n = index["n"]
-        parts = store.bytes()
-        codes = parts.pop("codes", 0)
-        on_disk = codes if self._tokens.on_disk else 0
-        fixed = sum(parts.pop(name, 0) for name in ("mean", "step", "levels", "codebook", "eta"))
-        numbers: dict[str, Any] = {
-            "n": n,
-            "lists": index["lists"],
-            "tokens": store.tokens,
-            "fde_bytes": index["bytes_per_vector"],
-            "token_bytes": (sum(parts.values()) + codes - on_disk) / n if n else 0.0,
-            "token_bytes_on_disk": on_disk / n if n else 0.0,
-            "bytes_fixed": index["bytes_fixed"] + fixed,
-        }
-        return MultiVectorStats(**numbers)
+        """Counts and bytes: `n` documents, their `tokens` as stored, `lists` to probe, `segments`, `removed` documents
+        that still take bytes and their share `removed_share`; bytes per document of the encodings' codes and ids
+        (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`); `bytes_fixed`."""
+        return _stats(self._trained("stats"))
 
     def explain(self) -> str:
         """What this index is made of, why (if `fb.build_multivector` chose it), and where its bytes are; for people."""
-        lines = [f"fewbits.MultiVectorIndex of {len(self):,} documents, tokens of {self.dim} dimensions"]
-        lines.append(f"  encoding   {self._fde.describe()}")
-        lines.append(f"  codec      {self.codec.describe()}")
+        state = self._state
+        lines = [f"fewbits.MultiVectorIndex of {state.n:,} documents, tokens of {self.dim} dimensions"]
+        lines.append(f"  encoding   {self._encoder.describe()}")
+        lines.append(f"  codec      {state.description.codec.describe()}")
         lines.append(f"  tokens     {self._tokens.describe()}{', on disk' if self._tokens.on_disk else ''}")
         if self._pooling is not None:
             lines.append(f"  pooling    {self._pooling.describe()}")
-        if not self.is_trained:
+        if state.engine is None:
             return "\n".join([*lines, "  not trained yet"])
-        numbers = self.stats()
+        numbers = _stats(state.engine)
         lines.append(
             f"  a document {numbers['fde_bytes']:,.0f} bytes to find it, {numbers['token_bytes']:,.0f} to rank it"
-            f" ({numbers['tokens'] / max(1, len(self)):,.1f} tokens)"
+            f" ({numbers['tokens'] / max(1, numbers['n']):,.1f} tokens)"
         )
         if self._tokens.on_disk:
             lines.append(f"  on disk    {numbers['token_bytes_on_disk']:,.0f} bytes a document")
         lines.append(f"  fixed      {numbers['bytes_fixed']:,} bytes")
-        if self._index._why:
-            lines += ["  why:", *(f"  - {reason}" for reason in self._index._why)]
+        if state.why:
+            lines += ["  why:", *(f"  - {reason}" for reason in state.why)]
         return "\n".join(lines)
 
     # --- filling it ---
 
-    def train(self, sample: Any, *, progress: ProgressArgument = None, threads: int | None = None) -> MultiVectorIndex:
-        """Fits the codecs to a sample of documents, in any form that `add` takes; some 10,000 or more is best.
+    def train(
+        self,
+        sample: Any,
+        *,
+        expected: int | None = None,
+        progress: ProgressArgument = None,
+        threads: int | None = None,
+    ) -> MultiVectorIndex:
+        """Fit the codecs to a sample of documents.
 
-        Raises ValueError if the index holds documents already.
+        Parameters
+        ----------
+        sample : documents in any form that `add` takes
+            Some 10,000 or more are best.
+        expected : int, optional
+            How many documents the index will hold (None: as many as the sample), by which IVF() chooses nlist.
+        progress, threads
+            As in `Index.train`.
+
+        Returns
+        -------
+        MultiVectorIndex
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the index holds documents already: their codes would lose their meaning.
         """
-        with self._change.take("train"):
-            self._fit(SetsInput(sample, self.dim, "sample"), None, progress, threads)
+        n = None if expected is None else whole_number(expected, "expected", 1)
+        count = thread_count(threads)
+        source = SetsInput(sample, self.dim, "sample")
+        before = self._state.untouched("train")
+        engine, training = self._fitted(before, source, n, count, Progress(progress))
+        if n is not None:
+            training.check(n, stacklevel=2)
+        turn, after = self._prepare_built(engine, training, "train")
+        self._state = after
+        del turn
         return self
 
     def add(
@@ -230,8 +236,15 @@ class MultiVectorIndex:
         or (tokens, offsets), where document i is tokens[offsets[i]:offsets[i + 1]] (tokens may be a memmap: they are
         read by blocks). Every document has at least one token. ids, on_conflict: as in `Index.add`.
         """
-        with self._change.take("add"):
-            self._append(SetsInput(documents, self.dim, "documents"), ids, on_conflict, progress, threads)
+        count = thread_count(threads)
+        if conflict_rule(on_conflict) == "replace" and ids is None:
+            raise ValueError("on_conflict: 'replace' needs ids; documents without get new ones")
+        source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
+        before = self._state
+        builder = self._coded(before.trained("add"), source, ids, on_conflict == "error", count, shown)
+        turn, after = self._prepare_added(before, builder, on_conflict, count, shown)
+        self._state = after
+        del turn
         return self
 
     def build(
@@ -243,31 +256,16 @@ class MultiVectorIndex:
         threads: int | None = None,
     ) -> MultiVectorIndex:
         """`train` on a random sample of the documents, then `add` all of them."""
-        source = SetsInput(documents, self.dim, "documents")
-        with self._change.take("build"):
-            index, store = self._index._engine, self._store
-            try:
-                self._fit(source, len(source), progress, threads)
-                self._append(source, ids, "error", progress, threads)
-            except BaseException:
-                self._index._engine, self._store = index, store
-                raise
-        return self
-
-    def remove(self, ids: ArrayLike) -> int:
-        """Removes the documents of these ids; returns how many there were. Their tokens stay until `compact`."""
-        self._trained("remove")
-        with self._change.take("remove"):
-            return self._index.remove(ids)
-
-    def compact(self, *, threads: int | None = None) -> MultiVectorIndex:
-        """Rewrites encodings and tokens without what was removed or replaced; ids stay."""
-        store = self._trained("compact")
-        with self._change.take("compact"):
-            self._index.compact(threads=threads)
-            ids = store.ids()
-            assert self._index._engine is not None
-            store.keep(ids[self._index._engine.contains(ids)], os.fsencode(tempfile.gettempdir()))
+        count = thread_count(threads)
+        source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
+        before = self._state.untouched("build")
+        engine, training = self._fitted(before, source, len(source), count, shown)
+        builder = self._coded(engine, source, ids, False, count, shown)
+        training.check(len(builder), stacklevel=2)
+        publish(engine, builder, "error", count, shown)
+        turn, after = self._prepare_built(engine, training, "build")
+        self._state = after
+        del turn
         return self
 
     # --- using it ---
@@ -295,207 +293,194 @@ class MultiVectorIndex:
         Returns SearchResult(ids, scores), bit-identical for any number of threads; scores are Chamfer similarities of
         the query and the document's tokens as stored.
         """
-        store = self._trained("search")
-        k = whole_number(k, "k", 1)
-        assert self._index._engine is not None
-        depth = min(candidates(self._index._engine, rerank, k), max(k, len(self)))
-        least = min_similarity(min_score, None, "ip")
-        sets, single = read_sets(queries, self.dim, "queries")
+        state = self._state
+        engine = state.trained("search")
         count = thread_count(threads)
-        encoded = self._fde._encoder.encode_queries(*sets, threads=count)
-        found = self._index.search(encoded, depth or k, nprobe=nprobe, filter=filter, threads=threads)
-        if depth:
-            ranked_by = sets if carve is None else carved(sets, carve, count)
-            ids, scores = store.rerank(*ranked_by, found.ids, k, threads=count)
-        else:
-            ids, scores = found.ids, found.scores / np.float32(self._fde.repetitions)
-        enough = scores >= np.float32(least)
-        ids, scores = np.where(enough, ids, -1), np.where(enough, scores, np.float32(-np.inf))
+        k = result_count(k)
+        depth = candidates(engine, rerank, k)
+        sets, single = read_sets(queries, self.dim, "queries")
+        filters, filter_of = core_filters(filter, len(sets.offsets) - 1)
+        ids, scores = engine.search_sets(
+            self._encoder.of_queries(sets, count),
+            *(sets if carve is None else carved(sets, carve, count)),
+            k,
+            nprobe=lists_to_read(state, engine, nprobe),
+            candidates=min(depth, _MAX_CANDIDATES),
+            scale=self._encoder.scale,
+            filters=filters,
+            filter_of=filter_of,
+            least=min_similarity(min_score, None, "ip"),
+            threads=count,
+        )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
     def rank_all(self, queries: Any, k: int = 10, *, threads: int | None = None) -> SearchResult:
         """The k documents of largest Chamfer similarity to each query, of all of them and by their stored tokens: what
         `search` approaches with more candidates. Slow: for measuring and tuning."""
-        store = self._trained("rank_all")
-        k = whole_number(k, "k", 1)
+        engine = self._trained("rank_all")
+        k = result_count(k)
         sets, single = read_sets(queries, self.dim, "queries")
-        assert self._index._engine is not None
-        everyone = store.ids()
-        everyone = everyone[self._index._engine.contains(everyone)]
-        found: list[tuple[I64, F32]] = []
-        for first in range(0, len(sets.offsets) - 1, _RANKED_AT_ONCE):
-            some = SetsInput(sets, self.dim, "queries").take(first, min(first + _RANKED_AT_ONCE, len(sets.offsets) - 1))
-            candidates = np.ascontiguousarray(np.broadcast_to(everyone, (len(some.offsets) - 1, len(everyone))))
-            found.append(store.rerank(*some, candidates, k, threads=thread_count(threads)))
-        ids, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        ids, scores = engine.rank_all(*sets, k, threads=thread_count(threads))
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
-    def save(self, path: Path | SupportsWrite) -> None:
-        """Writes the index with its tokens to one file, atomically; path: as in `Index.save`."""
-        store = self._trained("save")
-        engine = self._index._engine
-        assert engine is not None
+    def reconstruct(self, ids: ArrayLike) -> Sets:
+        """The tokens of documents, as their codes have them: pooled, if the index pools.
 
-        def save(name: bytes) -> None:
-            with self._change.take("save"):  # encodings and tokens of one moment
-                engine.save(name, self._meta(), tokens=store, params=self._params())
+        Parameters
+        ----------
+        ids : (n,) whole numbers
+            Of documents in the index.
 
-        write(path, save, self.to_bytes)
+        Returns
+        -------
+        Sets
+            ``tokens``, (T, dim) float32, and ``offsets``, (n + 1,) int64: document i has the tokens
+            ``tokens[offsets[i]:offsets[i + 1]]``.
 
-    def to_bytes(self) -> bytes:
-        """The file that `save` would write, as bytes; tokens that lie on disk are among them."""
-        store = self._trained("to_bytes")
-        assert self._index._engine is not None
-        with self._change.take("to_bytes"):
-            return self._index._engine.to_bytes(self._meta(), tokens=store, params=self._params())
+        Raises
+        ------
+        ValueError
+            Names the first id that the index has not.
+        """
+        engine = self._trained("reconstruct")
+        return Sets(*engine.reconstruct_sets(vector_ids(ids)))
 
     @staticmethod
     def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
         """Opens a file that `save` wrote; path, mmap, verify and errors as in `fb.open`."""
-        from ..file.engines import check_flags, open_engine
-
         check_flags(mmap, verify)
         file = contents(path)
         if file is not None:
             return MultiVectorIndex.from_bytes(file)
         name = encoded(path)
-        return MultiVectorIndex._of(
-            shown(name), open_engine(name, mmap, verify), lambda: _core.TokenStore.open(name, mapped=mmap)
-        )
+        return MultiVectorIndex._of(shown(name), open_engine(name, mmap, verify))
 
     @staticmethod
     def from_bytes(file: Buffer) -> MultiVectorIndex:
         """An index, all in memory, from what `to_bytes` returned or the contents of a file; every byte is checked.
         file and errors: as in `Index.from_bytes`."""
-        from ..file.engines import engine_of_bytes
-
-        view = buffer(file)
-        return MultiVectorIndex._of("bytes", engine_of_bytes(view), lambda: _core.TokenStore.from_bytes(view))
+        return MultiVectorIndex._of("bytes", engine_of_bytes(buffer(file)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.is_trained:
-            return MultiVectorIndex.from_bytes, (self.to_bytes(),)
-        of_index = {name: getattr(self._index, name) for name in ("transform", "partition", "codec")}
-        parts = of_index | {"fde": self._fde, "tokens": self._tokens, "pooling": self._pooling, "seed": self._seed}
+        same = frozen(self)
+        if same.is_trained:
+            return MultiVectorIndex.from_bytes, (same.to_bytes(),)
+        of_index = {
+            name: getattr(state_of(same).description, name) for name in ("transform", "partition", "codec", "seed")
+        }
+        parts = of_index | {"encoder": self._encoder, "tokens": self._tokens, "pooling": self._pooling}
         return partial(MultiVectorIndex, **parts), (self.dim,)
 
     # --- inside ---
 
-    def _meta(self) -> bytes:
-        from ..file.meta import encode_meta
-
-        return encode_meta(self._index._description, self._index._why, tokens=self._tokens, pooling=self._pooling)
-
-    def _params(self) -> dict[str, int]:
-        of_fde = {f"fde.{name}": value for name, value in self._fde.params.items()}
-        return of_fde | {"tokens.next_id": self._next_id}
+    def _meta(self, state: State) -> bytes:
+        return encode_meta(state.description, state.why, tokens=self._tokens, pooling=self._pooling)
 
     @classmethod
-    def _of(cls, name: str, engine: _core.Engine, read_tokens: Callable[[], _core.TokenStore]) -> MultiVectorIndex:
-        """The index of an engine, and tokens beside it, that are read from what is called `name`."""
-        from ..file.meta import decode_meta, decode_part
-
-        if not is_multivector(engine):
+    def _of(cls, name: str, engine: _core.Engine) -> MultiVectorIndex:
+        """The index of an engine that was read from what is called `name`."""
+        if not is_multivector(engine.params):
             raise ValueError(f"{name}: holds an index of single vectors: that is for fewbits.Index to read")
         description, why = decode_meta(name, engine)
-        store = read_tokens()
         index = cls.__new__(cls)
         try:
-            index._fde = FDE.of({name[4:]: value for name, value in engine.params.items() if name.startswith("fde.")})
-            index._tokens = checked(decode_part(name, engine, "tokens"), index._fde.dim)
-            index._pooling = _expect(decode_part(name, engine, "pooling", Pooling), "pooling", (Pooling, type(None)))
-            if index._fde.dims != description.dim or index._fde.dim != store.params["tokens.dim"]:
+            index._encoder = restored(engine.params)
+            index._tokens = checked(decode_part(name, engine, "tokens"), index._encoder.dim)
+            index._pooling = checked_pooling(decode_part(name, engine, "pooling", Pooling))
+            if index._encoder.dims != description.dim or index._encoder.dim != engine.params["tokens.dim"]:
                 raise ValueError("encodings, index and tokens differ in their dimensions")
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not usable ({error})") from None
-        index._index = index_of(description, engine, why)
-        index._seed = description.seed
-        index._store = store
-        index._next_id = store.params.get("tokens.next_id", 0)
-        index._change = _core.Turns()
-        return index
+        return started(index, State(description, engine, why, Training()))
 
-    def _trained(self, action: str) -> _core.TokenStore:
-        if self._store is None:
-            raise NotTrainedError(f"{action}: this index needs training first: call train(sample) or build(documents)")
-        return self._store
-
-    def _fit(self, source: SetsInput, expected: int | None, progress: ProgressArgument, threads: int | None) -> None:
-        if len(self):
-            raise ValueError(f"train: expected an empty index, got one of {len(self)} documents; make a new one")
+    def _fitted(
+        self, before: State, source: SetsInput, expected: int | None, threads: int, progress: Progress
+    ) -> tuple[_core.Engine, Training]:
+        """An engine without documents, trained on a sample of the source; ids go on as in the state before."""
         if not len(source):
             raise ValueError("training: expected at least 1 document, got none")
-        size = self._index._description.sample_size(len(source)) if self._index._description.needs_training else 1024
-        encodings, tokens, held = [], [], 0
-        for sets in source.sample(size, self._seed):
-            if self._index._description.needs_training:
-                encodings.append(self._encode(sets, threads))
+        description = before.description
+        encodings, tokens = self._sampled(before, source, expected, threads)
+        held = expected or len(source)
+        training = Training(too_few(description, len(encodings), held), len(encodings))
+        if not description.needs_training:
+            training = Training()
+        model = fitted_model(description, Sample(encodings), held, threads, progress)
+        with progress:
+            fitting = Fitting("ip", description.seed, threads, progress=progress.stage("token codec"))
+            model.put("tokens", fitted(self._tokens, tokens, fitting))
+        model.params |= stored(self._encoder)
+        engine = _core.Engine(model.params, model.arrays)
+        engine.number_from(before.next_id)
+        return engine, training
+
+    def _sampled(self, before: State, source: SetsInput, expected: int | None, threads: int) -> tuple[F32, F32]:
+        """Encodings (none where nothing is trained on them) and tokens of some documents."""
+        description = before.description
+        size = description.sample_size(expected or len(source)) if description.needs_training else 1024
+        encodings, tokens, held = [np.zeros((0, description.dim), np.float32)], [], 0
+        for sets in source.sample(size, description.seed):
+            if description.needs_training:
+                encodings.append(self._encoder.of_documents(sets, threads))
             if held < TOKEN_SAMPLE:
                 tokens.append(self._pooled(sets, threads).tokens)
                 held += len(tokens[-1])
-        with Progress(progress) as shown:
-            fitting = Fitting("ip", self._seed, thread_count(threads), progress=shown.stage("token codec"))
-            sampled = np.concatenate(tokens)[:TOKEN_SAMPLE]
-            check_scale(sampled, source.name)
-            store = new_store(self._tokens, sampled, fitting)
-        if encodings:
-            self._index.train(np.concatenate(encodings), expected=expected, progress=progress, threads=threads)
-        self._store = store
+        sampled = np.concatenate(tokens)[:TOKEN_SAMPLE]
+        check_scale(sampled, source.name)
+        return np.concatenate(encodings), sampled
 
-    def _pooled(self, sets: Sets, threads: int | None) -> Sets:
-        return sets if self._pooling is None else self._pooling.of(sets, thread_count(threads))
+    def _pooled(self, sets: Sets, threads: int) -> Sets:
+        return sets if self._pooling is None else self._pooling.of(sets, threads)
 
-    def _encode(self, sets: Sets, threads: int | None) -> F32:
-        return self._fde._encoder.encode_documents(*sets, threads=thread_count(threads))
-
-    def _append(
+    def _coded(
         self,
+        engine: _core.Engine,
         source: SetsInput,
         ids: ArrayLike | None,
-        on_conflict: str,
-        progress: ProgressArgument,
-        threads: int | None,
-    ) -> None:
-        store = self._trained("add")
-        if conflict_rule(on_conflict) == "replace" and ids is None:
-            raise ValueError("on_conflict: 'replace' needs ids; documents without get new ones")
-        n = len(source)
-        own = np.arange(self._next_id, self._next_id + n) if ids is None else vector_ids(ids, n)
-        if not n:
-            return
-        builder = store.builder(os.fsencode(tempfile.gettempdir()))
-        published = False
-
-        def encodings() -> Iterator[F32]:
-            nonlocal published
-            done = 0
-            for sets in source.blocks(max(1, BLOCK_FLOATS // self._fde.dims)):
-                end = done + len(sets.offsets) - 1
-                pooled = self._pooled(sets, threads)
-                builder.append(*pooled, _slice(own, done, end), threads=thread_count(threads))
-                yield self._encode(sets, threads)
-                done = end
-            store.publish(builder)
-            published = True
-
-        try:
-            self._index.add(encodings(), own, on_conflict=on_conflict, progress=progress, threads=threads)
-        except BaseException:
-            if published:
-                store.withdraw()
-            raise
-        self._next_id = max(self._next_id, int(own.max()) + 1)
+        new: bool,
+        threads: int,
+        progress: Progress,
+    ) -> _core.Builder:
+        """All documents of the source, coded. new: whether ids must not be in the index."""
+        own = checked_ids(engine, ids, len(source), new)
+        builder = engine.builder(len(source), directory=self._temp_dir)
+        with progress:
+            hook = progress.stage("adding")
+            for sets in source.blocks(max(1, BLOCK_FLOATS // self._encoder.dims)):
+                done = len(builder)
+                some = None if own is None else own[done : done + len(sets.offsets) - 1]
+                tokens, offsets = self._pooled(sets, threads)
+                encodings = self._encoder.of_documents(sets, threads)
+                builder.append(encodings, some, tokens=tokens, offsets=offsets, threads=threads)
+                hook(len(builder) / len(source))
+        return builder
 
 
-def encodings_of(index: MultiVectorIndex) -> Index:
-    return index._index
+def checked_pooling(pooling: object) -> Pooling | None:
+    if pooling is not None and not isinstance(pooling, Pooling):
+        raise TypeError(f"pooling: expected None or Pooling (an instance), got {pooling!r}")
+    return pooling
 
 
-def _slice(ids: I64, first: int, end: int) -> I64:
-    return np.ascontiguousarray(ids[first:end])
+def _stats(engine: _core.Engine) -> MultiVectorStats:
+    counts = engine.stats()
+    n, removed, columns = counts["n"], counts["removed"], counts["per_vector"]
+    of_tokens = sum(size for name, size in columns.items() if name.startswith("tokens."))
+    of_encodings = sum(columns.values()) - of_tokens
+    return MultiVectorStats(
+        n=n,
+        segments=len(counts["segments"]),
+        removed=removed,
+        removed_share=removed / (n + removed) if n else 0.0,
+        lists=counts["lists"],
+        tokens=counts["tokens"],
+        fde_bytes=of_encodings / n if n else 0.0,
+        token_bytes=of_tokens / n if n else 0.0,
+        token_bytes_on_disk=sum(counts["on_disk"].values()) / n if n else 0.0,
+        bytes_fixed=sum(counts["fixed"].values()),
+    )
 
 
-def _expect(value: Any, name: str, kinds: type | tuple[type, ...]) -> Any:
-    if not isinstance(value, kinds):
-        raise TypeError(f"{name}: expected {kinds}, got {value!r}")
-    return value
+def described_sets(name: str, engine: _core.Engine) -> MultiVectorIndex:
+    """The index of an engine that was read from what is called `name`."""
+    return MultiVectorIndex._of(name, engine)

@@ -15,6 +15,12 @@ class MultiVectorStats(Record):
     ----------
     n : int
         Documents in the index.
+    segments : int
+        Segments, which are searched one after the other.
+    removed : int
+        Removed documents that still take bytes.
+    removed_share : float
+        Their share of all documents that are stored.
     lists : int
         Lists to probe.
     tokens : int
@@ -30,6 +36,9 @@ class MultiVectorStats(Record):
     """
 
     n: int
+    segments: int
+    removed: int
+    removed_share: float
     lists: int
     tokens: int
     fde_bytes: float

@@ -1,6 +1,6 @@
-"""How a multi-vector index keeps its tokens: which codecs do, and a store of them fitted to a sample.
+"""How a multi-vector index keeps its tokens: which codecs do, and what they are when fitted to a sample.
 
-RaBitQ wants a rotation in front, which is the store's own (params "tokens.transform.*"), and is read in one pass: lists
+RaBitQ wants a rotation in front, which is the tokens' own (params "tokens.transform.*"), and is read in one pass: sets
 of a document's length are too short for two stages.
 """
 
@@ -12,7 +12,7 @@ from .. import _core
 from ..numeric.arrays import F32
 from ..spec.codec import FACTOR_BYTES
 from ..spec.float import Float
-from ..spec.parts import Fitting, Model
+from ..spec.parts import Fitted, Fitting, Model
 from ..spec.pq import PQ
 from ..spec.rabitq import RaBitQ
 from ..spec.random_rotation import RandomRotation
@@ -45,14 +45,11 @@ def _as_stored(codec: TokenCodec) -> TokenCodec:
     return replace(codec, staged=False) if isinstance(codec, RaBitQ) else codec
 
 
-def new_store(codec: TokenCodec, sample: F32, fitting: Fitting) -> _core.TokenStore:
-    """An empty store whose codec is fitted to a sample of tokens."""
+def fitted(codec: TokenCodec, sample: F32, fitting: Fitting) -> Fitted:
+    """Fitted to a sample of tokens."""
     model = Model({"dim": sample.shape[1], "on_disk": int(codec.on_disk)})
     if isinstance(codec, RaBitQ):
         model.put("transform", RandomRotation(fitting.seed).fit(sample, fitting))
         sample = _core.apply_transform(model.params, model.arrays, sample, threads=fitting.threads)
     part = _as_stored(codec).fit(sample, fitting)
-    model.params |= part.params
-    model.arrays |= part.arrays
-    params = {f"tokens.{name}": value for name, value in model.params.items()}
-    return _core.TokenStore(params, {f"tokens.{name}": array for name, array in model.arrays.items()})
+    return Fitted(model.params | part.params, model.arrays | part.arrays)

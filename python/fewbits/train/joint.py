@@ -187,15 +187,17 @@ class JointDescent:
         model.put("query", self.query_map.stored())
         return model
 
-    def engine(self, rerank: bool = False) -> _core.Engine:
-        """An engine with every vector encoded anew, with the nearest codeword."""
+    def engine(self, rerank: bool = False, directory: bytes | None = None) -> _core.Engine:
+        """An engine with every vector encoded anew, with the nearest codeword.
+
+        directory: where codes that are kept on disk go until they are saved."""
         model = self.model()
         if not rerank:
             model.params = {name: value for name, value in model.params.items() if not name.startswith("rerank.")}
             model.params["rerank.kind"] = NONE
             model.arrays = {name: array for name, array in model.arrays.items() if not name.startswith("rerank.")}
         engine = _core.Engine(model.params, model.arrays)
-        builder = engine.builder(len(self.ids))
+        builder = engine.builder(len(self.ids), directory=directory)
         for first in range(0, len(self.ids), _BLOCK_ROWS):
             rows = self.by_id[first : first + _BLOCK_ROWS]
             builder.append(

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import _core
 from ..errors import NotTrainedError
+from ..index.base import folder_of
 from ..index.index import Index
 from ..index.state import State, replace_state, state_of
 from ..input.progress import Progress, ProgressArgument
@@ -203,7 +204,7 @@ class Session:
 
     def _publish(self) -> None:
         model = self.descent.scoring()
-        recoded = None if self.recoded is None else self.recoded.engine(rerank=True)
+        recoded = None if self.recoded is None else self.recoded.engine(rerank=True, directory=folder_of(self.index))
 
         def published(now: State) -> State:
             if recoded is None:

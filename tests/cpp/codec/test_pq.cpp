@@ -92,14 +92,17 @@ TEST("pq: under ip queries that an outlying codeword would blur are scanned by f
             const std::size_t k = std::size_t{1} << bits;
             for (std::uint32_t s = 0; s < m; ++s)
                 for (std::size_t j = 0; j < 2; ++j) book[(s * k + 3) * 2 + j] = 1000.0f;
-            CHECK(!make_codec(pq_parts(bits, m, dim), "codec", dim, Metric::ip, false)->is_wide(normal(dim, 5).data()));
+            const auto ordinary = make_codec(pq_parts(bits, m, dim), "codec", dim, Metric::ip, false);
+            std::vector<std::uint8_t> bytes(ordinary->table_bytes());
+            std::vector<float> table{1};
+            ordinary->prepare_scan(normal(dim, 5).data(), bytes.data(), table);
+            CHECK(table.empty());
             set_array(parts, "codec.codebook", book);
             const auto codec = make_codec(parts, "codec", dim, Metric::ip, false);
             const Coded coded(*codec, normal(n * dim, 31), {});
             const std::vector<float> query = normal(dim, 5);
-            REQUIRE(codec->is_wide(query.data()));
-            std::vector<float> table(codec->wide_floats());
-            const QueryTerms terms = codec->prepare_wide(query.data(), table.data());
+            const QueryTerms terms = codec->prepare_scan(query.data(), bytes.data(), table);
+            REQUIRE(table.size() == m * k);
             std::vector<kernels::Hit> hits(n);
             kernels::ScanQuery scanned{
                 table.data(), terms.scale, terms.offset, terms.constant, -INFINITY, hits.data(), 0};

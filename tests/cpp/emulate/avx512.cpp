@@ -1,4 +1,4 @@
-// cpp/kernels/avx512.cpp, the same source, emulated.
+// The AVX-512 kernels, the same source, emulated.
 #define FEWBITS_EMULATE
-#define avx512_kernels emulated_avx512_kernels
-#include "kernels/avx512.cpp"
+#define FEWBITS_ISA_NAME emulated_avx512
+#include "kernels/avx512/table.cpp"

@@ -1,7 +1,7 @@
 // AVX-512 on any CPU: SIMDe, and the few intrinsics that version 0.7.4 lacks or rounds differently, lane by lane.
-// Included by kernels/intrinsics.h under FEWBITS_EMULATE and by nothing else; must come before any <immintrin.h>.
-// Masked loads and stores touch only the lanes of their mask, as the instructions do, so that tests with guard pages
-// mean something.
+// Included by kernels/avx512/intrinsics.h under FEWBITS_EMULATE and by nothing else; must come before any
+// <immintrin.h>. Masked loads and stores touch only the lanes of their mask, as the instructions do, so that tests with
+// guard pages mean something.
 #pragma once
 
 #define SIMDE_NO_INLINE  // or a file takes minutes to compile

@@ -1,6 +1,6 @@
-// cpp/kernels/avx512vbmi.cpp, the same source, emulated.
+// The AVX-512 kernels with VNNI and VBMI, the same source, emulated.
 #define FEWBITS_EMULATE
 #define FEWBITS_VNNI
 #define FEWBITS_VBMI
-#define avx512vbmi_kernels emulated_avx512vbmi_kernels
-#include "kernels/avx512vbmi.cpp"
+#define FEWBITS_ISA_NAME emulated_avx512vbmi
+#include "kernels/avx512/table.cpp"

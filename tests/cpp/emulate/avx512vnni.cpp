@@ -1,5 +1,5 @@
-// cpp/kernels/avx512vnni.cpp, the same source, emulated.
+// The AVX-512 kernels with VNNI, the same source, emulated.
 #define FEWBITS_EMULATE
 #define FEWBITS_VNNI
-#define avx512vnni_kernels emulated_avx512vnni_kernels
-#include "kernels/avx512vnni.cpp"
+#define FEWBITS_ISA_NAME emulated_avx512vnni
+#include "kernels/avx512/table.cpp"

@@ -7,9 +7,10 @@
 
 #include "allocations.h"
 #include "golden.h"
+#include "index/any_rows.h"
 #include "index/filter.h"
 #include "index/models.h"
-#include "multivector/token_store.h"
+#include "multivector/search.h"
 
 using namespace fewbits;
 using namespace fewbits::test;
@@ -53,7 +54,7 @@ std::unique_ptr<Engine> opened(const golden::File& file) {
 
 void add_rows(Engine& engine, MatrixView x, const std::int64_t* ids, OnConflict on_conflict, unsigned threads) {
     const auto builder = engine.builder(x.rows, "");
-    builder->append(x, ids, threads);
+    append_rows(*builder, x, ids, threads);
     engine.publish(*builder, on_conflict, threads);
 }
 
@@ -101,6 +102,23 @@ TEST("allocation failure: every allocation of every operation, on an index of ev
                                           [&](std::int64_t id) { return std::ranges::binary_search(old_ids, id); }));
             },
             unchanged);
+        if (engine->model().tokens) {
+            const SomeSets sets(40, engine->model().tokens->dim());
+            const auto search = [&](std::size_t candidates) {
+                SetSearchParams by_tokens;
+                by_tokens.k = 5;
+                by_tokens.candidates = candidates;
+                by_tokens.threads = 1;
+                Found best{std::vector<std::int64_t>(40 * 5), std::vector<float>(40 * 5)};
+                search_sets(engine->snapshot(), x, sets.view(), by_tokens, {}, best.ids.data(), best.scores.data());
+                return best;
+            };
+            for (const std::size_t candidates : {9u, 0u}) {
+                const Found right = search(candidates);
+                failed += sweep([&] { CHECK(search(candidates) == right); }, unchanged);
+            }
+            failed += sweep([&] { decode_documents(*engine->snapshot(), old_ids, 1); }, unchanged);
+        }
         std::vector<float> decoded(old_ids.size() * dim);
         failed += sweep([&] { engine->reconstruct(old_ids, decoded.data()); }, unchanged);
         failed += sweep([&] { CHECK(engine->to_bytes("") == before); }, unchanged);
@@ -132,35 +150,4 @@ TEST("allocation failure: training, saving and opening") {
             CHECK(sweep(open, always) > 50);
         }
     }
-}
-
-TEST("allocation failure: the tokens of documents") {
-    const std::vector<float> floats = random_floats(60 * 8, 3);
-    const std::vector<std::int64_t> offsets = {0, 7, 8, 30, 60}, ids = {2, 5, 9, 11}, candidates = {11, 2, -1, 9};
-    const SetsView documents{{floats.data(), 60, 8}, offsets};
-    Parts parts;
-    add_codec(parts, "tokens", "scalar8", documents.tokens);
-    parts.params["tokens.dim"] = 8;
-    parts.params["tokens.on_disk"] = 0;
-    std::unique_ptr<TokenStore> store;
-    CHECK(sweep([&] { store = std::make_unique<TokenStore>(parts); }, always) > 10);
-    const auto publish = [&] {
-        const auto builder = store->builder("");
-        builder->append(documents, ids.data(), 1);
-        store->publish(*builder);
-    };
-    CHECK(sweep(publish, [&] { return store->size() == 0; }) > 10);
-    CHECK_EQ(store->size(), 4u);
-    std::vector<std::int64_t> best(3);
-    std::vector<float> scores(3);
-    const SetsView query{{floats.data(), 5, 8}, std::span(offsets).first(1)};
-    const std::vector<std::int64_t> whole_query = {0, 5};
-    const auto rerank = [&] {
-        store->rerank({query.tokens, whole_query}, candidates.data(), 4, 3, best.data(), scores.data(), 1);
-    };
-    CHECK(sweep(rerank, always) > 3);
-    CHECK_EQ(best[0], 2);
-    const std::vector<std::int64_t> kept = {2, 11};
-    CHECK(sweep([&] { store->keep(kept, ""); }, [&] { return store->size() == 4; }) > 10);
-    CHECK_EQ(store->size(), 2u);
 }

@@ -69,6 +69,13 @@ Array make_array(DType dtype, std::vector<T> values) {
 }
 
 template <class T>
+Array make_bulk(DType dtype, std::vector<T> values) {
+    Array array = make_array(dtype, std::move(values));
+    array.bulk = true;
+    return array;
+}
+
+template <class T>
 std::vector<T> counting(std::size_t n, int start = 1) {
     std::vector<T> values(n);
     for (std::size_t i = 0; i < n; ++i) values[i] = static_cast<T>(static_cast<int>(i) + start);
@@ -83,9 +90,9 @@ inline Parts small_parts() {
     parts.arrays["codec.mean"] = make_array(DType::f32, counting<float>(7));
     parts.arrays["partition.centroids"] = make_array(DType::f16, counting<std::uint16_t>(21));
     parts.arrays["signed"] = make_array(DType::i8, counting<std::int8_t>(1, -3));
-    parts.arrays["seg0.codes"] = make_array(DType::u8, counting<std::uint8_t>(65));
-    parts.arrays["seg0.ids"] = make_array(DType::i64, counting<std::int64_t>(5, -2));
-    parts.arrays["seg0.a"] = make_array(DType::f32, std::vector<float>{});
+    parts.arrays["seg0.codes"] = make_bulk(DType::u8, counting<std::uint8_t>(65));
+    parts.arrays["seg0.ids"] = make_bulk(DType::i64, counting<std::int64_t>(5, -2));
+    parts.arrays["seg0.a"] = make_bulk(DType::f32, std::vector<float>{});
     parts.arrays["seg0.lists"] = make_array(DType::u64, counting<std::uint64_t>(3));
     parts.arrays["words"] = make_array(DType::u32, counting<std::uint32_t>(9));
     parts.arrays["x.short"] = make_array(DType::u16, counting<std::uint16_t>(3));

@@ -20,7 +20,7 @@ using namespace system_calls;
 
 Parts sized_parts(std::uint8_t value, std::size_t bytes = 2'500'000) {
     Parts parts;
-    parts.arrays["seg0.codes"] = make_array(DType::u8, std::vector<std::uint8_t>(bytes, value));
+    parts.arrays["seg0.codes"] = make_bulk(DType::u8, std::vector<std::uint8_t>(bytes, value));
     return parts;
 }
 

@@ -17,7 +17,7 @@ using namespace io_fixture;
 
 Parts large_parts(std::uint8_t value, std::size_t bytes = 3'000'000) {
     Parts parts;
-    parts.arrays["seg0.codes"] = make_array(DType::u8, std::vector<std::uint8_t>(bytes, value));
+    parts.arrays["seg0.codes"] = make_bulk(DType::u8, std::vector<std::uint8_t>(bytes, value));
     return parts;
 }
 

@@ -65,7 +65,7 @@ TEST("carve: balls in the order of their first tokens, of what is left") {
     const auto x = fixture::normal(n * dim, 9);
     const std::vector<std::int64_t> offsets{0, 12, static_cast<std::int64_t>(n)};
     const float least = 1.5f;
-    const ReducedSets got = carve({{x.data(), n, dim}, offsets}, least, 2);
+    const OwnedSets got = carve({{x.data(), n, dim}, offsets}, least, 2);
     std::size_t row = 0;
     for (std::size_t set = 0; set < 2; ++set) {
         const auto first = static_cast<std::size_t>(offsets[set]), end = static_cast<std::size_t>(offsets[set + 1]);
@@ -98,7 +98,7 @@ TEST("pool: counts, lengths, order, and documents that are small enough") {
     }
     const SetsView sets{{x.data(), 45, dim}, offsets};
     for (const Clustering clustering : {Clustering::agglomerative, Clustering::kmeans}) {
-        const ReducedSets got = pool(sets, 0.5, 12, clustering, 1);
+        const OwnedSets got = pool(sets, 0.5, 12, clustering, 1);
         CHECK_EQ(got.offsets[1], 1);
         CHECK(got.offsets[2] - got.offsets[1] <= 12);
         CHECK_EQ(got.offsets[3] - got.offsets[2], 2);
@@ -108,7 +108,7 @@ TEST("pool: counts, lengths, order, and documents that are small enough") {
             for (std::size_t c = 0; c < dim; ++c) squares += double{got.tokens[i * dim + c]} * got.tokens[i * dim + c];
             CHECK(std::abs(squares - 1) < 1e-4);
         }
-        const ReducedSets all = pool(sets, 1, 1000, clustering, 2);
+        const OwnedSets all = pool(sets, 1, 1000, clustering, 2);
         CHECK(all.tokens == x);
     }
     CHECK_EQ(pool(sets, 0.5, 12, Clustering::agglomerative, 1).offsets[2], 13);

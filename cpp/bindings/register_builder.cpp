@@ -1,0 +1,56 @@
+// Building a segment.
+#include "bindings/engine_arguments.h"
+#include "index/builder.h"
+#include "multivector/coding.h"
+
+namespace fewbits::bindings {
+namespace {
+
+const std::int64_t* ids_or_null(const std::optional<IdArray>& ids, std::size_t n) {
+    if (!ids) return nullptr;
+    if (ids->ndim() != 1 || static_cast<std::size_t>(ids->size()) != n)
+        fail("ids: got " + std::to_string(ids->size()) + ", expected " + std::to_string(n));
+    return ids->data();
+}
+
+// tokens, offsets: for a multi-vector index, the set that each row of x stands for.
+void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<IdArray>& ids,
+            const std::optional<FloatArray>& tokens, const std::optional<OffsetArray>& offsets, unsigned threads) {
+    const MatrixView rows = matrix_view(x);
+    const std::int64_t* numbers = ids_or_null(ids, rows.rows);
+    if (!tokens || !offsets || !builder.model().tokens) {
+        if (tokens || offsets) fail("tokens: expected them with offsets, for an index that has tokens");
+        const Unlocked unlocked;
+        return builder.append(rows, numbers, threads);
+    }
+    const SetsView sets = sets_view(*tokens, *offsets);
+    const Unlocked unlocked;
+    const CodeSets coded = encode_sets(*builder.model().tokens, sets, threads);
+    builder.append(rows, numbers, threads, &coded);
+}
+
+void append_codes(SegmentBuilder& builder, const py::array_t<std::uint8_t, py::array::c_style>& rows,
+                  const Numbers& lists, const std::optional<FloatArray>& a, const std::optional<FloatArray>& b,
+                  const std::optional<IdArray>& ids) {
+    if (rows.ndim() != 2) fail("rows: got " + std::to_string(rows.ndim()) + " dimensions, expected 2");
+    const auto n = static_cast<std::size_t>(rows.shape(0));
+    const CodedRows coded{
+        n, {rows.data(), static_cast<std::size_t>(rows.size())}, span_or_none(lists), span_or_none(a), span_or_none(b)};
+    const std::int64_t* numbers = ids_or_null(ids, n);
+    const Unlocked unlocked;
+    builder.append(coded, numbers);
+}
+
+}  // namespace
+
+void register_builder(py::module_& m) {
+    using namespace py::literals;
+    py::class_<SegmentBuilder>(m, "Builder")
+        .def("append", &append, "x"_a.noconvert(), "ids"_a.noconvert() = py::none(), py::kw_only(),
+             "tokens"_a.noconvert() = py::none(), "offsets"_a.noconvert() = py::none(), "threads"_a = 0)
+        .def("append_codes", &append_codes, "rows"_a.noconvert(), py::kw_only(), "lists"_a.noconvert() = py::none(),
+             "a"_a.noconvert() = py::none(), "b"_a.noconvert() = py::none(), "ids"_a.noconvert() = py::none())
+        .def("__len__", &SegmentBuilder::size);
+}
+
+}  // namespace fewbits::bindings

@@ -1,0 +1,238 @@
+#include "index/group_search.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "base/interrupt.h"
+#include "index/rerank.h"
+#include "index/results.h"
+
+namespace fewbits {
+namespace {
+
+constexpr std::uint32_t chunk_vectors = 2048;  // vectors scanned before thresholds are raised
+constexpr std::uint32_t first_chunk = 64;      // the same at the start of a query's nearest lists, then twice as many
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
+    const std::size_t wanted =
+        snapshot.model->rerank && params.rerank > 0 ? std::max(params.rerank, params.k) : params.k;
+    return std::min<std::size_t>(wanted, snapshot.n());
+}
+
+// Staged codes that score more than their first stage promised were selected by the promise.
+void restore(std::span<Hit> hits, std::vector<Hit>& exceeding) {
+    const auto by_row = [](const Hit& x, const Hit& y) { return x.row < y.row; };
+    std::sort(exceeding.begin(), exceeding.end(), by_row);
+    for (Hit& hit : hits) {
+        const auto found = std::lower_bound(exceeding.begin(), exceeding.end(), hit, by_row);
+        if (found != exceeding.end() && found->row == hit.row) hit.score = found->score;
+    }
+}
+
+}  // namespace
+
+// A part of a list. first_row: of the rows that its hits are to have, whatever those of the scan are.
+struct GroupSearch::Chunk {
+    kernels::Scan scan;
+    RowCodes rest;
+    std::uint32_t first_row;
+};
+
+GroupSearch::GroupSearch(const Snapshot& snapshot, const Packed* packed, MatrixView queries, const SearchParams& params,
+                         std::size_t slice, std::size_t slices)
+    : snapshot_(snapshot),
+      packed_(packed),
+      scanned_(packed_ ? *packed_->snapshot : snapshot),
+      model_(*snapshot.model),
+      params_(params),
+      capacity_(candidates(snapshot, params)),
+      staged_(model_.codec->layout().rest_bytes > 0),
+      reranks_(model_.rerank && params.rerank > 0),
+      slice_(slice),
+      slices_(slices),
+      queries_(model_, queries),
+      hits_(queries.rows),
+      exceeding_(staged_ ? queries.rows : 0) {
+    if (model_.metric == Metric::cosine) params_.least = std::min(params_.least, 1 - cosine_rounding(model_.dim));
+    // Codes that are reranked are compared with one another only: their scores are not the final ones.
+    for (TopHits& top : hits_) top.reset(capacity_, reranks_ ? -infinity : params_.least);
+}
+
+void GroupSearch::scan() {
+    probe();
+    // The nearest lists of a query come first, so that it has a threshold before the many others are scanned.
+    const std::size_t near = near_probes();
+    scan_probes(0, near, first_chunk);
+    scan_probes(near, probes_.width, chunk_vectors);
+}
+
+void GroupSearch::probe() {
+    const MatrixView queries = queries_.transformed();
+    const std::uint32_t nprobe = std::clamp(params_.nprobe, 1u, model_.partition->nlist());
+    if (joined()) {
+        probes_ = choose_lists(*scanned_.model, queries, 1);
+        list_scores_.resize(model_.residual ? queries.rows * model_.partition->nlist() : 0);
+        if (model_.residual) model_.partition->scores(queries, list_scores_.data());
+    } else if (params_.filter)
+        probes_ = choose_lists(snapshot_, queries, nprobe, *params_.filter, capacity_);
+    else
+        probes_ = choose_lists(model_, queries, nprobe);
+}
+
+std::size_t GroupSearch::near_probes() const {
+    const auto n = static_cast<std::size_t>(params_.filter ? params_.filter->expected() : snapshot_.n());
+    const std::size_t list_size = std::max<std::size_t>(1, n / model_.partition->nlist());
+    return std::min(probes_.width, std::max<std::size_t>(1, (2 * capacity_ + list_size - 1) / list_size));
+}
+
+// Probes begin..end of every query, list by list. A pair is the index of a (query, probe) in probes_.
+void GroupSearch::scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step) {
+    std::vector<std::uint32_t> pairs;
+    pairs.reserve(queries_.size() * (end - begin));
+    for (std::size_t i = 0; i < queries_.size(); ++i)
+        for (std::size_t j = i * probes_.width + begin; j < i * probes_.width + end; ++j)
+            if (probes_.lists[j].list != Probes::none) pairs.push_back(static_cast<std::uint32_t>(j));
+    if (queries_.size() > 1) sort_by_list(pairs);
+    for (std::size_t first = 0, last; first < pairs.size(); first = last) {
+        const std::uint32_t list = probes_.lists[pairs[first]].list;
+        for (last = first + 1; last < pairs.size() && probes_.lists[pairs[last]].list == list;) ++last;
+        scan_list(list, {pairs.data() + first, last - first}, first_step);
+    }
+}
+
+// Stable, in one pass.
+void GroupSearch::sort_by_list(std::vector<std::uint32_t>& pairs) const {
+    std::vector<std::uint32_t> next(model_.partition->nlist() + 1), sorted(pairs.size());
+    for (const std::uint32_t pair : pairs) ++next[probes_.lists[pair].list + 1];
+    std::partial_sum(next.begin(), next.end(), next.begin());
+    for (const std::uint32_t pair : pairs) sorted[next[probes_.lists[pair].list]++] = pair;
+    pairs = std::move(sorted);
+}
+
+// Chunks depend on nothing but the list, so that all slices of the work agree on them.
+void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, std::uint32_t first_step) {
+    if (model_.relative)
+        for (const std::uint32_t pair : pairs) queries_.prepare_relative(query_of(pair), list);
+    const auto narrow = static_cast<std::size_t>(
+        std::stable_partition(pairs.begin(), pairs.end(),
+                              [&](std::uint32_t pair) { return !queries_.is_wide(query_of(pair)); })
+        - pairs.begin());
+    const CodeLayout layout = model_.codec->layout();
+    const bool filtered = params_.filter && !packed_;
+    const Bitmap& allow = filtered ? params_.filter->list(snapshot_, list).allowed : scanned_.alive;
+    std::uint32_t in_list = 0;  // rows of earlier segments: a filter's answer numbers the rows of a list
+    for (std::size_t s = 0; s < scanned_.segments.size(); ++s) {
+        const Segment& segment = *scanned_.segments[s];
+        const std::uint32_t n = segment.list_size(list), row = segment.first_row(list);
+        for (std::uint32_t begin = 0, step = first_step; begin < n;
+             begin += step, step = std::min(2 * step, chunk_vectors)) {
+            if (work_++ % slices_ != slice_) continue;
+            poll(step * pairs.size() * layout.row_bytes());
+            Chunk chunk{{}, segment.rest(layout.rest_bytes, row + begin), scanned_.first_rows[s] + row + begin};
+            kernels::Scan& scan = chunk.scan;
+            scan.codes = segment.list_codes(list) + kernels::blocks_bytes(layout.element_bits, layout.elements, begin);
+            scan.n = std::min(step, n - begin);
+            scan.m = layout.elements;
+            scan.first_row = filtered ? in_list + begin : chunk.first_row;
+            const StoredFactors factors = segment.factors().from(row + begin);
+            scan.a = factors.stage ? factors.stage : factors.a;
+            scan.b = factors.b;
+            scan.allow = allow.size() > 0 ? allow.data() : nullptr;
+            scan.levels = model_.codec->levels();
+            scan_chunk(chunk, pairs.first(narrow), false);
+            scan_chunk(chunk, pairs.subspan(narrow), true);
+        }
+        in_list += n;
+    }
+}
+
+void GroupSearch::scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> pairs, bool wide) {
+    if (pairs.empty()) return;
+    scan_queries_.resize(pairs.size());
+    for (std::size_t p = 0; p < pairs.size(); ++p) scan_queries_[p] = scan_query(pairs[p], chunk.scan.n);
+    kernels::Scan scan = chunk.scan;
+    scan.queries = scan_queries_.data();
+    scan.n_queries = static_cast<std::uint32_t>(pairs.size());
+    if (adds_lists()) scan.b = nullptr;
+    if (wide)
+        model_.codec->scan_wide(scan);
+    else
+        model_.codec->scan_kernel()(scan);
+    for (std::size_t p = 0; p < pairs.size(); ++p) keep_hits(chunk, scan, query_of(pairs[p]), scan_queries_[p]);
+}
+
+kernels::ScanQuery GroupSearch::scan_query(std::uint32_t pair, std::uint32_t n) {
+    const std::size_t i = query_of(pair);
+    const QueryTerms& terms = queries_.terms(i);
+    const Partition::Probe& probe = probes_.lists[pair];
+    const float coarse = model_.residual && !model_.relative ? probe.coarse : 0.0f;
+    kernels::ScanQuery query{queries_.table(i),
+                             terms.scale,
+                             terms.offset,
+                             terms.constant + coarse,
+                             hits_[i].threshold(),
+                             hits_[i].tail(n),
+                             0,
+                             model_.b_scale(terms, probe)};
+    if (adds_lists()) {
+        query.constant = 0;
+        query.threshold = -infinity;
+    }
+    return query;
+}
+
+// What a scan found for query i, at the end of the hits already.
+void GroupSearch::keep_hits(const Chunk& chunk, const kernels::Scan& scan, std::size_t i, kernels::ScanQuery& found) {
+    std::vector<Hit> exceeding;
+    if (staged_ && found.count > 0) model_.codec->refine(scan, chunk.rest, queries_.row_query(i), found, 0, &exceeding);
+    if (adds_lists()) add_lists(found, i, chunk.scan, exceeding);
+    const auto number = [&](Hit& hit) {
+        const std::uint32_t row = hit.row + (chunk.first_row - scan.first_row);
+        hit.row = packed_ ? packed_->rows[row] : row;
+    };
+    for (Hit& hit : std::span(found.hits, found.count)) number(hit);
+    for (Hit& hit : exceeding) number(hit);
+    if (staged_) exceeding_[i].insert(exceeding_[i].end(), exceeding.begin(), exceeding.end());
+    hits_[i].added(found.count);
+}
+
+// Packed residual codes lie in one list, whatever theirs was: what their scores owe to it is added here.
+float GroupSearch::with_list(std::uint32_t row, std::size_t i, float score, const kernels::Scan& chunk) const {
+    const std::uint32_t list = packed_->lists[row];
+    const float own = list_scores_[i * model_.partition->nlist() + list];
+    const Partition::Probe probe{list, model_.partition->coarse({list, own})};
+    if (chunk.b) score += model_.b_scale(queries_.terms(i), probe) * chunk.b[row - chunk.first_row];
+    return score + (queries_.terms(i).constant + probe.coarse);
+}
+
+void GroupSearch::add_lists(kernels::ScanQuery& query, std::size_t i, const kernels::Scan& chunk,
+                            std::span<Hit> exceeding) const {
+    const float threshold = hits_[i].threshold();
+    std::size_t kept = 0;
+    for (Hit hit : std::span(query.hits, query.count)) {
+        hit.score = with_list(hit.row, i, hit.score, chunk);
+        if (hit.score >= threshold) query.hits[kept++] = hit;
+    }
+    query.count = kept;
+    for (Hit& hit : exceeding) hit.score = with_list(hit.row, i, hit.score, chunk);
+}
+
+void GroupSearch::absorb(GroupSearch& other) {
+    for (std::size_t i = 0; i < hits_.size(); ++i)
+        for (const Hit& hit : other.hits_[i].kept()) hits_[i].push(hit);
+    for (std::size_t i = 0; i < exceeding_.size(); ++i)
+        exceeding_[i].insert(exceeding_[i].end(), other.exceeding_[i].begin(), other.exceeding_[i].end());
+}
+
+std::span<TopHits> GroupSearch::finish() {
+    if (reranks_) {
+        rerank(snapshot_, queries_.entered(), params_.k, params_.least, hits_);
+    } else {
+        for (std::size_t i = 0; i < exceeding_.size(); ++i) restore(hits_[i].kept(), exceeding_[i]);
+    }
+    return hits_;
+}
+
+}  // namespace fewbits

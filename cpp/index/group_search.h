@@ -1,0 +1,64 @@
+// The steps of a search for one group of queries: choose lists, scan them list by list, keep the best. Several workers
+// can share the scans of a group, each a slice of them, and merge their hits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "blocks/top_k.h"
+#include "index/prepared_queries.h"
+#include "index/probe.h"
+#include "index/search.h"
+
+namespace fewbits {
+
+class GroupSearch {
+public:
+    // packed: what the filter allows, if nothing else is to be scanned; or null. The slice-th of `slices` workers.
+    GroupSearch(const Snapshot& snapshot, const Packed* packed, MatrixView queries, const SearchParams& params,
+                std::size_t slice, std::size_t slices);
+
+    // Scans the share of (list, chunk) work that falls to this slice.
+    void scan();
+    // The hits of another slice of the same work.
+    void absorb(GroupSearch& other);
+    // The hits, once all slices scanned, as rows of the snapshot and by their final scores.
+    std::span<TopHits> finish();
+
+private:
+    struct Chunk;
+
+    void probe();
+    std::size_t near_probes() const;
+    void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
+    void sort_by_list(std::vector<std::uint32_t>& pairs) const;
+    void scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, std::uint32_t first_step);
+    void scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> pairs, bool wide);
+    kernels::ScanQuery scan_query(std::uint32_t pair, std::uint32_t n);
+    void keep_hits(const Chunk& chunk, const kernels::Scan& scan, std::size_t i, kernels::ScanQuery& found);
+    bool joined() const { return packed_ && !packed_->lists.empty(); }
+    bool adds_lists() const { return joined() && model_.residual; }
+    float with_list(std::uint32_t row, std::size_t i, float score, const kernels::Scan& chunk) const;
+    void add_lists(kernels::ScanQuery& query, std::size_t i, const kernels::Scan& chunk,
+                   std::span<Hit> exceeding) const;
+    std::size_t query_of(std::uint32_t pair) const { return pair / probes_.width; }
+
+    const Snapshot& snapshot_;
+    const Packed* packed_;
+    const Snapshot& scanned_;  // its, or the snapshot
+    const Model& model_;
+    SearchParams params_;
+    std::size_t capacity_;  // hits per query
+    bool staged_, reranks_;
+    std::size_t slice_, slices_, work_ = 0;
+    PreparedQueries queries_;
+    Probes probes_;
+    std::vector<float> list_scores_;  // of every list, for packed residual codes: queries x nlist
+    std::vector<TopHits> hits_;
+    std::vector<std::vector<Hit>> exceeding_;  // of staged codes: see Codec::refine
+    std::vector<kernels::ScanQuery> scan_queries_;
+};
+
+}  // namespace fewbits

@@ -1,0 +1,60 @@
+#include "kernels/cpu.h"
+
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace fewbits::kernels {
+
+#if defined(__x86_64__)
+
+namespace {
+
+constexpr bool has(std::uint32_t word, std::uint32_t bits) {
+    return (word & bits) == bits;
+}
+constexpr std::uint32_t bit(int i) {
+    return std::uint32_t{1} << i;
+}
+
+// Extended control register 0: which register files the operating system saves. Needs OSXSAVE.
+std::uint32_t saved_registers() {
+    std::uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+}  // namespace
+
+Cpu detect_cpu() {
+    std::uint32_t a, b, c1, d, b7, c7, c_extended;
+    if (!__get_cpuid(1, &a, &b, &c1, &d)) return {};
+    if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d)) return {};
+    if (!__get_cpuid(0x80000001, &a, &b, &c_extended, &d)) return {};
+    constexpr std::uint32_t osxsave = bit(27), avx = bit(28), fma = bit(12), f16c = bit(29), popcnt = bit(23);
+    constexpr std::uint32_t lzcnt = bit(5), bmi = bit(3), avx2 = bit(5), bmi2 = bit(8);
+    constexpr std::uint32_t avx512f = bit(16), avx512dq = bit(17), avx512cd = bit(28), avx512bw = bit(30);
+    constexpr std::uint32_t avx512vl = bit(31), avx512vbmi = bit(1), avx512vnni = bit(11);
+    if (!has(c1, osxsave)) return {};
+    const std::uint32_t saved = saved_registers();
+
+    Cpu cpu;
+    cpu.avx2 =
+        has(saved, 0x6) && has(c1, avx | fma | f16c | popcnt) && has(b7, avx2 | bmi | bmi2) && has(c_extended, lzcnt);
+    cpu.avx512 = cpu.avx2 && has(saved, 0xE6) && has(b7, avx512f | avx512dq | avx512cd | avx512bw | avx512vl);
+    cpu.vnni = cpu.avx512 && has(c7, avx512vnni);
+    cpu.vbmi = cpu.vnni && has(c7, avx512vbmi);
+    return cpu;
+}
+
+#else
+
+Cpu detect_cpu() {
+    return {};
+}
+
+#endif
+
+}  // namespace fewbits::kernels

@@ -1,0 +1,16 @@
+// What this CPU and operating system run: a feature counts only if the operating system saves the registers that it
+// uses (XCR0).
+#pragma once
+
+namespace fewbits::kernels {
+
+struct Cpu {
+    bool avx2 = false;  // and FMA, F16C, POPCNT, LZCNT, BMI1 and BMI2, as cpp/isa.cmake compiles with
+    bool avx512 = false;
+    bool vnni = false;
+    bool vbmi = false;
+};
+
+Cpu detect_cpu();
+
+}  // namespace fewbits::kernels

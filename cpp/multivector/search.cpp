@@ -1,0 +1,120 @@
+#include "multivector/search.h"
+
+#include <algorithm>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/parallel.h"
+#include "multivector/chamfer.h"
+
+namespace fewbits {
+namespace {
+
+struct Scored {
+    std::int64_t id;
+    float score;
+};
+
+bool better(const Scored& x, const Scored& y) {
+    return x.score > y.score || (x.score == y.score && x.id < y.id);
+}
+
+// The k best that score at least `least`.
+void write_best(std::vector<Scored>& found, std::size_t k, float least, std::int64_t* ids, float* scores) {
+    std::erase_if(found, [least](const Scored& each) { return !(each.score >= least); });
+    const std::size_t kept = std::min(k, found.size());
+    std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(kept), found.end(), better);
+    for (std::size_t i = 0; i < k; ++i) {
+        ids[i] = i < kept ? found[i].id : -1;
+        scores[i] = i < kept ? found[i].score : -std::numeric_limits<float>::infinity();
+    }
+}
+
+void check_queries(const Snapshot& snapshot, const SetsView& queries) {
+    require(snapshot.model->tokens != nullptr, "queries: this index has no tokens");
+    check_sets(queries, "queries");
+    if (queries.tokens.cols != snapshot.model->tokens->dim())
+        fail("queries: got " + std::to_string(queries.tokens.cols) + " dimensions, expected "
+             + std::to_string(snapshot.model->tokens->dim()));
+}
+
+// rows_of: the candidates of a query, in any order.
+void rank(const Snapshot& snapshot, const SetsView& queries,
+          const std::function<std::span<const std::uint32_t>(std::size_t query)>& rows_of,
+          const SetSearchParams& params, std::int64_t* ids, float* scores) {
+    parallel_for(queries.size(), params.threads, [&](std::size_t q, unsigned) {
+        const ChamferQuery query(*snapshot.model->tokens, queries[q]);
+        ChamferQuery::Scratch scratch;
+        std::vector<Scored> found;
+        for (const std::uint32_t row : rows_of(q)) {
+            const CodeSet document = snapshot.tokens(row);
+            if (document.n > 0) found.push_back({snapshot.id(row), query.score(document, scratch)});
+        }
+        write_best(found, params.k, params.least, ids + q * params.k, scores + q * params.k);
+    });
+}
+
+// As they are found by their vectors: queries x k rows.
+struct Candidates {
+    std::vector<std::int64_t> rows;
+    std::vector<float> scores;
+    std::size_t k;
+};
+
+Candidates find_candidates(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vectors, std::size_t k,
+                           const SetSearchParams& params, const QueryFilters& filters) {
+    Candidates found{std::vector<std::int64_t>(checked_mul(vectors.rows, k)), {}, k};
+    found.scores.resize(found.rows.size());
+    SearchParams by_vectors{.k = k, .nprobe = params.nprobe, .rerank = 0, .threads = params.threads};
+    by_vectors.as_rows = true;
+    search_call(snapshot, vectors, by_vectors, filters, found.rows.data(), found.scores.data());
+    return found;
+}
+
+void write_estimates(const Snapshot& snapshot, const Candidates& candidates, const SetSearchParams& params,
+                     std::size_t n_queries, std::int64_t* ids, float* scores) {
+    for (std::size_t q = 0; q < n_queries; ++q) {
+        std::vector<Scored> found;
+        for (std::size_t i = q * candidates.k; i < (q + 1) * candidates.k && candidates.rows[i] >= 0; ++i)
+            found.push_back(
+                {snapshot.id(static_cast<std::uint32_t>(candidates.rows[i])), candidates.scores[i] / params.scale});
+        write_best(found, params.k, params.least, ids + q * params.k, scores + q * params.k);
+    }
+}
+
+}  // namespace
+
+void search_sets(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vectors, const SetsView& tokens,
+                 const SetSearchParams& params, const QueryFilters& filters, std::int64_t* ids, float* scores) {
+    check_queries(*snapshot, tokens);
+    if (tokens.size() != vectors.rows)
+        fail("queries: got " + std::to_string(tokens.size()) + " sets, expected " + std::to_string(vectors.rows));
+    const std::size_t wanted = params.candidates > 0 ? params.candidates : params.k;
+    const Candidates found =
+        find_candidates(snapshot, vectors, std::min<std::size_t>(wanted, snapshot->n()), params, filters);
+    if (params.candidates == 0) return write_estimates(*snapshot, found, params, vectors.rows, ids, scores);
+    std::vector<std::vector<std::uint32_t>> rows(vectors.rows);
+    for (std::size_t q = 0; q < vectors.rows; ++q) {
+        for (std::size_t i = q * found.k; i < (q + 1) * found.k && found.rows[i] >= 0; ++i)
+            rows[q].push_back(static_cast<std::uint32_t>(found.rows[i]));
+        std::sort(rows[q].begin(), rows[q].end());  // as they lie
+    }
+    rank(
+        *snapshot, tokens, [&](std::size_t q) { return std::span<const std::uint32_t>(rows[q]); }, params, ids, scores);
+}
+
+void rank_all(const Snapshot& snapshot, const SetsView& tokens, std::size_t k, unsigned threads, std::int64_t* ids,
+              float* scores) {
+    check_queries(snapshot, tokens);
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t row = 0; row < snapshot.rows(); ++row)
+        if (snapshot.is_alive(row)) rows.push_back(row);
+    SetSearchParams params;
+    params.k = k;
+    params.threads = threads;
+    rank(snapshot, tokens, [&](std::size_t) { return std::span<const std::uint32_t>(rows); }, params, ids, scores);
+}
+
+}  // namespace fewbits

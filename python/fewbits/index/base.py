@@ -1,0 +1,255 @@
+"""What both kinds of index are: one reference to an immutable state (state.py), which a call reads once, and which a
+change replaces as the last thing it does. A call that raises, or is interrupted, leaves the index as it was, and
+searches running meanwhile see the index before or after, never between.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _core
+from ..file.places import Path, encoded, write
+from ..input.checks import thread_count, whole_number
+from ..input.ids import vector_ids
+from ..input.progress import Progress, ProgressArgument
+from ..numeric.arrays import I64
+from ..spec.codec import Codec
+from ..spec.description import Description
+from ..spec.ivf import IVF
+from ..spec.transform import Transform
+from .filling import publish
+from .state import State, Stateful, Training
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ..file.places import SupportsWrite
+
+
+class BaseIndex(Stateful):
+    _temp_dir: bytes | None = None
+
+    @property
+    def transform(self) -> Transform:
+        """The transform of vectors (for documents, of their encodings) and queries."""
+        return self._description.transform
+
+    @property
+    def partition(self) -> IVF | None:
+        """The lists, or None if every vector is scanned."""
+        return self._description.partition
+
+    @property
+    def codec(self) -> Codec:
+        """How vectors, or the encodings of documents, are stored."""
+        return self._description.codec
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether something can be added."""
+        return self._state.engine is not None
+
+    @property
+    def temp_dir(self) -> str | None:
+        """The folder of the temporary files that codes with ``on_disk=True`` are written to until they are saved.
+
+        None: the system's folder for temporary files (``TMPDIR``). It can be changed at any time, also for an opened
+        index; a saved index does not contain it. The files have no names and disappear with the process.
+        """
+        return None if self._temp_dir is None else os.fsdecode(self._temp_dir)
+
+    @temp_dir.setter
+    def temp_dir(self, path: Path | None) -> None:
+        self._temp_dir = folder(path)
+
+    def __len__(self) -> int:
+        return self._state.n
+
+    def __contains__(self, item: object) -> bool:
+        """Whether a vector, or a document, has this id."""
+        if isinstance(item, bool) or not isinstance(item, int | np.integer) or not 0 <= int(item) < 2**63:
+            return False
+        engine = self._state.engine
+        return engine is not None and bool(engine.contains(np.array([item], np.int64))[0])
+
+    @overload
+    def ids(self, *, block: None = None) -> I64: ...
+    @overload
+    def ids(self, *, block: int) -> Iterator[I64]: ...
+    def ids(self, *, block: int | None = None) -> I64 | Iterator[I64]:
+        """The ids of all vectors, or documents, in the index.
+
+        Parameters
+        ----------
+        block : int, optional
+            Iterate over arrays of at most this many ids instead: one array takes 8 bytes per id. Blocks are in the
+            order in which the vectors are stored, not ascending.
+
+        Returns
+        -------
+        (n,) int64 array, ascending; or an iterator over such arrays, unordered
+            In either case each id is there once, of the index as it was at the call.
+
+        Examples
+        --------
+        >>> missing = np.setdiff1d([5, 10**6], index.ids())
+        """
+        size = None if block is None else whole_number(block, "block", 1)
+        engine = self._state.engine
+        if engine is None:
+            return np.empty(0, np.int64) if size is None else iter(())
+        return engine.ids() if size is None else engine.id_blocks(size)
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Remove the vectors, or documents, of these ids, at once and for good.
+
+        Their bytes stay until their segment is merged or `compact` is called; ``stats().removed_share`` says how many.
+
+        Parameters
+        ----------
+        ids : (n,) array of int
+            Ids that the index does not have are ignored.
+
+        Returns
+        -------
+        int
+            How many there were.
+
+        Examples
+        --------
+        >>> index.remove([7, 42])
+        2
+        """
+        own, removed = vector_ids(ids), 0
+
+        def without(now: State) -> State:
+            nonlocal removed
+            after = now.changed("remove", lambda engine: engine.remove(own))
+            removed = now.n - after.n
+            return after
+
+        turn, after = self._prepare("remove", without)
+        self._state = after
+        del turn
+        return removed
+
+    def compact(self, *, progress: ProgressArgument = None, threads: int | None = None) -> Self:
+        """Rewrite all segments as one without what was removed, from the stored codes; ids stay.
+
+        Needs memory (or room in `temp_dir`, for codes that are kept on disk) for a second copy of the codes meanwhile.
+        Searches continue in the state before, which Ctrl-C keeps.
+
+        Parameters
+        ----------
+        progress, threads
+            As in `add`.
+
+        Returns
+        -------
+        Index or MultiVectorIndex
+            This index.
+
+        Examples
+        --------
+        >>> index = index.compact()
+        """
+        count = thread_count(threads)
+        shown = Progress(progress)
+
+        def compact(engine: _core.Engine) -> None:
+            with shown:
+                engine.compact(directory=self._temp_dir, threads=count, progress=shown.stage("compacting"))
+
+        turn, after = self._prepare("compact", lambda now: now.changed("compact", compact))
+        self._state = after
+        del turn
+        return self
+
+    def save(self, path: Path | SupportsWrite) -> None:
+        """Write the index to one file, atomically: after a crash there is the old file or the new one, whole.
+
+        Parameters
+        ----------
+        path : str, bytes or os.PathLike, or a binary file object
+            A path; if it is a symbolic link, the link stays and the file that it leads to is replaced. Or an object
+            with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
+
+        Examples
+        --------
+        >>> index.save("wiki.fb")
+        """
+        state = self._state
+        engine, meta = state.trained("save"), self._meta(state)
+        write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
+
+    def to_bytes(self) -> bytes:
+        """Return the file that `save` would write.
+
+        Returns
+        -------
+        bytes
+
+        Examples
+        --------
+        >>> same = fb.Index.from_bytes(index.to_bytes())
+        """
+        state = self._state
+        return state.trained("to_bytes").to_bytes(self._meta(state))
+
+    # --- inside ---
+
+    def _meta(self, state: State) -> bytes:
+        """The section `meta` of the index's file."""
+        raise NotImplementedError
+
+    def _trained(self, action: str) -> _core.Engine:
+        return self._state.trained(action)
+
+    @property
+    def _description(self) -> Description:
+        return self._state.description
+
+    @property
+    def _engine(self) -> _core.Engine | None:
+        return self._state.engine
+
+    @_engine.setter
+    def _engine(self, engine: _core.Engine | None) -> None:
+        turn, after = self._prepare("engine", lambda now: now.with_engine(engine))
+        self._state = after
+        del turn
+
+    def _prepare_added(
+        self, before: State, builder: _core.Builder, on_conflict: str, threads: int, progress: Progress
+    ) -> tuple[_core.Turn, State]:
+        """As `_prepare`, for the state with what was coded for the state `before`."""
+        before.training.check(before.n + len(builder), stacklevel=3)
+
+        def added(now: State) -> State:
+            of_same = now.of_training(before, "add")
+            return of_same.changed("add", lambda engine: publish(engine, builder, on_conflict, threads, progress))
+
+        return self._prepare("add", added)
+
+    def _prepare_built(self, engine: _core.Engine, training: Training, action: str) -> tuple[_core.Turn, State]:
+        """As `_prepare`, for the state with a newly trained engine in the place of one without vectors."""
+        return self._prepare(action, lambda now: now.untouched(action).retrained(engine, training=training))
+
+
+def folder(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    name = encoded(path)
+    if not os.path.isdir(name):
+        raise NotADirectoryError(f"temp_dir: expected a folder, got {path!r}")
+    return name
+
+
+def folder_of(index: BaseIndex) -> bytes | None:
+    """The folder of its temporary files, for the core."""
+    return index._temp_dir
