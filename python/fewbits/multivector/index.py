@@ -52,13 +52,32 @@ _MAX_CANDIDATES = 2**31
 
 
 def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
-    """Chamfer similarity (MaxSim) of every query with every document, exactly: the sum over the query's tokens of the
-    largest inner product with a token of the document.
+    """Compute exact Chamfer similarities (MaxSim) of queries with documents.
 
-    Each side: a list of (t, d) arrays, an (n, t, d) array or (tokens, offsets); no set is empty. Returns (queries,
-    documents) float32; a side given as one (t, d) array has no axis. The same bits for any number of threads.
+    The similarity is the sum, over the tokens of the query, of the largest inner product with a token of the document.
 
-    >>> fb.chamfer(query, documents)  # (n,)
+    Parameters
+    ----------
+    queries, documents : sets of vectors
+        Each a list of (t, d) arrays, an (n, t, d) array or (tokens, offsets); or a single (t, d) array. No set is
+        empty.
+    threads : int, optional
+        None: all CPUs. The result has the same bits for any number.
+
+    Returns
+    -------
+    (queries, documents) float32 array
+        Without the axis of a side that was given as a single (t, d) array.
+
+    References
+    ----------
+    Khattab and Zaharia, "ColBERT: Efficient and Effective Passage Search via Contextualized Late Interaction over
+    BERT", 2020.
+
+    Examples
+    --------
+    >>> fb.chamfer(query_sets[0], documents).shape
+    (100,)
     """
     dim = token_dim(documents, "documents")
     left, one_query = read_sets(queries, dim, "queries")
@@ -96,9 +115,9 @@ class MultiVectorIndex(BaseIndex):
 
     Examples
     --------
-    >>> index = fb.MultiVectorIndex(128, tokens=fb.Scalar(8))
-    >>> index.build(documents)  # list of (t, 128) arrays
-    >>> ids, scores = index.search(queries, k=10)
+    >>> index = fb.MultiVectorIndex(16, tokens=fb.Scalar(8))
+    >>> index = index.build(documents)  # list of (t, 16) arrays
+    >>> ids, scores = index.search(query_sets, k=10)
     """
 
     def __init__(
@@ -150,13 +169,22 @@ class MultiVectorIndex(BaseIndex):
         return f"<fewbits.MultiVectorIndex: {state}, {self._encoder.describe()}, {self.codec.describe()}>"
 
     def stats(self) -> MultiVectorStats:
-        """Counts and bytes: `n` documents, their `tokens` as stored, `lists` to probe, `segments`, `removed` documents
-        that still take bytes and their share `removed_share`; bytes per document of the encodings' codes and ids
-        (`fde_bytes`), of the coded tokens (`token_bytes`, or `token_bytes_on_disk`); `bytes_fixed`."""
+        """Count documents, tokens and bytes.
+
+        Returns
+        -------
+        MultiVectorStats
+            Attributes that are also items: `n`, `tokens`, `fde_bytes`, `token_bytes` and others.
+        """
         return _stats(self._trained("stats"))
 
     def explain(self) -> str:
-        """What this index is made of, why (if `fb.build_multivector` chose it), and where its bytes are; for people."""
+        """Say what this index is made of, why (if `fb.build_multivector` chose it), and where its bytes are.
+
+        Returns
+        -------
+        str
+        """
         state = self._state
         lines = [f"fewbits.MultiVectorIndex of {state.n:,} documents, tokens of {self.dim} dimensions"]
         lines.append(f"  encoding   {self._encoder.describe()}")
@@ -230,11 +258,30 @@ class MultiVectorIndex(BaseIndex):
         progress: ProgressArgument = None,
         threads: int | None = None,
     ) -> MultiVectorIndex:
-        """Adds documents: all of them or, if anything is wrong with them or their ids, none.
+        """Add documents: all of them or, if anything is wrong with them or their ids, none.
 
-        documents: a list of (t, dim) arrays (numpy, torch, anything with `__array__` or DLPack), an (n, t, dim) array,
-        or (tokens, offsets), where document i is tokens[offsets[i]:offsets[i + 1]] (tokens may be a memmap: they are
-        read by blocks). Every document has at least one token. ids, on_conflict: as in `Index.add`.
+        Parameters
+        ----------
+        documents : sets of vectors
+            A list of (t, dim) arrays (numpy, torch, anything with ``__array__`` or DLPack), an (n, t, dim) array, or
+            (tokens, offsets), where document i is ``tokens[offsets[i]:offsets[i + 1]]`` (tokens may be a memmap: they
+            are read by blocks). Every document has at least one token.
+        ids, on_conflict, progress, threads
+            As in `Index.add`.
+
+        Returns
+        -------
+        MultiVectorIndex
+            This index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For documents without tokens, tokens that are not finite, and wrong shapes, dtypes or ids.
+
+        Examples
+        --------
+        >>> index = fb.MultiVectorIndex(16).train(documents).add(documents, ids=np.arange(1000, 1100))
         """
         count = thread_count(threads)
         if conflict_rule(on_conflict) == "replace" and ids is None:
@@ -255,7 +302,27 @@ class MultiVectorIndex(BaseIndex):
         progress: ProgressArgument = None,
         threads: int | None = None,
     ) -> MultiVectorIndex:
-        """`train` on a random sample of the documents, then `add` all of them."""
+        """Train on a random sample of the documents, then add all of them.
+
+        Parameters
+        ----------
+        documents, ids, progress, threads
+            As in `add`.
+
+        Returns
+        -------
+        MultiVectorIndex
+            This index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `add`, and if the index holds documents already.
+
+        Examples
+        --------
+        >>> index = fb.MultiVectorIndex(16, codec=fb.RaBitQ(2)).build(documents)
+        """
         count = thread_count(threads)
         source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
         before = self._state.untouched("build")
@@ -282,16 +349,45 @@ class MultiVectorIndex(BaseIndex):
         min_score: float | None = None,
         threads: int | None = None,
     ) -> SearchResult:
-        """The k documents of largest Chamfer similarity to each query.
+        """Find the k documents with the largest Chamfer similarity to each query.
 
-        queries: sets, as `add` takes them, or one (t, dim) array. rerank: how many candidates of the encodings are
-        ranked by their tokens (None: what `fb.tune` set, else 10·k and at least 100; 0: none, scores are then the
-        encodings' estimates of Chamfer). nprobe: lists to read, with a partition. carve: rank by fewer query tokens, as
-        `fb.carve` makes them (candidates are found by all). filter: which documents may be returned, by id, as in
-        `Index.search`. min_score: results score at least this; `counts` says how many there are.
+        Parameters
+        ----------
+        queries : sets of vectors
+            As documents in `add`, or a single (t, dim) array.
+        k : int
+            Results per query.
+        rerank : int, optional
+            How many candidates, found by their encodings, are ranked by their tokens. 0: none, and scores are the
+            encodings' estimates of Chamfer similarity. None: what `fb.tune` has set, or 10·k and at least 100.
+        nprobe : int, optional
+            Lists to probe. None: the index's default. Only with a partition.
+        carve : float, optional
+            Rank with fewer query tokens, as `fb.carve` makes them; candidates are found with all of them.
+        filter : array, numba cfunc, Filter or list of Filter, optional
+            Which documents may be returned, by id, as in `Index.search`.
+        min_score : float, optional
+            Only results with at least this score.
+        threads : int, optional
+            None: all CPUs.
 
-        Returns SearchResult(ids, scores), bit-identical for any number of threads; scores are Chamfer similarities of
-        the query and the document's tokens as stored.
+        Returns
+        -------
+        SearchResult
+            Arrays ids and scores, best first, with the same bits for any number of threads. Scores are Chamfer
+            similarities of the query and the document's tokens as stored. Where fewer than k documents are found, the
+            end is padded; ``counts`` has the number found.
+
+        Raises
+        ------
+        NotTrainedError
+            Before `train`.
+        TypeError, ValueError
+            For wrong shapes, dtypes or settings.
+
+        Examples
+        --------
+        >>> ids, scores = documents_index.search(query_sets, k=10, rerank=50)
         """
         state = self._state
         engine = state.trained("search")
@@ -315,8 +411,20 @@ class MultiVectorIndex(BaseIndex):
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
     def rank_all(self, queries: Any, k: int = 10, *, threads: int | None = None) -> SearchResult:
-        """The k documents of largest Chamfer similarity to each query, of all of them and by their stored tokens: what
-        `search` approaches with more candidates. Slow: for measuring and tuning."""
+        """Rank all documents by their stored tokens: what `search` approaches with more candidates.
+
+        This is slow, and meant for measuring and tuning.
+
+        Parameters
+        ----------
+        queries, k, threads
+            As in `search`.
+
+        Returns
+        -------
+        SearchResult
+            As of `search`.
+        """
         engine = self._trained("rank_all")
         k = result_count(k)
         sets, single = read_sets(queries, self.dim, "queries")
@@ -340,14 +448,36 @@ class MultiVectorIndex(BaseIndex):
         Raises
         ------
         ValueError
-            Names the first id that the index has not.
+            Names the first id that the index does not have.
+
+        Examples
+        --------
+        >>> documents_index.reconstruct([3, 5]).tokens.shape
+        (16, 16)
         """
         engine = self._trained("reconstruct")
         return Sets(*engine.reconstruct_sets(vector_ids(ids)))
 
     @staticmethod
     def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> MultiVectorIndex:
-        """Opens a file that `save` wrote; path, mmap, verify and errors as in `fb.open`."""
+        """Open a file that `save` wrote.
+
+        Parameters
+        ----------
+        path, mmap, verify
+            As in `fb.open`.
+
+        Returns
+        -------
+        MultiVectorIndex
+
+        Raises
+        ------
+        FileNotFoundError, CorruptIndexError, FormatVersionError
+            What is wrong with the file, and where.
+        ValueError
+            If the file holds an index of single vectors.
+        """
         check_flags(mmap, verify)
         file = contents(path)
         if file is not None:
@@ -357,8 +487,24 @@ class MultiVectorIndex(BaseIndex):
 
     @staticmethod
     def from_bytes(file: Buffer) -> MultiVectorIndex:
-        """An index, all in memory, from what `to_bytes` returned or the contents of a file; every byte is checked.
-        file and errors: as in `Index.from_bytes`."""
+        """Make an index from what `to_bytes` returned, or from the contents of a file; every byte is checked.
+
+        Parameters
+        ----------
+        file : bytes, bytearray, memoryview, mmap or another buffer
+            It is copied.
+
+        Returns
+        -------
+        MultiVectorIndex
+
+        Raises
+        ------
+        CorruptIndexError, FormatVersionError
+            What is wrong with the contents, and where.
+        ValueError
+            If they are of an index of single vectors.
+        """
         return MultiVectorIndex._of("bytes", engine_of_bytes(buffer(file)))
 
     def __reduce__(self) -> tuple[Any, ...]:
