@@ -236,3 +236,16 @@ def test_import_is_light() -> None:
         times.append(float(out[0]))
         assert {name for name in out[1].split() if "fewbits." in name} == {"fewbits._core"}
     assert min(times) < 0.03
+
+
+def test_old_names_of_arguments_are_accepted_with_a_warning(base: F32) -> None:
+    index = fb.Index(32, metric="l2").add(base)
+    with pytest.warns(DeprecationWarning, match="q is now called queries"):
+        found = index.search(q=base[:3], k=1)  # type: ignore[call-arg]
+    assert found.ids[:, 0].tolist() == [0, 1, 2]
+    with pytest.warns(DeprecationWarning, match="fde is now called encoder"):
+        documents = fb.MultiVectorIndex(32, fde=fb.FDE(32, 2, 2))  # type: ignore[call-arg]
+    with pytest.warns(DeprecationWarning, match="fde is now called encoder"):
+        assert documents.fde is documents.encoder
+    with pytest.raises(TypeError, match="queries: got it twice, as q and as queries"):
+        index.search(queries=base[:3], q=base[:3])  # type: ignore[call-arg]

@@ -26,6 +26,7 @@ from ..input.filters import core_filters
 from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..input.queries import as_queries, min_similarity
+from ..input.renamed import renamed
 from ..input.rows import Rows
 from ..input.sample import Sample, split_sample
 from ..numeric.arrays import F32
@@ -413,6 +414,7 @@ class Index(BaseIndex):
 
     # --- using it ---
 
+    @renamed(q="queries")
     def search(
         self,
         queries: Any,

@@ -6,6 +6,7 @@ Vectors find candidates, tokens rank them.
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -28,6 +29,7 @@ from ..input.filters import core_filters
 from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..input.queries import min_similarity
+from ..input.renamed import renamed
 from ..input.rows import BLOCK_FLOATS, check_scale
 from ..input.sample import Sample
 from ..input.sets import Sets, SetsInput, read_sets, token_dim
@@ -120,6 +122,7 @@ class MultiVectorIndex(BaseIndex):
     >>> ids, scores = index.search(query_sets, k=10)
     """
 
+    @renamed(fde="encoder")
     def __init__(
         self,
         dim: int,
@@ -154,6 +157,12 @@ class MultiVectorIndex(BaseIndex):
 
     @property
     def encoder(self) -> Encoder:
+        return self._encoder
+
+    @property
+    def fde(self) -> Encoder:
+        """The encoder; its name in version 0.1."""
+        warnings.warn("fde is now called encoder", DeprecationWarning, stacklevel=2)
         return self._encoder
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _core
 from ..input.checks import one_of, real_number, thread_count, whole_number
+from ..input.renamed import renamed
 from ..input.sets import Sets, read_sets, token_dim
 from ..numeric.arrays import I64
 
@@ -98,6 +99,7 @@ class Pooling:
         return f"{', '.join(filter(None, (share, limit)))}, {self.method}"
 
 
+@renamed(least="min_similarity")
 def carve(queries: Any, min_similarity: float = 0.7, *, threads: int | None = None) -> Sets:
     """Ball carving: make queries of fewer tokens.
 

@@ -14,12 +14,14 @@ from numpy.typing import ArrayLike
 from ..index.index import Index
 from ..index.upgrades import encoder_of
 from ..input.progress import Progress, ProgressArgument
+from ..input.renamed import renamed
 from ..spec.recurrent_binary import Predecessor, RecurrentBinary, fingerprint
 from .binary_data import check_same_rows, past_of, split, unit_rows
 from .binary_descent import descend, least_squares, start, weight_beside
 from .settings import BinarySettings
 
 
+@renamed(bits_per_dim="bits")
 def recurrent_binary(
     x: Any,
     *,
