@@ -20,8 +20,8 @@ using kernels::Tile;
 constexpr std::uint32_t dim = 128;
 constexpr std::uint32_t batch = 32;
 constexpr float out_of_reach = 1e9F;                       // a threshold
-constexpr std::size_t in_cache = std::size_t{96} << 10;    // bytes: stays in any second-level cache
-constexpr std::size_t in_memory = std::size_t{256} << 20;  // bytes: more than the last-level cache
+constexpr std::size_t in_cache = std::size_t{96} << 10;    // bytes: fits any L2 cache
+constexpr std::size_t in_memory = std::size_t{256} << 20;  // bytes: exceeds the last-level cache
 constexpr std::uint32_t rows_a_run = 4096;
 constexpr std::uint32_t points = 512, centroids = 256;
 constexpr std::size_t numbers = 8192;
@@ -30,8 +30,8 @@ struct ScanKind {
     const char* name;
     void (*(*kernel)(const Kernels&))(const Scan&);
     std::uint32_t element_bits;
-    std::uint32_t quad;         // elements of four dimensions
-    std::uint32_t table_bytes;  // of a dimension
+    std::uint32_t quad;         // elements per four dimensions
+    std::uint32_t table_bytes;  // per dimension
     Operation operation;
 };
 constexpr ScanKind scan_kinds[] = {
@@ -54,7 +54,7 @@ constexpr ScanKind scan_kinds[] = {
 struct RowKind {
     const char* name;
     void (*Kernels::*kernel)(const Rows&);
-    std::uint32_t bits;  // of a dimension
+    std::uint32_t bits;  // per dimension
     Operation operation;
 };
 constexpr RowKind row_kinds[] = {
@@ -81,7 +81,7 @@ Buffer<float> floats(std::size_t n) {
     return x;
 }
 
-// Bytes that are what `element_bits` says: floats in [-1, 1), halves of them, or codes, all of which are valid.
+// Bytes of elements of `element_bits`: floats or halves in (-1, 1), or codes, for which any bytes are valid.
 Buffer<std::uint8_t> codes(std::uint32_t element_bits, std::size_t bytes) {
     auto out = zeros<std::uint8_t>(bytes);
     if (element_bits < 16) {
@@ -109,7 +109,7 @@ Case scan_case(const Kernels& set, const ScanKind& kind, bool memory) {
     if (kind.operation == Operation::mac8)
         for (auto& entry : *tables) entry = static_cast<std::uint8_t>(entry % 255 - 127);
     const auto list = zeros<ScanQuery>(queries);
-    // No vector reaches the threshold, as all but a few do not in a search once it is under way.
+    // No vector reaches the threshold; in a search, few do after its start.
     for (std::uint32_t q = 0; q < queries; ++q)
         (*list)[q] = {tables->data() + std::size_t{q} * dim * kind.table_bytes, 1, 0, 0, out_of_reach, nullptr, 0};
     Case out;
@@ -118,14 +118,14 @@ Case scan_case(const Kernels& set, const ScanKind& kind, bool memory) {
     out.from_memory = memory;
     out.operation = kind.operation;
     out.operations = out.items * dim;
-    out.run = [=, &set, kept = tables] {  // the queries point into them
+    out.run = [=, &set, kept = tables] {  // keeps the tables that the queries point into
         const Scan scan{data->data(), n, m, 0, nullptr, nullptr, nullptr, levels->data(), list->data(), queries};
         kind.kernel(set)(scan);
     };
     return out;
 }
 
-// Rows anywhere in memory, or those of a small array in turn.
+// Rows anywhere in memory, or all rows of a small array in order.
 Buffer<std::uint32_t> listed_rows(std::size_t n) {
     auto list = zeros<std::uint32_t>(rows_a_run);
     for (std::size_t i = 0; i < rows_a_run; ++i) (*list)[i] = static_cast<std::uint32_t>(random_below(n, i, n));
@@ -198,7 +198,7 @@ Case tile_case(const Kernels& set, bool best) {
     return out;
 }
 
-// `numbers` floats in, and what `run` makes of them.
+// `numbers` floats as input, and `run`, which processes them.
 Case numbers_case(std::size_t bytes_of_each, std::function<void()> run) {
     Case out;
     out.items = numbers;
@@ -224,7 +224,7 @@ Case other_case(const Kernels& set, const std::string& name) {
         return numbers_case(
             4, [=, &set] { set.add_to_buckets({x->data(), numbers / dim, dim, dim, bucket->data(), y->data()}); });
     }
-    if (name == "hadamard")  // not scaled: of zeros, or it would overflow
+    if (name == "hadamard")  // not scaled, so the input is zeros: it would overflow otherwise
         return numbers_case(4, [=, &set] {
             for (std::size_t i = 0; i < numbers; i += dim) set.hadamard(y->data() + i, dim);
         });
@@ -254,7 +254,7 @@ Case case_of(const Kernels& set, const std::string& kernel, bool memory) {
     return other_case(set, kernel);
 }
 
-// What is neither scanned nor summed along rows.
+// Kernels that neither scan nor sum along rows.
 std::vector<std::string> other_names() {
     std::vector<std::string> names = {
 #define FEWBITS_KERNEL(name, ...) #name,

@@ -1,4 +1,4 @@
-// The benched kernels as plain C functions: bench/test_kernels.py loads them with ctypes.
+// The cases as plain C functions, which bench/test_kernels.py loads with ctypes.
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -11,7 +11,7 @@ using namespace fewbits;
 
 namespace {
 
-std::string text;  // what the last call returned
+std::string text;  // the string returned by the last call
 
 const kernels::Kernels* set_named(const char* isa) {
     const auto all = kernels::available();
@@ -25,7 +25,7 @@ const kernels::Kernels* set_named(const char* isa) {
 extern "C" {
 #pragma GCC visibility push(default)
 
-// Instruction sets, best first, and cases: names with commas between.
+// Instruction sets, best first, and cases: comma-separated names.
 const char* fewbits_isas() {
     text.clear();
     const auto all = kernels::available();
@@ -38,7 +38,7 @@ const char* fewbits_cases() {
     return text.c_str();
 }
 
-// Null for an unknown set or case, or without memory.
+// Null for an unknown instruction set or case, or if memory is short.
 bench::Case* fewbits_open(const char* isa, const char* name) {
     const auto* set = set_named(isa);
     if (set == nullptr) return nullptr;
@@ -61,7 +61,7 @@ double fewbits_items(const bench::Case* opened) {
 double fewbits_bytes(const bench::Case* opened) {
     return opened->bytes;
 }
-// The seconds that the nearest roof allows one run; 0 where none is known.
+// The time of one run, in seconds, at the roof that applies; 0 if none is known.
 double fewbits_least_seconds(const bench::Case* opened, const char* isa) {
     if (opened->from_memory) return opened->bytes / bench::memory_bandwidth();
     const double rate = bench::peak_rate(isa, opened->operation);

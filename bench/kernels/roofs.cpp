@@ -24,7 +24,7 @@ double cpu_seconds() {
     return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-// The best of some runs: a roof is what is possible, not what is usual.
+// The best of several runs: a roof is the maximum, not the typical rate.
 template <class Run>
 double least_seconds(Run&& run) {
     double least = 1e9;
@@ -39,9 +39,9 @@ double least_seconds(Run&& run) {
 #if defined(__x86_64__)
 
 constexpr std::size_t rounds = 200'000;
-constexpr int chains = 12;  // hide four cycles of latency at three instructions a cycle
+constexpr int chains = 12;  // hide four cycles of latency at three instructions per cycle
 
-// One instruction in independent chains: %0 is a chain's register, %1 a constant one.
+// One instruction in independent chains: %0 is the register of a chain, %1 a constant one.
 #define FEWBITS_PEAK(function, features, Register, instruction)                                                       \
     __attribute__((target(features))) void function() {                                                               \
         Register chain[chains] = {}, constant = {};                                                                   \
@@ -62,17 +62,17 @@ FEWBITS_PEAK(mac8_vnni, "avx512f,avx512vnni", __m512i, "vpdpbusd %1, %1, %0")
 FEWBITS_PEAK(bytes_vbmi, "avx512f,avx512vbmi", __m512i, "vpermb %1, %0, %0")
 FEWBITS_PEAK(bytes2_vbmi, "avx512f,avx512vbmi", __m512i, "vpermi2b %1, %1, %0")
 
-// Best first: each set holds the ones after it.
+// Best first: each set includes the following ones.
 constexpr std::string_view isas[] = {
 #define FEWBITS_ISA(name, runs) #name,
 #include "kernels/isa_list.h"
 };
 
 struct Peak {
-    std::string_view isa;  // and the sets above it, until one has a better instruction
+    std::string_view isa;  // and better sets, up to the next one with a better instruction
     Operation operation;
     void (*run)();
-    // Operations of one instruction; a look-up in 256 entries takes 16 shuffles, or two double permutations.
+    // Operations per instruction; a lookup in 256 entries takes 16 shuffles, or two double permutations.
     double each;
 };
 constexpr Peak peaks[] = {

@@ -19,7 +19,7 @@ constexpr std::uint32_t bit(int i) {
     return std::uint32_t{1} << i;
 }
 
-// Extended control register 0: which register files the operating system saves. Needs OSXSAVE.
+// Extended control register 0: the register files that the operating system saves. Needs OSXSAVE.
 std::uint32_t saved_registers() {
     std::uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));

@@ -1,11 +1,11 @@
-// What this CPU and operating system run: a feature counts only if the operating system saves the registers that it
+// What this CPU and operating system support: a feature counts only if the operating system saves the registers that it
 // uses (XCR0).
 #pragma once
 
 namespace fewbits::kernels {
 
 struct Cpu {
-    bool avx2 = false;  // and FMA, F16C, POPCNT, LZCNT, BMI1 and BMI2, as cpp/isa.cmake compiles with
+    bool avx2 = false;  // with FMA, F16C, POPCNT, LZCNT, BMI1 and BMI2: the flags in cpp/isa.cmake
     bool avx512 = false;
     bool vnni = false;
     bool vbmi = false;

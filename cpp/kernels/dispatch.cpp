@@ -1,4 +1,4 @@
-// Which instruction set runs: decided once, at first use.
+// Selects the instruction set, once, at first use.
 #include <cstddef>
 #include <cstdlib>
 #include <string>
@@ -26,7 +26,7 @@ struct Offer {
 
     Offer() {
         [[maybe_unused]] const Cpu cpu = detect_cpu();
-// isa.cmake says which sets this build has.
+// isa.cmake defines which sets this build has.
 #define FEWBITS_ISA(name, runs)                    \
     if constexpr (FEWBITS_BUILT_##name) {          \
         if (runs) items[count++] = name##_kernels; \

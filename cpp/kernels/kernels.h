@@ -1,15 +1,16 @@
-// The whole SIMD surface of fewbits: one struct of block-shaped functions, one instance of it per instruction set.
+// The whole SIMD interface of fewbits: one struct of functions on blocks, with one instance per instruction set.
 //
 // Folder scalar/ is the specification. Every other instruction set returns the same bits for the integer kernels (sums
-// are exact in int32) and for the float kernels (each states one reduction order, with fused multiply-add at every
-// step). Kernels know no numpy, no STL and no index; they never read or write outside the buffers they are given, so a
-// buffer may end at a guard page.
+// are exact in int32) and for the float kernels (each defines one reduction order, with fused multiply-add at every
+// step). Kernels do not depend on numpy, the STL or the index. They never read or write outside the buffers they are
+// given, so a buffer may end at a guard page.
 //
-// Layout of codes. A vector's code is `m` elements of `w` bits (w = 4, 8, 16 or 32). A *block* is the transpose of up
-// to 32 vectors: run s holds element s of each of the block's r vectors, packed in order (two a byte for w = 4, the
-// earlier vector in the low nibble). A run takes run_bytes(w, r) bytes; runs follow each other without padding. A list
-// of n vectors is n / 32 full blocks and, if 32 does not divide n, one short block of n % 32 vectors: short blocks have
-// short runs, so a list carries no padding (an odd r with w = 4 leaves one unused nibble a run, which is zero).
+// Layout of codes. The code of a vector is `m` elements of `w` bits (w = 4, 8, 16 or 32). A *block* is the transpose of
+// up to 32 vectors: run s holds element s of each of the r vectors of the block, packed in order (two per byte for w =
+// 4, the earlier vector in the low nibble). A run takes run_bytes(w, r) bytes; runs follow each other without padding.
+// A list of n vectors is n / 32 full blocks and, if 32 does not divide n, one short block of n % 32 vectors. Short
+// blocks have short runs, so a list is not padded (an odd r with w = 4 leaves one unused nibble per run, which is
+// zero).
 #pragma once
 
 #include <cstddef>
@@ -23,7 +24,7 @@ inline constexpr std::uint32_t block_size = 32;
     return (std::size_t{element_bits} * vectors + 7) / 8;
 }
 
-// Bytes of n vectors of m elements in blocks: what a list occupies.
+// Bytes that n vectors of m elements take in blocks: the size of a list.
 [[gnu::always_inline]] constexpr std::size_t blocks_bytes(std::uint32_t element_bits, std::size_t m, std::size_t n) {
     return m
            * (n / block_size * run_bytes(element_bits, block_size)
@@ -35,25 +36,25 @@ struct Hit {
     float score;
 };
 
-// One query's side of a scan. score(v) = (acc * scale + offset) [* factor a[v]] [+ b_scale * factor b[v]] + constant,
-// every operation rounded to float by itself (no fused multiply-add; an integer acc is first rounded to float), larger
-// is better. 0 < scale < inf; the other numbers may be anything, NaN and infinities too.
+// One query of a scan. score(v) = (acc * scale + offset) [* factor a[v]] [+ b_scale * factor b[v]] + constant, with
+// every operation rounded to float separately (no fused multiply-add; an integer acc is first rounded to float). Larger
+// is better. 0 < scale < inf; the other numbers may have any value, including NaN and infinities.
 struct ScanQuery {
-    const void* table;  // what `acc` is looked up in or multiplied with: see each scan
+    const void* table;  // the numbers that `acc` is looked up in or multiplied with: see each scan
     float scale;
     float offset;
-    float constant;   // per (query, list): the coarse score, and terms that no factor multiplies
-    float threshold;  // vectors with score >= threshold are hits; -inf takes all, but a NaN score is never a hit
+    float constant;   // per (query, list): the coarse score, and terms without a factor
+    float threshold;  // vectors with score >= threshold are hits; -inf accepts all, but a NaN score is never a hit
     Hit* hits;        // hits are appended at hits[count]; there is room for n more
     std::size_t count;
-    float b_scale = 1;  // per (query, list): what factor b counts
+    float b_scale = 1;  // per (query, list): weight of factor b
 };
 
-// One pass of several queries over the n vectors of a list (or of a part of it that starts at a block boundary).
+// One pass of several queries over the n vectors of a list (or of a part of a list that starts at a block boundary).
 struct Scan {
     const std::uint8_t* codes;
     std::uint32_t n;
-    std::uint32_t m;          // elements (runs) a block, at least 1
+    std::uint32_t m;          // elements (runs) per block, at least 1
     std::uint32_t first_row;  // the row number of vector 0; hits carry first_row + v, in ascending order of v
     const float* a;           // n factors each, or null
     const float* b;
@@ -63,13 +64,13 @@ struct Scan {
     std::uint32_t n_queries;
 };
 
-// Rows of codes (row-major), picked by number: what rerank, reconstruction and staged refinement read.
+// Rows of codes (row-major), selected by number: the input of reranking, reconstruction and staged refinement.
 struct Rows {
     const std::uint8_t* base;
     std::size_t stride;         // bytes from one row to the next
     const std::uint32_t* rows;  // n row numbers; null means 0..n-1
     std::uint32_t n;
-    std::uint32_t dim;           // elements a row
+    std::uint32_t dim;           // elements per row
     const std::uint8_t* levels;  // rows_dot4: 16 levels; planes: 2^bits levels; each 0..255
     const void* query;           // float: dim floats; integer: dim int16
     void* out;                   // float: n floats; integer: n int32
@@ -86,9 +87,9 @@ struct Tile {
     const float* bias;  // k values added to the dots, or null
 };
 
-// Rows of dim floats, padded with zeros to `size`, times signs, then butterflies (a, b) -> (a + b, a - b) at distances
-// first, 2 first, 4 first, ... below size (size / first is a power of two): of first = 1 a Hadamard transform, else as
-// many as `first`, of every first-th number each.
+// Rows of dim floats, padded with zeros to `size`, are multiplied by signs and transformed by butterflies (a, b) ->
+// (a + b, a - b) at distances first, 2 first, 4 first, ... below size (size / first is a power of two). With first = 1
+// this is one Hadamard transform, otherwise `first` interleaved ones, each of every first-th number.
 struct SignedHadamard {
     const float* x;
     std::size_t n;
@@ -97,25 +98,25 @@ struct SignedHadamard {
     const float* signs;  // size
     std::size_t size;
     std::size_t first;
-    float* out;  // n rows of size: x, if dim = size, or apart from it
+    float* out;  // n rows of size floats: x itself if dim = size, or separate from it
     std::size_t out_stride;
 };
 
-// Rows of floats added to the sums of their buckets, in order.
+// Adds rows of floats to the sums of their buckets, in order.
 struct Buckets {
     const float* x;  // n rows of dim
     std::size_t n;
     std::size_t stride;  // floats from one row to the next
     std::size_t dim;
     const std::uint32_t* bucket;  // n
-    float* out;                   // sums of dim: bucket b's start at out + b * dim
+    float* out;                   // sums of dim floats: that of bucket b starts at out + b * dim
 };
 
 using ScanKernel = void (*)(const Scan&);
 using RowsKernel = void (*)(const Rows&);
 
 template <class T>
-using Type = T;  // so that a function pointer can be declared like anything else
+using Type = T;  // so that a function pointer can be declared like any other type
 
 struct Kernels {
     const char* isa;
@@ -123,14 +124,14 @@ struct Kernels {
 #include "kernels/kernel_list.h"
 };
 
-// The specification. The tables of the other instruction sets are known to dispatch.cpp alone.
+// The specification. The tables of the other instruction sets are visible to dispatch.cpp only.
 extern const Kernels* const scalar_kernels;
 
-// The set chosen at first use: the best that this CPU and operating system run, or the one FEWBITS_ISA names.
-// Throws fewbits::Error (invalid_argument) for an unknown or unavailable name.
+// The set selected at first use: the best that this CPU and operating system support, or the one that FEWBITS_ISA
+// names. Throws fewbits::Error (invalid_argument) for an unknown or unavailable name.
 const Kernels& active();
 
-// Everything this CPU can run, best first; ends with the scalar specification. For tests and fb.available_isas().
+// All sets that this CPU supports, best first; the last is the scalar specification. For tests and fb.available_isas().
 struct Available {
     const Kernels* const* items;
     std::size_t count;

@@ -1,6 +1,6 @@
-// The way into tile_best for few dimensions, for every instruction set: which tiles go there, and the instance for each
-// number of dimensions. How lanes keep their best is the set's own business. Everything here is local to who includes
-// it, as whatever an ISA's object exports could be linked into code for other CPUs.
+// tile_best for few dimensions, on every instruction set: the condition for it, and one instance per number of
+// dimensions. How lanes keep their best value is up to the instruction set. Everything here is local to the including
+// file, since anything that the object of one instruction set exports could be linked into code for other CPUs.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,12 @@
 namespace fewbits::kernels {
 namespace {
 
-// Set::best_of_lanes<D, N>(tile, first, best, score) does N points from `first` on, of D dimensions, against groups of
-// Set::lanes vectors. False if the tile is not narrow: then nothing was done.
+// Set::best_of_lanes<D, N>(tile, first, best, score) processes N points of D dimensions from `first` on, against groups
+// of
+// Set::lanes vectors. Returns false, having done nothing, if the tile is not narrow.
 template <class Set, unsigned D = 1>
 bool best_of_narrow(const Tile& tile, std::uint32_t* best, float* score) {
-    constexpr std::uint32_t many = 64;  // vectors, from which the lanes pay for their meeting
+    constexpr std::uint32_t many = 64;  // vectors, from which the final comparison of the lanes pays off
     constexpr unsigned widest = 8;
     if (tile.k < many || tile.k % Set::lanes != 0) return false;
     if (tile.dim != D) {

@@ -1,6 +1,7 @@
-// The table of one instruction set, made from kernel_list.h: the last include of the set's table.cpp, which has defined
-// every kernel by its name in the list, and dot_of_bits<bits>. FEWBITS_ISA_NAME is the set (cpp/isa.cmake). The table
-// is constant-initialised, and the pointer is all that the object exports (check_hygiene.sh).
+// The table of one instruction set, generated from kernel_list.h. This is the last include of the set's table.cpp,
+// after definitions of every kernel by its name in the list, and of dot_of_bits<bits>. FEWBITS_ISA_NAME is the set
+// (cpp/isa.cmake). The table is constant-initialised, and its pointer is the only export of the object
+// (check_hygiene.sh).
 #pragma once
 
 #include "kernels/kernels.h"

@@ -1,4 +1,5 @@
-// The elementwise float kernels on AVX2: no sums, so nothing to order; what counts is rounding and not reading further.
+// The elementwise float kernels on AVX2. They compute no sums, so order is irrelevant; only rounding matters, and that
+// nothing is read out of bounds.
 #pragma once
 
 #include <immintrin.h>
@@ -14,7 +15,7 @@ const std::uint8_t* bytes_at(const float* x) {
 
 // --- hadamard ------------------------------------------------------------------------------------------------------
 
-// The stages 1, 2 and 4 within a register: partner = the value at distance h, negated difference in the upper ones.
+// The stages 1, 2 and 4 within a register: partner = the value at distance h, difference negated in the upper lanes.
 __m256 butterflies_of_8(__m256 x) {
     const __m256 minus_1 = _mm256_setr_ps(0, -0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f);
     const __m256 minus_2 = _mm256_setr_ps(0, 0, -0.0f, -0.0f, 0, 0, -0.0f, -0.0f);
@@ -25,7 +26,7 @@ __m256 butterflies_of_8(__m256 x) {
                          _mm256_xor_ps(_mm256_permute2f128_ps(x, x, 0x11), minus_4));
 }
 
-// The stages of distances below 8, one number at a time.
+// The stages at distances below 8, one number at a time.
 void short_butterflies(float* x, std::size_t n, std::size_t first) {
     for (std::size_t half = first; half < n; half *= 2) {
         for (std::size_t i = 0; i < n; ++i) {
@@ -48,7 +49,7 @@ void butterflies(float* x, std::size_t n, std::size_t half) {
     }
 }
 
-// The stages `half` and 2 * half in one pass over the memory.
+// The stages `half` and 2 * half in one pass over memory.
 void two_butterflies(float* x, std::size_t n, std::size_t half) {
     for (std::size_t first = 0; first < n; first += 4 * half) {
         for (float* at = x + first; at < x + first + half; at += 8) {
@@ -64,7 +65,7 @@ void two_butterflies(float* x, std::size_t n, std::size_t half) {
     }
 }
 
-// The stages from distance `half` up, a multiple of 8.
+// The stages at distances from `half` up, where `half` is a multiple of 8.
 void long_butterflies(float* x, std::size_t n, std::size_t half) {
     for (; 4 * half <= n; half *= 4) two_butterflies(x, n, half);
     if (half < n) butterflies(x, n, half);
@@ -127,7 +128,7 @@ std::uint64_t as_bytes(__m256i x) {
     return static_cast<std::uint64_t>(_mm_cvtsi128_si64(_mm_packus_epi16(words, words)));
 }
 
-// out[i] = code(x[i]) for n floats, code() taking 8 at a time to 8 integers in 0..255.
+// out[i] = code(x[i]) for n floats; code() maps 8 floats at a time to 8 integers in 0..255.
 template <class Code>
 void encode(const float* x, std::size_t n, std::uint8_t* out, const Code& code) {
     std::size_t i = 0;

@@ -6,7 +6,7 @@
 namespace fewbits::kernels {
 namespace {
 
-// Halves: 16 lanes to 8, 4, 2 and 1.
+// Added by halves: 16 lanes to 8, 4, 2 and 1.
 float sum_lanes(__m256 low, __m256 high) {
     const __m256 eight = _mm256_add_ps(low, high);
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -41,7 +41,7 @@ void along_rows(const float* query, const std::uint8_t* const (&row)[R], std::ui
     for (int r = 0; r < R; ++r) out[r] = sum_lanes(acc[r][0], acc[r][1]);
 }
 
-// Four rows at a time hide the latency of the sums, and of memory: asking for the next four by prefetch was slower.
+// Four rows at a time hide the latency of sums and memory; prefetching the next four was slower.
 template <class Element, class Sum>
 void sum_rows(const Rows& rows) {
     const auto* query = static_cast<const float*>(rows.query);

@@ -1,6 +1,6 @@
 // Floats and halves on AVX2 with FMA and F16C, and the register tile of scans and tiles: 3 queries (or points) by 32
-// vectors, 12 accumulators, each the specification's chain of fused sums for its (query, vector), so the bits agree by
-// construction.
+// vectors in 12 accumulators. Each accumulator lane is the chain of fused sums that the specification defines for its
+// (query, vector), so the bits agree by construction.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 namespace fewbits::kernels {
 namespace {
 
-// --- elements: 8 at a time, or the first `count` of 8 without reading further, the others zero ----------------------
+// --- elements: 8 at a time, or the first `count` of 8, the others zero and not read --------------------------------
 
 struct F32 {
     static constexpr std::size_t bytes = 4;
@@ -53,7 +53,7 @@ struct F16 {
     }
 };
 
-// --- what is summed ------------------------------------------------------------------------------------------------
+// --- the terms of a sum --------------------------------------------------------------------------------------------
 
 struct Dot {
     static __m256 step(__m256 q, __m256 x, __m256 acc) { return _mm256_fmadd_ps(q, x, acc); }
@@ -81,8 +81,8 @@ struct FloatBlock {
     std::uint32_t dim;
 };
 
-// Q queries against the G groups of 8 vectors of a block; with Partial the last group is not full. Unrolled by pragma
-// and handed out as a copy: otherwise the compiler keeps the accumulators in memory, at a third of the speed.
+// Q queries against the G groups of 8 vectors of a block; with Partial, the last group is not full. Unrolled by pragma
+// and passed out as a copy; otherwise the compiler keeps the accumulators in memory, at a third of the speed.
 template <class Element, class Sum, int Q, int G, bool Partial, class Row, class Finish>
 void tile_step(const FloatBlock& block, std::uint32_t first, const Row& row, const Finish& finish) {
     const float* query[Q];
@@ -117,7 +117,8 @@ void tile_step(const FloatBlock& block, std::uint32_t first, const Row& row, con
     }
 }
 
-// Queries first .. end - 1, by threes; a rest of four goes as two pairs, since a lone query fills the pipeline badly.
+// Queries first .. end - 1, three at a time. Four remaining queries are taken as two pairs, since a single query fills
+// the pipeline badly.
 template <class Element, class Sum, int G, bool Partial, class Row, class Finish>
 void tile_column(const FloatBlock& block, std::uint32_t first, std::uint32_t end, const Row& row,
                  const Finish& finish) {
@@ -128,7 +129,8 @@ void tile_column(const FloatBlock& block, std::uint32_t first, std::uint32_t end
     if (first < end) tile_step<Element, Sum, 1, G, Partial>(block, first, row, finish);
 }
 
-// row(i) is query i; finish(i, acc) gets its sums, (vectors + 7) / 8 registers of which lanes past the block are noise.
+// row(i) is query i; finish(i, acc) receives its sums in (vectors + 7) / 8 registers, in which lanes past the block
+// contain garbage.
 template <class Element, class Sum, class Row, class Finish>
 void tile_block(const FloatBlock& block, std::uint32_t first, std::uint32_t end, const Row& row, const Finish& finish) {
     switch ((block.vectors + 7) / 8 * 2 + (block.vectors % 8 != 0)) {

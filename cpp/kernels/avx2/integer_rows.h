@@ -1,8 +1,9 @@
-// Integer rows on AVX2: some dimensions at a time become levels in natural order, widened and multiplied in 16 bits.
+// Integer rows on AVX2: a group of dimensions at a time is converted to levels in natural order, widened and multiplied
+// in 16 bits.
 //
-// Rows are picked by number, so the next ones are prefetched. The last dimensions are read again with those before them
-// for which the query then is zero, so that no byte past a row or the query is touched; only a row that is shorter than
-// one step is copied.
+// Rows are selected by number, so the next ones are prefetched. If the last step is incomplete, it is moved back over
+// dimensions already processed, for which the query is set to zero, so that nothing past the row or the query is
+// accessed; only a row shorter than one step is copied.
 #pragma once
 
 #include <cstddef>
@@ -24,14 +25,14 @@ constexpr std::uint32_t rows_ahead = 6;
     return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
 }
 
-// Words of 16 dimensions each, times 32 of the query.
+// Two registers of 16 words each, times 32 entries of the query.
 [[gnu::always_inline]] inline __m256i multiply_words(__m256i first, __m256i last, const std::int16_t* query) noexcept {
     return _mm256_add_epi32(_mm256_madd_epi16(first, load256(query)), _mm256_madd_epi16(last, load256(query + 16)));
 }
 
-// products(i, row, j, query, count): of the levels of dimensions j .. j + step - 1 of the i-th listed row with as many
-// entries of the query, as sums of eight dwords; `count` < step of them are in the row, or all. j is a multiple of
-// `unit`, to which rows are padded.
+// products(i, row, j, query, count) returns the products of the levels of dimensions j .. j + step - 1 of the i-th
+// listed row and as many entries of the query, summed into eight dwords. The row has all of these dimensions, or only
+// the first `count` < step. j is a multiple of `unit`, to which rows are padded.
 template <std::uint32_t step, class Products>
 void dot_rows(const Rows& rows, std::size_t row_bytes, std::uint32_t unit, Products products) noexcept {
     const auto* query = static_cast<const std::int16_t*>(rows.query);
@@ -74,12 +75,13 @@ void rows_dot8(const Rows& rows) noexcept {
     dot_rows<32>(rows, rows.dim, 1, products);
 }
 
-// Numbers of 64 dimensions, bytes: of 0-7 and 16-23 in one lane, 8-15 and 24-31 in the other; and those 32 further on.
+// 64 dimensions as bytes. `first` has dimensions 0-7 and 16-23 in one lane, 8-15 and 24-31 in the other; `last` has
+// those 32 further on.
 struct Bytes64 {
     __m256i first, last;
 };
 
-// This order is the one in which a lane's lower half, made words, is of 16 dimensions that follow each other.
+// In this order, widening the lower half of each lane to words gives 16 consecutive dimensions.
 [[gnu::always_inline]] inline __m256i multiply_bytes(Bytes64 x, const std::int16_t* query) noexcept {
     const __m256i zero = _mm256_setzero_si256();
     return _mm256_add_epi32(
@@ -87,7 +89,7 @@ struct Bytes64 {
         multiply_words(_mm256_unpacklo_epi8(x.last, zero), _mm256_unpackhi_epi8(x.last, zero), query + 32));
 }
 
-// To that order, dwords of 8 dimensions each that follow each other.
+// Produces that order from consecutive dwords of 8 dimensions each.
 [[gnu::always_inline]] inline __m256i even_dwords_first(__m256i x) noexcept {
     return _mm256_permutevar8x32_epi32(x, _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
 }
@@ -106,7 +108,7 @@ void rows_dot4(const Rows& rows) noexcept {
     dot_rows<64>(rows, (std::size_t{rows.dim} + 1) / 2, 2, products);
 }
 
-// Exchanges bits of each dword: those of `mask` with those `distance` above.
+// Exchanges bits of each dword: those in `mask` with those `distance` above them.
 [[gnu::always_inline]] inline __m256i exchange_bits(__m256i x, int distance, int mask) noexcept {
     const __m256i differ =
         _mm256_and_si256(_mm256_xor_si256(x, _mm256_srli_epi32(x, distance)), _mm256_set1_epi32(mask));
@@ -114,8 +116,8 @@ void rows_dot4(const Rows& rows) noexcept {
 }
 
 // Four planes of 64 dimensions, the lowest first, become 4-bit codes. Dword g holds the four bytes of dimensions 8g to
-// 8g + 7, bit 8p + i: exchanging the highest two bits of that number with the lowest two brings a dimension's four bits
-// together, those of dimension i to nibble i / 4 of byte i % 4.
+// 8g + 7, with plane p of dimension i at bit 8p + i. Exchanging the highest two bits of that bit number with the lowest
+// two brings the four bits of a dimension together: those of dimension i go to nibble i / 4 of byte i % 4.
 [[gnu::always_inline]] inline Bytes64 codes_of(const std::uint64_t* planes) noexcept {
     const auto pair = [&](int p) {
         return _mm_unpacklo_epi8(_mm_cvtsi64_si128(static_cast<long long>(planes[p])),
@@ -164,7 +166,7 @@ void rows_planes(const Rows& rows, const std::uint8_t* high, std::size_t high_st
     by_bits[bits - 2](rows, high, high_stride);
 }
 
-// Eight bytes, a stride apart.
+// Eight bytes, `stride` apart.
 [[gnu::always_inline]] inline __m128i gather_bytes(const std::uint8_t* at, std::size_t stride) noexcept {
     __m128i x = _mm_cvtsi32_si128(at[0]);
     x = _mm_insert_epi8(x, at[stride], 1);
@@ -176,7 +178,7 @@ void rows_planes(const Rows& rows, const std::uint8_t* high, std::size_t high_st
     return _mm_insert_epi8(x, at[7 * stride], 7);
 }
 
-// One vector's nibbles lie a run apart, so that they are loaded one by one, and put together by sixteens.
+// The nibbles of one vector lie one run apart, so they are loaded one by one and packed sixteen at a time.
 void extract4(const std::uint8_t* block, std::uint32_t vectors, std::uint32_t m, std::uint32_t v,
               std::uint8_t* out) noexcept {
     const std::size_t stride = run_bytes(4, vectors);

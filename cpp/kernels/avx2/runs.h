@@ -1,7 +1,7 @@
-// Runs of a block for AVX2, readable 4 * element_bits bytes (a full run) at a time, whatever the block's size.
+// The runs of a block for AVX2, readable 4 * element_bits bytes (a full run) at a time, whatever the block's size.
 //
-// A short block has short runs, and a full-width load of its last ones would leave the buffer: those are read from a
-// copy. Bytes past a run belong to the next run or are zero; they are lanes of vectors that do not exist.
+// A short block has short runs, and a full-width load of the last ones would read past the buffer, so these are read
+// from a copy. Bytes past a run belong to the next run or are zero; they are lanes of vectors that do not exist.
 #pragma once
 
 #include <cstddef>
@@ -49,7 +49,7 @@ struct Runs {
     alignas(32) std::uint8_t tail[3 * width];
 };
 
-// One int32 a vector of a block, in natural order.
+// One int32 per vector of a block, in natural order.
 struct Sums {
     __m256i eight[4];
 };

@@ -7,7 +7,7 @@
 namespace fewbits::kernels {
 namespace {
 
-// Points go in groups that stay in the second-level cache while every block passes over them.
+// Points are taken in groups that stay in the L2 cache while every block passes over them.
 template <class Finish>
 void tile_points(const Tile& tile, const Finish& finish) {
     constexpr std::size_t group_bytes = 64 * 1024;
@@ -26,7 +26,7 @@ void tile_points(const Tile& tile, const Finish& finish) {
     }
 }
 
-// Group g of a block's values: dots plus bias. Lanes past the block are noise.
+// Group g of the values of a block: dot products plus bias. Lanes past the block contain garbage.
 __m256 biased(const Tile& tile, std::uint32_t c, std::uint32_t count, __m256 dots) {
     if (!tile.bias) return dots;
     const __m256 bias =
@@ -67,7 +67,7 @@ void best_of_blocks(const Tile& tile, std::uint32_t* best, float* score) {
             const std::uint32_t count = vectors - g * 8;
             const __m256 value = biased(tile, c + g * 8, count, acc[g]);
             values[g] = count >= 8 ? value : _mm256_blendv_ps(lowest, value, _mm256_castsi256_ps(first_lanes(count)));
-            top = _mm256_max_ps(values[g], top);  // in this order a NaN leaves top as it is
+            top = _mm256_max_ps(values[g], top);  // in this order a NaN leaves top unchanged
         }
         const float value = largest(top);
         if (!(value > score[i])) return;
@@ -80,11 +80,11 @@ void best_of_blocks(const Tile& tile, std::uint32_t* best, float* score) {
         for (std::uint32_t g = 0; g * 8 < vectors; ++g) _mm256_store_ps(all + std::size_t{8} * g, values[g]);
         const auto lane = static_cast<std::uint32_t>(__builtin_ctz(equal));
         best[i] = c + lane;
-        score[i] = all[lane];  // not `value`: of two zeros the first one's sign counts
+        score[i] = all[lane];  // not `value`: of two zeros, the first one's sign counts
     });
 }
 
-// A point's best among the lanes: of equals the one with the least number.
+// The best lane of a point; among equal values, the one with the smallest number.
 void best_lane(__m256 tops, __m256i numbers, std::uint32_t* best, float* score) {
     const __m256i is_top = _mm256_castps_si256(_mm256_cmp_ps(tops, _mm256_set1_ps(largest(tops)), _CMP_EQ_OQ));
     const __m256i of_tops = _mm256_or_si256(numbers, _mm256_xor_si256(is_top, _mm256_set1_epi32(-1)));
@@ -98,8 +98,8 @@ void best_lane(__m256 tops, __m256i numbers, std::uint32_t* best, float* score) 
     *score = all[__builtin_ctz(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(chosen))))];
 }
 
-// N points of D dimensions against whole groups of 8 vectors. Each lane keeps the first of its own best and the lanes
-// meet at the end: with so few dimensions a look at every block's best would take most of the time.
+// N points of D dimensions against whole groups of 8 vectors. Each lane keeps the first of its best values, and the
+// lanes are compared at the end: with so few dimensions, finding the best of every block would take most of the time.
 struct Narrow {
     static constexpr std::uint32_t lanes = 8;
 
@@ -131,7 +131,7 @@ struct Narrow {
                     value = biased(tile, c + g, 8, value);
                     const __m256i better = _mm256_castps_si256(_mm256_cmp_ps(value, top[i], _CMP_GT_OQ));
                     where[i] = _mm256_blendv_epi8(where[i], numbers, better);
-                    top[i] = _mm256_max_ps(value, top[i]);  // in this order a NaN leaves top as it is, and so do equals
+                    top[i] = _mm256_max_ps(value, top[i]);  // in this order NaN and equal values leave top unchanged
                 }
                 numbers = _mm256_add_epi32(numbers, _mm256_set1_epi32(8));
             }

@@ -1,4 +1,4 @@
-// Elementwise kernels, 16 floats at a time; tails are masked, never read past.
+// Elementwise kernels, 16 floats at a time; tails are masked, so nothing is read out of bounds.
 #pragma once
 
 #include "kernels/avx512/primitives.h"
@@ -6,12 +6,13 @@
 namespace fewbits::kernels {
 namespace {
 
-// Butterflies between lanes `half` apart; `partner` is x with those lanes exchanged, `upper` the second of each pair.
+// Butterflies between lanes `half` apart; `partner` is x with these lanes exchanged, `upper` the second lane of each
+// pair.
 FEWBITS_INLINE __m512 butterfly(__m512 x, __m512 partner, __mmask16 upper) {
     return _mm512_mask_sub_ps(_mm512_add_ps(x, partner), upper, partner, x);
 }
 
-// The stages from distance `half` up, a multiple of 16.
+// The stages at distances from `half` up, where `half` is a multiple of 16.
 void long_butterflies(float* x, std::size_t n, std::size_t half) {
     for (; half < n; half *= 2) {
         for (std::size_t first = 0; first < n; first += 2 * half) {
@@ -37,7 +38,7 @@ void hadamard(float* x, std::size_t n) {
     long_butterflies(x, n, 16);
 }
 
-// body(first, lanes) for each 16 of n elements.
+// body(first, lanes) for each group of 16 of the n elements.
 template <class Body>
 FEWBITS_INLINE void each_16(std::size_t n, const Body& body) {
     std::size_t i = 0;
@@ -82,7 +83,7 @@ void encode_levels(const float* x, std::size_t n, const float* edges, std::uint3
     });
 }
 
-// Butterflies at distances that are no multiple of 16 and not of a whole transform, one pair of runs at a time.
+// Butterflies at distances that are not multiples of 16 and not those of a whole transform, one pair of runs at a time.
 void uneven_butterflies(float* x, std::size_t n, std::size_t half) {
     for (; half < n; half *= 2) {
         for (float* first = x; first < x + n; first += 2 * half) {

@@ -6,7 +6,7 @@
 namespace fewbits::kernels {
 namespace {
 
-// Halves are added: 8, 4, 2, 1 lanes.
+// Added by halves: 8, 4, 2, 1 lanes.
 FEWBITS_INLINE float sum_by_halves(__m512 lanes) {
     const __m256 by_8 = _mm256_add_ps(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));
     const __m128 by_4 = _mm_add_ps(_mm256_castps256_ps128(by_8), _mm256_extractf128_ps(by_8, 1));
@@ -14,7 +14,7 @@ FEWBITS_INLINE float sum_by_halves(__m512 lanes) {
     return _mm_cvtss_f32(_mm_add_ss(by_2, _mm_movehdup_ps(by_2)));
 }
 
-// Four rows at a time, so that their sums do not wait for each other.
+// Four rows at a time, to hide the latency of the sums.
 template <class Element, class Sum, unsigned R>
 FEWBITS_INLINE void some_rows(const Rows& rows, std::uint32_t first) {
     const auto* query = static_cast<const float*>(rows.query);

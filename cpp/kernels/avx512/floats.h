@@ -1,5 +1,5 @@
-// Floats and halves on AVX-512, fused at every step in the specified order. A block is two registers per dimension; up
-// to eight queries (or points) multiply them before the next dimension is read.
+// Floats and halves on AVX-512, with fused multiply-add at every step in the specified order. A block is two registers
+// per dimension; up to eight queries (or points) multiply them before the next dimension is read.
 #pragma once
 
 #include "kernels/avx512/primitives.h"
@@ -43,7 +43,7 @@ struct NegatedL2 {
     }
 };
 
-// N queries along the runs of one block, whole or short.
+// N queries along the runs of one block, full or short.
 template <class Element, class Sum, bool whole, unsigned N>
 FEWBITS_INLINE void along_runs(const std::uint8_t* codes, std::uint32_t vectors, std::uint32_t dim,
                                const float* const (&queries)[N], __m512 (&acc)[N][2]) {

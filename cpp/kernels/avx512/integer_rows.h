@@ -1,5 +1,5 @@
-// Integer kernels over rows picked by number: 64 dimensions at a time become level bytes, then words times the query's.
-// Also extract4, which turns a vector of a block into a row.
+// Integer kernels over rows selected by number: 64 dimensions at a time become level bytes, then words, and are
+// multiplied by the words of the query. Also extract4, which converts a vector of a block to a row.
 #pragma once
 
 #include "kernels/avx512/primitives.h"
@@ -34,7 +34,7 @@ void rows_dot4(const Rows& rows) {
     const __m512i table = broadcast_16_bytes(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rows.levels)));
     dot_rows(rows, [&](std::uint32_t, const std::uint8_t* row, std::uint32_t j, std::uint32_t count) {
         const __m512i x = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(first_32((count + 1) / 2), row + j / 2));
-        return look_up_16(table, _mm512_or_si512(x, _mm512_slli_epi16(x, 4)));  // a byte's nibbles in order
+        return look_up_16(table, _mm512_or_si512(x, _mm512_slli_epi16(x, 4)));  // the nibbles of each byte, in order
     });
 }
 

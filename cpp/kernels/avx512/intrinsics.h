@@ -1,5 +1,5 @@
-// Where the AVX-512 files get their intrinsics, and which of its extensions they may use. The one hook for tests: a
-// build with FEWBITS_EMULATE runs the very same sources on a CPU that lacks AVX-512 (tests/cpp/emulate).
+// Includes the intrinsics for the AVX-512 files and defines which extensions they may use. The one hook for tests: with
+// FEWBITS_EMULATE the same sources run on a CPU that lacks AVX-512 (tests/cpp/emulate).
 #pragma once
 
 #if defined(FEWBITS_EMULATE)
@@ -7,7 +7,7 @@
 #else
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 warns of its own "undefined" operands
+#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 warns about its own "undefined" operands
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 #pragma GCC diagnostic pop
@@ -22,7 +22,7 @@
 #endif
 #endif
 
-// Kernels keep their accumulators in registers only if every step is inlined into the pass; emulated ones have none.
+// Kernels keep their accumulators in registers only if every step is inlined into the pass; emulation has no registers.
 #if defined(FEWBITS_EMULATE)
 #define FEWBITS_INLINE inline
 #else

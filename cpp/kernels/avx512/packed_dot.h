@@ -1,6 +1,6 @@
 // Packed dot scans: 4 dimensions of 16 vectors, as unsigned bytes in dwords, times 4 bytes of the query, broadcast.
-// What a code's bits mean is settled once for all queries of a pass; each then pays two vpdpbusd. Only the expansion
-// differs.
+// Codes are expanded to levels once for all queries of a pass; each query then costs two vpdpbusd. The kernels differ
+// only in the expansion.
 #pragma once
 
 #include "kernels/avx512/blocks.h"
@@ -8,7 +8,7 @@
 namespace fewbits::kernels {
 namespace {
 
-// Up to 4 bytes of a query, zeros after them.
+// Up to 4 bytes of a query, followed by zeros.
 FEWBITS_INLINE __m512i broadcast_entries(const std::uint8_t* at, std::uint32_t count) {
     std::int32_t entries = 0;
     if (count >= 4) {
@@ -68,7 +68,7 @@ private:
     Expand expand_;
 };
 
-// One run is 4 dimensions: a nibble picks the dword of its 4 levels.
+// One run holds 4 dimensions: a nibble selects the dword of its 4 levels.
 struct Expand1 {
     __m512i dwords;
 
@@ -79,14 +79,14 @@ struct Expand1 {
     }
     FEWBITS_INLINE void operator()(const std::uint8_t* at, std::uint32_t run, __m512i (&out)[2]) const {
         const __m512i x = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_16(run), at));
-        out[0] = _mm512_permutexvar_epi32(x, dwords);  // takes the low 4 bits
+        out[0] = _mm512_permutexvar_epi32(x, dwords);  // uses the low 4 bits
         out[1] = _mm512_permutexvar_epi32(_mm512_srli_epi32(x, 4), dwords);
     }
 };
 
-// Two runs are 4 dimensions: each nibble picks the word of its 2 levels.
+// Two runs hold 4 dimensions: each nibble selects the word of its 2 levels.
 struct Expand2 {
-    __m512i words;  // the 16 words twice, as vpermw takes 5 bits
+    __m512i words;  // the 16 words twice, as vpermw uses 5 bits
 
     FEWBITS_INLINE explicit Expand2(const std::uint8_t* levels) {
         alignas(64) std::uint8_t table[64];
@@ -118,7 +118,7 @@ struct Expand4 {
     }
 };
 
-// dot_bits: the fields of 4, 2 and 1 bits as what each adds to the level.
+// dot_bits: fields of 4, 2 and 1 bits; each is looked up in a table of its contributions to the level.
 template <std::uint32_t bits>
 struct ExpandBits {
     static constexpr std::uint32_t element_bits = 4, runs = bits;
@@ -155,7 +155,7 @@ private:
     Expand1 one;
 };
 
-// The byte is the level; four runs of 32 bytes are brought to lanes first, as if they were two groups of runs of 16.
+// The byte is the level. Four runs of 32 bytes are first arranged in lanes, like two groups of runs of 16 bytes.
 struct Expand8 {
     static constexpr std::uint32_t element_bits = 8, runs = 4;
     static constexpr Lanes lanes = Lanes::halves;

@@ -1,4 +1,4 @@
-// The few operations in which the three AVX-512 levels differ: all that is written above them is written once.
+// The few operations in which the three AVX-512 levels differ; everything above them is written once.
 //   avx512      F BW DQ VL CD
 //   avx512vnni  + vpdpbusd, vpdpwssd
 //   avx512vbmi  + vpermb, vpermi2b
@@ -11,7 +11,7 @@
 namespace fewbits::kernels {
 namespace {
 
-// --- masks: the first `count` lanes (count may exceed them) ----------------------------------------------------------
+// --- masks: the first `count` lanes (count may be larger) ------------------------------------------------------------
 
 FEWBITS_INLINE __mmask64 first_bytes(std::uint32_t count) {
     return count < 64 ? (std::uint64_t{1} << count) - 1 : ~std::uint64_t{0};
@@ -29,7 +29,7 @@ FEWBITS_INLINE std::uint32_t lesser(std::uint32_t a, std::uint32_t b) {
     return a < b ? a : b;
 }
 
-// Lanes 16.. of a 32-lane block of `vectors`.
+// The number of `vectors` in lanes 16.. of a 32-lane block.
 FEWBITS_INLINE std::uint32_t past_16(std::uint32_t vectors) {
     return vectors > 16 ? vectors - 16 : 0;
 }
@@ -40,8 +40,8 @@ FEWBITS_INLINE __m512i broadcast_16_bytes(__m128i x) {
 
 // --- sums of products ------------------------------------------------------------------------------------------------
 
-// acc + sums of four products of unsigned and signed bytes. Unsigned bytes are at most 127 (or the signed ones are all
-// 1), so that pairs of products fit in 16 bits.
+// acc + sums of four products of unsigned and signed bytes. The unsigned bytes are at most 127 (or the signed ones are
+// all 1), so that the sum of two products fits 16 bits.
 FEWBITS_INLINE __m512i add_products(__m512i acc, __m512i bytes, __m512i signed_bytes) {
 #if defined(FEWBITS_VNNI)
     return _mm512_dpbusd_epi32(acc, bytes, signed_bytes);
@@ -76,16 +76,16 @@ FEWBITS_INLINE __m512i add_word_products(__m512i acc, __m512i a, __m512i b) {
 
 // --- tables in registers ---------------------------------------------------------------------------------------------
 
-// table[low nibble of x] of every byte; the 16 entries are repeated in each 128-bit lane.
+// table[low nibble of x] for every byte; the 16 entries are repeated in each 128-bit lane.
 FEWBITS_INLINE __m512i look_up_16(__m512i table, __m512i x) {
 #if defined(FEWBITS_VBMI)
-    return _mm512_permutexvar_epi8(x, table);  // takes 6 bits of x; the repetition makes the upper two irrelevant
+    return _mm512_permutexvar_epi8(x, table);  // uses 6 bits of x; the repetition makes the upper two irrelevant
 #else
     return _mm512_shuffle_epi8(table, _mm512_and_si512(x, _mm512_set1_epi8(0x0f)));
 #endif
 }
 
-// A table of up to 256 bytes, looked up by 64 codes at a time. Codes reach no further than `entries`.
+// A table of up to 256 bytes, in which 64 codes are looked up at a time. Codes are less than `entries`.
 class ByteTable {
 public:
     FEWBITS_INLINE ByteTable(const std::uint8_t* table, std::uint32_t entries) : table_(table), entries_(entries) {
@@ -121,7 +121,7 @@ private:
 
 // --- runs to vectors -------------------------------------------------------------------------------------------------
 
-// Lane j: the first `width` (<= 16) bytes at + j * stride, for j < count; zeros elsewhere.
+// Lane j is the first `width` (<= 16) bytes at + j * stride for j < count, and zero otherwise.
 FEWBITS_INLINE __m512i load_lanes(const std::uint8_t* at, std::uint32_t stride, std::uint32_t width,
                                   std::uint32_t count) {
     const __mmask16 bytes = first_16(width);
@@ -133,17 +133,17 @@ FEWBITS_INLINE __m512i load_lanes(const std::uint8_t* at, std::uint32_t stride, 
     return x;
 }
 
-// Runs of 16 bytes, one a lane; shorter ones (of the short block) where they lie.
+// Runs of 16 bytes, one per lane; shorter ones (of the short block) are read one by one.
 FEWBITS_INLINE __m512i load_runs(const std::uint8_t* at, std::uint32_t run, std::uint32_t count) {
     if (run == 16) return _mm512_maskz_loadu_epi8(first_bytes(16 * count), at);
     return load_lanes(at, run, run, count);
 }
 
-// Byte p of lane j becomes byte j of dword p: from four runs of 16 bytes to 16 groups of one byte a run.
+// Byte p of lane j becomes byte j of dword p: four runs of 16 bytes become 16 groups of one byte per run.
 class Transpose {
 public:
 #if defined(FEWBITS_VBMI)
-    // One vpermb does it, for runs of any length that follow each other: byte p of run j lies at j * run + p.
+    // A single vpermb, for consecutive runs of any length: byte p of run j lies at j * run + p.
     FEWBITS_INLINE explicit Transpose(std::uint32_t run) : run_(run) {
         const __m512i position = _mm512_mullo_epi32(
             _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32(0x01010101));

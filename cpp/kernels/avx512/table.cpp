@@ -1,4 +1,4 @@
-// AVX-512 F, BW, DQ, VL, CD, and by its flags (cpp/isa.cmake) VNNI and VBMI: the primitives hide what differs.
+// AVX-512 F, BW, DQ, VL, CD and, depending on flags (cpp/isa.cmake), VNNI and VBMI: primitives.h hides the differences.
 #include "kernels/avx512/elementwise.h"
 #include "kernels/avx512/float_rows.h"
 #include "kernels/avx512/float_scan.h"

@@ -1,5 +1,5 @@
 // Table scans: 4-bit codes select one of 16 bytes, 8-bit codes one of 256. With vpermb a table of four runs is one
-// register and sums fall out of vpdpbusd in int32; without it nibbles are looked up within lanes and summed in 16 bits.
+// register, and vpdpbusd sums directly in int32; without it nibbles are looked up within lanes and summed in 16 bits.
 #pragma once
 
 #include "kernels/avx512/blocks.h"
@@ -7,7 +7,7 @@
 namespace fewbits::kernels {
 namespace {
 
-// Sums of bytes in 16 bits: `both` collects whole words modulo 2^16, `odd` their upper bytes. Room for 257 bytes a
+// Sums of bytes in 16 bits: `both` collects whole words modulo 2^16, `odd` their upper bytes. Holds up to 257 bytes per
 // lane.
 struct WordSums {
     __m512i both = _mm512_setzero_si512();
@@ -24,8 +24,8 @@ constexpr std::uint32_t runs_before_spill = 256;  // 256 * 255 < 2^16
 
 #if defined(FEWBITS_VBMI)
 
-// Dword p of the transposed runs holds four elements of vectors 2p (low nibbles) and 2p + 1: a nibble | 16 * run is the
-// index into the 64 bytes of the four runs' tables.
+// Dword p of the transposed runs holds four elements of each of the vectors 2p (low nibbles) and 2p + 1. nibble | 16 *
+// run is the index into the 64 bytes of the tables of the four runs.
 struct Scan4 {
     static constexpr unsigned max_queries = 8;
     static constexpr std::uint32_t element_bits = 4;
@@ -71,7 +71,7 @@ private:
 
 #else
 
-// Lane j of a register holds run s + j, so that its table is lane j of the table's register.
+// Lane j of a register holds run s + j, and lane j of the table register holds its table.
 struct Scan4 {
     static constexpr unsigned max_queries = 6;
     static constexpr std::uint32_t element_bits = 4;
@@ -118,7 +118,7 @@ private:
         }
     }
 
-    // Sums of the four lanes, byte p of each: they fit in 16 bits, as all runs of a spill together do.
+    // Sums over the four lanes for each byte p. They fit 16 bits, as the sum over all runs of a spill does.
     FEWBITS_INLINE static __m512i over_lanes(const WordSums& sums) {
         const __m512i even = sums.even();
         const __m512i low = _mm512_unpacklo_epi16(even, sums.odd);   // bytes 0..7 of each lane
@@ -133,8 +133,8 @@ private:
 
 #if defined(FEWBITS_VBMI)
 
-// 64 codes of one run at a time, from two blocks: a table is four registers, two vpermi2b and a blend look it up. Up to
-// four blocks share the loading of the tables.
+// 64 codes of one run at a time, from two blocks. A table occupies four registers, and two vpermi2b and a blend look up
+// the codes in it. Up to four blocks share one load of the tables.
 struct Scan8 {
     static constexpr unsigned max_queries = 4;
 
@@ -154,7 +154,7 @@ struct Scan8 {
     }
 
 private:
-    // Where a block's runs lie; without a block, nothing is loaded.
+    // Where the runs of a block lie; nothing is loaded without a block.
     struct Source {
         const std::uint8_t* at;
         std::uint32_t run;
@@ -233,7 +233,7 @@ using Scan8Pass = Scan8;
 
 #else
 
-// 16 codes at a time in dwords: two vpermi2d find the dword of the table, vpshufb the byte in it.
+// 16 codes at a time in dwords: two vpermi2d find the dword of the table, and vpshufb the byte in it.
 struct Scan8 {
     static constexpr unsigned max_queries = 6;
     static constexpr std::uint32_t element_bits = 8;

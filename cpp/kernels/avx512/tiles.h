@@ -7,14 +7,14 @@
 namespace fewbits::kernels {
 namespace {
 
-// Candidates first .. first + vectors - 1 of a tile, and their biases (zeros past them).
+// Candidates first .. first + vectors - 1 of a tile, and their biases (zeros past the last one).
 struct TileBlock {
     std::uint32_t first;
     std::uint32_t vectors;
     __m512 bias[2];
 };
 
-// take(point, block, {low, high}) for N points at a time, then for the rest of `count`.
+// Calls take(point, block, {low, high}) for N points at a time, then for the remaining ones of `count`.
 template <unsigned N, class Take>
 void tile_points(const Tile& tile, const TileBlock& block, std::uint32_t point, std::uint32_t count, const Take& take) {
     const auto* codes = reinterpret_cast<const std::uint8_t*>(tile.blocks + std::size_t{block.first} * tile.dim);
@@ -41,7 +41,7 @@ void tile_points(const Tile& tile, const TileBlock& block, std::uint32_t point, 
     }
 }
 
-// Blocks outside, points inside: a block stays in the cache while the points pass by.
+// The outer loop is over blocks, so that a block stays in the cache while all points are processed.
 template <class Take>
 FEWBITS_INLINE void each_tile(const Tile& tile, const Take& take) {
     for (std::uint32_t first = 0, vectors; first < tile.k; first += vectors) {
@@ -74,7 +74,7 @@ void best_of_blocks(const Tile& tile, std::uint32_t* best, float* score) {
             _mm512_mask_cmp_ps_mask(first_16(block.vectors), values[0], so_far, _CMP_GT_OQ),
             _mm512_mask_cmp_ps_mask(first_16(past_16(block.vectors)), values[1], so_far, _CMP_GT_OQ)};
         if (!(better[0] | better[1])) return;
-        const __m512 low = _mm512_mask_mov_ps(so_far, better[0], values[0]);  // no NaN, nothing worse than so far
+        const __m512 low = _mm512_mask_mov_ps(so_far, better[0], values[0]);  // without NaN and worse values
         const __m512 high = _mm512_mask_mov_ps(so_far, better[1], values[1]);
         const __m512 most = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(low, high)));
         const std::uint32_t first = _mm512_cmp_ps_mask(low, most, _CMP_EQ_OQ);
@@ -88,7 +88,7 @@ void best_of_blocks(const Tile& tile, std::uint32_t* best, float* score) {
     });
 }
 
-// A point's best among the lanes: of equals the one with the least number.
+// The best lane of a point; among equal values, the one with the smallest number.
 FEWBITS_INLINE void best_lane(__m512 tops, __m512i numbers, std::uint32_t* best, float* score) {
     const __m512 most = _mm512_set1_ps(_mm512_reduce_max_ps(tops));
     const __m512i of_tops =
@@ -104,8 +104,8 @@ FEWBITS_INLINE void best_lane(__m512 tops, __m512i numbers, std::uint32_t* best,
     *score = all[__builtin_ctz(chosen)];
 }
 
-// N points of D dimensions against whole groups of 16 vectors. Each lane keeps the first of its own best and the lanes
-// meet at the end: with so few dimensions a look at every block's best would take most of the time.
+// N points of D dimensions against whole groups of 16 vectors. Each lane keeps the first of its best values, and the
+// lanes are compared at the end: with so few dimensions, finding the best of every block would take most of the time.
 struct Narrow {
     static constexpr std::uint32_t lanes = 16;
 

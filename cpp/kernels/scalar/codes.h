@@ -1,7 +1,7 @@
-// Sums over codes in blocks, written for reading: what every other instruction set must reproduce bit by bit.
+// Sums over codes in blocks, written for clarity: what every other instruction set must reproduce bit for bit.
 //
-// Sums are exact in int32. They are added as unsigned numbers, so that a caller who leaves the documented range gets
-// the wrapped sum on every instruction set alike, not undefined behaviour on one of them.
+// Sums are exact in int32. They are added as unsigned numbers, so that inputs outside the documented range give the
+// same wrapped sum on every instruction set, not undefined behaviour on one of them.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,8 @@ inline std::uint32_t code_at(const Scan& scan, std::uint32_t bits, std::uint32_t
     return (run[position / 2] >> (position % 2 * 4)) & 15u;
 }
 
-// Score of every vector for every query, given to `take`; term(query table, s, code) is what element s adds to the sum.
+// Passes the score of every vector for every query to `take`; term(query table, s, code) is the contribution of element
+// s.
 template <auto take = offer, class Term>
 void scan_blocks(const Scan& scan, std::uint32_t bits, Term term) noexcept {
     for (std::uint32_t q = 0; q < scan.n_queries; ++q) {

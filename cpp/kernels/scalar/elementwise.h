@@ -21,7 +21,7 @@ void add_to_buckets(const Buckets& buckets) {
     }
 }
 
-// The stages from distance `half` up.
+// The stages at distances from `half` up.
 void butterflies(float* x, std::size_t n, std::size_t half) {
     for (; half < n; half *= 2) {
         for (std::size_t first = 0; first < n; first += 2 * half) {
@@ -47,7 +47,7 @@ void signed_hadamard(const SignedHadamard& rows) {
     }
 }
 
-// A NaN is encoded as `low`: the comparisons are written so.
+// The comparisons are written so that a NaN is encoded as `low`.
 void encode_uniform(const float* x, std::size_t n, float scale, float low, float high, std::uint8_t* out) {
     const long origin = __builtin_lrintf(low);
     for (std::size_t i = 0; i < n; ++i) {

@@ -1,4 +1,4 @@
-// Float sums along rows, as specified: 16 lanes, added by halves.
+// Float sums along rows, as specified: 16 lanes, then added by halves.
 #pragma once
 
 #include "kernels/scalar/floats.h"

@@ -1,6 +1,6 @@
-// Floats and halves in code buffers, and sums over them, as specified: one vector, one dimension at a time. What they
-// return is the definition that every instruction set meets bit for bit (signs and payloads of NaN aside); README.md
-// states it in words.
+// Floats and halves in code buffers, and sums over them, as specified: one vector and one dimension at a time. Their
+// results are the definition that every instruction set matches bit for bit (except signs and payloads of NaN);
+// README.md states it in words.
 #pragma once
 
 #include <cstddef>
@@ -40,11 +40,11 @@ std::uint16_t narrow(float x) {
     const std::uint32_t sign = (bits >> 16) & 0x8000u;
     const std::uint32_t magnitude = bits & 0x7fffffffu;
     std::uint32_t half;
-    if (magnitude > 0x7f800000u) {  // NaN stays one: quiet, the payload's high bits kept
+    if (magnitude > 0x7f800000u) {  // a NaN becomes quiet and keeps the high bits of its payload
         half = 0x7e00u | (magnitude >> 13 & 0x3ffu);
     } else if (magnitude >= 0x477ff000u) {  // from halfway between 65504 and 2^16 on
         half = 0x7c00u;
-    } else if (magnitude >= 0x38800000u) {  // normal: a carry out of the mantissa raises the exponent, as it should
+    } else if (magnitude >= 0x38800000u) {  // normal: a carry out of the mantissa correctly raises the exponent
         half = shift_to_even(magnitude - (112u << 23), 13);
     } else if (magnitude > 0x33000000u) {  // subnormal: in units of 2^-24
         half = shift_to_even((magnitude & 0x7fffffu) | 0x800000u, 126 - (magnitude >> 23));
@@ -54,7 +54,7 @@ std::uint16_t narrow(float x) {
     return static_cast<std::uint16_t>(sign | half);
 }
 
-// Elements as they lie in code buffers, at any alignment.
+// Elements of code buffers, at any alignment.
 struct F32 {
     static constexpr std::size_t bytes = 4;
     static float load(const std::uint8_t* at) {
@@ -73,7 +73,7 @@ struct F16 {
     }
 };
 
-// --- what is summed ------------------------------------------------------------------------------------------------
+// --- the terms of a sum --------------------------------------------------------------------------------------------
 
 struct Dot {
     static float step(float q, float x, float acc) { return __builtin_fmaf(q, x, acc); }

@@ -1,4 +1,4 @@
-// Integer sums over rows of codes, as specified; and one vector's row form out of a block.
+// Integer sums over rows of codes, as specified, and extraction of one vector of a block as a row.
 #pragma once
 
 #include "kernels/scalar/codes.h"
@@ -6,7 +6,8 @@
 namespace fewbits::kernels {
 namespace {
 
-// One integer per listed row; level(i, row, j) is the level of dimension j of the i-th listed row, which starts at row.
+// One integer per listed row. level(i, row, j) is the level of dimension j of the i-th listed row, which starts at
+// `row`.
 template <class Level>
 void dot_rows(const Rows& rows, Level level) noexcept {
     const std::int16_t* query = static_cast<const std::int16_t*>(rows.query);

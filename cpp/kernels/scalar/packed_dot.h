@@ -1,4 +1,4 @@
-// dot4, dot_bits and dot8 and their maxima, as specified.
+// dot4, dot_bits and dot8 and their maximum kernels, as specified.
 #pragma once
 
 #include "kernels/scalar/codes.h"
@@ -17,8 +17,8 @@ void dot4(const Scan& scan) noexcept {
     dot_nibbles<offer>(scan);
 }
 
-// Run s is the (s % bits)-th of its quad: of the fields of 4, 2 and 1 bits that make up `bits`, high ones first, those
-// of 4 / width dimensions.
+// Run s is the (s % bits)-th of its quad. `bits` is made up of fields of 4, 2 and 1 bits, high ones first; a run with
+// fields of `width` bits holds those of 4 / width dimensions.
 template <std::uint32_t bits>
 void dot_of_bits(const Scan& scan) noexcept {
     scan_blocks(scan, 4, [](const void* table, std::uint32_t s, std::uint32_t code) {

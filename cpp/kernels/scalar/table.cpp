@@ -1,4 +1,4 @@
-// The specification as a table, built without vectorisation, so that a comparison with it means something.
+// The table of the specification, built without vectorisation so that benchmarks have a meaningful baseline.
 #include "kernels/scalar/elementwise.h"
 #include "kernels/scalar/float_rows.h"
 #include "kernels/scalar/float_scan.h"

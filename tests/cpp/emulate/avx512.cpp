@@ -1,4 +1,4 @@
-// The AVX-512 kernels, the same source, emulated.
+// The AVX-512 kernels from the same source, emulated.
 #define FEWBITS_EMULATE
 #define FEWBITS_ISA_NAME emulated_avx512
 #include "kernels/avx512/table.cpp"

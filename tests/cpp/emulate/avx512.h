@@ -1,10 +1,9 @@
 // AVX-512 on any CPU: SIMDe, and the few intrinsics that version 0.7.4 lacks or rounds differently, lane by lane.
-// Included by kernels/avx512/intrinsics.h under FEWBITS_EMULATE and by nothing else; must come before any
-// <immintrin.h>. Masked loads and stores touch only the lanes of their mask, as the instructions do, so that tests with
-// guard pages mean something.
+// Included only by kernels/avx512/intrinsics.h under FEWBITS_EMULATE; must precede any <immintrin.h>. Masked loads and
+// stores access only the lanes of their mask, as the instructions do, so that tests with guard pages are meaningful.
 #pragma once
 
-#define SIMDE_NO_INLINE  // or a file takes minutes to compile
+#define SIMDE_NO_INLINE  // otherwise a file takes minutes to compile
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <bit>
 #include <cmath>
@@ -15,7 +14,7 @@
 #include <simde/x86/f16c.h>
 #include <simde/x86/fma.h>
 
-#pragma GCC diagnostic ignored "-Wignored-attributes"  // of vector types as template arguments
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // for vector types as template arguments
 
 namespace emulate {
 

@@ -1,4 +1,4 @@
-// The AVX-512 kernels with VNNI and VBMI, the same source, emulated.
+// The AVX-512 kernels with VNNI and VBMI from the same source, emulated.
 #define FEWBITS_EMULATE
 #define FEWBITS_VNNI
 #define FEWBITS_VBMI

@@ -1,4 +1,4 @@
-// The AVX-512 tables in their emulated form: the tests' extra "available" sets where the CPU lacks AVX-512 (CMake
+// The tables of the emulated AVX-512 sets, additional instruction sets of the tests where the CPU lacks AVX-512 (CMake
 // option FEWBITS_EMULATE_AVX512).
 #pragma once
 
