@@ -207,7 +207,7 @@ def test_training_twice_and_after_adding(base: F32, queries: F32) -> None:
         index.add(base).search(queries).ids, fb.Index(32, metric="l2", codec=fb.PQ(4)).build(base).search(queries).ids
     )
     for action in (index.train, index.build):
-        with pytest.raises(ValueError, match="expected an empty index, got one of 3000"):
+        with pytest.raises(ValueError, match="expected an empty index, got one that holds 3000"):
             action(base)
 
 
