@@ -65,6 +65,9 @@ std::map<std::string, Array> all_arrays(const Parts& parts) {
 // Calls begin(length of the file), then write(bytes, offset) for all that is not zero padding.
 template <class Begin, class Write>
 void write_sections(const Parts& parts, Begin begin, Write write) {
+    const std::uint64_t major = parts.param_or(format_name, 1);
+    if (major < 1 || major > major_version)
+        fail("param 'format': got " + std::to_string(major) + ", expected 1.." + std::to_string(major_version));
     const std::map<std::string, Array> arrays = all_arrays(parts);
     std::vector<SectionInfo> sections = lay_out(arrays);
     const std::uint64_t file_bytes = sections.back().offset + sections.back().bytes;
@@ -74,7 +77,7 @@ void write_sections(const Parts& parts, Begin begin, Write write) {
         section->checksum = write_array(array.bytes, section->offset, write);
         ++section;
     }
-    write(make_head(sections, file_bytes, static_cast<std::uint16_t>(parts.param_or(format_name, 1))), 0);
+    write(make_head(sections, file_bytes, static_cast<std::uint16_t>(major)), 0);
 }
 
 // The file that is about to be replaced, if there is one. Only a regular file may be.
