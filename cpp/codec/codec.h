@@ -22,8 +22,8 @@ namespace fewbits {
 
 struct CodeLayout {
     std::uint32_t element_bits = 8;  // of the part that blocks hold: 4, 8, 16 or 32
-    std::uint32_t elements = 0;      // runs a block
-    std::uint32_t rest_bytes = 0;    // staged codecs: bytes a row outside the blocks
+    std::uint32_t elements = 0;      // runs per block
+    std::uint32_t rest_bytes = 0;    // staged codecs: bytes per row outside the blocks
     bool has_a = false;              // per-vector factors, see kernels.h
     bool has_b = false;
     bool has_stage = false;  // staged codecs: factor a of the first stage, which has its own

@@ -14,7 +14,7 @@ namespace fewbits {
 struct Probes {
     static constexpr std::uint32_t none = 0xffffffff;  // a list: this query reads fewer
 
-    std::size_t width = 1;                // probes a query
+    std::size_t width = 1;                // probes per query
     std::vector<Partition::Probe> lists;  // queries x width
 };
 
@@ -23,7 +23,7 @@ bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32
 // Whether so many queries are worth a copy of what a filter allows, list by list, to read it without the rest.
 bool packs_lists(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries);
 
-// queries: transformed. wanted: hits a query.
+// queries: transformed. wanted: hits per query.
 Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe);
 Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t nprobe, const RowFilter& filter,
                     std::size_t wanted);

@@ -33,7 +33,7 @@ private:
     DirectionKind kind_;
     std::uint32_t dim_, repetitions_, bits_;
     std::size_t size_ = 0;       // of a Hadamard matrix
-    std::size_t stride_;         // products a token: a multiple of size_, or one a direction
+    std::size_t stride_;         // products per token: a multiple of size_, or one per direction
     std::vector<float> values_;  // gaussian: the directions, in blocks of 32; hadamard: the signs S', S of each matrix
 };
 

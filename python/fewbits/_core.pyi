@@ -121,7 +121,7 @@ class Builder:
         a: _F32 | None = None,
         b: _F32 | None = None,
         ids: _I64 | None = None,
-    ) -> None: ...  # what `encode` gives, (n, bytes a row); lists: with a partition
+    ) -> None: ...  # what `encode` gives, (n, bytes per row); lists: with a partition
     def __len__(self) -> int: ...
 
 class Filter:

@@ -1,6 +1,6 @@
-// Codes of 1 to 8 bits a dimension whole in their blocks, for scans of one pass: what packed dots read (kernels.h). Up
-// to 7 bits, four dimensions after the other take `bits` half bytes (dot_bits); 8 bits are a byte per dimension (dot8).
-// One bit per dimension is a bit plane too, and is scanned by tables (scan4).
+// Codes of 1 to 8 bits per dimension whole in their blocks, for scans of one pass: what packed dots read (kernels.h).
+// Up to 7 bits, four dimensions after the other take `bits` half bytes (dot_bits); 8 bits are a byte per dimension
+// (dot8). One bit per dimension is a bit plane too, and is scanned by tables (scan4).
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // RaBitQ: the nearest direction of a grid in a randomly rotated space, and an unbiased estimate of inner products.
 //
-// r = x - origin, or x - mean where there is no list. Its code c (1 to 8 bits a dimension) is the grid vector
+// r = x - origin, or x - mean where there is no list. Its code c (1 to 8 bits per dimension) is the grid vector
 // g = c - (2^bits - 1) / 2 of the least angle to r, and <r, q> is estimated as a <g, q> with a = |r|^2 / <r, g>: exact
 // along r, and across r an error that a random rotation makes symmetric. The rotation is the transform's business.
 // (Gao and Long 2024; Gao et al. 2024.)

@@ -6,7 +6,7 @@
 // with sgn(0) = +1. Every map is y = L x + O relu(I x + c), or its linear part alone; maps that are not given are those
 // of an orthonormal W: B_t = W', R_t = W, and W itself the identity. (Gan et al. 2023.)
 //
-// Signs become a code of `bits` bits a dimension, the base's highest: b = 2^-(bits - 1) * level with the odd integer
+// Signs become a code of `bits` bits per dimension, the base's highest: b = 2^-(bits - 1) * level with the odd integer
 // level = 2 code - (2^bits - 1).
 #pragma once
 

@@ -1,4 +1,4 @@
-// Recurrent binary embeddings: a few signs a dimension (binarizer.h), for vectors and, if symmetric, for queries too.
+// Recurrent binary embeddings: a few signs per dimension (binarizer.h), for vectors and, if symmetric, for queries too.
 // A score is the cosine of two codes, whose product is an exact sum of small integers (symmetric distance calculation),
 // or of a query's projection and a code. Both come out of the same table scan: a half byte holds 4, 2 or 1 dimensions,
 // and its table their products with the query's.

@@ -1,4 +1,4 @@
-// Scalar quantization: a few bits a dimension, with a scale of its own for each vector.
+// Scalar quantization: a few bits per dimension, with a scale of its own for each vector.
 //
 // x^_j = mean_j + step_j * a * (level(code_j) - center), and a is the vector's factor. 8 bits: the level is the byte.
 // 4 bits: one of 16 given levels, so that they may be denser where coordinates are.

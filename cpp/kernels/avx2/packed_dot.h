@@ -141,7 +141,7 @@ template <class Levels>
 void decode_runs(const Levels& levels, const Runs<Levels::element_bits>& runs, std::uint32_t begin, std::uint32_t end,
                  __m256i* quads) noexcept {
     constexpr std::uint32_t runs_per_quad = Levels::runs_per_quad;
-    const Levels local = levels;  // in registers: the compiler can not tell that the quads do not overwrite it
+    const Levels local = levels;  // in registers: the compiler cannot tell that the quads do not overwrite it
     std::uint32_t s = begin;
     for (; s + runs_per_quad <= end; s += runs_per_quad, quads += 4) decode_quad(local, runs, s, runs_per_quad, quads);
     if (s < end) decode_quad(local, runs, s, end - s, quads);
@@ -251,7 +251,7 @@ void add_dots(__m256i (*sums)[4], const __m256i* quads, const std::int8_t* const
     return greatest_word(static_cast<const std::int8_t*>(query.table), m) * level <= 32767;
 }
 
-// What becomes of a query's sums over a block: hits, or the greatest score so far.
+// Turns the sums of a query over a block into hits, or into the greatest score so far.
 struct TakeHits {
     static void take(const Scan& scan, ScanQuery& query, std::uint32_t, const CodeBlock& block,
                      const Sums& sums) noexcept {

@@ -90,7 +90,7 @@ template <bool full, int n_queries>
     const std::uint8_t* const end = runs + 2 * pairs * stride;
     std::size_t at = 0;
     do {
-        // A lone query waits for memory: measured 1.3 to 1.5 times as fast on Zen 3. A prefetch can not fault.
+        // A lone query waits for memory: measured 1.3 to 1.5 times as fast on Zen 3. A prefetch cannot fault.
         if (full && n_queries == 1) _mm_prefetch(reinterpret_cast<const char*>(runs) + 2048, _MM_HINT_T0);
         const __m256i codes = load_two_runs<full>(runs, stride);
         const __m256i low = _mm256_and_si256(codes, nibble);

@@ -116,7 +116,7 @@ FEWBITS_INLINE void in_order(const __m512i (&acc)[2], __m512& low, __m512& high)
     high = _mm512_cvtepi32_ps(second);
 }
 
-// What becomes of a block's sums: hits, or the best score as the query's threshold.
+// Turns the sums of a block into hits, or into the query's threshold, which is then the best score.
 struct TakeHits {
     template <Lanes lanes>
     FEWBITS_INLINE static void take(const Scan& scan, const Block& block, ScanQuery& query, std::int32_t least,

@@ -32,7 +32,7 @@ from .tuning import Unreachable, keep, share, tune_to
 
 _MIN_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
 _MIN_BUDGET_FOR_LISTS = 12
-_MIN_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewords a group
+_MIN_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewords per group
 _MIN_BITS_FOR_RABITQ = {"l2": 2, "ip": 3, "cosine": 3}  # instead of untrained 4-bit PQ (docs/binary-embeddings.md)
 _SHAPE_ROWS = 16_384
 _CONE_MARGIN = 0.95  # training decides by another sample, and the budget must hold all the same

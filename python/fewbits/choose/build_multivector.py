@@ -115,7 +115,7 @@ def build_multivector(
 
 
 def choose(counts: I64, dim: int, budget: float, seed: int) -> Choice:
-    """The parts for documents of so many tokens each, within `budget` bytes of memory a document, on average."""
+    """The parts for documents with these numbers of tokens, within `budget` bytes of memory per document."""
     tokens = float(counts.mean())
     encodings = _encodings(dim, seed)
     good = _ID_BYTES + _size(*encodings[_GOOD])

@@ -45,7 +45,7 @@ def contents(place: Any) -> memoryview | None:
 
 
 def buffer(file: Any) -> memoryview:
-    """The bytes of bytes, bytearray, memoryview or whatever else offers its memory."""
+    """The contents of bytes, bytearray, memoryview or another object with the buffer protocol."""
     try:
         view = memoryview(file)
     except TypeError:

@@ -34,7 +34,7 @@ class Training:
         self._few, self._sample = few, sample
 
     def check(self, n: int, stacklevel: int) -> None:
-        """Warns, once, if the index is to hold so many vectors that this was too small a sample of them."""
+        """Warns, once, if this was too small a sample for an index that is to hold n vectors."""
         if self._few is not None and warn_of_few(self._few, self._sample, n, stacklevel + 1):
             self._few = None
 

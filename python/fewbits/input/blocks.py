@@ -31,7 +31,7 @@ def _is_buffer(x: Any) -> bool:
 
 
 def all_rows(x: object, dim: int, name: str = "x") -> Iterator[Rows]:
-    """x as Rows: one of them for an array, one a block for an iterable of blocks."""
+    """x as Rows: one for an array, or one per block for an iterable of blocks."""
     if not is_blocks(x):
         yield Rows(x, dim, name)
         return

@@ -17,7 +17,7 @@ from .. import _core
 from ..numeric.arrays import F32, I64
 from .vectors import as_vectors
 
-BLOCK_FLOATS = 1 << 22  # 16 MiB of float32 a block
+BLOCK_FLOATS = 1 << 22  # 16 MiB of float32 per block
 BLOCK_ROWS = 1 << 14  # and no more rows than the slowest codec encodes in a second: Ctrl-C is heard between blocks
 LONGEST = 2.0**62  # squared differences (2^126) and doubled products of two rows of this length fit float32
 _MIN_SCALE = 1e-15  # products of smaller values are next to nothing in float32

@@ -42,7 +42,7 @@ class FDE:
         two are unbiased, and successive repetitions take slices of one orthogonal matrix, which ranks better than
         independent projections.
     final_dim : int, optional
-        A count sketch of the whole to so many dimensions.
+        Reduce the whole to this many dimensions by a count sketch.
     fill_empty : bool
         Fill empty buckets of a document with the token whose signs differ least.
     seed : int

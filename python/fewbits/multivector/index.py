@@ -205,12 +205,12 @@ class MultiVectorIndex(BaseIndex):
             return "\n".join([*lines, "  not trained yet"])
         numbers = _stats(state.engine)
         lines.append(
-            f"  a document {numbers['fde_bytes']:,.0f} bytes to find it, {numbers['token_bytes']:,.0f} to rank it"
-            f" ({numbers['tokens'] / max(1, numbers['n']):,.1f} tokens)"
+            f"  per document {numbers.fde_bytes:,.0f} bytes to find it, {numbers.token_bytes:,.0f} to rank it"
+            f" ({numbers.tokens / max(1, numbers.n):,.1f} tokens)"
         )
         if self._tokens.on_disk:
-            lines.append(f"  on disk    {numbers['token_bytes_on_disk']:,.0f} bytes a document")
-        lines.append(f"  fixed      {numbers['bytes_fixed']:,} bytes")
+            lines.append(f"  on disk    {numbers.token_bytes_on_disk:,.0f} bytes per document")
+        lines.append(f"  fixed      {numbers.bytes_fixed:,} bytes")
         if state.why:
             lines += ["  why:", *(f"  - {reason}" for reason in state.why)]
         return "\n".join(lines)

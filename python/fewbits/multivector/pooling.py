@@ -25,7 +25,7 @@ class Pooling:
     share : float, optional
         How many of a document's tokens are left, in (0, 1].
     tokens : int, optional
-        At most so many per document. At least one of `share` and `tokens` is given; every document keeps one token.
+        At most this many per document. At least one of `share` and `tokens` is given; every document keeps one token.
     method : {"agglomerative", "kmeans"}
         "agglomerative": Ward's criterion, whose time and memory grow with the square of a document's tokens; takes up
         to 8,192 per document.

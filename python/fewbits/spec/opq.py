@@ -39,7 +39,7 @@ class OPQ(Transform):
     Parameters
     ----------
     dim : int, optional
-        Reduce to so many dimensions first, by PCA. None: keep all, of which there are at most 2,048.
+        Reduce to this many dimensions first, by PCA. None: keep all, of which there are at most 2,048.
     iterations : int
         Alternations of codebook and rotation.
 

@@ -126,7 +126,7 @@ def with_maps(codec: RecurrentBinary, stored: Mapping[str, F32], dim: int) -> Re
 
 
 def fingerprint(bits: int, maps: Mapping[str, F32]) -> str:
-    """Of an encoder, from its maps, in whatever shape: a file does not keep it."""
+    """Identifies an encoder by its maps, whatever their shape, which a file does not keep."""
     digest = blake2b(bytes([bits]), digest_size=16)
     for name in sorted(maps):
         digest.update(f"{name} {maps[name].size} ".encode())
