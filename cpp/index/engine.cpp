@@ -282,10 +282,8 @@ Parts Engine::as_parts(const std::string& meta) const {
         for (const auto& [name, array] : current->segments[i]->parts().arrays)
             parts.arrays[segment_name(i) + "." + name] = array;
         if (model_->tokens && !current->segments[i]->stores_tokens())
-            for (Parts tokens = renewed_tokens(*current, i); auto& [name, array] : tokens.arrays) {
-                array.bulk = name != "lists";
+            for (const auto& [name, array] : renewed_tokens(*current, i).arrays)
                 parts.arrays[segment_name(i) + ".tokens." + name] = array;
-            }
         if (current->live[i] < current->segments[i]->n())
             parts.arrays[segment_name(i) + ".removed"] = owned_array(removed_bits(*current, i));
     }

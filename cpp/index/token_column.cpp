@@ -82,6 +82,7 @@ Parts TokenColumnBuilder::finish() {
     keep("lists", lists_.take(DType::u64, (rows_ + 1) * sizeof(std::uint64_t)));
     keep("codes", spill_ ? spill_->map() : codes_.take(DType::u8, code_bytes_));
     keep("a", a_.take(DType::f32, factors_ * sizeof(float)));
+    for (auto& [name, array] : parts.arrays) array.bulk = name != "lists";
     return parts;
 }
 

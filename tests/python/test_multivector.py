@@ -4,6 +4,7 @@ import copy
 import pickle
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -434,3 +435,19 @@ def test_replacing_needs_ids() -> None:
     with pytest.raises(ValueError, match="on_conflict: 'replace' needs ids"):
         index.add(documents, on_conflict="replace")
     assert len(index) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["multivector-scalar4", "multivector-lists-rabitq2-pooled", "multivector-rows-scalar8-disk"]
+)
+def test_what_search_follows_is_read_at_open_and_not_mapped(name, tmp_path):
+    """Files of the old layout too, once they are saved."""
+    golden = Path(__file__).resolve().parents[1] / "golden" / f"{name}.fb"
+    fb.open(golden).save(tmp_path / "i.fb")
+    bulk = {
+        section.name: section.bulk for section in fb.inspect(tmp_path / "i.fb").sections if section.name[:3] == "seg"
+    }
+    followed = {section for section, mapped in bulk.items() if not mapped}
+    assert followed == {section for section in bulk if section.endswith((".lists", ".removed"))}
+    assert any(section.endswith(".tokens.lists") for section in followed)
+    assert any(section.endswith(".tokens.codes") for section in bulk)
