@@ -5,6 +5,9 @@
 // direction i's). A query's part of a bucket is the sum of its tokens there; a document's is their mean or, with fill
 // where there are none, the token whose signs differ least (the first of those). So with fill and no projection an
 // inner product is never above repetitions times Chamfer. Buckets are then projected.
+//
+// Means shrink as a bucket holds more tokens, so that documents of many tokens seem to be less similar. length_fair
+// stretches a mean to the mean length of its tokens (both after the projection, if that goes before sums).
 #pragma once
 
 #include <cstddef>
@@ -27,6 +30,7 @@ struct FdeParams {
     std::uint32_t projection_dim = 0;  // dim without a projection
     std::uint32_t final_dim = 0;       // 0: none; else a count sketch of the whole
     bool fill_empty = true;
+    bool length_fair = true;
     std::uint64_t seed = 0;
 };
 
@@ -48,6 +52,7 @@ private:
     void encode(const SetsView& sets, bool document, float* out, unsigned threads) const;
     void encode_set(MatrixView tokens, bool document, Scratch& scratch, float* out) const;
     void find_fillers(const std::uint32_t* bucket, std::size_t tokens, Scratch& scratch) const;
+    void sum_lengths(MatrixView x, std::size_t stride, const std::uint32_t* bucket, Scratch& scratch) const;
     void aggregate(MatrixView x, std::size_t stride, const std::uint32_t* bucket, bool document, Scratch& scratch,
                    float* out) const;
 

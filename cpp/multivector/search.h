@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <span>
 
 #include "index/search_call.h"
 #include "multivector/sets.h"
@@ -14,8 +15,9 @@ namespace fewbits {
 struct SetSearchParams {
     std::size_t k = 10;
     std::uint32_t nprobe = 1;
-    std::size_t candidates = 100;  // ranked by their tokens; 0: none, and scores are estimates by the vectors
-    float scale = 1;               // products of vectors are estimates of Chamfer similarity times this
+    std::size_t candidates = 100;        // ranked by their tokens; 0: none, and scores are estimates by the vectors
+    float scale = 1;                     // products of vectors are estimates of Chamfer similarity times this,
+    std::span<const float> shared = {};  // less what all documents share of a query's (or none): one number per query
     float least = -std::numeric_limits<float>::infinity();  // score of a result
     unsigned threads = 0;
 };
@@ -28,5 +30,10 @@ void search_sets(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vec
 // The same, with every document a candidate.
 void rank_all(const Snapshot& snapshot, const SetsView& tokens, std::size_t k, unsigned threads, std::int64_t* ids,
               float* scores);
+
+// Of each query with `per_query` documents: ids are those of the first query, then of the second, ... scores: as many.
+// An unknown id is an error that names it.
+void score_sets(const Snapshot& snapshot, const SetsView& tokens, std::span<const std::int64_t> ids,
+                std::size_t per_query, unsigned threads, float* scores);
 
 }  // namespace fewbits

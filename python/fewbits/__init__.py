@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .merging import merge
     from .multivector.fde import FDE
     from .multivector.index import MultiVectorIndex, chamfer
+    from .multivector.lemur import LEMUR
     from .multivector.pooling import Pooling, carve
     from .opening import inspect, open, verify
     from .spec.float import Float
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FDE",
     "IVF",
+    "LEMUR",
     "OPQ",
     "PCA",
     "PQ",
@@ -97,6 +99,7 @@ _MODULES = {
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "integrations.faiss": ("from_faiss",),
     "multivector.fde": ("FDE",),
+    "multivector.lemur": ("LEMUR",),
     "opening": ("inspect", "open", "verify"),
     "input.filters": ("Filter",),
     "index.index": ("Index",),

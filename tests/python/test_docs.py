@@ -36,7 +36,16 @@ def public() -> Iterator[tuple[str, Any]]:
 
 PUBLIC = dict(public())
 INSIDE = {"fit", "check", "rotation", "need", "out_dim", "bytes_per_vector", "code_bits", "eta", "fitted", "lists"}
-INSIDE |= {"sample_size", "describe", "of", "of_queries", "of_documents"}  # what parts are asked by the package
+INSIDE |= {
+    "sample_size",
+    "describe",
+    "of",
+    "of_queries",
+    "of_documents",
+    "dims_of",
+    "restored",
+    "arrays",
+}  # what parts are asked by the package
 NAMES = [name for name in PUBLIC if name.split(".")[-1] not in INSIDE]
 
 
