@@ -67,8 +67,8 @@ def mutated(text: str, name: str, mutants: list[Mutant]) -> str:
             )
             what = f"{change.strip()} -> {COMPARISONS[change].strip()}" if change in COMPARISONS else "left out"
             mutants.append(Mutant(len(mutants) + 1, place, f"{what}: {' '.join(condition.split())}"))
-            chain += f"is_mutant({len(mutants)}) ? ({other}) : "
-        out += [text[done : opening + 1], f"({chain}({condition}))"]
+            chain += f"is_mutant({len(mutants)}) ? static_cast<bool>({other}) : "
+        out += [text[done : opening + 1], f"({chain}static_cast<bool>({condition}))"]
         done = end
     return "".join([*out, text[done:]])
 
