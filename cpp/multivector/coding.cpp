@@ -9,7 +9,7 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t documents_a_task = 8;
+constexpr std::size_t documents_per_task = 8;
 
 CodeSet tokens_of(const Snapshot& snapshot, std::int64_t id) {
     const std::int64_t row = snapshot.row_of(id);
@@ -35,11 +35,11 @@ CodeSets encode_sets(const Codec& codec, const SetsView& documents, unsigned thr
     }
     sets.codes.resize(places.back());
     sets.a.resize(layout.has_a ? documents.tokens.rows : 0);
-    parallel_for((documents.size() + documents_a_task - 1) / documents_a_task, threads,
+    parallel_for((documents.size() + documents_per_task - 1) / documents_per_task, threads,
                  [&](std::size_t task, unsigned) {
-                     const std::size_t end = std::min(documents.size(), (task + 1) * documents_a_task);
+                     const std::size_t end = std::min(documents.size(), (task + 1) * documents_per_task);
                      std::vector<std::uint8_t> rows;
-                     for (std::size_t i = task * documents_a_task; i < end; ++i) {
+                     for (std::size_t i = task * documents_per_task; i < end; ++i) {
                          const MatrixView tokens = documents[i];
                          rows.resize(tokens.rows * layout.row_bytes());
                          float* a = layout.has_a ? sets.a.data() + documents.first(i) : nullptr;

@@ -10,7 +10,7 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t sets_a_task = 8;
+constexpr std::size_t sets_per_task = 8;
 constexpr std::int32_t one_bit = 1 << 25;  // of distance, above the number of a token
 constexpr std::uint64_t max_dims = std::uint64_t{1} << 24;
 
@@ -76,9 +76,9 @@ void Fde::encode(const SetsView& sets, bool document, float* out, unsigned threa
              + std::to_string(params_.dim));
     for (std::size_t i = 0; i < sets.size(); ++i) check("tokens of a set", sets[i].rows, 1, one_bit - 1);
     std::vector<Scratch> scratch(resolve_threads(threads));
-    parallel_for((sets.size() + sets_a_task - 1) / sets_a_task, threads, [&](std::size_t task, unsigned worker) {
-        const std::size_t end = std::min(sets.size(), (task + 1) * sets_a_task);
-        for (std::size_t i = task * sets_a_task; i < end; ++i)
+    parallel_for((sets.size() + sets_per_task - 1) / sets_per_task, threads, [&](std::size_t task, unsigned worker) {
+        const std::size_t end = std::min(sets.size(), (task + 1) * sets_per_task);
+        for (std::size_t i = task * sets_per_task; i < end; ++i)
             encode_set(sets[i], document, scratch[worker], out + i * dims());
     });
 }
