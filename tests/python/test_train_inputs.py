@@ -112,7 +112,7 @@ def test_own_ids_train_as_row_numbers_do(trainer: Any) -> None:
         ({"x_ids": np.where(IDS[3] == IDS, 0, IDS)}, ValueError, f"none for id {IDS[3]} "),
         ({"x_ids": IDS.astype(np.float64)}, TypeError, "x_ids: expected whole numbers"),
         ({"x_ids": -IDS}, ValueError, "x_ids: expected whole numbers >= 0"),
-        ({"x_ids": None}, ValueError, "row numbers are ids, unless x_ids says otherwise"),
+        ({"x_ids": None}, ValueError, "row numbers are the ids unless x_ids is given"),
         ({"x": None}, ValueError, "x_ids: expected x with them|x: expected the float vectors"),
         ({"x": W.x[:10], "x_ids": IDS[:10]}, ValueError, "got 10 rows and none for id"),
     ],
