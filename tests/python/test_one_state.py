@@ -224,7 +224,7 @@ def test_training_sees_one_state(trainer: str) -> None:
             train(index, Reading(q, lambda index=index, change=change: change(index)))  # type: ignore[misc]
             expected = alone
         except RuntimeError as error:
-            if trainer != "repconc" or "the index was changed during training" not in str(error):
+            if trainer != "repconc" or "the index was changed meanwhile" not in str(error):
                 raise
             expected = changed
         assert len(index) == len(changed)

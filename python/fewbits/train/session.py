@@ -210,7 +210,7 @@ class Session:
             if recoded is None:
                 return now.of_training(self.before, "train").scored_by(model)
             if now.engine is not self.before.engine:
-                raise RuntimeError("train: the index was changed during training; its vectors cannot be encoded again")
+                raise RuntimeError("train: the index was changed meanwhile; its vectors cannot be encoded again")
             return now.retrained(recoded.with_scoring(model.params, model.arrays))
 
         replace_state(self.index, "train", published)
