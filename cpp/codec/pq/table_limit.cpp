@@ -27,7 +27,7 @@ float middle(std::vector<float>& values) {
 }
 
 // In units of the median distance from the middle. The codewords of a normal distribution stay well below this, even if
-// they are the vectors themselves. The farthest of more codewords is farther out.
+// they are the vectors themselves. With more codewords, the farthest one is farther out.
 float ordinary_distance(std::uint32_t width, std::uint32_t k) {
     return (k > 16 ? 3.5f : 2.5f) + 1.5f / static_cast<float>(width);
 }
