@@ -26,10 +26,10 @@ CodeSets encode_sets(const Codec& codec, const SetsView& documents, unsigned thr
              + std::to_string(codec.dim()));
     const CodeLayout layout = codec.layout();
     CodeSets sets;
-    std::vector<std::size_t> places(documents.size() + 1);  // in the codes
+    std::vector<std::size_t> places(documents.size() + 1);  // offsets in the codes
     for (std::size_t i = 0; i < documents.size(); ++i) {
         const std::size_t n = documents[i].rows;
-        if (n > 0xffffffffu) fail("documents: a set has at most 2^32 - 1 tokens");
+        if (n > 0xffffffffu) fail("documents: expected at most 2^32 - 1 tokens per set");
         sets.counts.push_back(static_cast<std::uint32_t>(n));
         places[i + 1] = checked_add(places[i], code_set_bytes(layout, n));
     }
