@@ -44,7 +44,7 @@ py::dict registry() {
     out["codecs"] = to_list(codec_kinds());
     out["transforms"] = to_list(transform_kinds());
     out["query_maps"] = to_list(query_map_kinds);
-    out["partitions"] = to_list(partition_kinds);
+    out["partitions"] = to_list(partition_kinds());
     out["metrics"] = to_list(metric_kinds);
     out["isas"] = available_isas();
     return out;
