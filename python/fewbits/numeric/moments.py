@@ -33,7 +33,9 @@ def typical(x: F32) -> F32:
 
 
 def mean(x: F32) -> np.ndarray:
-    """In float64, of rows that are not outlying."""
+    """In float64, of rows that are not outlying; the origin, if there are none."""
+    if not len(x):
+        return np.zeros(x.shape[1])
     return np.asarray(typical(x).mean(axis=0, dtype=np.float64))
 
 
