@@ -111,9 +111,10 @@ class Index(BaseIndex):
     ) -> None:
         description = checked_description(dim, MAX_DIM, metric, transform, partition, codec, rerank, seed)
         engine = None
-        if not description.needs_training:
-            engine = _fitted(description, Sample(np.zeros((0, dim), np.float32)), 0, None, Progress(False))
-        self._begin(State(description, engine, (), Training()))
+        if description.starts_empty:
+            model = train(description, Sample(np.zeros((0, description.dim), np.float32)), 0, 0, Progress(False))
+            engine = _core.Engine(model.params, model.arrays)
+        self._begin(State(description, engine, (), Training(seen=False)))
         self.temp_dir = temp_dir
 
     # --- what it is ---
@@ -285,7 +286,7 @@ class Index(BaseIndex):
             new=on_conflict == "error",
             directory=self._temp_dir,
             nonzero=self._normalises,
-            first=not (before.n or before.description.needs_training),
+            first=None if before.n else before.check_first,
             threads=count,
             progress=shown,
         )

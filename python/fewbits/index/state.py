@@ -20,6 +20,9 @@ from typing import TypeVar
 from .. import _core
 from ..errors import NotTrainedError
 from ..fit.few import warn_of_few
+from ..fit.unseen import warn_if_far
+from ..input.rows import check_scale
+from ..numeric.arrays import F32
 from ..spec.description import Description
 from ..spec.parts import Model
 
@@ -27,11 +30,13 @@ from ..spec.parts import Model
 class Training:
     """Stands for one training: codes made by one do not fit an index of another.
 
-    few: what it had more of to fit than vectors to fit it to, or None, and how many vectors those were.
+    few: what it had more of to fit than vectors to fit it to, or None, and how many vectors those were. seen: whether
+    there was a sample.
     """
 
-    def __init__(self, few: str | None = None, sample: int = 0) -> None:
+    def __init__(self, few: str | None = None, sample: int = 0, *, seen: bool = True) -> None:
         self._few, self._sample = few, sample
+        self.seen = seen
 
     def check(self, n: int, stacklevel: int) -> None:
         """Warns, once, if this was too small a sample for an index that is to hold n vectors."""
@@ -65,6 +70,13 @@ class State:
         if self.n:
             raise ValueError(f"{action}: expected an empty index, got one that holds {self.n}; make a new one")
         return self
+
+    def check_first(self, x: F32, name: str) -> None:
+        """Refuses first vectors of an empty index that are too small, and warns if it should have been trained."""
+        if self.description.metric != "cosine":
+            check_scale(x, name)
+        if self.description.codec.directed and not self.training.seen:
+            warn_if_far(self.description, x, stacklevel=4)
 
     def of_training(self, before: State, action: str) -> State:
         """Itself, if codes made for `before` fit it."""

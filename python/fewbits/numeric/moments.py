@@ -33,7 +33,9 @@ def typical(x: F32) -> F32:
 
 
 def mean(x: F32) -> np.ndarray:
-    """The mean of the rows without outliers, in float64."""
+    """The mean of the rows without outliers, in float64; zero if there are no rows."""
+    if not len(x):
+        return np.zeros(x.shape[1])
     return np.asarray(typical(x).mean(axis=0, dtype=np.float64))
 
 
