@@ -23,7 +23,7 @@ from ..fit.model import train
 from ..input.blocks import all_rows, is_blocks
 from ..input.checks import conflict_rule, metric_name, thread_count, whole_number
 from ..input.filters import core_filters
-from ..input.ids import vector_ids
+from ..input.ids import id_table, vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..input.queries import as_queries, min_similarity
 from ..input.renamed import renamed
@@ -486,6 +486,48 @@ class Index(BaseIndex):
             threads=count,
         )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
+
+    @renamed(q="queries")
+    def score(self, queries: Any, ids: ArrayLike, *, threads: int | None = None) -> F32:
+        """Score vectors that are given by id, as a search reports them.
+
+        Scores are those of the rerank store if there is one, else those of the codec's codes; every list counts, probed
+        or not. `fb.fuse` scores with this what another index has found.
+
+        Parameters
+        ----------
+        queries : (n, dim) or (dim,) array
+            Of the dtypes that `add` takes.
+        ids : (m,) or (n, m) array of int
+            The same for all queries, or a row for each. -1, which pads results of a search, has the score that pads
+            them.
+        threads : int, optional
+            None: all CPUs.
+
+        Returns
+        -------
+        (n, m) or (m,) float32 array
+            (m,) for a single query and ids of shape (m,). Squared distances under "l2", else similarities.
+
+        Raises
+        ------
+        NotTrainedError
+            Before `train`.
+        TypeError, ValueError
+            For wrong shapes or dtypes, and for an id that the index does not have, which is named.
+
+        Examples
+        --------
+        >>> found = index.search(queries, k=10)
+        >>> bool((index.score(queries, found.ids) == found.scores).all())
+        True
+        """
+        state = self._state
+        engine = state.trained("score")
+        count = thread_count(threads)
+        matrix, single = as_queries(queries, state.description.dim, nonzero=self._normalises)
+        scores = engine.score(matrix, id_table(ids, len(matrix)), threads=count)
+        return scores[0] if single and np.ndim(ids) < 2 else scores
 
     def reconstruct(self, ids: ArrayLike) -> F32:
         """Decode vectors from the finest codes that are stored.
