@@ -43,7 +43,7 @@ inline constexpr int row_limit = 2047;  // and over rows
 // weights times (level - center), plus the constant. largest_level bounds the query where sums would leave int32.
 inline void prepare_integer_query(const float* weights, std::size_t dim, int largest_level, float center,
                                   float constant, std::uint8_t* row_query, int limit = row_limit) {
-    const auto most = static_cast<int>(std::min<std::size_t>(
+    const auto max_integer = static_cast<int>(std::min<std::size_t>(
         static_cast<std::size_t>(limit),
         std::numeric_limits<std::int32_t>::max() / (static_cast<std::size_t>(largest_level) * dim)));
     QueryTerms& terms = *reinterpret_cast<QueryTerms*>(row_query);
@@ -51,7 +51,7 @@ inline void prepare_integer_query(const float* weights, std::size_t dim, int lar
     std::int64_t sum;
     terms.constant = constant;
     terms.b_scale = 1;
-    terms.scale = quantize_query(weights, dim, most, integers, sum);
+    terms.scale = quantize_query(weights, dim, max_integer, integers, sum);
     terms.offset = -center * static_cast<float>(sum) * terms.scale;
 }
 

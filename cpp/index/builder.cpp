@@ -12,11 +12,11 @@
 namespace fewbits {
 namespace {
 
-constexpr std::int64_t most_id = (std::int64_t{1} << 62) - 1;
+constexpr std::int64_t max_id = (std::int64_t{1} << 62) - 1;
 constexpr std::size_t task_rows = 512;  // rows encoded by one thread at a time: their floats stay in cache
 
 template <class T>
-T* or_null(Growing& column, std::size_t first) {
+T* or_null(AppendBuffer& column, std::size_t first) {
     return column.row_bytes() == 0 ? nullptr : reinterpret_cast<T*>(column.row(first));
 }
 
@@ -25,27 +25,27 @@ T* or_null(Growing& column, std::size_t first) {
 SegmentBuilder::SegmentBuilder(std::shared_ptr<const Model> model, std::size_t expected, const std::string& directory)
     : model_(std::move(model)), directory_(directory) {
     const CodeLayout layout = model_->codec->layout();
-    codes_ = Growing(layout.block_part_bytes());
-    rest_ = Growing(layout.rest_bytes);
-    a_ = Growing(layout.has_a ? sizeof(float) : 0);
-    b_ = Growing(layout.has_b ? sizeof(float) : 0);
-    stage_ = Growing(layout.has_stage ? sizeof(float) : 0);
-    lists_ = Growing(model_->partition->flat() ? 0 : sizeof(std::uint32_t));
-    ids_ = Growing(sizeof(std::int64_t));
+    codes_ = AppendBuffer(layout.block_part_bytes());
+    rest_ = AppendBuffer(layout.rest_bytes);
+    a_ = AppendBuffer(layout.has_a ? sizeof(float) : 0);
+    b_ = AppendBuffer(layout.has_b ? sizeof(float) : 0);
+    stage_ = AppendBuffer(layout.has_stage ? sizeof(float) : 0);
+    lists_ = AppendBuffer(model_->partition->flat() ? 0 : sizeof(std::uint32_t));
+    ids_ = AppendBuffer(sizeof(std::int64_t));
     if (model_->rerank) {
         const CodeLayout finer = model_->rerank->layout();
         if (model_->rerank_on_disk)
             spill_ = std::make_unique<io::Spill>(directory_, finer.row_bytes());
         else
-            rerank_ = Growing(finer.row_bytes());
-        rerank_a_ = Growing(finer.has_a ? sizeof(float) : 0);
-        rerank_b_ = Growing(finer.has_b ? sizeof(float) : 0);
+            rerank_ = AppendBuffer(finer.row_bytes());
+        rerank_a_ = AppendBuffer(finer.has_a ? sizeof(float) : 0);
+        rerank_b_ = AppendBuffer(finer.has_b ? sizeof(float) : 0);
     }
     if (model_->tokens) tokens_.emplace(model_->tokens->layout(), model_->tokens_on_disk ? directory_ : "");
-    for (Growing* column : columns()) column->reserve(expected);
+    for (AppendBuffer* column : columns()) column->reserve(expected);
 }
 
-std::array<Growing*, 9> SegmentBuilder::columns() {
+std::array<AppendBuffer*, 9> SegmentBuilder::columns() {
     return {&codes_, &rest_, &a_, &b_, &stage_, &lists_, &rerank_, &rerank_a_, &rerank_b_};
 }
 
@@ -53,13 +53,13 @@ std::array<Growing*, 9> SegmentBuilder::columns() {
 void SegmentBuilder::extend(std::size_t n, const std::int64_t* ids) {
     if (custom_ids_.value_or(ids != nullptr) != (ids != nullptr)) fail("ids: got them for some blocks only");
     if (n_ + n > 0xfffffffe) fail("an index holds at most 2^32 - 2 vectors");
-    for (Growing* column : columns()) column->extend(n_ + n);
+    for (AppendBuffer* column : columns()) column->extend(n_ + n);
     if (!ids) return;
     ids_.extend(n_ + n);
     std::int64_t* own = ids_.as<std::int64_t>() + n_;
     std::copy_n(ids, n, own);  // first, so that nobody can change what is checked
     for (std::size_t i = 0; i < n; ++i)
-        if (own[i] < 0 || own[i] > most_id)
+        if (own[i] < 0 || own[i] > max_id)
             fail("ids: expected whole numbers in 0..2^62 - 1, got " + std::to_string(own[i]) + " in row "
                  + std::to_string(n_ + i));
 }
@@ -176,7 +176,7 @@ std::vector<std::uint32_t> SegmentBuilder::order_by_list(std::vector<std::uint64
 
 // Rows become blocks in place. Blocks never take more room than their rows, but for short ones of an odd number of
 // 4-bit codes: the rows first move up by the sum of those excesses.
-void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists, Steps& steps) {
+void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists, ProgressCounter& steps) {
     const CodeLayout layout = model_->codec->layout();
     const std::size_t row_bytes = layout.block_part_bytes();
     std::size_t packed = 0, excess = 0;
@@ -202,7 +202,7 @@ void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists, Steps& 
 }
 
 // The tokens in list order.
-Parts SegmentBuilder::ordered_tokens(const std::vector<std::uint32_t>& order, Steps& steps) {
+Parts SegmentBuilder::ordered_tokens(const std::vector<std::uint32_t>& order, ProgressCounter& steps) {
     require(tokens_->size() == n_, "tokens: expected a set per vector");
     const CodeLayout layout = model_->tokens->layout();
     Parts arrived = tokens_->finish();
@@ -217,12 +217,12 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, con
     std::vector<std::uint32_t> order = order_by_list(lists);
     (void)lists_.take(DType::u32, 0);
     const bool reordered = !model_->partition->flat();
-    std::vector<Growing*> columns{&codes_, &rest_, &a_, &b_, &stage_, &rerank_, &rerank_a_, &rerank_b_};
-    std::erase_if(columns, [](const Growing* column) { return column->row_bytes() == 0; });
+    std::vector<AppendBuffer*> columns{&codes_, &rest_, &a_, &b_, &stage_, &rerank_, &rerank_a_, &rerank_b_};
+    std::erase_if(columns, [](const AppendBuffer* column) { return column->row_bytes() == 0; });
     const std::size_t columns_of_rows = columns.size() + 1 + (spill_ ? 1 : 0) + (custom_ids() ? 1 : 0);
-    Steps steps(progress, n_ * columns_of_rows + (tokens_ && reordered ? n_ + tokens_->tokens() : 0));
+    ProgressCounter steps(progress, n_ * columns_of_rows + (tokens_ && reordered ? n_ + tokens_->tokens() : 0));
     if (reordered)
-        for (Growing* column : columns) column->permute(order, steps);
+        for (AppendBuffer* column : columns) column->permute(order, steps);
     pack_lists(lists, steps);
 
     const CodeLayout layout = model_->codec->layout();

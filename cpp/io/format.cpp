@@ -78,7 +78,7 @@ void check_header(const Header& header, std::uint64_t file_bytes) {
                 + std::to_string(header.file_bytes));
     if (std::any_of(std::begin(header.reserved), std::end(header.reserved), [](unsigned char c) { return c != 0; }))
         corrupt("header: reserved bytes are not zero");
-    if (header.sections > most_records || sizeof(Header) + header.sections * sizeof(Entry) > file_bytes)
+    if (header.sections > max_records || sizeof(Header) + header.sections * sizeof(Entry) > file_bytes)
         corrupt("header: " + std::to_string(header.sections) + " sections do not fit the file");
 }
 

@@ -17,7 +17,7 @@ namespace fewbits::io {
 inline constexpr std::uint16_t major_version = 2;
 inline constexpr std::uint16_t minor_versions[] = {0, 1, 0};  // by major version
 inline constexpr std::size_t alignment = 64;
-inline constexpr std::size_t most_records = std::size_t{1} << 20;  // of sections, and of params
+inline constexpr std::size_t max_records = std::size_t{1} << 20;  // of sections, and of params
 inline constexpr std::size_t longest_name = 31;
 inline constexpr const char* params_name = "params";
 inline constexpr const char* format_name = "format";  // param: the major version to be written (absent: 1)

@@ -80,7 +80,7 @@ FileInfo read_info(const Source& source) {
     const auto found = std::find_if(info.sections.begin(), info.sections.end(),
                                     [](const SectionInfo& section) { return section.name == params_name; });
     if (found == info.sections.end()) corrupt("section 'params' is missing");
-    if (found->dtype != DType::u8 || found->bytes % sizeof(Param) != 0 || found->bytes / sizeof(Param) > most_records)
+    if (found->dtype != DType::u8 || found->bytes % sizeof(Param) != 0 || found->bytes / sizeof(Param) > max_records)
         fail_section(*found, std::to_string(found->bytes) + " bytes are no param records");
     info.params = check_params(*found, source.records<Param>(found->offset, found->bytes / sizeof(Param)));
     return info;

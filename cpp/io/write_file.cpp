@@ -22,7 +22,7 @@ constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
 
 // Where everything goes, without the checksums.
 std::vector<SectionInfo> lay_out(const std::map<std::string, Array>& arrays) {
-    if (arrays.size() > most_records) fail("at most 2^20 arrays fit a file, got " + std::to_string(arrays.size()));
+    if (arrays.size() > max_records) fail("at most 2^20 arrays fit a file, got " + std::to_string(arrays.size()));
     std::vector<SectionInfo> sections;
     std::uint64_t end = sizeof(Header) + arrays.size() * sizeof(Entry);
     for (const auto& [name, array] : arrays) {
@@ -54,7 +54,7 @@ std::uint32_t write_array(std::span<const std::byte> bytes, std::uint64_t offset
 // The arrays and, as one more, the params.
 std::map<std::string, Array> all_arrays(const Parts& parts) {
     std::vector<Param> params = make_params(parts.params);
-    if (params.size() > most_records) fail("at most 2^20 params fit a file, got " + std::to_string(params.size()));
+    if (params.size() > max_records) fail("at most 2^20 params fit a file, got " + std::to_string(params.size()));
     if (parts.has(params_name)) fail("'params' cannot be the name of an array");
     auto kept = std::make_shared<const std::vector<Param>>(std::move(params));
     std::map<std::string, Array> arrays = parts.arrays;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t sets_a_task = 8;
 constexpr std::int32_t one_bit = 1 << 25;  // of distance, above the number of a token
-constexpr std::uint64_t most_dims = std::uint64_t{1} << 24;
+constexpr std::uint64_t max_dims = std::uint64_t{1} << 24;
 
 // Seeds of the three kinds of random numbers.
 constexpr std::uint64_t stream(std::uint64_t seed, std::uint64_t kind) {
@@ -44,7 +44,7 @@ Fde::Fde(const FdeParams& params) : params_(params) {
     check("projection_dim", params.projection_dim, params.projection == ProjectionKind::none ? params.dim : 1,
           params.dim);
     check("dimensions before final_dim",
-          std::uint64_t{params.repetitions} * params.projection_dim << params.simhash_bits, 1, most_dims);
+          std::uint64_t{params.repetitions} * params.projection_dim << params.simhash_bits, 1, max_dims);
     check("final_dim", params.final_dim, 0, encoded_dims());
     simhash_.emplace(params.directions, params.dim, params.repetitions, params.simhash_bits, stream(params.seed, 0));
     const std::uint64_t seed = stream(params.seed, 1);

@@ -14,7 +14,7 @@
 namespace fewbits {
 namespace {
 
-constexpr int most_rounds = 10;
+constexpr int max_rounds = 10;
 
 // Numbers the clusters in the order of their first tokens; returns how many there are.
 std::size_t renumber(std::vector<std::uint32_t>& cluster) {
@@ -79,7 +79,7 @@ std::vector<std::uint32_t> kmeans_clusters(MatrixView tokens, std::size_t count)
     for (std::size_t c = 0; c < count; ++c)
         std::copy_n(tokens.row(c * tokens.rows / count), tokens.cols, means.data() + c * tokens.cols);
     std::vector<std::uint32_t> cluster;
-    for (int round = 0; round < most_rounds; ++round) {
+    for (int round = 0; round < max_rounds; ++round) {
         std::vector<std::uint32_t> next = nearest(tokens, means, count);
         if (next == cluster) break;
         cluster = std::move(next);
@@ -113,7 +113,7 @@ OwnedSets reduced(const SetsView& sets, unsigned threads, const Reduce& reduce) 
     return out;
 }
 
-std::vector<float> carved(MatrixView tokens, float least) {
+std::vector<float> carved(MatrixView tokens, float min_similarity) {
     constexpr std::uint32_t left = ~0u;
     const std::vector<float> products = token_products(tokens);
     std::vector<std::uint32_t> ball(tokens.rows, left);
@@ -121,7 +121,7 @@ std::vector<float> carved(MatrixView tokens, float least) {
     for (std::size_t i = 0; i < tokens.rows; ++i) {
         if (ball[i] != left) continue;
         for (std::size_t j = i; j < tokens.rows; ++j)
-            if (ball[j] == left && (j == i || products[i * tokens.rows + j] >= least)) ball[j] = count;
+            if (ball[j] == left && (j == i || products[i * tokens.rows + j] >= min_similarity)) ball[j] = count;
         ++count;
     }
     return summed(tokens, ball, count);
@@ -129,17 +129,18 @@ std::vector<float> carved(MatrixView tokens, float least) {
 
 }  // namespace
 
-OwnedSets pool(const SetsView& documents, double share, std::size_t most, Clustering clustering, unsigned threads) {
+OwnedSets pool(const SetsView& documents, double share, std::size_t max_tokens, Clustering clustering,
+               unsigned threads) {
     check_sets(documents, "documents");
-    require(share > 0 && share <= 1 && most >= 1, "pool: expected a share in (0, 1] and at least 1 token");
+    require(share > 0 && share <= 1 && max_tokens >= 1, "pool: expected a share in (0, 1] and at least 1 token");
     const bool ward = clustering == Clustering::agglomerative;
     for (std::size_t i = 0; ward && i < documents.size(); ++i)
-        if (documents[i].rows > most_to_merge)
+        if (documents[i].rows > max_to_merge)
             fail("documents: got " + std::to_string(documents[i].rows) + " tokens in set " + std::to_string(i)
-                 + ", expected at most " + std::to_string(most_to_merge) + " for agglomerative pooling");
+                 + ", expected at max_tokens " + std::to_string(max_to_merge) + " for agglomerative pooling");
     return reduced(documents, threads, [=](MatrixView tokens) {
         const auto wanted = static_cast<std::size_t>(std::lround(share * static_cast<double>(tokens.rows)));
-        const std::size_t count = std::max<std::size_t>(1, std::min(most, wanted));
+        const std::size_t count = std::max<std::size_t>(1, std::min(max_tokens, wanted));
         if (count >= tokens.rows) return std::vector<float>(tokens.data, tokens.data + tokens.size());
         std::vector<std::uint32_t> cluster = ward ? ward_clusters(tokens, count) : kmeans_clusters(tokens, count);
         std::vector<float> pooled = summed(tokens, cluster, renumber(cluster));
@@ -148,9 +149,9 @@ OwnedSets pool(const SetsView& documents, double share, std::size_t most, Cluste
     });
 }
 
-OwnedSets carve(const SetsView& queries, float least, unsigned threads) {
+OwnedSets carve(const SetsView& queries, float min_similarity, unsigned threads) {
     check_sets(queries, "queries");
-    return reduced(queries, threads, [=](MatrixView tokens) { return carved(tokens, least); });
+    return reduced(queries, threads, [=](MatrixView tokens) { return carved(tokens, min_similarity); });
 }
 
 }  // namespace fewbits

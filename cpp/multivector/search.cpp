@@ -22,8 +22,8 @@ bool better(const Scored& x, const Scored& y) {
 }
 
 // The k best that score at least `least`.
-void write_best(std::vector<Scored>& found, std::size_t k, float least, std::int64_t* ids, float* scores) {
-    std::erase_if(found, [least](const Scored& each) { return !(each.score >= least); });
+void write_best(std::vector<Scored>& found, std::size_t k, float min_score, std::int64_t* ids, float* scores) {
+    std::erase_if(found, [min_score](const Scored& each) { return !(each.score >= min_score); });
     const std::size_t kept = std::min(k, found.size());
     std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(kept), found.end(), better);
     for (std::size_t i = 0; i < k; ++i) {
@@ -52,7 +52,7 @@ void rank(const Snapshot& snapshot, const SetsView& queries,
             const CodeSet document = snapshot.tokens(row);
             if (document.n > 0) found.push_back({snapshot.id(row), query.score(document, scratch)});
         }
-        write_best(found, params.k, params.least, ids + q * params.k, scores + q * params.k);
+        write_best(found, params.k, params.min_score, ids + q * params.k, scores + q * params.k);
     });
 }
 
@@ -80,7 +80,7 @@ void write_estimates(const Snapshot& snapshot, const Candidates& candidates, con
         for (std::size_t i = q * candidates.k; i < (q + 1) * candidates.k && candidates.rows[i] >= 0; ++i)
             found.push_back(
                 {snapshot.id(static_cast<std::uint32_t>(candidates.rows[i])), candidates.scores[i] / params.scale});
-        write_best(found, params.k, params.least, ids + q * params.k, scores + q * params.k);
+        write_best(found, params.k, params.min_score, ids + q * params.k, scores + q * params.k);
     }
 }
 

@@ -16,7 +16,7 @@ struct SetSearchParams {
     std::uint32_t nprobe = 1;
     std::size_t candidates = 100;  // ranked by their tokens; 0: none, and scores are estimates by the vectors
     float scale = 1;               // products of vectors are estimates of Chamfer similarity times this
-    float least = -std::numeric_limits<float>::infinity();  // score of a result
+    float min_score = -std::numeric_limits<float>::infinity();  // score of a result
     unsigned threads = 0;
 };
 

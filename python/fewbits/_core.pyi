@@ -178,7 +178,7 @@ class Engine:
         rerank: int,
         filters: Sequence[Filter] = ...,
         filter_of: _U32 | None = None,  # of each query, the number of its filter; None: all have the first
-        least: float = ...,  # similarity (l2: minus the squared distance) of a result
+        min_score: float = ...,  # similarity (l2: minus the squared distance) of a result
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
     # Of vectors by id: (queries, m), as search reports them. ids: (1, m) for all queries, or (queries, m); -1 pads.
@@ -197,7 +197,7 @@ class Engine:
         scale: float = 1.0,
         filters: Sequence[Filter] = ...,
         filter_of: _U32 | None = None,
-        least: float = ...,
+        min_score: float = ...,
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
     def rank_all(
@@ -246,8 +246,8 @@ def chamfer(
     queries: _F32, query_offsets: _I64, documents: _F32, document_offsets: _I64, *, threads: int = 0
 ) -> _F32: ...  # (queries, documents)
 def pool(
-    tokens: _F32, offsets: _I64, *, share: float, most: int, method: str, threads: int = 0
+    tokens: _F32, offsets: _I64, *, share: float, max_tokens: int, method: str, threads: int = 0
 ) -> tuple[_F32, _I64]: ...  # method: "agglomerative" or "kmeans"
-def carve(tokens: _F32, offsets: _I64, *, least: float, threads: int = 0) -> tuple[_F32, _I64]: ...
+def carve(tokens: _F32, offsets: _I64, *, min_similarity: float, threads: int = 0) -> tuple[_F32, _I64]: ...
 def inspect(path: _Path) -> dict[str, Any]: ...
 def verify(path: _Path) -> None: ...

@@ -19,7 +19,7 @@ struct Subspace {
         return errors[code] + weight * (missing * missing);
     }
     // The least cost: the same operations, in lanes; k is a multiple of them.
-    float least(std::size_t k) const {
+    float lowest(std::size_t k) const {
         Lanes low = all_lanes(cost(0));
         for (std::size_t code = 0; code < k; code += lanes) {
             const Lanes missing = all_lanes(rest) - load_lanes(along + code);
@@ -39,10 +39,10 @@ void descend(const AnisotropicCosts& costs, std::size_t m, std::size_t k, std::u
         const std::size_t s = visit % m;
         const float* along = costs.along + s * k;
         const Subspace subspace{costs.errors + s * k, along, costs.weight, missing + along[codes[s]]};
-        const float least = subspace.least(k);
-        if (!(least < subspace.cost(codes[s]))) continue;
+        const float lowest = subspace.lowest(k);
+        if (!(lowest < subspace.cost(codes[s]))) continue;
         std::size_t code = 0;
-        while (subspace.cost(code) != least) ++code;
+        while (subspace.cost(code) != lowest) ++code;
         codes[s] = static_cast<std::uint8_t>(code);
         missing = subspace.rest - along[code];
         unchanged = 0;

@@ -9,7 +9,7 @@
 namespace fewbits::codec {
 namespace {
 
-constexpr std::uint32_t most_hidden = 65535;
+constexpr std::uint32_t max_hidden = 65535;
 
 MatrixView slice(std::span<const float> all, std::size_t step, std::size_t rows, std::size_t cols) {
     return {all.data() + step * rows * cols, rows, cols};
@@ -79,7 +79,7 @@ Binarizer::Binarizer(const Parts& parts, const std::string& prefix, std::uint32_
     }
     const std::string hidden_name = prefix + ".hidden";
     const std::uint32_t hidden =
-        parts.params.count(hidden_name) > 0 ? static_cast<std::uint32_t>(parts.param(hidden_name, 0, most_hidden)) : 0;
+        parts.params.count(hidden_name) > 0 ? static_cast<std::uint32_t>(parts.param(hidden_name, 0, max_hidden)) : 0;
     base_ = read_map(parts, prefix + ".base", 0, 1, m_, dim, hidden);
     for (std::uint32_t t = 0; t < steps; ++t) {
         back_.push_back(read_map(parts, prefix + ".back", t, steps, dim, m_, hidden));

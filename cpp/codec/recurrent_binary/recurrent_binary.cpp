@@ -155,9 +155,9 @@ QueryTerms RecurrentBinaryCodec::prepare(const float* query, std::uint8_t* table
     if (symmetric_) {
         for (std::size_t s = 0; s < elements(); ++s) {
             const float* own = tables.data() + 16 * s;
-            const float least = *std::min_element(own, own + 16);
-            for (std::size_t i = 0; i < 16; ++i) table[16 * s + i] = static_cast<std::uint8_t>((own[i] - least) / 2);
-            terms.offset += least;
+            const float lowest = *std::min_element(own, own + 16);
+            for (std::size_t i = 0; i < 16; ++i) table[16 * s + i] = static_cast<std::uint8_t>((own[i] - lowest) / 2);
+            terms.offset += lowest;
         }
     } else {
         terms = quantize_tables(tables.data(), elements(), 16, table);
