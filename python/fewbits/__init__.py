@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .choose.tuning import Tuned, tune
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .evaluation.measures import evaluate, exact_search, recall
-    from .rocchio import feedback
     from .fusing import fuse
     from .index.index import Index
     from .index.result import SearchResult
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from .multivector.index import MultiVectorIndex, chamfer
     from .multivector.pooling import Pooling, carve
     from .opening import inspect, open, verify
+    from .rocchio import feedback
     from .spec.float import Float
     from .spec.identity import Identity
     from .spec.ivf import IVF

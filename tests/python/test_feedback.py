@@ -60,7 +60,7 @@ def test_the_setting_of_an_average() -> None:
 
 def test_what_is_refused() -> None:
     index = built("cosine")
-    with pytest.raises(TypeError, match="index: expected a fewbits.Index"):
+    with pytest.raises(TypeError, match=r"index: expected a fewbits\.Index"):
         fb.feedback(fb.MultiVectorIndex(DIM), Q)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="weights: expected 'mean' or 'softmax'"):
         fb.feedback(index, Q, weights="max")
