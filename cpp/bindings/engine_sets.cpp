@@ -1,4 +1,4 @@
-// Methods of the engine of a multi-vector index, as python/fewbits/_core.pyi lists them.
+// Methods of the engine for multi-vector indexes, declared in python/fewbits/_core.pyi.
 #include <limits>
 
 #include "bindings/engine_arguments.h"
@@ -11,10 +11,10 @@ namespace {
 py::tuple search_engine_sets(const Engine& engine, const FloatArray& vectors, const FloatArray& tokens,
                              const OffsetArray& offsets, std::size_t k, std::uint32_t nprobe, std::size_t candidates,
                              float scale, const std::optional<FloatArray>& shared, const Filters& filters,
-                             const Numbers& filter_of, float least, unsigned threads) {
+                             const Numbers& filter_of, float min_score, unsigned threads) {
     const SetsView sets = sets_view(tokens, offsets);
     const QueryFilters allowed = query_filters(filters, filter_of);
-    const SetSearchParams params{k, nprobe, candidates, scale, span_or_none(shared), least, threads};
+    const SetSearchParams params{k, nprobe, candidates, scale, span_or_none(shared), min_score, threads};
     return searched(engine, vectors, k, [&](MatrixView queries, Results& results) {
         search_sets(engine.snapshot(), queries, sets, params, allowed, results.ids.data(), results.scores.data());
     });
@@ -43,11 +43,10 @@ py::array_t<float> score_engine_sets(const Engine& engine, const FloatArray& tok
                                      const IdArray& ids, unsigned threads) {
     const SetsView sets = sets_view(tokens, offsets);
     if (ids.ndim() != 2) fail("ids: got " + std::to_string(ids.ndim()) + " dimensions, expected 2");
-    const std::span<const std::int64_t> wanted{ids.data(), static_cast<std::size_t>(ids.size())};
-    const auto per_query = static_cast<std::size_t>(ids.shape(1));
-    std::vector<float> scores(wanted.size());
-    unlocked([&] { score_sets(*engine.snapshot(), sets, wanted, per_query, threads, scores.data()); });
-    return to_numpy(std::move(scores), {ids.shape(0), ids.shape(1)});
+    const IdTable table{ids.data(), static_cast<std::size_t>(ids.shape(0)), static_cast<std::size_t>(ids.shape(1))};
+    std::vector<float> scores(checked_mul(sets.size(), table.cols));
+    unlocked([&] { score_sets(*engine.snapshot(), sets, table, threads, scores.data()); });
+    return to_numpy(std::move(scores), {static_cast<py::ssize_t>(sets.size()), ids.shape(1)});
 }
 
 }  // namespace
@@ -58,7 +57,7 @@ void define_set_methods(py::class_<Engine>& engine) {
         .def("search_sets", &search_engine_sets, "vectors"_a.noconvert(), "tokens"_a.noconvert(),
              "offsets"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "candidates"_a, "scale"_a = 1.0f,
              "shared"_a.noconvert() = py::none(), "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
-             "least"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
+             "min_score"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
         .def("rank_all", &rank_all_sets, "tokens"_a.noconvert(), "offsets"_a.noconvert(), "k"_a, py::kw_only(),
              "threads"_a = 0)
         .def("score_sets", &score_engine_sets, "tokens"_a.noconvert(), "offsets"_a.noconvert(), "ids"_a.noconvert(),

@@ -22,9 +22,9 @@ bool better(const Scored& x, const Scored& y) {
     return x.score > y.score || (x.score == y.score && x.id < y.id);
 }
 
-// The k best that score at least `least`.
-void write_best(std::vector<Scored>& found, std::size_t k, float least, std::int64_t* ids, float* scores) {
-    std::erase_if(found, [least](const Scored& each) { return !(each.score >= least); });
+// Writes the k best of those that score at least `min_score`.
+void write_best(std::vector<Scored>& found, std::size_t k, float min_score, std::int64_t* ids, float* scores) {
+    std::erase_if(found, [min_score](const Scored& each) { return !(each.score >= min_score); });
     const std::size_t kept = std::min(k, found.size());
     std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(kept), found.end(), better);
     for (std::size_t i = 0; i < k; ++i) {
@@ -53,11 +53,11 @@ void rank(const Snapshot& snapshot, const SetsView& queries,
             const CodeSet document = snapshot.tokens(row);
             if (document.n > 0) found.push_back({snapshot.id(row), query.score(document, scratch)});
         }
-        write_best(found, params.k, params.least, ids + q * params.k, scores + q * params.k);
+        write_best(found, params.k, params.min_score, ids + q * params.k, scores + q * params.k);
     });
 }
 
-// As they are found by their vectors: queries x k rows.
+// Candidates found by their vectors: queries x k rows.
 struct Candidates {
     std::vector<std::int64_t> rows;
     std::vector<float> scores;
@@ -82,7 +82,7 @@ void write_estimates(const Snapshot& snapshot, const Candidates& candidates, con
         for (std::size_t i = q * candidates.k; i < (q + 1) * candidates.k && candidates.rows[i] >= 0; ++i)
             found.push_back({snapshot.id(static_cast<std::uint32_t>(candidates.rows[i])),
                              candidates.scores[i] / params.scale + shared});
-        write_best(found, params.k, params.least, ids + q * params.k, scores + q * params.k);
+        write_best(found, params.k, params.min_score, ids + q * params.k, scores + q * params.k);
     }
 }
 
@@ -103,7 +103,7 @@ void search_sets(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vec
     for (std::size_t q = 0; q < vectors.rows; ++q) {
         for (std::size_t i = q * found.k; i < (q + 1) * found.k && found.rows[i] >= 0; ++i)
             rows[q].push_back(static_cast<std::uint32_t>(found.rows[i]));
-        std::sort(rows[q].begin(), rows[q].end());  // as they lie
+        std::sort(rows[q].begin(), rows[q].end());  // in storage order
     }
     rank(
         *snapshot, tokens, [&](std::size_t q) { return std::span<const std::uint32_t>(rows[q]); }, params, ids, scores);
@@ -121,18 +121,19 @@ void rank_all(const Snapshot& snapshot, const SetsView& tokens, std::size_t k, u
     rank(snapshot, tokens, [&](std::size_t) { return std::span<const std::uint32_t>(rows); }, params, ids, scores);
 }
 
-void score_sets(const Snapshot& snapshot, const SetsView& tokens, std::span<const std::int64_t> ids,
-                std::size_t per_query, unsigned threads, float* scores) {
-    check_queries(snapshot, tokens);
-    if (ids.size() != checked_mul(tokens.size(), per_query))
-        fail("ids: got " + std::to_string(ids.size()) + ", expected " + std::to_string(per_query) + " per query");
+void score_sets(const Snapshot& snapshot, const SetsView& queries, IdTable ids, unsigned threads, float* scores) {
+    check_queries(snapshot, queries);
+    if (ids.rows != 1 && ids.rows != queries.size())
+        fail("ids: got " + std::to_string(ids.rows) + " rows, expected one, or one per query");
     std::vector<CodeSet> documents;
-    for (const std::int64_t id : ids) documents.push_back(tokens_of(snapshot, id));
-    parallel_for(tokens.size(), threads, [&](std::size_t q, unsigned) {
-        const ChamferQuery query(*snapshot.model->tokens, tokens[q]);
+    for (const std::int64_t id : ids.span()) documents.push_back(id == -1 ? CodeSet{} : tokens_of(snapshot, id));
+    parallel_for(queries.size(), threads, [&](std::size_t q, unsigned) {
+        const ChamferQuery query(*snapshot.model->tokens, queries[q]);
         ChamferQuery::Scratch scratch;
-        for (std::size_t i = q * per_query; i < (q + 1) * per_query; ++i)
-            scores[i] = query.score(documents[i], scratch);
+        const CodeSet* first = documents.data() + (ids.rows == 1 ? 0 : q * ids.cols);
+        for (std::size_t i = 0; i < ids.cols; ++i)
+            scores[q * ids.cols + i] =
+                first[i].n == 0 ? -std::numeric_limits<float>::infinity() : query.score(first[i], scratch);
     });
 }
 

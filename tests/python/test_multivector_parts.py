@@ -115,6 +115,8 @@ def test_scores_of_given_documents_are_those_of_search(documents, queries, token
     assert index.score(queries[:2], np.zeros((2, 0), np.int64)).shape == (2, 0)
     if tokens == fb.Float(32):
         np.testing.assert_allclose(both[0, :2], [fb.chamfer(queries[0], documents[i]) for i in (4, 0)], rtol=1e-5)
+    padded = index.score(queries[:1], [[1000, -1]])
+    assert padded.tolist() == [[float(both[0, 1]), -np.inf]]
     index.remove([1008])
     with pytest.raises(ValueError, match="ids: 1008 is not in the index"):
         index.score(queries[:2], some)

@@ -27,7 +27,7 @@ from ..index.result import SearchResult
 from ..index.state import State, Training, frozen, started, state_of
 from ..input.checks import conflict_rule, thread_count, whole_number
 from ..input.filters import core_filters
-from ..input.ids import vector_ids
+from ..input.ids import id_table, vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..input.queries import min_similarity
 from ..input.renamed import renamed
@@ -151,7 +151,7 @@ class MultiVectorIndex(BaseIndex):
         self._pooling = checked_pooling(pooling)
         codec = RaBitQ(bits=1) if codec is None else codec
         description = checked_description(dims, _MAX_DIMS, "ip", transform, partition, codec, None, seed)
-        self._begin(SetState(description, None, (), Training(), chosen))
+        self._begin(SetState(description, None, (), Training(), encoder=chosen))
         self.temp_dir = temp_dir
 
     # --- what it is ---
@@ -430,7 +430,7 @@ class MultiVectorIndex(BaseIndex):
             shared=shared,
             filters=filters,
             filter_of=filter_of,
-            least=min_similarity(min_score, None, "ip"),
+            min_score=min_similarity(min_score, None, "ip"),
             threads=count,
         )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
@@ -464,19 +464,22 @@ class MultiVectorIndex(BaseIndex):
         queries : sets of vectors
             As in `search`.
         ids : (m,) or (n, m) whole numbers
-            Of documents in the index: the same for all n queries, or m for each of them.
+            The same for all queries, or a row for each. -1, which pads results of a search, has the score that pads
+            them.
         threads : int, optional
             None: all CPUs. The result has the same bits for any number.
 
         Returns
         -------
-        (n, m) float32 array, or (m,) for a single query
-            The scores that `search` returns for these documents.
+        (n, m) or (m,) float32 array
+            (m,) for a single query and ids of shape (m,). The scores that `search` has for these documents.
 
         Raises
         ------
-        ValueError
-            Names the first id that the index does not have.
+        NotTrainedError
+            Before `train`.
+        TypeError, ValueError
+            For wrong shapes or dtypes, and for an id that the index does not have, which is named.
 
         Examples
         --------
@@ -485,13 +488,9 @@ class MultiVectorIndex(BaseIndex):
         """
         engine = self._trained("score")
         sets, single = read_sets(queries, self.dim, "queries")
-        n, shape = len(sets.offsets) - 1, np.shape(ids)
-        if len(shape) not in (1, 2) or (len(shape) == 2 and shape[0] != n):
-            raise ValueError(f"ids: expected shape (m,) or ({n}, m), got {shape}")
-        own = vector_ids(np.ravel(ids)).reshape(shape)
-        of_each = np.ascontiguousarray(np.broadcast_to(own, (n, shape[-1])))
-        scores = engine.score_sets(*sets, of_each, threads=thread_count(threads))
-        return scores[0] if single else scores
+        table = id_table(ids, len(sets.offsets) - 1)
+        scores = engine.score_sets(*sets, table, threads=thread_count(threads))
+        return scores[0] if single and np.ndim(ids) < 2 else scores
 
     def reconstruct(self, ids: ArrayLike) -> Sets:
         """The tokens of documents, as their codes have them: pooled, if the index pools.
@@ -600,7 +599,7 @@ class MultiVectorIndex(BaseIndex):
                 raise ValueError("encodings, index and tokens differ in their dimensions")
         except (CorruptIndexError, KeyError, IndexError, TypeError, ValueError) as error:
             raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not usable ({error})") from None
-        return started(index, SetState(description, engine, why, Training(), encoder))
+        return started(index, SetState(description, engine, why, Training(), encoder=encoder))
 
     def _fitted(
         self, before: State, source: SetsInput, queries: Any, expected: int | None, threads: int, progress: Progress
@@ -623,7 +622,7 @@ class MultiVectorIndex(BaseIndex):
         params, arrays = stored(encoder)
         engine = _core.Engine(model.params | params, model.arrays | arrays)
         engine.number_from(before.next_id)
-        return SetState(description, engine, before.why, training, encoder)
+        return SetState(description, engine, before.why, training, encoder=encoder)
 
     def _prepare_fitted(self, fitted: SetState, action: str) -> tuple[_core.Turn, State]:
         """As `_prepare`, for a state that `_fitted` made, in the place of one without documents."""

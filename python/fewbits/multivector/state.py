@@ -8,7 +8,7 @@ from ..index.state import State, Stateful, state_of
 from .encoders import Encoder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SetState(State):
     encoder: Encoder
 
