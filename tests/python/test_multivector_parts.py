@@ -199,6 +199,30 @@ def test_output_shaped_like_a_model_s(documents, queries):
     np.testing.assert_array_equal(index.search(np.stack(queries), 3).ids, index.search(queries, 3).ids)
 
 
+def test_padding_is_masked(documents, queries):
+    counts = np.array([len(d) for d in documents])
+    mask = np.arange(counts.max()) < counts[:, None]
+    mask[:, [0, -1]] = mask[:, [-1, 0]]  # padding may be anywhere
+    padded = np.full((*mask.shape, DIM), np.nan, np.float32)
+    padded[mask] = np.concatenate(documents)
+    plain = fb.MultiVectorIndex(DIM, encoder=FDE).build(documents)
+    for form in (mask, mask.astype(np.int64), mask.astype(np.uint8)):
+        index = fb.MultiVectorIndex(DIM, encoder=FDE).build((padded, form))
+        np.testing.assert_array_equal(index.search(queries, 3).scores, plain.search(queries, 3).scores)
+    whole = np.ones((len(queries), 4), bool)
+    np.testing.assert_array_equal(plain.search((np.stack(queries), whole), 3).ids, plain.search(queries, 3).ids)
+    for wrong, error, message in (
+        (mask[:, 1:], ValueError, "documents: expected a mask of shape"),
+        (mask * 0.5, TypeError, "documents: expected a mask of booleans, or of 0 and 1, got dtype float64"),
+        (mask * 2, TypeError, "a mask of booleans"),
+        (mask & (np.arange(len(mask)) != 3)[:, None], ValueError, "at least 1 token per set, got none in set 3"),
+    ):
+        with pytest.raises(error, match=message):
+            fb.MultiVectorIndex(DIM, encoder=FDE).build((padded, wrong))
+    with pytest.raises(ValueError, match="documents: set"):
+        fb.MultiVectorIndex(DIM, encoder=FDE).build((padded, np.ones_like(mask)))
+
+
 def test_tensors_by_dlpack_alone(documents, queries):
     class Tensor:
         def __init__(self, x):

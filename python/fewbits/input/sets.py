@@ -1,8 +1,9 @@
 """Sets of vectors as users pass them: documents and queries of multi-vector search. Converts ragged to flat arrays.
 
-A set consists of one or more token vectors. Several sets are a list of (t, d) arrays, one (n, t, d) array, or a pair of
-all tokens (T, d) and offsets (n + 1,), where set i is tokens[offsets[i]:offsets[i + 1]]. Conversion to float32 is done
-by blocks of sets, so that a memmap of tokens needs only one block of memory.
+A set consists of one or more token vectors. Several sets are a list of (t, d) arrays, one (n, t, d) array, a pair of
+such an array and a mask (n, t) that is false for padding, or a pair of all tokens (T, d) and offsets (n + 1,), where
+set i is tokens[offsets[i]:offsets[i + 1]]. Conversion to float32 is done by blocks of sets, so that a memmap of
+tokens needs only one block of memory.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..numeric.arrays import F32, I64
 from .rows import BLOCK_FLOATS, LONGEST, Rows
@@ -31,7 +33,14 @@ class SetsInput:
         self.name = name
         self._flat: Rows | None = None
         self._list: list[Any] = []
-        if _is_pair(x):
+        self._mask: NDArray[np.bool_] | None = None
+        if _is_masked(x):
+            self._list = _members(x[0], name)
+            for i, member in enumerate(self._list):
+                _count(member, dim, f"{name}: set {i}")
+            self._mask = _checked_mask(x[1], np.shape(x[0])[:2], name)
+            self.offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._mask.sum(axis=1), dtype=np.int64)])
+        elif _is_pair(x):
             self._flat = Rows(x[0], dim, name)
             self.offsets = _checked_offsets(x[1], len(self._flat), name)
         else:
@@ -57,7 +66,8 @@ class SetsInput:
         else:
             for i in range(first, end):
                 at = slice(int(offsets[i - first]), int(offsets[i - first + 1]))
-                _fill(tokens[at], Rows(self._list[i], self._dim, f"{self.name}: set {i}", longest=self._longest))
+                own = self._list[i] if self._mask is None else self._list[i][self._mask[i]]
+                _fill(tokens[at], Rows(own, self._dim, f"{self.name}: set {i}", longest=self._longest))
         return Sets(tokens, offsets)
 
     def blocks(self, max_sets: int) -> Iterator[Sets]:
@@ -101,6 +111,20 @@ def token_dim(x: Any, name: str) -> int:
 def _is_pair(x: Any) -> bool:
     """Whether x is (tokens, offsets) and not two sets."""
     return isinstance(x, tuple) and len(x) == 2 and np.ndim(x[1]) == 1
+
+
+def _is_masked(x: Any) -> bool:
+    """Whether x is (padded sets, mask)."""
+    return isinstance(x, tuple) and len(x) == 2 and getattr(x[0], "ndim", 0) == 3
+
+
+def _checked_mask(mask: Any, shape: tuple[int, ...], name: str) -> NDArray[np.bool_]:
+    array = np.asarray(mask)
+    if array.dtype != np.bool_ and not (array.dtype.kind in "iu" and np.isin(array, (0, 1)).all()):
+        raise TypeError(f"{name}: expected a mask of booleans, or of 0 and 1, got dtype {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected a mask of shape {tuple(shape)}, got {array.shape}")
+    return array.astype(np.bool_)
 
 
 def _is_single(x: Any) -> bool:

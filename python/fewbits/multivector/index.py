@@ -281,9 +281,10 @@ class MultiVectorIndex(BaseIndex):
         Parameters
         ----------
         documents : sets of vectors
-            A list of (t, dim) arrays (numpy, torch, anything with ``__array__`` or DLPack), an (n, t, dim) array, or
-            (tokens, offsets), where document i is ``tokens[offsets[i]:offsets[i + 1]]`` (tokens may be a memmap: they
-            are read by blocks). Every document has at least one token.
+            A list of (t, dim) arrays (numpy, torch, anything with ``__array__`` or DLPack); an (n, t, dim) array; a
+            pair of such an array and an (n, t) mask, which is false for padding; or (tokens, offsets), where document i
+            is ``tokens[offsets[i]:offsets[i + 1]]`` (tokens may be a memmap: they are read by blocks). Every document
+            has at least one token. A token of zeros counts as any other: its similarity is 0.
         ids, on_conflict, progress, threads
             As in `Index.add`.
 
