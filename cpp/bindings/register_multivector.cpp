@@ -171,7 +171,7 @@ void register_multivector(py::module_& m) {
                          std::uint32_t final_dim, bool fill_empty, bool length_fair, std::uint64_t seed) {
                  return std::make_unique<Fde>(FdeParams{dim, repetitions, simhash_bits, directions_from(directions),
                                                         projection_from(projection), projection_dim, final_dim,
-                                                        fill_empty, seed});
+                                                        fill_empty, length_fair, seed});
              }),
              "dim"_a, py::kw_only(), "repetitions"_a, "simhash_bits"_a, "directions"_a, "projection"_a,
              "projection_dim"_a, "final_dim"_a, "fill_empty"_a, "length_fair"_a, "seed"_a,
