@@ -122,7 +122,7 @@ def test_documents_of_many_tokens_are_found_too(projection):
     assert (top >= 240).mean() > 0.5
     shares = []
     for how in (True, False):
-        fde = fb.FDE(DIM, 10, 4, projection=projection, length_fair=how)
+        fde = fb.FDE(DIM, 40, 4, projection=projection, length_fair=how)
         ids = np.argsort(-(fde.encode_queries(queries) @ fde.encode_documents(corpus).T), axis=1)[:, :20]
         shares.append(np.mean((top[:, :, None] == ids[:, None, :]).any(axis=2)[top >= 240]))
     assert shares[0] > 0.9 > shares[1] + 0.3

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <immintrin.h>
 
 #include "kernels/kernels.h"
@@ -14,7 +13,7 @@ namespace {
 
 [[gnu::always_inline]] inline __m256i quad_of(const std::int8_t* point, std::size_t j) noexcept {
     std::int32_t quad;
-    std::memcpy(&quad, point + j, sizeof quad);
+    __builtin_memcpy(&quad, point + j, sizeof quad);
     return _mm256_set1_epi32(quad);
 }
 
