@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .choose.build import build
     from .choose.build_multivector import build_multivector
     from .choose.tuning import Tuned, tune
+    from .collection.collection import Collection
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .evaluation.measures import evaluate, exact_search, recall
     from .index.index import Index
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from .multivector.fde import FDE
     from .multivector.index import MultiVectorIndex, chamfer
     from .multivector.pooling import Pooling, carve
+    from .neighbors.duplicates import deduplicate
+    from .neighbors.graph import knn_graph
     from .opening import inspect, open, verify
+    from .source.load import load_vectors
     from .spec.float import Float
     from .spec.identity import Identity
     from .spec.ivf import IVF
@@ -46,6 +50,7 @@ __all__ = [
     "OPQ",
     "PCA",
     "PQ",
+    "Collection",
     "CorruptIndexError",
     "FewbitsError",
     "Filter",
@@ -68,11 +73,14 @@ __all__ = [
     "build_multivector",
     "carve",
     "chamfer",
+    "deduplicate",
     "evaluate",
     "exact_search",
     "from_faiss",
     "inspect",
     "isa",
+    "knn_graph",
+    "load_vectors",
     "merge",
     "open",
     "recall",
@@ -85,6 +93,8 @@ __all__ = [
 _MODULES = {
     "choose.build": ("build",),
     "choose.build_multivector": ("build_multivector",),
+    "collection.collection": ("Collection",),
+    "source.load": ("load_vectors",),
     "spec.float": ("Float",),
     "spec.identity": ("Identity",),
     "spec.opq": ("OPQ",),
@@ -97,6 +107,8 @@ _MODULES = {
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "integrations.faiss": ("from_faiss",),
     "multivector.fde": ("FDE",),
+    "neighbors.duplicates": ("deduplicate",),
+    "neighbors.graph": ("knn_graph",),
     "opening": ("inspect", "open", "verify"),
     "input.filters": ("Filter",),
     "index.index": ("Index",),
