@@ -1,4 +1,4 @@
-// The engine as python/fewbits/_core.pyi lists it.
+// The engine, declared in python/fewbits/_core.pyi.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -14,12 +14,12 @@ namespace fewbits::bindings {
 namespace {
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
-                        std::size_t rerank, const Filters& filters, const Numbers& filter_of, float least,
+                        std::size_t rerank, const Filters& filters, const Numbers& filter_of, float min_score,
                         unsigned threads) {
     const QueryFilters allowed = query_filters(filters, filter_of);
     return searched(engine, queries, k, [&](MatrixView view, Results& results) {
         const auto snapshot = engine.snapshot();
-        const SearchParams params{k, nprobe, rerank, threads, least, nullptr};
+        const SearchParams params{k, nprobe, rerank, threads, min_score, nullptr};
         search_call(snapshot, view, params, allowed, results.ids.data(), results.scores.data());
         if (snapshot->model->scores_cosines(rerank > 0)) results.keep_within_one();
     });
@@ -235,7 +235,7 @@ void register_engine(py::module_& m) {
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
              "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
-             "least"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
+             "min_score"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())
         .def(

@@ -1,4 +1,4 @@
-// Ids and scores of searches on their way to numpy.
+// Ids and scores of searches, and their conversion to numpy.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ struct Results {
     std::vector<float> scores;
 
     Results(std::size_t queries, std::size_t k) : ids(checked_mul(queries, k)), scores(ids.size()) {}
-    // Cosines, which rounding takes out of -1..1 by 1e-7.
+    // Clamps cosines, which rounding can move out of -1..1 by 1e-7.
     void keep_within_one() {
         for (std::size_t i = 0; i < ids.size(); ++i)
             if (ids[i] >= 0) scores[i] = std::clamp(scores[i], -1.0f, 1.0f);

@@ -27,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--column", metavar="NAME", help="the column or array of vectors (default: the only one)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="INDEX", help="the index file to write")
     parser.add_argument("--metric", choices=METRICS, required=True)
-    parser.add_argument(
-        "--bytes-per-vector", type=float, default=64, metavar="B", help="budget of memory (default: 64)"
-    )
+    parser.add_argument("--bytes-per-vector", type=float, default=64, metavar="B", help="memory budget (default: 64)")
     parser.add_argument("--recall", type=float, metavar="R", help="set nprobe and rerank for this recall@10")
     parser.add_argument("--key", metavar="NAME", help="a column of whole numbers, which become the ids")
     parser.add_argument("--ids", type=Path, metavar="IDS.npy", help="int64 ids (default: row numbers)")

@@ -483,7 +483,7 @@ class Index(BaseIndex):
             rerank=min(_rerank_depth(state, engine, rerank, k), 2**31),
             filters=filters,
             filter_of=filter_of,
-            least=min_similarity(min_score, max_distance, description.metric),
+            min_score=min_similarity(min_score, max_distance, description.metric),
             threads=count,
         )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
