@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .collection.collection import Collection
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .evaluation.measures import evaluate, exact_search, recall
+    from .fusing import fuse
     from .index.index import Index
     from .index.result import SearchResult
     from .input.filters import Filter
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .neighbors.duplicates import deduplicate
     from .neighbors.graph import knn_graph
     from .opening import inspect, open, verify
+    from .rocchio import feedback
     from .source.load import load_vectors
     from .spec.float import Float
     from .spec.identity import Identity
@@ -76,7 +78,9 @@ __all__ = [
     "deduplicate",
     "evaluate",
     "exact_search",
+    "feedback",
     "from_faiss",
+    "fuse",
     "inspect",
     "isa",
     "knn_graph",
@@ -114,6 +118,8 @@ _MODULES = {
     "index.index": ("Index",),
     "index.result": ("SearchResult",),
     "evaluation.measures": ("evaluate", "exact_search", "recall"),
+    "rocchio": ("feedback",),
+    "fusing": ("fuse",),
     "merging": ("merge",),
     "multivector.index": ("MultiVectorIndex", "chamfer"),
     "input.packed": ("unpack_bits",),

@@ -181,6 +181,8 @@ class Engine:
         min_score: float = ...,  # lowest similarity (l2: minus the squared distance) of a result
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
+    # Of vectors by id: (queries, m), as search reports them. ids: (1, m) for all queries, or (queries, m); -1 pads.
+    def score(self, queries: _F32, ids: _I64, *, threads: int = 0) -> _F32: ...
     # Of an engine with tokens: `candidates` rows that are found by vectors (one per query) are ranked by tokens (a set
     # per query); 0: none, and products of vectors / scale are the scores. Ids and scores, (queries, k).
     def search_sets(

@@ -71,6 +71,7 @@ calls = {
     ),
     "Engine.rank_all": lambda e: e.rank_all(x[:3], np.arange(4), 5),
     "Engine.reconstruct_sets": lambda e: e.reconstruct_sets(ids[30_000:30_010]),
+    "Engine.score": lambda e: e.score(x[:3], ids[30_000:30_010][None]),
     "Engine.contains": lambda e: e.contains(ids[:50]),
     "Engine.reconstruct": lambda e: e.reconstruct(ids[30_000:30_010]),
     "Engine.with_scoring": lambda e: e.with_scoring({}, {}),

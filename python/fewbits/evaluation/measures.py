@@ -129,7 +129,7 @@ def evaluate(
     ['mrr', 'ndcg', 'recall']
     """
     k = whole_number(k, "k", 1)
-    judged = _judgements(qrels)
+    judged = judgements(qrels)
     if isinstance(results, Index):
         ids = results.search(np.atleast_2d(queries), k, threads=threads).ids
     else:
@@ -165,7 +165,7 @@ def query_measures(ids: NDArray[np.integer[Any]], relevant: Mapping[int, float],
     return ndcg, mrr, len(hits) / len(relevant)
 
 
-def _judgements(qrels: ArrayLike) -> dict[int, dict[int, int]]:
+def judgements(qrels: ArrayLike) -> dict[int, dict[int, int]]:
     """For each query, its documents with relevance above 0."""
     rows = np.asarray(qrels)
     if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):

@@ -7,8 +7,9 @@ and arrays alone. A file without a usable description is rejected as corrupt.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import _core
 from ..errors import CorruptIndexError
@@ -16,15 +17,20 @@ from ..kinds import METRICS, NONE
 from ..spec.description import Description
 from ..spec.registry import PARTS
 
+T = TypeVar("T")
+
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-def encode_meta(description: Description, why: tuple[str, ...], **others: Any) -> bytes:
+def encode_meta(
+    description: Description, why: tuple[str, ...], calibration: dict[str, Any] | None = None, **others: Any
+) -> bytes:
     """others: parts that do not belong to the description, by name."""
     parts = {}
     for name, part in (description.parts | others).items():
         parts[name] = None if part is None else {"kind": type(part).__name__} | _settings(part)
-    return json.dumps({"parts": parts, "seed": description.seed, "why": why}, sort_keys=True).encode()
+    meta = {"parts": parts, "seed": description.seed, "why": why}
+    return json.dumps(meta | ({"calibration": calibration} if calibration else {}), sort_keys=True).encode()
 
 
 def decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str, ...]]:
@@ -52,6 +58,15 @@ def decode_part(name: str, engine: _core.Engine, part: str, *kinds: type) -> Any
     """One of the `others` of encode_meta; kinds: classes that it may have besides those of the registry."""
     try:
         return _part(_meta(engine)["parts"][part], *kinds)
+    except _UNREADABLE as error:
+        raise _unreadable(name, error) from None
+
+
+def decode_calibration(name: str, engine: _core.Engine, made: Callable[[dict[str, Any]], T]) -> T | None:
+    """What `made` makes of the calibration that a file has, or None if it has none."""
+    try:
+        stored = _meta(engine).get("calibration")
+        return None if stored is None else made(stored)
     except _UNREADABLE as error:
         raise _unreadable(name, error) from None
 

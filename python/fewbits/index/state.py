@@ -25,6 +25,7 @@ from ..input.rows import check_scale
 from ..numeric.arrays import F32
 from ..spec.description import Description
 from ..spec.parts import Model
+from .calibration import Calibration
 
 
 class Training:
@@ -50,6 +51,7 @@ class State:
     engine: _core.Engine | None  # never changed once it is part of a state
     why: tuple[str, ...]
     training: Training
+    calibration: Calibration | None = None
 
     @property
     def n(self) -> int:
@@ -109,15 +111,27 @@ class State:
 
     def scored_by(self, model: Model) -> State:
         """With this scoring codebook and query map."""
-        return replace(self, engine=self.trained("train").with_scoring(model.params, model.arrays))
+        engine = self.trained("train").with_scoring(model.params, model.arrays)
+        return replace(self, engine=engine, calibration=self._outdated())
+
+    def calibrated(self, calibration: Calibration) -> State:
+        """With this model of how likely results are to be relevant."""
+        return replace(self, calibration=calibration)
 
     def retrained(
         self, engine: _core.Engine, description: Description | None = None, training: Training | None = None
     ) -> State:
         """With codes, or an encoder, that earlier vectors do not fit."""
         return replace(
-            self, engine=engine, description=description or self.description, training=training or Training()
+            self,
+            engine=engine,
+            description=description or self.description,
+            training=training or Training(),
+            calibration=self._outdated(),
         )
+
+    def _outdated(self) -> Calibration | None:
+        return self.calibration and self.calibration.outdated()
 
 
 class Stateful:

@@ -27,6 +27,18 @@ def vector_ids(ids: object, expected: int | None = None) -> I64:
     return out
 
 
+def id_table(ids: object, n_queries: int) -> I64:
+    """Ids of results as int64: (1, m) where all queries share them, else (n_queries, m). -1 pads. A copy."""
+    array = np.array(ids)
+    if array.ndim not in (1, 2) or (array.ndim == 2 and len(array) != n_queries):
+        raise ValueError(f"ids: expected shape (m,) or ({n_queries}, m), got {array.shape}")
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"ids: expected whole numbers (int64), got dtype {array.dtype}")
+    if array.size and not -1 <= int(array.min()) <= int(array.max()) <= MAX_ID:
+        raise ValueError(f"ids: expected -1 (padding) to 2^62 - 1, got {int(array.min())} to {int(array.max())}")
+    return np.ascontiguousarray(np.atleast_2d(array), dtype=np.int64)
+
+
 def check_unique(ids: I64) -> None:
     ordered = np.sort(ids)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
