@@ -52,37 +52,44 @@ class Column(NamedTuple):
         return {"bool": bool, "float": float}.get(self.kind, lambda same: same)(value)
 
 
+_KINDS: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str"}
+
+
 def kind_of(value: object) -> str:
-    for kind, types in (("bool", bool), ("int", int), ("float", float), ("str", str)):
-        if isinstance(value, types):
-            return kind
-    return "json"
+    kind = _KINDS.get(type(value))
+    return kind or next((kind for of, kind in _KINDS.items() if isinstance(value, of)), "json")
 
 
-def checked_scalar(value: Scalar, name: str) -> Scalar:
-    """value, if SQLite can hold it as it is."""
-    if isinstance(value, int) and not -_LONGEST_INT <= value < _LONGEST_INT:
-        raise ValueError(f"{name}: expected whole numbers of 64 bits, got {value}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{name}: expected finite numbers, got {value}")
+def checked_scalar(value: Scalar, *place: object) -> Scalar:
+    """value, if SQLite can hold it as it is. place: what it is, in parts, for messages."""
     if isinstance(value, str):
-        checked_text(value, name)
+        return checked_text(value, *place)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{_joined(place)}: expected finite numbers, got {value}")
+    if isinstance(value, int) and not -_LONGEST_INT <= value < _LONGEST_INT:
+        raise ValueError(f"{_joined(place)}: expected whole numbers of 64 bits, got {value}")
     return value
 
 
-def checked_text(value: str, name: str) -> str:
+def checked_text(value: str, *place: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
+        name = _joined(place)
         raise ValueError(f"{name}: expected text that UTF-8 can hold, got {value!r} ({error.reason})") from None
     return value
 
 
-def to_json(value: object, name: str) -> str:
+def to_json(value: object, *place: object) -> str:
     try:
-        return checked_text(json.dumps(value, ensure_ascii=False, allow_nan=False), name)
+        return checked_text(json.dumps(value, ensure_ascii=False, allow_nan=False), *place)
     except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f"{name}: expected what JSON can hold, got {type(value).__name__} ({error})") from None
+        got = f"got {type(value).__name__} ({error})"
+        raise TypeError(f"{_joined(place)}: expected what JSON can hold, {got}") from None
+
+
+def _joined(place: tuple[object, ...]) -> str:
+    return "".join(map(str, place))
 
 
 def checked_metadata(metadata: object, n: int) -> list[dict[str, Any]]:
@@ -106,13 +113,13 @@ def _row(row: object, number: int) -> dict[str, Any]:
     for name, value in row.items():
         if not isinstance(name, str):
             raise TypeError(f"metadata: expected names as str, got {name!r} in row {number}")
-        where = f"metadata: {checked_text(name, 'metadata')!r} in row {number}"
         plain = value.item() if isinstance(value, np.generic) else value
         if plain is None:
             continue
+        place = ("metadata: '", checked_text(name, "metadata"), "' in row ", number)
         if kind_of(plain) == "json":
-            to_json(plain, where)
-        checked[name] = checked_scalar(plain, where)
+            to_json(plain, *place)
+        checked[name] = checked_scalar(plain, *place)
     return checked
 
 

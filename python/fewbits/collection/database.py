@@ -1,8 +1,8 @@
 """The SQLite file of a collection: its tables, its connections, and transactions that read or write.
 
 The tables: `settings`; `state`, one row that every change advances; `items`, the keys with documents and metadata;
-`columns`, the types of the metadata; and the log since the index file was written: `pending`, vectors to add to it, and
-`removed`, ids to remove from it. Ids of items are never used twice.
+`columns`, the types of the metadata; and the log since the index file was written: `pending`, batches of vectors to add
+to it, and `removed`, ids to remove from it. Ids of items are never used twice.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ CREATE TABLE settings (name TEXT PRIMARY KEY, value);
 CREATE TABLE state (version INTEGER NOT NULL, generation INTEGER NOT NULL);
 CREATE TABLE items (id INTEGER PRIMARY KEY AUTOINCREMENT, key UNIQUE NOT NULL, document);
 CREATE TABLE columns (position INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, kind TEXT NOT NULL);
-CREATE TABLE pending (id INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE TABLE pending (last_id INTEGER PRIMARY KEY, n INTEGER NOT NULL, ids BLOB NOT NULL, vectors BLOB NOT NULL);
 CREATE TABLE removed (number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL);
 INSERT INTO state VALUES (0, 0);
 """
 _WAIT = 60.0  # seconds, for another writer
+_CHECKPOINT = 8192  # pages of the write-ahead log, 32 MiB, after which it goes into the file
 _inherited: list[sqlite3.Connection] = []  # of the parent of a fork: neither used nor closed here
 
 
@@ -93,6 +94,7 @@ class Database:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         except sqlite3.DatabaseError as error:
             connection.close()
             raise _explained(error, self._path) from error

@@ -34,7 +34,7 @@ def checked_keys(keys: object, *, unique: bool = True) -> list[Key]:
         plain = key.item() if isinstance(key, np.generic) else key
         if isinstance(plain, bool) or not isinstance(plain, str | int):
             raise TypeError(f"keys: expected str or int, got {plain!r} in row {row}")
-        checked_scalar(plain, f"keys: row {row}")
+        checked_scalar(plain, "keys: row ", row)
         checked.append(plain)
     if unique and len(set(checked)) < len(checked):
         seen: set[Key] = set()
@@ -49,16 +49,16 @@ def checked_documents(documents: object, n: int) -> list[str | bytes | None]:
         return [None] * n
     if isinstance(documents, str | bytes | Mapping) or not isinstance(documents, Iterable):
         raise TypeError(f"documents: expected a sequence, one per key, got {type(documents).__name__}")
-    stored = [_stored(document, f"documents: row {row}") for row, document in enumerate(documents)]
+    stored = [_stored(document, "documents: row ", row) for row, document in enumerate(documents)]
     if len(stored) != n:
         raise ValueError(f"documents: expected one per key ({n}), got {len(stored)}")
     return stored
 
 
-def _stored(document: object, name: str) -> str | bytes | None:
+def _stored(document: object, *place: object) -> str | bytes | None:
     if document is None or isinstance(document, str):
-        return document if document is None else checked_text(document, name)
-    return to_json(document, name).encode()
+        return document if document is None else checked_text(document, *place)
+    return to_json(document, *place).encode()
 
 
 def columns_of(connection: sqlite3.Connection) -> dict[str, Column]:

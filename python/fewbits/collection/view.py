@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from ..index.state import frozen
 from ..numeric.arrays import F32, I64
 
 _REMOVED_SHARE = 0.2  # from which on a file is written without them
-_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,12 @@ def with_added(view: View, vectors: F32, ids: I64) -> View:
 
 
 def log_added(connection: sqlite3.Connection, vectors: F32, ids: I64) -> None:
-    rows = np.ascontiguousarray(vectors, "<f4")
-    blobs = (row.tobytes() for row in rows)
-    connection.executemany("INSERT INTO pending VALUES (?, ?)", zip(ids.tolist(), blobs, strict=True))
+    batch = (int(ids[-1]), len(ids), ids.astype("<i8").tobytes(), vectors.astype("<f4").tobytes())
+    connection.execute("INSERT INTO pending VALUES (?, ?, ?, ?)", batch)
 
 
 def log_removed(connection: sqlite3.Connection, ids: list[int]) -> None:
-    rows = [(id,) for id in ids]
-    connection.executemany("DELETE FROM pending WHERE id = ?", rows)
-    connection.executemany("INSERT INTO removed (id) VALUES (?)", rows)
+    connection.executemany("INSERT INTO removed (id) VALUES (?)", [(id,) for id in ids])
 
 
 def advance(connection: sqlite3.Connection) -> None:
@@ -94,9 +91,9 @@ def advance(connection: sqlite3.Connection) -> None:
 
 
 def logged(connection: sqlite3.Connection) -> int:
-    """The length of the log."""
-    found = connection.execute("SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM removed)").fetchone()
-    return int(found[0])
+    """The length of the log, in vectors and ids."""
+    lengths = "SELECT (SELECT coalesce(sum(n), 0) FROM pending) + (SELECT count(*) FROM removed)"
+    return int(connection.execute(lengths).fetchone()[0])
 
 
 def fold(connection: sqlite3.Connection, folder: Path, view: View) -> None:
@@ -118,10 +115,8 @@ def remove_old_files(folder: Path, generation: int) -> None:
             file.unlink(missing_ok=True)
 
 
-def _pending(connection: sqlite3.Connection, after: int, dim: int) -> list[tuple[I64, F32]]:
-    rows = connection.execute("SELECT id, vector FROM pending WHERE id > ? ORDER BY id", [after])
-    blocks = []
-    while some := rows.fetchmany(_ROWS):
-        ids = np.array([id for id, _ in some], np.int64)
-        blocks.append((ids, np.frombuffer(b"".join(vector for _, vector in some), "<f4").reshape(-1, dim)))
-    return blocks
+def _pending(connection: sqlite3.Connection, after: int, dim: int) -> Iterator[tuple[I64, F32]]:
+    """The batches after an id."""
+    rows = connection.execute("SELECT ids, vectors FROM pending WHERE last_id > ? ORDER BY last_id", [after])
+    for ids, vectors in rows:
+        yield np.frombuffer(ids, "<i8"), np.frombuffer(vectors, "<f4").reshape(-1, dim)
