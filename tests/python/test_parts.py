@@ -46,7 +46,7 @@ def test_parts_that_fit_together_make_an_index_that_a_file_keeps(
 ) -> None:
     codec, turned = parts.ALL_CODECS[name].codec, parts.ALL_TRANSFORMS[transform]
     if "opq" in transform and not codec.kind.traits.subspaces:
-        with pytest.raises(ValueError, match="OPQ serves PQ codes"):
+        with pytest.raises(ValueError, match="OPQ is for PQ codes"):
             fb.Index(32, metric="cosine", transform=turned, codec=codec)
         return
     index = fb.Index(32, metric="cosine", transform=turned, partition=partition, codec=codec).build(base[:400])

@@ -1,7 +1,8 @@
-"""What every part of an index has in common: a frozen description that, shown a sample, yields named params and arrays.
+"""What all parts of an index have in common: a frozen description that is fitted to a sample, giving named params and
+arrays.
 
-`Model` collects them under "transform.", "partition.", "codec." and "rerank."; that is all the core needs, and what a
-file holds. The core checks every value again, so nothing here has to be trusted later.
+`Model` collects them under "transform.", "partition.", "codec." and "rerank."; this is all that the core needs, and all
+that a file holds. The core validates every value again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def nothing(fraction: float) -> None:
-    """The progress hook of work that shows none."""
+    """A progress hook that does nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Fitted(NamedTuple):
 
 
 class Need(NamedTuple):
-    """How many vectors a fit needs for each of the things it fits to have one, and what those are, in words."""
+    """The smallest sample that suffices for a fit (one vector per codeword, say), and what needs it, in words."""
 
     vectors: int = 0
     what: str = ""
@@ -57,7 +58,7 @@ class Model:
 
     @classmethod
     def without_parts(cls, dim: int, metric: str) -> Model:
-        """For parts to be put into; lists and rerank store may be left out."""
+        """A model to put parts into; partition and rerank store are optional."""
         absent = {"partition.kind": NONE, "rerank.kind": NONE}
         return cls({"dim": dim, "metric": METRICS[metric], "default.nprobe": 0, "default.rerank": 0, **absent})
 

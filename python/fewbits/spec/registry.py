@@ -1,4 +1,4 @@
-"""The one table of parts: a new one is a row here, and an export in `fewbits/__init__.py`."""
+"""The only table of parts. A new part needs an entry here and an export in `fewbits/__init__.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all transforms share. A transform is one linear map from the input space to the codec's, applied once to vectors
+"""The base class of transforms. A transform is one linear map from the input space to the codec's, applied to vectors
 and queries.
 
 All of them have orthonormal rows and subtract no mean, so inner products and distances keep their meaning. Dense maps
@@ -17,14 +17,14 @@ from .codec import Codec
 from .parts import Fitted, Fitting, Need
 
 MAX_DENSE_DIM = 2048
-DENSE, PAIR = TRANSFORMS["dense"], TRANSFORMS["pair"]  # PAIR: documents and queries have maps of their own
+DENSE, PAIR = TRANSFORMS["dense"], TRANSFORMS["pair"]  # PAIR: documents and queries have separate maps
 
 
 class Transform:
-    """Base of the transforms, which are frozen dataclasses; the attributes are what holds for most of them."""
+    """Base class of the transforms, which are frozen dataclasses. The attributes have the values of most transforms."""
 
     stored_as: ClassVar[tuple[int, ...]] = (DENSE, PAIR)
-    """The numbers that it may have in a file: training makes a pair of maps of any transform."""
+    """The kind numbers that it may have in a file; training can replace any transform with a pair of maps."""
     needs_training: ClassVar[bool] = True
     is_identity: ClassVar[bool] = False
     has_matrix: ClassVar[bool] = False
@@ -36,7 +36,7 @@ class Transform:
         return self.is_identity
 
     def out_dim(self, dim: int) -> int:
-        """Dimensions of what `dim` dimensions are mapped to; ValueError where it cannot map them."""
+        """The output dimension for input dimension `dim`; raises ValueError if it cannot map these vectors."""
         return dim
 
     def check(self, codec: Codec) -> None:
@@ -46,11 +46,11 @@ class Transform:
         raise NotImplementedError
 
     def rotation(self, coded: F32, codec: Codec, fitting: Fitting) -> F32 | None:
-        """The rotation, after `fit`, that is fitted to what the codec codes; None: the transform has none."""
+        """The rotation to apply after `fit`, fitted to the inputs of the codec; None: the transform has none."""
         return None
 
     def need(self, dim: int) -> Need:
-        """What a sample has to be large enough for."""
+        """The smallest sample that suffices for the fit."""
         if not self.has_matrix:
             return Need()
         directions = self.out_dim(dim)
@@ -64,10 +64,10 @@ def check_dense(name: str, dim: int, out_dim: int) -> None:
     if dim > MAX_DENSE_DIM:
         raise ValueError(
             f"transform: {name} is for at most {MAX_DENSE_DIM} dimensions, got {dim}; "
-            "RandomRotation (block Hadamard) serves any number"
+            "RandomRotation (block Hadamard) has no limit"
         )
     if out_dim > dim:
-        raise ValueError(f"transform: {name} cannot map {dim} dimensions to more of them, got dim={out_dim}")
+        raise ValueError(f"transform: {name} cannot map {dim} dimensions to more, got dim={out_dim}")
 
 
 def dense(matrix: np.ndarray) -> Fitted:
