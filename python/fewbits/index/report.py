@@ -1,4 +1,4 @@
-"""What an index is and weighs, in words and numbers. Bytes always come in two columns: per vector, and fixed."""
+"""Describes an index and its size, in words and numbers. Bytes are always in two columns: per vector, and fixed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class PartBytes(Record):
     Attributes
     ----------
     per_vector : dict of str to int
-        What grows with the vectors: codes, factors, ids.
+        What grows with the number of vectors: codes, factors, ids.
     fixed : dict of str to int
         Codebooks, maps, centroids, lists.
     on_disk : dict of str to int
-        What lies in a file: a rerank store with ``on_disk=True``.
+        What is kept in a file: a rerank store with ``on_disk=True``.
     total : int
     """
 
@@ -46,9 +46,9 @@ class IndexStats(Record):
     segment_sizes : list of int
         Vectors per segment.
     removed : int
-        Vectors that were removed and still take bytes.
+        Vectors that were removed but still take bytes.
     removed_share : float
-        Their share of all.
+        Their share of all vectors that take bytes.
     lists : int
         Lists to probe.
     bytes : PartBytes
@@ -146,7 +146,7 @@ _QUERY_MAPS = {QUERY_MAPS["full"]: "a full map of queries", QUERY_MAPS["low_rank
 
 
 def _scoring(engine: _core.Engine | None) -> str:
-    """What training for ranking has moved."""
+    """What training for ranking has changed."""
     if engine is None:
         return ""
     trained = ["a codebook of their own (vectors are encoded as before)"] if _has_scoring_codebook(engine) else []
