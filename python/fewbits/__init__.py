@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from .multivector.index import MultiVectorIndex, chamfer
     from .multivector.pooling import Pooling, carve
     from .opening import inspect, open, verify
+    from .spec.chain import Chain
     from .spec.float import Float
     from .spec.identity import Identity
     from .spec.ivf import IVF
+    from .spec.leanvec import LeanVec
     from .spec.opq import OPQ
     from .spec.pca import PCA
     from .spec.pq import PQ
@@ -46,6 +48,7 @@ __all__ = [
     "OPQ",
     "PCA",
     "PQ",
+    "Chain",
     "CorruptIndexError",
     "FewbitsError",
     "Filter",
@@ -53,6 +56,7 @@ __all__ = [
     "FormatVersionError",
     "Identity",
     "Index",
+    "LeanVec",
     "MultiVectorIndex",
     "NotTrainedError",
     "Pooling",
@@ -85,8 +89,10 @@ __all__ = [
 _MODULES = {
     "choose.build": ("build",),
     "choose.build_multivector": ("build_multivector",),
+    "spec.chain": ("Chain",),
     "spec.float": ("Float",),
     "spec.identity": ("Identity",),
+    "spec.leanvec": ("LeanVec",),
     "spec.opq": ("OPQ",),
     "spec.pca": ("PCA",),
     "spec.pq": ("PQ",),

@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bytes-per-vector", type=float, default=64, metavar="B", help="budget of memory (default: 64)"
     )
     parser.add_argument("--recall", type=float, metavar="R", help="set nprobe and rerank for this recall@10")
+    parser.add_argument(
+        "--queries",
+        type=Path,
+        metavar="Q.npy",
+        help="a sample of the queries that will be asked, to fit codes and --recall",
+    )
     parser.add_argument("--ids", type=Path, metavar="IDS.npy", help="int64 ids (default: row numbers)")
     parser.add_argument("--seed", type=int, default=0)
     add_threads(parser)
@@ -32,12 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     x = load_array(arguments.vectors)
     ids = load_array(arguments.ids) if arguments.ids else None
-    check_output(arguments.output, arguments.vectors, arguments.ids)
+    queries = load_array(arguments.queries) if arguments.queries else None
+    check_output(arguments.output, arguments.vectors, arguments.ids, arguments.queries)
     index = fb.build(
         x,
         metric=arguments.metric,
         bytes_per_vector=arguments.bytes_per_vector,
         recall=arguments.recall,
+        queries=queries,
         ids=ids,
         seed=arguments.seed,
         threads=arguments.threads,
