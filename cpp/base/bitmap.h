@@ -56,10 +56,10 @@ private:
         const std::size_t at = i / 64, shift = i % 64;
         return shift == 0 ? words_[at] : words_[at] >> shift | words_[at + 1] << (64 - shift);
     }
-    // Copies the n low bits of `bits` to the zero bits from i on, where n is `most` or fewer to end with the word;
+    // Copies the n low bits of `bits` to the zero bits from i on, where n is `limit` or fewer to end with the word;
     // returns n.
-    std::size_t put(std::size_t i, std::uint64_t bits, std::size_t most) noexcept {
-        const std::size_t n = std::min(most, 64 - i % 64);
+    std::size_t put(std::size_t i, std::uint64_t bits, std::size_t limit) noexcept {
+        const std::size_t n = std::min(limit, 64 - i % 64);
         words_[i / 64] |= (bits & low_bits(n)) << (i % 64);
         return n;
     }

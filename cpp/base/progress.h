@@ -21,9 +21,10 @@ void in_slices(std::size_t tasks, std::size_t slice, unsigned threads, const Pro
 }
 
 // For work of many small steps or several loops: reports progress once per `every` steps.
-class Steps {
+class ProgressCounter {
 public:
-    Steps(const Progress& progress, std::size_t total) : progress_(progress), total_(std::max<std::size_t>(total, 1)) {}
+    ProgressCounter(const Progress& progress, std::size_t total)
+        : progress_(progress), total_(std::max<std::size_t>(total, 1)) {}
 
     void add(std::size_t n) {
         done_ += n;

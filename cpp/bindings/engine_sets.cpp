@@ -1,4 +1,4 @@
-// Methods of the engine of a multi-vector index, as python/fewbits/_core.pyi lists them.
+// Methods of the engine for multi-vector indexes, declared in python/fewbits/_core.pyi.
 #include <limits>
 
 #include "bindings/engine_arguments.h"
@@ -10,11 +10,11 @@ namespace {
 
 py::tuple search_engine_sets(const Engine& engine, const FloatArray& vectors, const FloatArray& tokens,
                              const OffsetArray& offsets, std::size_t k, std::uint32_t nprobe, std::size_t candidates,
-                             float scale, const Filters& filters, const Numbers& filter_of, float least,
+                             float scale, const Filters& filters, const Numbers& filter_of, float min_score,
                              unsigned threads) {
     const SetsView sets = sets_view(tokens, offsets);
     const QueryFilters allowed = query_filters(filters, filter_of);
-    const SetSearchParams params{k, nprobe, candidates, scale, least, threads};
+    const SetSearchParams params{k, nprobe, candidates, scale, min_score, threads};
     return searched(engine, vectors, k, [&](MatrixView queries, Results& results) {
         search_sets(engine.snapshot(), queries, sets, params, allowed, results.ids.data(), results.scores.data());
     });
@@ -47,7 +47,7 @@ void define_set_methods(py::class_<Engine>& engine) {
         .def("search_sets", &search_engine_sets, "vectors"_a.noconvert(), "tokens"_a.noconvert(),
              "offsets"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "candidates"_a, "scale"_a = 1.0f,
              "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
-             "least"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
+             "min_score"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
         .def("rank_all", &rank_all_sets, "tokens"_a.noconvert(), "offsets"_a.noconvert(), "k"_a, py::kw_only(),
              "threads"_a = 0)
         .def("reconstruct_sets", &reconstruct_sets, "ids"_a.noconvert(), py::kw_only(), "threads"_a = 0);

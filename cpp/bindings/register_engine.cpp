@@ -1,4 +1,4 @@
-// The engine as python/fewbits/_core.pyi lists it.
+// The engine, declared in python/fewbits/_core.pyi.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -7,6 +7,7 @@
 #include "base/rows.h"
 #include "bindings/engine_arguments.h"
 #include "index/filter.h"
+#include "index/score.h"
 #include "io/file.h"
 #include "multivector/coding.h"
 
@@ -14,14 +15,14 @@ namespace fewbits::bindings {
 namespace {
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
-                        std::size_t rerank, const Filters& filters, const Numbers& filter_of, float least,
+                        std::size_t rerank, const Filters& filters, const Numbers& filter_of, float min_score,
                         unsigned threads) {
     const QueryFilters allowed = query_filters(filters, filter_of);
     return searched(engine, queries, k, [&](MatrixView view, Results& results) {
         const auto snapshot = engine.snapshot();
-        const SearchParams params{k, nprobe, rerank, threads, least, nullptr};
+        const SearchParams params{k, nprobe, rerank, threads, min_score, nullptr};
         search_call(snapshot, view, params, allowed, results.ids.data(), results.scores.data());
-        if (snapshot->model->scores_cosines(rerank > 0)) results.keep_within_one();
+        if (snapshot->model->scores_cosines(rerank > 0)) keep_within_one(results.scores);
     });
 }
 
@@ -66,6 +67,20 @@ py::array_t<bool> contains(const Engine& engine, const IdArray& ids) {
                        [&](std::int64_t id) { return snapshot->row_of(id) >= 0; });
     });
     return found;
+}
+
+py::array_t<float> score_ids(const Engine& engine, const FloatArray& queries, const IdArray& ids, unsigned threads) {
+    if (ids.ndim() != 2) fail("ids: expected 2 dimensions, got " + std::to_string(ids.ndim()));
+    const MatrixView view = queries_view(engine, queries);
+    const IdTable table{ids.data(), static_cast<std::size_t>(ids.shape(0)), static_cast<std::size_t>(ids.shape(1))};
+    std::vector<float> scores(checked_mul(view.rows, table.cols));
+    unlocked([&] {
+        const auto own = checked_copy(view, row_rule(engine.model().metric), "queries");
+        const auto snapshot = engine.snapshot();
+        score(snapshot, {own.data(), view.rows, view.cols}, table, threads, scores.data());
+        if (snapshot->model->scores_cosines(snapshot->model->rerank != nullptr)) keep_within_one(scores);
+    });
+    return to_numpy(std::move(scores), {static_cast<py::ssize_t>(view.rows), ids.shape(1)});
 }
 
 py::array_t<float> reconstruct(const Engine& engine, const IdArray& ids) {
@@ -235,7 +250,8 @@ void register_engine(py::module_& m) {
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
              "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
-             "least"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
+             "min_score"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
+        .def("score", &score_ids, "queries"_a.noconvert(), "ids"_a.noconvert(), py::kw_only(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())
         .def(

@@ -1,4 +1,4 @@
-// Exact search for ground truth, and rules of rows.
+// Exact search for ground truth, and checks of rows.
 #include <limits>
 
 #include "base/rows.h"
@@ -17,7 +17,7 @@ py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::si
     {
         const Unlocked unlocked;
         exact_search(base, view, k, meaning, first_id, threads, results.ids.data(), results.scores.data());
-        if (meaning == Metric::cosine) results.keep_within_one();
+        if (meaning == Metric::cosine) keep_within_one(results.scores);
     }
     return results.to_tuple(view.rows, k);
 }

@@ -1,4 +1,4 @@
-// Sets of vectors: encodings, Chamfer similarity, and fewer vectors per set, as python/fewbits/_core.pyi lists them.
+// Sets of vectors: encodings, Chamfer similarity and reduction of sets, declared in python/fewbits/_core.pyi.
 #include "bindings/engine_arguments.h"
 #include "multivector/chamfer.h"
 #include "multivector/fde.h"
@@ -39,24 +39,24 @@ Clustering clustering_from(const std::string& name) {
     fail("method: got '" + name + "', expected 'agglomerative' or 'kmeans'");
 }
 
-py::tuple pooled(const FloatArray& tokens, const OffsetArray& offsets, double share, std::size_t most,
+py::tuple pooled(const FloatArray& tokens, const OffsetArray& offsets, double share, std::size_t max_tokens,
                  const std::string& method, unsigned threads) {
     const SetsView documents = sets_view(tokens, offsets);
     const Clustering clustering = clustering_from(method);
     OwnedSets sets;
     {
         const Unlocked unlocked;
-        sets = pool(documents, share, most, clustering, threads);
+        sets = pool(documents, share, max_tokens, clustering, threads);
     }
     return sets_to_tuple(std::move(sets), documents.tokens.cols);
 }
 
-py::tuple carved(const FloatArray& tokens, const OffsetArray& offsets, float least, unsigned threads) {
+py::tuple carved(const FloatArray& tokens, const OffsetArray& offsets, float min_similarity, unsigned threads) {
     const SetsView queries = sets_view(tokens, offsets);
     OwnedSets sets;
     {
         const Unlocked unlocked;
-        sets = carve(queries, least, threads);
+        sets = carve(queries, min_similarity, threads);
     }
     return sets_to_tuple(std::move(sets), queries.tokens.cols);
 }
@@ -91,9 +91,10 @@ void register_multivector(py::module_& m) {
     using namespace py::literals;
     m.def("chamfer", &chamfer_of, "queries"_a.noconvert(), "query_offsets"_a.noconvert(), "documents"_a.noconvert(),
           "document_offsets"_a.noconvert(), py::kw_only(), "threads"_a = 0);
-    m.def("pool", &pooled, "tokens"_a.noconvert(), "offsets"_a.noconvert(), py::kw_only(), "share"_a, "most"_a,
+    m.def("pool", &pooled, "tokens"_a.noconvert(), "offsets"_a.noconvert(), py::kw_only(), "share"_a, "max_tokens"_a,
           "method"_a, "threads"_a = 0);
-    m.def("carve", &carved, "tokens"_a.noconvert(), "offsets"_a.noconvert(), py::kw_only(), "least"_a, "threads"_a = 0);
+    m.def("carve", &carved, "tokens"_a.noconvert(), "offsets"_a.noconvert(), py::kw_only(), "min_similarity"_a,
+          "threads"_a = 0);
     py::class_<Fde>(m, "Fde")
         .def(py::init([](std::uint32_t dim, std::uint32_t repetitions, std::uint32_t simhash_bits,
                          const std::string& directions, const std::string& projection, std::uint32_t projection_dim,

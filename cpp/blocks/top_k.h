@@ -14,11 +14,11 @@ namespace fewbits {
 
 class TopHits {
 public:
-    // least: hits below it are not wanted (and not offered).
-    void reset(std::size_t capacity, float least = -std::numeric_limits<float>::infinity()) {
+    // min_score: hits below it are not wanted (and not offered).
+    void reset(std::size_t capacity, float min_score = -std::numeric_limits<float>::infinity()) {
         capacity_ = capacity;
         count_ = 0;
-        threshold_ = least;
+        threshold_ = min_score;
     }
 
     // Room for `room` more hits at tail(); added() is called with the number that a scan appended.

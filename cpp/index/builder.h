@@ -20,7 +20,7 @@
 
 namespace fewbits {
 
-// n rows as Codec::encode gives them; lists: of each, none where the index has no partition.
+// n rows as Codec::encode gives them; lists: of each; may be left out where there is one list.
 struct CodedRows {
     std::size_t n = 0;
     std::span<const std::uint8_t> rows;
@@ -48,20 +48,20 @@ public:
     std::shared_ptr<const Segment> finish(std::int64_t first_id, const Progress& progress = {});
 
 private:
-    std::array<Growing*, 9> columns();
+    std::array<AppendBuffer*, 9> columns();
     void extend(std::size_t n, const std::int64_t* ids);
     void split_row(const std::uint8_t* row, std::size_t to);
     void encode_rows(MatrixView x, std::size_t first);
     void encode_rerank(MatrixView normalized, std::size_t first, std::uint8_t* spilled);
     std::vector<std::uint32_t> order_by_list(std::vector<std::uint64_t>& lists) const;
-    void pack_lists(const std::vector<std::uint64_t>& lists, Steps& steps);
-    Parts ordered_tokens(const std::vector<std::uint32_t>& order, Steps& steps);
+    void pack_lists(const std::vector<std::uint64_t>& lists, ProgressCounter& steps);
+    Parts ordered_tokens(const std::vector<std::uint32_t>& order, ProgressCounter& steps);
 
     std::shared_ptr<const Model> model_;
     std::string directory_;
     std::size_t n_ = 0;
     std::optional<bool> custom_ids_;
-    Growing codes_, rest_, a_, b_, stage_, lists_, ids_, rerank_, rerank_a_, rerank_b_;
+    AppendBuffer codes_, rest_, a_, b_, stage_, lists_, ids_, rerank_, rerank_a_, rerank_b_;
     std::unique_ptr<io::Spill> spill_;  // of an on-disk rerank tier, in the order of arrival
     std::optional<TokenColumnBuilder> tokens_;
 };

@@ -92,7 +92,7 @@ std::shared_ptr<const Snapshot> with_segment(const Snapshot& current, std::share
                                              const Bitmap& added_alive, OnConflict on_conflict,
                                              const Progress& progress) {
     Bitmap alive = current.alive;
-    Steps steps(progress, added->n());
+    ProgressCounter steps(progress, added->n());
     const bool all_new = !added->custom_ids() && added->first_id() >= current.next_id;
     if (!all_new)
         for (const auto& segment : current.segments) segment->order_ids(progress);
@@ -121,7 +121,7 @@ std::shared_ptr<const Snapshot> with_merged(const Snapshot& current, std::size_t
 Parts renewed_tokens(const Snapshot& snapshot, std::size_t s) {
     const Model& model = *snapshot.model;
     const Progress silent;
-    Steps steps(silent, snapshot.segments[s]->n());
+    ProgressCounter steps(silent, snapshot.segments[s]->n());
     return gathered_tokens(model.tokens->layout(), model.tokens_on_disk ? folder_or_usual("") : "",
                            snapshot.segments[s]->n(), steps, [&](std::size_t row) {
                                const bool alive =

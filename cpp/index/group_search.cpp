@@ -40,8 +40,8 @@ struct GroupSearch::Chunk {
     std::uint32_t first_row;
 };
 
-GroupSearch::GroupSearch(const Snapshot& snapshot, const Packed* packed, MatrixView queries, const SearchParams& params,
-                         std::size_t slice, std::size_t slices)
+GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries,
+                         const SearchParams& params, std::size_t slice, std::size_t slices)
     : snapshot_(snapshot),
       packed_(packed),
       scanned_(packed_ ? *packed_->snapshot : snapshot),
@@ -55,9 +55,10 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const Packed* packed, MatrixV
       queries_(model_, queries),
       hits_(queries.rows),
       exceeding_(staged_ ? queries.rows : 0) {
-    if (model_.metric == Metric::cosine) params_.least = std::min(params_.least, 1 - cosine_rounding(model_.dim));
+    if (model_.metric == Metric::cosine)
+        params_.min_score = std::min(params_.min_score, 1 - cosine_rounding(model_.dim));
     // Codes that are reranked are compared with one another only: their scores are not the final ones.
-    for (TopHits& top : hits_) top.reset(capacity_, reranks_ ? -infinity : params_.least);
+    for (TopHits& top : hits_) top.reset(capacity_, reranks_ ? -infinity : params_.min_score);
 }
 
 void GroupSearch::scan() {
@@ -228,7 +229,7 @@ void GroupSearch::absorb(GroupSearch& other) {
 
 std::span<TopHits> GroupSearch::finish() {
     if (reranks_) {
-        rerank(snapshot_, queries_.entered(), params_.k, params_.least, hits_);
+        rerank(snapshot_, queries_.entered(), params_.k, params_.min_score, hits_);
     } else {
         for (std::size_t i = 0; i < exceeding_.size(); ++i) restore(hits_[i].kept(), exceeding_[i]);
     }

@@ -17,7 +17,7 @@ namespace fewbits {
 class GroupSearch {
 public:
     // packed: what the filter allows, if nothing else is to be scanned; or null. The slice-th of `slices` workers.
-    GroupSearch(const Snapshot& snapshot, const Packed* packed, MatrixView queries, const SearchParams& params,
+    GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries, const SearchParams& params,
                 std::size_t slice, std::size_t slices);
 
     // Scans the share of (list, chunk) work that falls to this slice.
@@ -46,7 +46,7 @@ private:
     std::size_t query_of(std::uint32_t pair) const { return pair / probes_.width; }
 
     const Snapshot& snapshot_;
-    const Packed* packed_;
+    const PackedCodes* packed_;
     const Snapshot& scanned_;  // its, or the snapshot
     const Model& model_;
     SearchParams params_;

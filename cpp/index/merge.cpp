@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t task_rows = 8192;      // rows copied by one thread at a time
 constexpr std::size_t slice_rows = 1 << 17;  // copied between two reports of progress
-constexpr std::uint64_t least_full = 65536;  // a segment of fewer rows is merged, however few lists there are
+constexpr std::uint64_t min_full = 65536;    // a segment of fewer rows is merged, however few lists there are
 constexpr std::uint64_t full_list = 2 * kernels::block_size;
 
 class Merge {
@@ -90,7 +90,7 @@ void Merge::keep_blocks() {
     for (std::size_t list = 0; list + 1 < lists_.size(); ++list)
         offsets[list + 1] = checked_add(offsets[list], kernels::blocks_bytes(layout.element_bits, layout.elements,
                                                                              lists_[list + 1] - lists_[list]));
-    Growing codes(1);
+    AppendBuffer codes(1);
     codes.reserve(offsets.back());
     in_slices(lists_.size() - 1, 1 + slice_rows * lists_.size() / (order_.size() + 1), threads_, progress_,
               [&](std::size_t list) {
@@ -111,7 +111,7 @@ void Merge::keep_blocks() {
 
 void Merge::keep_column(const char* name, DType dtype, std::size_t row_bytes, const Column& column) {
     if (row_bytes == 0) return;
-    Growing rows(row_bytes);
+    AppendBuffer rows(row_bytes);
     rows.reserve(order_.size());
     in_slices((order_.size() + task_rows - 1) / task_rows, slice_rows / task_rows, threads_, progress_,
               [&](std::size_t task) {
@@ -125,7 +125,7 @@ void Merge::keep_column(const char* name, DType dtype, std::size_t row_bytes, co
 
 void Merge::keep_on_disk(const std::string& directory, std::size_t row_bytes) {
     io::Spill spill(directory, row_bytes);
-    Steps steps(progress_, order_.size());
+    ProgressCounter steps(progress_, order_.size());
     std::vector<std::uint8_t> rows(task_rows * row_bytes);
     for (std::size_t begin = 0; begin < order_.size(); begin += task_rows) {
         const std::size_t end = std::min(order_.size(), begin + task_rows);
@@ -199,7 +199,7 @@ void Merge::keep_rerank(const std::string& directory) {
 void Merge::keep_tokens(const std::string& directory) {
     std::size_t tokens = 0;
     for (const std::uint32_t row : order_) tokens += sources_.tokens(row).n;
-    Steps steps(progress_, order_.size() + tokens);
+    ProgressCounter steps(progress_, order_.size() + tokens);
     const Parts column = gathered_tokens(model_.tokens->layout(), model_.tokens_on_disk ? directory : "", order_.size(),
                                          steps, [&](std::size_t i) { return sources_.tokens(order_[i]); });
     for (const auto& [name, array] : column.arrays) keep(("tokens." + name).c_str(), array);
@@ -231,16 +231,15 @@ std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string&
     return std::make_shared<Segment>(*sources.model, work.parts(), "segment");
 }
 
-Packed pack(const Snapshot& sources, const Bitmap& rows, bool join) {
+PackedCodes pack(const Snapshot& sources, const Bitmap& rows, bool join) {
     auto model = std::make_shared<Model>(*sources.model);
     model->rerank = nullptr;
     model->tokens = nullptr;
-    Packed packed;
+    PackedCodes packed;
     const Progress silent;
     Merge work(sources, rows, 1, silent);
     if (join) {
-        const Parts flat{{{"partition.kind", 0}}, {}};
-        model->partition = std::make_shared<Partition>(flat, model->transform->out_dim(), model->metric);
+        model->partition = make_flat(model->transform->out_dim());
         packed.lists = work.join_lists();
     }
     work.keep_codes();
@@ -251,7 +250,7 @@ Packed pack(const Snapshot& sources, const Bitmap& rows, bool join) {
 }
 
 std::size_t first_to_merge(const Snapshot& snapshot) {
-    const std::uint64_t full = std::max(least_full, full_list * snapshot.model->partition->nlist());
+    const std::uint64_t full = std::max(min_full, full_list * snapshot.model->partition->nlist());
     std::size_t first = snapshot.segments.size();
     for (std::uint64_t behind = 0; first > 0; --first) {
         const std::uint64_t live = snapshot.live[first - 1];

@@ -17,13 +17,13 @@ std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string&
 
 // Codes and factors of some rows, to scan them and nothing else: without ids, rerank codes and tokens, which are the
 // sources'.
-struct Packed {
+struct PackedCodes {
     std::shared_ptr<const Snapshot> snapshot;
     std::vector<std::uint32_t> rows;   // in the sources, by row of `snapshot`
     std::vector<std::uint32_t> lists;  // the same, if all are in one list now
 };
 // join: all in one list, to be scanned as a whole; else in the lists they are in.
-Packed pack(const Snapshot& sources, const Bitmap& rows, bool join);
+PackedCodes pack(const Snapshot& sources, const Bitmap& rows, bool join);
 
 // Where the run of last segments begins that is due to be one: a segment is merged once those behind it hold as many
 // rows as it does, so that adding n vectors in any steps copies each about log2(n) times and leaves about log2(n)

@@ -7,8 +7,8 @@
 namespace fewbits {
 namespace {
 
-constexpr std::uint64_t most_segments = 1u << 20;
-constexpr std::uint64_t most_documents = 0xfffffffe;
+constexpr std::uint64_t max_segments = 1u << 20;
+constexpr std::uint64_t max_documents = 0xfffffffe;
 constexpr std::uint32_t nothing = 0xffffffff;
 
 }  // namespace
@@ -34,12 +34,12 @@ bool OldTokens::is_part(const std::string& name) {
 std::shared_ptr<const OldTokens> OldTokens::in(const Parts& parts, const CodeLayout& layout, bool mapped) {
     if (!parts.params.contains("tokens.segments")) return nullptr;
     auto tokens = std::make_shared<OldTokens>();
-    const std::uint64_t segments = parts.param("tokens.segments", 0, most_segments);
+    const std::uint64_t segments = parts.param("tokens.segments", 0, max_segments);
     for (std::uint64_t i = 0; i < segments; ++i) {
         const std::string name = "tokens" + std::to_string(i);
         const Parts own = parts.under(name);
         const std::uint32_t first = tokens->first_documents_.back();
-        const auto n = static_cast<std::uint32_t>(own.param("n", 0, most_documents - first));
+        const auto n = static_cast<std::uint32_t>(own.param("n", 0, max_documents - first));
         tokens->columns_.emplace_back(layout, own, n);
         if (mapped) io::advise_random(tokens->columns_.back().codes());
         const auto ids = own.array<std::int64_t>("ids", n);

@@ -11,10 +11,10 @@ namespace {
 
 using Probe = Partition::Probe;
 
-constexpr double least_packed = 4096;  // vectors that take no longer to scan than to think about
-constexpr double most_packed = 1;      // times what a search without filter reads: each costs less than one in a list
-constexpr double most_copied = 0.25;   // of all vectors: copies take memory
-constexpr double copying = 50;         // vectors scanned in the time in which one is copied
+constexpr double min_packed = 4096;     // vectors that take no longer to scan than to think about
+constexpr double max_packed_share = 1;  // times what a search without filter reads: each costs less than one in a list
+constexpr double max_copied_share = 0.25;  // of all vectors: copies take memory
+constexpr double copying = 50;             // vectors scanned in the time in which one is copied
 
 // How much more is read where the lists nearest to a query hold nothing that is allowed: what is lies far off, where
 // the order of the lists says less about the order of their vectors. These two are measured: bench/filters.py.
@@ -70,11 +70,11 @@ public:
         const std::span<Hit> nearest = ranking_.take(nprobe_);
         std::sort(nearest.begin(), nearest.end(), BetterHit{});
         for (const Hit& list : nearest) take(list);
-        least_ = std::max(least_allowed(farness(nearest)), 2 * wanted_);
+        min_allowed_ = std::max(min_allowed(farness(nearest)), 2 * wanted_);
         while (!enough() && !ranking_.empty()) {
             const std::span<Hit> next = ranking_.take(lists_more());
             // Where a part of them may do it is the nearest.
-            if (allowed_ + allowed_in(next) >= least_) std::sort(next.begin(), next.end(), BetterHit{});
+            if (allowed_ + allowed_in(next) >= min_allowed_) std::sort(next.begin(), next.end(), BetterHit{});
             for (const Hit& list : next)
                 if (!enough()) take(list);
         }
@@ -82,7 +82,7 @@ public:
     }
 
 private:
-    bool enough() const { return chosen_.size() >= nprobe_ && allowed_ >= least_; }
+    bool enough() const { return chosen_.size() >= nprobe_ && allowed_ >= min_allowed_; }
 
     void take(const Hit& list) {
         const std::uint32_t allowed = filter_.list(snapshot_, list.row).n_allowed;
@@ -107,7 +107,7 @@ private:
 
     // The k best of a share s reach as far as the k / s best of all; what it takes to find these grows more slowly than
     // that.
-    double least_allowed(double far) const {
+    double min_allowed(double far) const {
         const double share = filter_.expected() / snapshot_.n();
         return (1 + far_growth * far) * std::pow(share, slower) * read_unfiltered(snapshot_, nprobe_);
     }
@@ -115,7 +115,7 @@ private:
     // About how many lists more hold what is missing, if they are like those taken.
     std::size_t lists_more() const {
         const auto taken = static_cast<double>(ranking_.taken());
-        const double more = taken * (least_ - allowed_) / std::max(allowed_, 1.0);
+        const double more = taken * (min_allowed_ - allowed_) / std::max(allowed_, 1.0);
         return static_cast<std::size_t>(std::clamp(more, 16.0, 16.0 + taken));
     }
 
@@ -123,7 +123,7 @@ private:
     const Partition& partition_;
     const RowFilter& filter_;
     std::uint32_t nprobe_;
-    double wanted_, allowed_ = 0, least_ = 0;
+    double wanted_, allowed_ = 0, min_allowed_ = 0;
     Ranking ranking_;
     std::vector<Probe> chosen_;
 };
@@ -131,13 +131,13 @@ private:
 }  // namespace
 
 bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe) {
-    const double most =
-        std::min(std::max(least_packed, most_packed * read_unfiltered(snapshot, nprobe)), most_copied * snapshot.n());
+    const double most = std::min(std::max(min_packed, max_packed_share * read_unfiltered(snapshot, nprobe)),
+                                 max_copied_share * snapshot.n());
     return filter.expected() <= most;
 }
 
 bool packs_lists(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries) {
-    return filter.expected() <= most_copied * snapshot.n()
+    return filter.expected() <= max_copied_share * snapshot.n()
            && static_cast<double>(queries) * read_unfiltered(snapshot, nprobe) >= copying * filter.expected();
 }
 
@@ -145,14 +145,14 @@ Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe
     Probes probes;
     probes.width = nprobe;
     probes.lists.assign(queries.rows * nprobe, {0, 0});
-    if (!model.partition->flat()) model.partition->nearest(queries, nprobe, probes.lists.data());
+    model.partition->nearest(queries, nprobe, probes.lists.data());
     return probes;
 }
 
 Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t nprobe, const RowFilter& filter,
                     std::size_t wanted) {
     const Partition& partition = *snapshot.model->partition;
-    if (partition.flat()) return choose_lists(*snapshot.model, queries, 1);
+    if (partition.nlist() == 1) return choose_lists(*snapshot.model, queries, 1);
     std::vector<float> scores(queries.rows * partition.nlist());
     partition.scores(queries, scores.data());
     std::vector<std::vector<Probe>> chosen(queries.rows);

@@ -26,7 +26,7 @@ RowFilter::RowFilter(const Snapshot& snapshot, Ask ask, unsigned threads)
         ask_(snapshot, s, row - snapshot.first_rows[s], 1, allowed, i);
     }
     expected_ = static_cast<double>(allowed.count(0, sampled)) * n / std::max(sampled, 1u);
-    if (snapshot.model->partition->flat()) lists_[0].get([&] { return answer(snapshot, 0, threads); });
+    if (snapshot.model->partition->nlist() == 1) lists_[0].get([&] { return answer(snapshot, 0, threads); });
 }
 
 RowFilter::List RowFilter::answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const {
@@ -55,7 +55,7 @@ const RowFilter::List& RowFilter::list(const Snapshot& snapshot, std::uint32_t l
     return lists_[list].get([&] { return answer(snapshot, list, 1); });
 }
 
-Packed RowFilter::pack_all(const Snapshot& snapshot, bool join, unsigned threads) const {
+PackedCodes RowFilter::pack_all(const Snapshot& snapshot, bool join, unsigned threads) const {
     const std::uint32_t nlist = snapshot.model->partition->nlist();
     parallel_for(nlist, snapshot.rows() > 4 * task_rows ? threads : 1,
                  [&](std::size_t l, unsigned) { (void)list(snapshot, static_cast<std::uint32_t>(l)); });
@@ -68,11 +68,11 @@ Packed RowFilter::pack_all(const Snapshot& snapshot, bool join, unsigned threads
     return pack(snapshot, rows, join);
 }
 
-const Packed& RowFilter::joined(const Snapshot& snapshot, unsigned threads) const {
+const PackedCodes& RowFilter::joined(const Snapshot& snapshot, unsigned threads) const {
     return joined_.get([&] { return pack_all(snapshot, true, threads); });
 }
 
-const Packed& RowFilter::by_list(const Snapshot& snapshot, unsigned threads) const {
+const PackedCodes& RowFilter::by_list(const Snapshot& snapshot, unsigned threads) const {
     return by_list_.get([&] { return pack_all(snapshot, false, threads); });
 }
 

@@ -34,19 +34,19 @@ public:
     double expected() const { return expected_; }
     const List& list(const Snapshot& snapshot, std::uint32_t list) const;
     // The codes of all that is allowed, side by side: in one list, or each in its own. Copied at the first call.
-    const Packed& joined(const Snapshot& snapshot, unsigned threads) const;
-    const Packed& by_list(const Snapshot& snapshot, unsigned threads) const;
+    const PackedCodes& joined(const Snapshot& snapshot, unsigned threads) const;
+    const PackedCodes& by_list(const Snapshot& snapshot, unsigned threads) const;
     // How many queries have been asked with this filter, these included.
     std::uint64_t count(std::uint64_t queries) const { return queries_ += queries; }
 
 private:
     List answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const;
-    Packed pack_all(const Snapshot& snapshot, bool join, unsigned threads) const;
+    PackedCodes pack_all(const Snapshot& snapshot, bool join, unsigned threads) const;
 
     Ask ask_;
     double expected_ = 0;
     std::unique_ptr<Lazy<List>[]> lists_;
-    mutable Lazy<Packed> joined_, by_list_;
+    mutable Lazy<PackedCodes> joined_, by_list_;
     mutable std::atomic<std::uint64_t> queries_ = 0;
 };
 

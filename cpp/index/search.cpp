@@ -16,7 +16,7 @@ constexpr std::size_t group_queries = 1024;  // queries that share a pass over t
 constexpr std::size_t worth_sharing = 64;    // queries; groups are not made smaller only so that threads end together
 constexpr double worker_bytes = 1 << 20;     // codes read per worker that make it worth starting one (about 50 us)
 
-const Packed* packed_or_null(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
+const PackedCodes* packed_or_null(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
     if (!params.filter) return nullptr;
     const RowFilter& filter = *params.filter;
     if (!snapshot.model->relative && scans_packed(snapshot, filter, params.nprobe))
@@ -48,7 +48,7 @@ std::size_t queries_per_group(std::size_t n_queries, unsigned threads) {
 void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids,
             float* scores) {
     const unsigned threads = useful_threads(snapshot, queries.rows, params);
-    const Packed* packed = packed_or_null(snapshot, queries.rows, params);
+    const PackedCodes* packed = packed_or_null(snapshot, queries.rows, params);
     const std::size_t group = queries_per_group(queries.rows, threads);
     const std::size_t groups = (queries.rows + group - 1) / group;
     // Fewer queries than threads: several workers scan for one query, and their hits are merged.

@@ -16,9 +16,9 @@ struct SearchParams {
     std::uint32_t nprobe = 1;  // lists; more than there are means all
     std::size_t rerank = 0;    // candidates; 0 means none
     unsigned threads = 0;
-    float least = -std::numeric_limits<float>::infinity();  // similarity of a result
-    const RowFilter* filter = nullptr;                      // of this snapshot, or all rows alive
-    bool as_rows = false;                                   // results are rows of the snapshot, not ids
+    float min_score = -std::numeric_limits<float>::infinity();  // similarity of a result
+    const RowFilter* filter = nullptr;                          // of this snapshot, or all rows alive
+    bool as_rows = false;                                       // results are rows of the snapshot, not ids
 };
 
 // ids, scores: queries.rows x k, best first, padded with id -1 and the worst score. Scores as users see them: squared

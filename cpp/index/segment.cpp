@@ -19,7 +19,7 @@ void sort_in_steps(std::vector<std::uint32_t>& rows, const Progress& progress, L
     constexpr std::size_t run = 1 << 17;
     const std::size_t n = rows.size();
     const auto at = [&](std::size_t i) { return rows.begin() + static_cast<std::ptrdiff_t>(std::min(i, n)); };
-    Steps steps(progress, n * (1 + std::bit_width(n / run)));
+    ProgressCounter steps(progress, n * (1 + std::bit_width(n / run)));
     for (std::size_t first = 0; first < n; first += run) {
         std::sort(at(first), at(first + run), less);
         steps.add(std::min(run, n - first));

@@ -63,13 +63,13 @@ private:
     CodeLayout layout_;
     std::unique_ptr<io::Spill> spill_;
     std::vector<std::uint8_t> unspilled_;
-    Growing codes_{1}, a_{sizeof(float)}, lists_{sizeof(std::uint64_t)};
+    AppendBuffer codes_{1}, a_{sizeof(float)}, lists_{sizeof(std::uint64_t)};
     std::size_t code_bytes_ = 0, factors_ = 0, tokens_ = 0, rows_ = 0;
 };
 
 // The column whose row i is set_of(i). A step per row and one per token.
 template <class SetOf>
-Parts gathered_tokens(const CodeLayout& layout, const std::string& directory, std::size_t rows, Steps& steps,
+Parts gathered_tokens(const CodeLayout& layout, const std::string& directory, std::size_t rows, ProgressCounter& steps,
                       const SetOf& set_of) {
     TokenColumnBuilder column(layout, directory);
     for (std::size_t i = 0; i < rows; ++i) {

@@ -14,9 +14,9 @@
 namespace fewbits {
 namespace {
 
-constexpr int most_rounds = 10;
+constexpr int max_rounds = 10;
 
-// Numbers the clusters in the order of their first tokens; returns how many there are.
+// Numbers the clusters in the order of their first tokens; returns the number of clusters.
 std::size_t renumber(std::vector<std::uint32_t>& cluster) {
     constexpr std::uint32_t unseen = ~0u;
     std::vector<std::uint32_t> number(cluster.size(), unseen);
@@ -39,7 +39,7 @@ double length(const float* x, std::size_t dim) {
     return std::sqrt(squared_length(x, dim));
 }
 
-// Each row stretched to the mean length of its cluster's tokens, which for tokens of one length is theirs.
+// Scales each row to the mean length of its cluster's tokens; tokens of equal length thus give a row of that length.
 void stretch(MatrixView tokens, const std::vector<std::uint32_t>& cluster, std::vector<float>& rows) {
     const std::size_t dim = tokens.cols, count = rows.size() / dim;
     std::vector<double> lengths(count);
@@ -49,7 +49,7 @@ void stretch(MatrixView tokens, const std::vector<std::uint32_t>& cluster, std::
         ++held[cluster[t]];
     }
     for (std::size_t c = 0; c < count; ++c) {
-        if (held[c] == 1) continue;  // as it was, to the bit
+        if (held[c] == 1) continue;  // bit for bit unchanged
         float* row = rows.data() + c * dim;
         const double own = length(row, dim);
         const auto factor = static_cast<float>(own > 0 ? lengths[c] / static_cast<double>(held[c]) / own : 0.0);
@@ -57,7 +57,7 @@ void stretch(MatrixView tokens, const std::vector<std::uint32_t>& cluster, std::
     }
 }
 
-// The nearest of `count` means for every token.
+// The nearest of `count` means for each token.
 std::vector<std::uint32_t> nearest(MatrixView tokens, const std::vector<float>& means, std::size_t count) {
     const auto dim = static_cast<std::uint32_t>(tokens.cols);
     const std::vector<float> blocks = pack_floats({means.data(), count, tokens.cols});
@@ -79,7 +79,7 @@ std::vector<std::uint32_t> kmeans_clusters(MatrixView tokens, std::size_t count)
     for (std::size_t c = 0; c < count; ++c)
         std::copy_n(tokens.row(c * tokens.rows / count), tokens.cols, means.data() + c * tokens.cols);
     std::vector<std::uint32_t> cluster;
-    for (int round = 0; round < most_rounds; ++round) {
+    for (int round = 0; round < max_rounds; ++round) {
         std::vector<std::uint32_t> next = nearest(tokens, means, count);
         if (next == cluster) break;
         cluster = std::move(next);
@@ -88,7 +88,7 @@ std::vector<std::uint32_t> kmeans_clusters(MatrixView tokens, std::size_t count)
         for (const std::uint32_t c : cluster) ++held[c];
         for (std::size_t i = 0; i < means.size(); ++i) {
             const std::uint32_t of = held[i / tokens.cols];
-            if (of > 0) means[i] = sums[i] / static_cast<float>(of);  // a cluster without tokens waits where it was
+            if (of > 0) means[i] = sums[i] / static_cast<float>(of);  // an empty cluster keeps its mean
         }
     }
     return cluster;
@@ -113,7 +113,7 @@ OwnedSets reduced(const SetsView& sets, unsigned threads, const Reduce& reduce) 
     return out;
 }
 
-std::vector<float> carved(MatrixView tokens, float least) {
+std::vector<float> carved(MatrixView tokens, float min_similarity) {
     constexpr std::uint32_t left = ~0u;
     const std::vector<float> products = token_products(tokens);
     std::vector<std::uint32_t> ball(tokens.rows, left);
@@ -121,7 +121,7 @@ std::vector<float> carved(MatrixView tokens, float least) {
     for (std::size_t i = 0; i < tokens.rows; ++i) {
         if (ball[i] != left) continue;
         for (std::size_t j = i; j < tokens.rows; ++j)
-            if (ball[j] == left && (j == i || products[i * tokens.rows + j] >= least)) ball[j] = count;
+            if (ball[j] == left && (j == i || products[i * tokens.rows + j] >= min_similarity)) ball[j] = count;
         ++count;
     }
     return summed(tokens, ball, count);
@@ -129,17 +129,18 @@ std::vector<float> carved(MatrixView tokens, float least) {
 
 }  // namespace
 
-OwnedSets pool(const SetsView& documents, double share, std::size_t most, Clustering clustering, unsigned threads) {
+OwnedSets pool(const SetsView& documents, double share, std::size_t max_tokens, Clustering clustering,
+               unsigned threads) {
     check_sets(documents, "documents");
-    require(share > 0 && share <= 1 && most >= 1, "pool: expected a share in (0, 1] and at least 1 token");
+    require(share > 0 && share <= 1 && max_tokens >= 1, "pool: expected a share in (0, 1] and at least 1 token");
     const bool ward = clustering == Clustering::agglomerative;
     for (std::size_t i = 0; ward && i < documents.size(); ++i)
-        if (documents[i].rows > most_to_merge)
+        if (documents[i].rows > max_to_merge)
             fail("documents: got " + std::to_string(documents[i].rows) + " tokens in set " + std::to_string(i)
-                 + ", expected at most " + std::to_string(most_to_merge) + " for agglomerative pooling");
+                 + ", expected at most " + std::to_string(max_to_merge) + " for agglomerative pooling");
     return reduced(documents, threads, [=](MatrixView tokens) {
         const auto wanted = static_cast<std::size_t>(std::lround(share * static_cast<double>(tokens.rows)));
-        const std::size_t count = std::max<std::size_t>(1, std::min(most, wanted));
+        const std::size_t count = std::max<std::size_t>(1, std::min(max_tokens, wanted));
         if (count >= tokens.rows) return std::vector<float>(tokens.data, tokens.data + tokens.size());
         std::vector<std::uint32_t> cluster = ward ? ward_clusters(tokens, count) : kmeans_clusters(tokens, count);
         std::vector<float> pooled = summed(tokens, cluster, renumber(cluster));
@@ -148,9 +149,9 @@ OwnedSets pool(const SetsView& documents, double share, std::size_t most, Cluste
     });
 }
 
-OwnedSets carve(const SetsView& queries, float least, unsigned threads) {
+OwnedSets carve(const SetsView& queries, float min_similarity, unsigned threads) {
     check_sets(queries, "queries");
-    return reduced(queries, threads, [=](MatrixView tokens) { return carved(tokens, least); });
+    return reduced(queries, threads, [=](MatrixView tokens) { return carved(tokens, min_similarity); });
 }
 
 }  // namespace fewbits

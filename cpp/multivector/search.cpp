@@ -21,9 +21,9 @@ bool better(const Scored& x, const Scored& y) {
     return x.score > y.score || (x.score == y.score && x.id < y.id);
 }
 
-// The k best that score at least `least`.
-void write_best(std::vector<Scored>& found, std::size_t k, float least, std::int64_t* ids, float* scores) {
-    std::erase_if(found, [least](const Scored& each) { return !(each.score >= least); });
+// Writes the k best of those that score at least `min_score`.
+void write_best(std::vector<Scored>& found, std::size_t k, float min_score, std::int64_t* ids, float* scores) {
+    std::erase_if(found, [min_score](const Scored& each) { return !(each.score >= min_score); });
     const std::size_t kept = std::min(k, found.size());
     std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(kept), found.end(), better);
     for (std::size_t i = 0; i < k; ++i) {
@@ -52,11 +52,11 @@ void rank(const Snapshot& snapshot, const SetsView& queries,
             const CodeSet document = snapshot.tokens(row);
             if (document.n > 0) found.push_back({snapshot.id(row), query.score(document, scratch)});
         }
-        write_best(found, params.k, params.least, ids + q * params.k, scores + q * params.k);
+        write_best(found, params.k, params.min_score, ids + q * params.k, scores + q * params.k);
     });
 }
 
-// As they are found by their vectors: queries x k rows.
+// Candidates found by their vectors: queries x k rows.
 struct Candidates {
     std::vector<std::int64_t> rows;
     std::vector<float> scores;
@@ -80,7 +80,7 @@ void write_estimates(const Snapshot& snapshot, const Candidates& candidates, con
         for (std::size_t i = q * candidates.k; i < (q + 1) * candidates.k && candidates.rows[i] >= 0; ++i)
             found.push_back(
                 {snapshot.id(static_cast<std::uint32_t>(candidates.rows[i])), candidates.scores[i] / params.scale});
-        write_best(found, params.k, params.least, ids + q * params.k, scores + q * params.k);
+        write_best(found, params.k, params.min_score, ids + q * params.k, scores + q * params.k);
     }
 }
 
@@ -99,7 +99,7 @@ void search_sets(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vec
     for (std::size_t q = 0; q < vectors.rows; ++q) {
         for (std::size_t i = q * found.k; i < (q + 1) * found.k && found.rows[i] >= 0; ++i)
             rows[q].push_back(static_cast<std::uint32_t>(found.rows[i]));
-        std::sort(rows[q].begin(), rows[q].end());  // as they lie
+        std::sort(rows[q].begin(), rows[q].end());  // in storage order
     }
     rank(
         *snapshot, tokens, [&](std::size_t q) { return std::span<const std::uint32_t>(rows[q]); }, params, ids, scores);

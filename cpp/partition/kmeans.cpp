@@ -16,8 +16,7 @@ namespace fewbits {
 namespace {
 
 constexpr std::size_t least_points_per_centroid = 32;
-constexpr std::uint32_t most_extra_iterations =
-    5;  // to see the clusters that the last iterations refilled gain members
+constexpr std::uint32_t max_extra_iterations = 5;  // to see the clusters that the last iterations refilled gain members
 
 // How many points iteration t of T sees: a quarter, then half, then for the last 40 % of the iterations all of them.
 std::size_t points_seen(std::uint32_t t, std::uint32_t iterations, std::size_t n, std::size_t k) {
@@ -31,8 +30,8 @@ std::size_t points_seen(std::uint32_t t, std::uint32_t iterations, std::size_t n
 }  // namespace
 
 void check_kmeans(MatrixView x, const KMeansOptions& options) {
-    constexpr std::uint32_t most = 1u << 24;
-    if (options.k < 1 || options.k > most) fail("k: got " + std::to_string(options.k) + ", expected 1..16777216");
+    constexpr std::uint32_t max_k = 1u << 24;
+    if (options.k < 1 || options.k > max_k) fail("k: got " + std::to_string(options.k) + ", expected 1..16777216");
     require(x.rows > 0 && x.cols > 0, "x: got no vectors, expected at least one to train on");
     require(x.rows <= std::numeric_limits<std::uint32_t>::max(), "x: got 2^32 vectors or more, expected fewer");
     checked_mul(options.k, x.cols);
@@ -60,7 +59,7 @@ std::vector<float> kmeans(MatrixView x, const KMeansOptions& options, const Prog
     Clusters clusters(x, order, k);
     std::size_t refilled = 0;
     const auto wanted = [&](std::uint32_t t) {
-        return t < options.iterations || (refilled > 0 && t < options.iterations + most_extra_iterations);
+        return t < options.iterations || (refilled > 0 && t < options.iterations + max_extra_iterations);
     };
     for (std::uint32_t t = 0; wanted(t); ++t) {
         const std::size_t seen = seen_at(std::min(t, options.iterations - 1));

@@ -14,9 +14,9 @@
 
 namespace fewbits {
 
-class Growing {
+class AppendBuffer {
 public:
-    explicit Growing(std::size_t row_bytes = 0) : row_bytes_(row_bytes) {}
+    explicit AppendBuffer(std::size_t row_bytes = 0) : row_bytes_(row_bytes) {}
 
     std::size_t row_bytes() const { return row_bytes_; }
     std::uint8_t* row(std::size_t i) { return bytes_.get() + i * row_bytes_; }
@@ -46,7 +46,7 @@ public:
     }
 
     // Row r becomes the former row order[r]. If `steps` throws, the order is neither the old nor the new one.
-    void permute(const std::vector<std::uint32_t>& order, Steps& steps) {
+    void permute(const std::vector<std::uint32_t>& order, ProgressCounter& steps) {
         if (row_bytes_ == 0) return;
         std::vector<bool> done(order.size());
         std::vector<std::uint8_t> first(row_bytes_);

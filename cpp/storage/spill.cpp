@@ -40,7 +40,8 @@ Array Spill::map() const {
     return {DType::u8, bytes, std::move(owner)};
 }
 
-Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory, Steps& steps) {
+Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory,
+                ProgressCounter& steps) {
     static constexpr std::size_t batch = 8192;  // reads requested from the disk at once
     const std::size_t row_bytes = rows.row_bytes();
     const Array mapped = rows.map();

@@ -33,6 +33,7 @@ private:
 
 // A spill in `directory` whose row i is row order[i] of `rows`, so that the rows of a list are contiguous. One step per
 // row.
-Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory, Steps& steps);
+Spill reordered(const Spill& rows, std::span<const std::uint32_t> order, const std::string& directory,
+                ProgressCounter& steps);
 
 }  // namespace fewbits::io

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .choose.tuning import Tuned, tune
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .evaluation.measures import evaluate, exact_search, recall
+    from .fusing import fuse
     from .index.index import Index
     from .index.result import SearchResult
     from .input.filters import Filter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .multivector.index import MultiVectorIndex, chamfer
     from .multivector.pooling import Pooling, carve
     from .opening import inspect, open, verify
+    from .rocchio import feedback
     from .spec.chain import Chain
     from .spec.float import Float
     from .spec.identity import Identity
@@ -74,7 +76,9 @@ __all__ = [
     "chamfer",
     "evaluate",
     "exact_search",
+    "feedback",
     "from_faiss",
+    "fuse",
     "inspect",
     "isa",
     "merge",
@@ -108,6 +112,8 @@ _MODULES = {
     "index.index": ("Index",),
     "index.result": ("SearchResult",),
     "evaluation.measures": ("evaluate", "exact_search", "recall"),
+    "rocchio": ("feedback",),
+    "fusing": ("fuse",),
     "merging": ("merge",),
     "multivector.index": ("MultiVectorIndex", "chamfer"),
     "input.packed": ("unpack_bits",),

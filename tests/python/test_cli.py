@@ -146,7 +146,7 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
 @pytest.mark.parametrize("arguments", [["bench"], ["bench", "x.npy", "--synthetic"]])
 def test_bench_wants_one_source(arguments, capsys):
     assert cli.main(arguments) == 2
-    assert "one of a data set and --synthetic expected" in capsys.readouterr().err
+    assert "expected a data set or --synthetic" in capsys.readouterr().err
 
 
 def test_bench(files, capsys):

@@ -107,6 +107,8 @@ def test_examples_run(name: str, example_data: dict[str, Any], tmp_path: Path, m
     (tmp_path / "wiki.fb").write_bytes(example_data["saved"])
     (tmp_path / "empty.fb").write_bytes(example_data["empty"])
     given = {**example_data, "fb": fb, "np": np, "index": fb.Index.from_bytes(example_data["saved"])}
+    if "other." in (EXAMPLES[name].__doc__ or ""):
+        given["other"] = fb.Index.from_bytes(example_data["saved"])
     if "documents_index" in (EXAMPLES[name].__doc__ or ""):
         given["documents_index"] = fb.MultiVectorIndex.from_bytes(example_data["documents_saved"])
     test = doctest.DocTestParser().get_doctest(inspect.getdoc(EXAMPLES[name]) or "", given, name, None, 0)

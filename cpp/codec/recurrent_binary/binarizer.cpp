@@ -9,7 +9,7 @@
 namespace fewbits::codec {
 namespace {
 
-constexpr std::uint32_t most_hidden = 65535;
+constexpr std::uint32_t max_hidden = 65535;
 
 MatrixView slice(std::span<const float> all, std::size_t step, std::size_t rows, std::size_t cols) {
     return {all.data() + step * rows * cols, rows, cols};
@@ -22,7 +22,7 @@ std::vector<float> transposed(MatrixView x) {
     return out;
 }
 
-// x / |x|; what has no direction becomes zero.
+// x / |x| for each row; rows without a direction become zero.
 void normalize(Matrix<float> x) {
     for (std::size_t i = 0; i < x.rows; ++i) {
         float* row = x.row(i);
@@ -79,7 +79,7 @@ Binarizer::Binarizer(const Parts& parts, const std::string& prefix, std::uint32_
     }
     const std::string hidden_name = prefix + ".hidden";
     const std::uint32_t hidden =
-        parts.params.count(hidden_name) > 0 ? static_cast<std::uint32_t>(parts.param(hidden_name, 0, most_hidden)) : 0;
+        parts.params.count(hidden_name) > 0 ? static_cast<std::uint32_t>(parts.param(hidden_name, 0, max_hidden)) : 0;
     base_ = read_map(parts, prefix + ".base", 0, 1, m_, dim, hidden);
     for (std::uint32_t t = 0; t < steps; ++t) {
         back_.push_back(read_map(parts, prefix + ".back", t, steps, dim, m_, hidden));
@@ -102,7 +102,7 @@ void Binarizer::project(MatrixView x, float* out) const {
         std::copy(unit.begin(), unit.end(), out);
 }
 
-// R (x - f) of unit rows x.
+// R (x - f) for unit rows x.
 void Binarizer::refine(std::uint32_t step, MatrixView x, MatrixView b, float* out) const {
     std::vector<float> left(x.size());
     if (base_)

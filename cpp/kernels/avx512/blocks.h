@@ -96,9 +96,9 @@ FEWBITS_INLINE __m512 scores_of(const Scan& scan, const ScanQuery& query, std::s
     const double threshold = query.threshold, offset = query.offset, constant = query.constant;
     const double size = __builtin_fabs(threshold) + __builtin_fabs(offset) + __builtin_fabs(constant);
     if (!(size < 1e30)) return INT32_MIN;  // an intermediate might overflow; also NaN
-    const double least = (threshold - constant - offset - size * 0x1p-20 - 1e-40) / static_cast<double>(query.scale);
-    if (!(least > INT32_MIN)) return INT32_MIN;
-    return least < INT32_MAX ? static_cast<std::int32_t>(least) : INT32_MAX;
+    const double bound = (threshold - constant - offset - size * 0x1p-20 - 1e-40) / static_cast<double>(query.scale);
+    if (!(bound > INT32_MIN)) return INT32_MIN;
+    return bound < INT32_MAX ? static_cast<std::int32_t>(bound) : INT32_MAX;
 }
 
 // How a kernel's two vectors of sums hold the block: vectors 0..15 and 16..31, or the even and the odd ones.
@@ -119,10 +119,10 @@ FEWBITS_INLINE void in_order(const __m512i (&acc)[2], __m512& low, __m512& high)
 // Turns the sums of a block into hits, or into the query's threshold, which is then the best score.
 struct TakeHits {
     template <Lanes lanes>
-    FEWBITS_INLINE static void take(const Scan& scan, const Block& block, ScanQuery& query, std::int32_t least,
+    FEWBITS_INLINE static void take(const Scan& scan, const Block& block, ScanQuery& query, std::int32_t bound,
                                     const __m512i (&acc)[2]) {
         if (!scan.a && !scan.b) {
-            const __m512i limit = _mm512_set1_epi32(least);
+            const __m512i limit = _mm512_set1_epi32(bound);
             const __mmask16 first = _mm512_cmpge_epi32_mask(acc[0], limit);
             const __mmask16 second = _mm512_cmpge_epi32_mask(acc[1], limit);
             if (!(first | second)) return;
@@ -152,10 +152,10 @@ struct IntegerScan {
     static void pass(const Scan& scan, ScanQuery* queries) {
         const Kernel kernel(scan);
         const std::uint8_t* tables[N];
-        std::int32_t least[N];
+        std::int32_t bound[N];
         for (unsigned i = 0; i < N; ++i) {
             tables[i] = static_cast<const std::uint8_t*>(queries[i].table);
-            least[i] = min_acc(queries[i]);
+            bound[i] = min_acc(queries[i]);
         }
         each_block(scan, Kernel::element_bits, [&](const Block& block) {
             __m512i acc[N][2];
@@ -164,7 +164,7 @@ struct IntegerScan {
             kernel.template accumulate<N>(block, tables, acc);
 #pragma GCC unroll 8
             for (unsigned i = 0; i < N; ++i)
-                Take::template take<Kernel::lanes>(scan, block, queries[i], least[i], acc[i]);
+                Take::template take<Kernel::lanes>(scan, block, queries[i], bound[i], acc[i]);
         });
     }
 };

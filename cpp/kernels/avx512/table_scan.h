@@ -189,9 +189,9 @@ private:
             }
         }
         for (unsigned i = 0; i < N; ++i) {
-            const std::int32_t least = min_acc(queries[i]);
+            const std::int32_t bound = min_acc(queries[i]);
             for (unsigned b = 0; b < count; ++b) {
-                TakeHits::take<Lanes::even_odd>(scan, blocks[b], queries[i], least, acc[i][b]);
+                TakeHits::take<Lanes::even_odd>(scan, blocks[b], queries[i], bound, acc[i][b]);
             }
         }
     }

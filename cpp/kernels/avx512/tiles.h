@@ -76,9 +76,9 @@ void best_of_blocks(const Tile& tile, std::uint32_t* best, float* score) {
         if (!(better[0] | better[1])) return;
         const __m512 low = _mm512_mask_mov_ps(so_far, better[0], values[0]);  // without NaN and worse values
         const __m512 high = _mm512_mask_mov_ps(so_far, better[1], values[1]);
-        const __m512 most = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(low, high)));
-        const std::uint32_t first = _mm512_cmp_ps_mask(low, most, _CMP_EQ_OQ);
-        const std::uint32_t second = _mm512_cmp_ps_mask(high, most, _CMP_EQ_OQ);
+        const __m512 peak = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(low, high)));
+        const std::uint32_t first = _mm512_cmp_ps_mask(low, peak, _CMP_EQ_OQ);
+        const std::uint32_t second = _mm512_cmp_ps_mask(high, peak, _CMP_EQ_OQ);
         float candidates[block_size];  // read back, as a maximum of zeros may have either sign
         _mm512_storeu_ps(candidates, low);
         _mm512_storeu_ps(candidates + 16, high);
@@ -90,9 +90,9 @@ void best_of_blocks(const Tile& tile, std::uint32_t* best, float* score) {
 
 // The best lane of a point; among equal values, the one with the smallest number.
 FEWBITS_INLINE void best_lane(__m512 tops, __m512i numbers, std::uint32_t* best, float* score) {
-    const __m512 most = _mm512_set1_ps(_mm512_reduce_max_ps(tops));
+    const __m512 peak = _mm512_set1_ps(_mm512_reduce_max_ps(tops));
     const __m512i of_tops =
-        _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), _mm512_cmp_ps_mask(tops, most, _CMP_EQ_OQ), numbers);
+        _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), _mm512_cmp_ps_mask(tops, peak, _CMP_EQ_OQ), numbers);
     const __m256i eight = _mm256_min_epu32(_mm512_castsi512_si256(of_tops), _mm512_extracti64x4_epi64(of_tops, 1));
     const __m128i four = _mm_min_epu32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
     const __m128i two = _mm_min_epu32(four, _mm_shuffle_epi32(four, 0x4e));

@@ -19,9 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("vectors", type=Path, metavar="X.npy", help="matrix of vectors; read block by block")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="INDEX", help="the index file to write")
     parser.add_argument("--metric", choices=METRICS, required=True)
-    parser.add_argument(
-        "--bytes-per-vector", type=float, default=64, metavar="B", help="budget of memory (default: 64)"
-    )
+    parser.add_argument("--bytes-per-vector", type=float, default=64, metavar="B", help="memory budget (default: 64)")
     parser.add_argument("--recall", type=float, metavar="R", help="set nprobe and rerank for this recall@10")
     parser.add_argument(
         "--queries",

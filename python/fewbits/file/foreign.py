@@ -1,4 +1,4 @@
-"""What a file is that should have been another, told by its first bytes, and the line of Python that converts it."""
+"""Recognises files of the wrong kind by their first bytes, and suggests the line of Python that converts them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Kind(NamedTuple):
 _SAVE = 'np.save("x.npy", {})'
 HDF5 = Kind("an HDF5 file", _SAVE.format('h5py.File({0})["NAME"][:]'))
 NPZ = Kind("an archive of arrays (.npz)", _SAVE.format('np.load({0})["NAME"]'))
-INDEX = Kind("an index of fewbits", "index = fewbits.open({0}); " + _SAVE.format("index.reconstruct(index.ids())"))
+INDEX = Kind("a fewbits index", "index = fewbits.open({0}); " + _SAVE.format("index.reconstruct(index.ids())"))
 NPY = Kind("a .npy array", "fewbits.build(np.load({0}), metric=METRIC).save('x.fb')")
-_TORCH = Kind("a file of torch", _SAVE.format("torch.load({0}).float().numpy()"))
-_FAISS = Kind("an index of faiss", "fewbits.from_faiss({0}).save('x.fb')")
+_TORCH = Kind("a torch file", _SAVE.format("torch.load({0}).float().numpy()"))
+_FAISS = Kind("a faiss index", "fewbits.from_faiss({0}).save('x.fb')")
 _BEGINNINGS = {
     MAGIC: INDEX,
     NPY_MAGIC: NPY,
@@ -45,11 +45,11 @@ _VECS = Kind(
     "x = np.fromfile({0}, np.int32); " + _SAVE.format("x.reshape(-1, x[0] + 1)[:, 1:].view(np.float32)"),
 )
 EMPTY = Kind("an empty file", "")
-UNKNOWN = Kind("bytes of no known kind", _SAVE.format("np.fromfile({0}, np.float32).reshape(-1, DIM)"))
+UNKNOWN = Kind("a file of an unknown kind", _SAVE.format("np.fromfile({0}, np.float32).reshape(-1, DIM)"))
 
 
 def kind_of(path: str | Path) -> Kind:
-    """What a file is, as far as its beginning tells."""
+    """The kind of a file, as far as its first bytes show."""
     with Path(path).open("rb") as file:
         begin = file.read(_LOOKED_AT)
     if not begin:
@@ -71,7 +71,7 @@ def kind_of(path: str | Path) -> Kind:
 
 
 def instead(path: str | Path) -> str:
-    """What `path` is and how to convert it, for an error about what it should have been."""
+    """What `path` is and how to convert it, for an error message that says what was expected."""
     if Path(path).is_dir():
         return "got a folder"
     kind = kind_of(path)
@@ -91,7 +91,7 @@ def _of_archive(path: str | Path) -> Kind:
 
 def _is_text(begin: bytes) -> bool:
     try:
-        begin[:-4].decode()  # the end may cut a character
+        begin[:-4].decode()  # the end may split a character
     except UnicodeDecodeError:
         return False
     return True

@@ -1,14 +1,15 @@
-"""The description of an index in its file. The file's format is the core's; here is only the section "meta".
+"""The description of an index in its file. The core handles the file format; this module only the section "meta".
 
-It is JSON of the parts' names and settings. It explains an index; what search does follows from the params and arrays
-alone. A file without a usable description is refused as corrupt.
+The description is JSON with the names and settings of the parts. It explains an index, but search depends on the params
+and arrays alone. A file without a usable description is rejected as corrupt.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import _core
 from ..errors import CorruptIndexError
@@ -17,15 +18,20 @@ from ..spec.chain import Chain
 from ..spec.description import Description
 from ..spec.registry import PARTS
 
+T = TypeVar("T")
+
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-def encode_meta(description: Description, why: tuple[str, ...], **others: Any) -> bytes:
-    """others: parts that are not of the description, by name."""
+def encode_meta(
+    description: Description, why: tuple[str, ...], calibration: dict[str, Any] | None = None, **others: Any
+) -> bytes:
+    """others: parts that do not belong to the description, by name."""
     parts = {}
     for name, part in (description.parts | others).items():
         parts[name] = None if part is None else _stored(part)
-    return json.dumps({"parts": parts, "seed": description.seed, "why": why}, sort_keys=True).encode()
+    meta = {"parts": parts, "seed": description.seed, "why": why}
+    return json.dumps(meta | ({"calibration": calibration} if calibration else {}), sort_keys=True).encode()
 
 
 def decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str, ...]]:
@@ -42,17 +48,26 @@ def decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str
 
 
 def _check_kinds(description: Description, params: dict[str, int]) -> None:
-    """Whether the description is of the parts that the file has."""
+    """Raises ValueError unless the description matches the parts in the file."""
     for name, part in description.parts.items():
         kinds = (NONE,) if part is None else part.stored_as
         if params[f"{name}.kind"] not in kinds:
-            raise ValueError(f"{name}: {part} is described, the file has kind {params[f'{name}.kind']}")
+            raise ValueError(f"{name}: the description has {part}, but the file has kind {params[f'{name}.kind']}")
 
 
 def decode_part(name: str, engine: _core.Engine, part: str, *kinds: type) -> Any:
-    """One of encode_meta's others; kinds: what it may be beside the parts of the registry."""
+    """One of the `others` of encode_meta; kinds: classes that it may have besides those of the registry."""
     try:
         return _part(_meta(engine)["parts"][part], *kinds)
+    except _UNREADABLE as error:
+        raise _unreadable(name, error) from None
+
+
+def decode_calibration(name: str, engine: _core.Engine, made: Callable[[dict[str, Any]], T]) -> T | None:
+    """What `made` makes of the calibration that a file has, or None if it has none."""
+    try:
+        stored = _meta(engine).get("calibration")
+        return None if stored is None else made(stored)
     except _UNREADABLE as error:
         raise _unreadable(name, error) from None
 

@@ -16,14 +16,14 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
-from ..file.meta import decode_meta, encode_meta
+from ..file.meta import decode_calibration, decode_meta, encode_meta
 from ..file.places import Path, contents, shown
 from ..fit.few import too_few
 from ..fit.model import train
 from ..input.blocks import all_rows, is_blocks
 from ..input.checks import conflict_rule, metric_name, thread_count, whole_number
 from ..input.filters import core_filters
-from ..input.ids import vector_ids
+from ..input.ids import id_table, vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..input.queries import as_queries, min_similarity
 from ..input.renamed import renamed
@@ -41,10 +41,12 @@ from ..spec.registry import CODECS, PARTITIONS, TRANSFORMS
 from ..spec.transform import Transform
 from . import report
 from .base import BaseIndex
+from .calibration import calibration_of
 from .filling import encoded, publish
 from .report import IndexStats
 from .result import SearchResult
-from .state import State, Training, frozen, started, state_of
+from .second_stage import Scorer, second_stage
+from .state import State, Training, frozen, in_state, started, state_of
 from .upgrades import upgraded
 
 if TYPE_CHECKING:
@@ -113,10 +115,10 @@ class Index(BaseIndex):
     ) -> None:
         description = checked_description(dim, MAX_DIM, metric, transform, partition, codec, rerank, seed)
         engine = None
-        if not description.needs_training:
-            model = fitted_model(description, Sample(np.zeros((0, dim), np.float32)), 0, None, Progress(False))
+        if description.starts_empty:
+            model = train(description, Sample(np.zeros((0, description.dim), np.float32)), 0, 0, Progress(False))
             engine = _core.Engine(model.params, model.arrays)
-        self._begin(State(description, engine, (), Training()))
+        self._begin(State(description, engine, (), Training(seen=False)))
         self.temp_dir = temp_dir
 
     # --- what it is ---
@@ -155,7 +157,7 @@ class Index(BaseIndex):
         ...
         """
         state = self._state
-        return report.explain(state.description, state.engine, state.why)
+        return report.explain(state.description, state.engine, state.why, state.calibration)
 
     def stats(self) -> IndexStats:
         """Count vectors and bytes.
@@ -293,7 +295,7 @@ class Index(BaseIndex):
             new=on_conflict == "error",
             directory=self._temp_dir,
             nonzero=self._normalises,
-            first=not (before.n or before.description.needs_training),
+            first=None if before.n else before.check_first,
             threads=count,
             progress=shown,
         )
@@ -436,6 +438,8 @@ class Index(BaseIndex):
         filter: Any = None,
         min_score: float | None = None,
         max_distance: float | None = None,
+        min_probability: float | None = None,
+        scorer: Scorer | None = None,
         threads: int | None = None,
     ) -> SearchResult:
         """Find the k best vectors for each query.
@@ -450,7 +454,8 @@ class Index(BaseIndex):
             Lists to probe; more than there are probe all. None: the index's default. Only with a partition.
         rerank : int, optional
             How many candidates the rerank store scores. 0: none, and scores are those of the codec's codes. None: the
-            index's default, or 10·k and at least 100. Only with a rerank store.
+            index's default, or 10·k and at least 100. Only with a rerank store. With `scorer`: how many candidates the
+            scorer scores; None: 100, or k if that is more.
         filter : array, numba cfunc, Filter or list of Filter, optional
             Which vectors may be returned: a boolean mask by id, an array of ids, a compiled predicate of the id, or a
             prepared `fb.Filter` (prepare one that is used again); or a list with one `fb.Filter` per query. The fewer
@@ -460,6 +465,13 @@ class Index(BaseIndex):
             For "ip" and "cosine": only results of at least this score.
         max_distance : float, optional
             For "l2": only results of at most this squared distance.
+        min_probability : float, optional
+            In 0..1: only results that are at least so likely to be relevant, by what `fb.train.calibrate` has fitted.
+            The result has `probabilities` too. The order stays that of the scores.
+        scorer : function of (query numbers, ids), optional
+            Ranks the candidates of the index anew: a cross-encoder, or a rule. It is called once per search, without
+            any lock, with two int64 arrays (m,), a row number of `queries` and an id for each candidate, and returns
+            their scores (m,), larger is better under every metric; the results have these scores.
         threads : int, optional
             None: all CPUs.
 
@@ -486,17 +498,62 @@ class Index(BaseIndex):
         k = result_count(k)
         matrix, single = as_queries(queries, description.dim, nonzero=self._normalises)
         filters, filter_of = core_filters(filter, len(matrix))
+        by_score = min_score is not None or max_distance is not None
+        stage = second_stage(k, rerank, scorer, min_probability, state.calibration, by_score)
+        depth = min(_rerank_depth(state, engine, stage.rerank, stage.width if scorer else k), 2**31)
         ids, scores = engine.search(
             matrix,
-            k,
+            stage.width_at(depth),
             nprobe=lists_to_read(state, engine, nprobe),
-            rerank=min(_rerank_depth(state, engine, rerank, k), 2**31),
+            rerank=depth,
             filters=filters,
             filter_of=filter_of,
-            least=min_similarity(min_score, max_distance, description.metric),
+            min_score=min_similarity(min_score, max_distance, description.metric),
             threads=count,
         )
-        return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
+        return stage.result(SearchResult(ids, scores), matrix, description.metric, single)
+
+    @renamed(q="queries")
+    def score(self, queries: Any, ids: ArrayLike, *, threads: int | None = None) -> F32:
+        """Score vectors that are given by id, as a search reports them.
+
+        Scores are those of the rerank store if there is one, else those of the codec's codes; every list counts, probed
+        or not. `fb.fuse` scores with this what another index has found.
+
+        Parameters
+        ----------
+        queries : (n, dim) or (dim,) array
+            Of the dtypes that `add` takes.
+        ids : (m,) or (n, m) array of int
+            The same for all queries, or a row for each. -1, which pads results of a search, has the score that pads
+            them.
+        threads : int, optional
+            None: all CPUs.
+
+        Returns
+        -------
+        (n, m) or (m,) float32 array
+            (m,) for a single query and ids of shape (m,). Squared distances under "l2", else similarities.
+
+        Raises
+        ------
+        NotTrainedError
+            Before `train`.
+        TypeError, ValueError
+            For wrong shapes or dtypes, and for an id that the index does not have, which is named.
+
+        Examples
+        --------
+        >>> found = index.search(queries, k=10)
+        >>> bool((index.score(queries, found.ids) == found.scores).all())
+        True
+        """
+        state = self._state
+        engine = state.trained("score")
+        count = thread_count(threads)
+        matrix, single = as_queries(queries, state.description.dim, nonzero=self._normalises)
+        scores = engine.score(matrix, id_table(ids, len(matrix)), threads=count)
+        return scores[0] if single and np.ndim(ids) < 2 else scores
 
     def reconstruct(self, ids: ArrayLike) -> F32:
         """Decode vectors from the finest codes that are stored.
@@ -596,7 +653,8 @@ class Index(BaseIndex):
         return None if queries is None else as_queries(queries, self.dim, nonzero=self._normalises)[0]
 
     def _meta(self, state: State) -> bytes:
-        return encode_meta(state.description, state.why)
+        calibration = state.calibration.stored() if state.calibration else None
+        return encode_meta(state.description, state.why, calibration)
 
 
 def index_of(description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
@@ -609,7 +667,9 @@ def described(name: str, engine: _core.Engine) -> Index:
     if is_multivector(engine.params):
         raise ValueError(f"{name}: holds a multi-vector index: that is for fewbits.MultiVectorIndex to read")
     description, why = decode_meta(name, engine)
-    return index_of(description, engine, why)
+    index = index_of(description, engine, why)
+    calibration = decode_calibration(name, engine, lambda stored: calibration_of(stored, description, engine))
+    return in_state(index, state_of(index).calibrated(calibration)) if calibration else index
 
 
 def checked_description(

@@ -10,6 +10,7 @@ from ..kinds import NONE, QUERY_MAPS
 from ..records import Record
 from ..spec.description import Description
 from ..spec.transform import PAIR
+from .calibration import Calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,12 @@ def stats(engine: _core.Engine) -> IndexStats:
     )
 
 
-def explain(description: Description, engine: _core.Engine | None, why: Sequence[str]) -> str:
+def explain(
+    description: Description,
+    engine: _core.Engine | None,
+    why: Sequence[str],
+    calibration: Calibration | None = None,
+) -> str:
     n = 0 if engine is None else len(engine)
     lines = [f"fewbits.Index of {n:,} vectors, {description.dim} dimensions, {description.metric}"]
     lines += [f"  {name:<10} {text}" for name, text in _parts(description, engine)]
@@ -108,6 +114,9 @@ def explain(description: Description, engine: _core.Engine | None, why: Sequence
         lines.append(f"  removed    {numbers.removed:,} vectors still take bytes, until compact()")
     if parts.on_disk:
         lines.append(f"  on disk    {numbers.bytes_on_disk_per_vector:.1f} bytes per vector")
+    if calibration:
+        refit = "" if calibration.current else "; scores have changed since: to be refitted"
+        lines.append(f"  calibrated on {calibration.queries:,} queries{refit}")
     if why:
         lines += ["  why:", *(f"  - {reason}" for reason in why)]
     return "\n".join(lines)

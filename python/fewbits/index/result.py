@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..numeric.arrays import F32, I64
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class SearchResult(NamedTuple):
@@ -36,3 +39,29 @@ class SearchResult(NamedTuple):
     def counts(self) -> NDArray[np.int64]:
         """How many results each query has: (n,) int64, or a 0-d array for a single query."""
         return np.asarray((self.ids >= 0).sum(axis=-1), dtype=np.int64)
+
+
+class CalibratedResult(SearchResult):
+    """What a search with `min_probability` returns: also how likely each result is to be relevant.
+
+    Attributes
+    ----------
+    ids, scores, counts
+        As of `SearchResult`; results below `min_probability` are left out.
+    probabilities : (n, k) or (k,) float32 array
+        0 where padded.
+    """
+
+    probabilities: F32
+
+    def __new__(cls, ids: I64, scores: F32, probabilities: F32) -> Self:
+        made = super().__new__(cls, ids, scores)
+        made.probabilities = probabilities
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CalibratedResult, (self.ids, self.scores, self.probabilities)
+
+    def only(self) -> CalibratedResult:
+        """That of a single query, of a batch of one."""
+        return CalibratedResult(self.ids[0], self.scores[0], self.probabilities[0])

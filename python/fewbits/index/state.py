@@ -21,19 +21,26 @@ from typing import TypeVar
 from .. import _core
 from ..errors import NotTrainedError
 from ..fit.few import warn_of_few
+from ..fit.unseen import warn_if_far
+from ..input.rows import check_scale
+from ..numeric.arrays import F32
 from ..spec.description import Description
 from ..spec.parts import Model, Note
+from .calibration import Calibration
 
 
 class Training:
     """Stands for one training: codes made by one do not fit an index of another.
 
-    few: what it had more of to fit than vectors to fit it to, or None, and how many vectors those were.
-    notes: what the fits of its parts found.
+    few: what it had more of to fit than vectors to fit it to, or None, and how many vectors those were. notes: what the
+    fits of its parts found. seen: whether there was a sample.
     """
 
-    def __init__(self, few: str | None = None, sample: int = 0, notes: Sequence[Note] = ()) -> None:
+    def __init__(
+        self, few: str | None = None, sample: int = 0, notes: Sequence[Note] = (), *, seen: bool = True
+    ) -> None:
         self._few, self._sample, self._notes, self._told = few, sample, notes, False
+        self.seen = seen
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -55,6 +62,7 @@ class State:
     engine: _core.Engine | None  # never changed once it is part of a state
     why: tuple[str, ...]
     training: Training
+    calibration: Calibration | None = None
 
     @property
     def n(self) -> int:
@@ -75,6 +83,13 @@ class State:
         if self.n:
             raise ValueError(f"{action}: expected an empty index, got one that holds {self.n}; make a new one")
         return self
+
+    def check_first(self, x: F32, name: str) -> None:
+        """Refuses first vectors of an empty index that are too small, and warns if it should have been trained."""
+        if self.description.metric != "cosine":
+            check_scale(x, name)
+        if self.description.codec.directed and not self.training.seen:
+            warn_if_far(self.description, x, stacklevel=4)
 
     def of_training(self, before: State, action: str) -> State:
         """Itself, if codes made for `before` fit it."""
@@ -107,15 +122,27 @@ class State:
 
     def scored_by(self, model: Model) -> State:
         """With this scoring codebook and query map."""
-        return replace(self, engine=self.trained("train").with_scoring(model.params, model.arrays))
+        engine = self.trained("train").with_scoring(model.params, model.arrays)
+        return replace(self, engine=engine, calibration=self._outdated())
+
+    def calibrated(self, calibration: Calibration) -> State:
+        """With this model of how likely results are to be relevant."""
+        return replace(self, calibration=calibration)
 
     def retrained(
         self, engine: _core.Engine, description: Description | None = None, training: Training | None = None
     ) -> State:
         """With codes, or an encoder, that earlier vectors do not fit."""
         return replace(
-            self, engine=engine, description=description or self.description, training=training or Training()
+            self,
+            engine=engine,
+            description=description or self.description,
+            training=training or Training(),
+            calibration=self._outdated(),
         )
+
+    def _outdated(self) -> Calibration | None:
+        return self.calibration and self.calibration.outdated()
 
 
 class Stateful:

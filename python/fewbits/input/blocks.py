@@ -1,4 +1,4 @@
-"""Vectors that come as an iterable of blocks, or of single rows."""
+"""Vectors that are passed as an iterable of blocks or of single rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_blocks(x: object) -> bool:
 
 
 def _is_buffer(x: Any) -> bool:
-    """Whether x offers its memory, as memoryview and array.array do: numpy takes that as an array."""
+    """Whether x supports the buffer protocol, like memoryview and array.array; numpy reads it as an array."""
     try:
         memoryview(x)
     except TypeError:
@@ -43,7 +43,7 @@ def all_rows(x: object, dim: int, name: str = "x") -> Iterator[Rows]:
 
 
 def _blocks(x: Any, dim: int, name: str) -> Iterator[tuple[str, Any]]:
-    """The blocks of an iterable, named; single rows that it yields instead are stacked."""
+    """The blocks of an iterable with their names for messages; single rows are stacked to blocks."""
     stack: list[NDArray[Any]] = []
     for number, block in enumerate(x):
         single = is_row(block)
@@ -56,6 +56,6 @@ def _blocks(x: Any, dim: int, name: str) -> Iterator[tuple[str, Any]]:
         row = as_vectors(block, f"{name}: row {number}")
         if row.shape != (dim,):
             raise ValueError(f"{name}: row {number}: expected shape ({dim},), got {row.shape}")
-        stack.append(row.copy())  # all rows may be one buffer
+        stack.append(row.copy())  # the iterable may reuse one buffer for all rows
     if stack:
         yield name, np.stack(stack)

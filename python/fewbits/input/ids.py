@@ -10,7 +10,7 @@ MAX_ID = (1 << 62) - 1
 
 
 def vector_ids(ids: object, expected: int | None = None) -> I64:
-    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results). A copy, which nobody can change once checked."""
+    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results). A copy, so that the checked ids cannot change."""
     array = np.array(ids)
     if array.ndim != 1:
         raise ValueError(f"ids: expected shape (n,), got {array.shape}")
@@ -27,6 +27,18 @@ def vector_ids(ids: object, expected: int | None = None) -> I64:
     return out
 
 
+def id_table(ids: object, n_queries: int) -> I64:
+    """Ids of results as int64: (1, m) where all queries share them, else (n_queries, m). -1 pads. A copy."""
+    array = np.array(ids)
+    if array.ndim not in (1, 2) or (array.ndim == 2 and len(array) != n_queries):
+        raise ValueError(f"ids: expected shape (m,) or ({n_queries}, m), got {array.shape}")
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"ids: expected whole numbers (int64), got dtype {array.dtype}")
+    if array.size and not -1 <= int(array.min()) <= int(array.max()) <= MAX_ID:
+        raise ValueError(f"ids: expected -1 (padding) to 2^62 - 1, got {int(array.min())} to {int(array.max())}")
+    return np.ascontiguousarray(np.atleast_2d(array), dtype=np.int64)
+
+
 def check_unique(ids: I64) -> None:
     ordered = np.sort(ids)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
@@ -36,5 +48,5 @@ def check_unique(ids: I64) -> None:
 
 
 def are_positions(ordered: I64) -> bool:
-    """Whether unique ids in ascending order are 0 .. n - 1, which an index need not store."""
+    """Whether unique ids in ascending order are 0 .. n - 1, which an index does not have to store."""
     return not len(ordered) or (int(ordered[0]) == 0 and int(ordered[-1]) == len(ordered) - 1)

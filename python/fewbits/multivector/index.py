@@ -414,7 +414,7 @@ class MultiVectorIndex(BaseIndex):
             scale=self._encoder.scale,
             filters=filters,
             filter_of=filter_of,
-            least=min_similarity(min_score, None, "ip"),
+            min_score=min_similarity(min_score, None, "ip"),
             threads=count,
         )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)

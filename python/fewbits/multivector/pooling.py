@@ -91,7 +91,7 @@ class Pooling:
 
     def of(self, sets: Sets, threads: int) -> Sets:
         share, max_tokens = self.share or 1.0, self.tokens or _ANY
-        return Sets(*_core.pool(*sets, share=share, most=max_tokens, method=self.method, threads=threads))
+        return Sets(*_core.pool(*sets, share=share, max_tokens=max_tokens, method=self.method, threads=threads))
 
     def describe(self) -> str:
         share = None if self.share is None else f"{self.share:.0%} of a document's tokens"
@@ -135,4 +135,4 @@ def carve(queries: Any, min_similarity: float = 0.7, *, threads: int | None = No
 
 def carved(sets: Sets, min_similarity: float, threads: int) -> Sets:
     threshold = real_number(min_similarity, "min_similarity", float("-inf"))
-    return Sets(*_core.carve(*sets, least=threshold, threads=threads))
+    return Sets(*_core.carve(*sets, min_similarity=threshold, threads=threads))

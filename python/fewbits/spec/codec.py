@@ -37,6 +37,11 @@ class Codec:
         return self.kind.traits.trains
 
     @property
+    def starts_empty(self) -> bool:
+        """Whether it codes vectors without having seen a sample."""
+        return not self.needs_training
+
+    @property
     def rotates(self) -> bool:
         """Whether the codec wants a space that is rotated at random."""
         return self.kind.traits.rotates and not self.has_maps

@@ -73,6 +73,12 @@ class Description:
     def needs_training(self) -> bool:
         return any(part is not None and part.needs_training for part in self.parts.values())
 
+    @property
+    def starts_empty(self) -> bool:
+        """Whether vectors can be added before a sample was seen."""
+        codecs = [codec for codec in (self.codec, self.rerank) if codec is not None]
+        return not (self.partition or self.transform.needs_training) and all(codec.starts_empty for codec in codecs)
+
     def sample_size(self, n: int) -> int:
         """Training vectors wanted of n."""
         wanted = max(CODEC_SAMPLE, self.partition.sample_size(n) if self.partition else 0)

@@ -1,12 +1,26 @@
-"""Trainers that improve ranking at the same size: `fb.train.jpq`, `repconc`, `adapter`, `recurrent_binary`.
+"""Trainers that improve ranking at the same size: `fb.train.jpq`, `repconc`, `adapter`, `recurrent_binary`; and what a
+few judged queries teach about scores: `calibrate`, `fuse`.
 
 numba is loaded when a trainer runs, not on import.
 """
 
 from .adapter import adapter
+from .calibrate import CalibrationReport, calibrate
+from .fuse import Fusion, fuse
 from .jpq import jpq
 from .recurrent_binary import recurrent_binary
 from .repconc import repconc
 from .report import StageReport, TrainingReport
 
-__all__ = ["StageReport", "TrainingReport", "adapter", "jpq", "recurrent_binary", "repconc"]
+__all__ = [
+    "CalibrationReport",
+    "Fusion",
+    "StageReport",
+    "TrainingReport",
+    "adapter",
+    "calibrate",
+    "fuse",
+    "jpq",
+    "recurrent_binary",
+    "repconc",
+]

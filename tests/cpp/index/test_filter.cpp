@@ -162,9 +162,9 @@ TEST("filter: thresholds cut the result where its scores fall below") {
         add(engine, x());
         SearchParams params{.k = 50, .nprobe = 9, .rerank = rerank[0] ? n : 0, .threads = 2};
         const Found all = find(engine, q(), params);
-        params.least = all.scores[20];
+        params.min_score = all.scores[20];
         const Found found = find(engine, q(), params);
         for (std::size_t i = 0; i < all.ids.size(); ++i)
-            CHECK_EQ(found.ids[i], all.scores[i] >= params.least ? all.ids[i] : -1);
+            CHECK_EQ(found.ids[i], all.scores[i] >= params.min_score ? all.ids[i] : -1);
     }
 }

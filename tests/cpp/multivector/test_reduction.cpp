@@ -64,8 +64,8 @@ TEST("carve: balls in the order of their first tokens, of what is left") {
     const std::size_t n = 30;
     const auto x = fixture::normal(n * dim, 9);
     const std::vector<std::int64_t> offsets{0, 12, static_cast<std::int64_t>(n)};
-    const float least = 1.5f;
-    const OwnedSets got = carve({{x.data(), n, dim}, offsets}, least, 2);
+    const float min_similarity = 1.5f;
+    const OwnedSets got = carve({{x.data(), n, dim}, offsets}, min_similarity, 2);
     std::size_t row = 0;
     for (std::size_t set = 0; set < 2; ++set) {
         const auto first = static_cast<std::size_t>(offsets[set]), end = static_cast<std::size_t>(offsets[set + 1]);
@@ -76,7 +76,7 @@ TEST("carve: balls in the order of their first tokens, of what is left") {
             for (std::size_t j = i; j < end; ++j) {
                 float dot = 0;
                 for (std::size_t c = 0; c < dim; ++c) dot = __builtin_fmaf(x[i * dim + c], x[j * dim + c], dot);
-                if (taken[j] || (j != i && !(dot >= least))) continue;
+                if (taken[j] || (j != i && !(dot >= min_similarity))) continue;
                 taken[j] = true;
                 for (std::size_t c = 0; c < dim; ++c) sum[c] += x[j * dim + c];
             }

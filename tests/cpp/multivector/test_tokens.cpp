@@ -203,7 +203,7 @@ TEST("tokens: a search ranks the candidates that vectors find") {
     }
     params.candidates = 0;
     params.scale = 4;
-    params.least = near.scores[2] / 4;
+    params.min_score = near.scores[2] / 4;
     const Found estimates = searched(engine, queries, params);
     for (std::size_t i = 0; i < 7; ++i) {
         CHECK_EQ(estimates.ids[i], i < 3 ? near.ids[i] : -1);
@@ -261,7 +261,7 @@ Parts old_layout(const Parts& now, const CodeLayout& layout) {
     const auto ids = now.array<std::int64_t>("seg0.ids", n);
     const auto put = [&](const std::string& name, const std::vector<std::size_t>& rows, std::size_t shift) {
         const Progress silent;
-        Steps steps(silent, rows.size());
+        ProgressCounter steps(silent, rows.size());
         const Parts some = gathered_tokens(layout, "", rows.size(), steps,
                                            [&](std::size_t i) { return column[(rows[i] + shift) % n]; });
         std::vector<std::int64_t> numbers;

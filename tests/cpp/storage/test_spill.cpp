@@ -35,7 +35,7 @@ Spill filled(const Folder& folder, std::size_t n) {
 
 Spill in_order(const Spill& rows, const std::vector<std::uint32_t>& order, const Folder& folder) {
     const Progress silent;
-    Steps steps(silent, order.size());
+    ProgressCounter steps(silent, order.size());
     return reordered(rows, order, folder.path(), steps);
 }
 

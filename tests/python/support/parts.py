@@ -27,6 +27,8 @@ CODECS: dict[str, dict[str, Coded]] = {
         "scalar8": Coded(fb.Scalar(8), 0.9),
         "scalar4": Coded(fb.Scalar(4), 0.6),
         "scalar4-max": Coded(fb.Scalar(4, levels="lloyd-max"), 0.6),
+        "scalar8-fixed": Coded(fb.Scalar(8, levels="fixed"), 0.9),
+        "scalar4-fixed": Coded(fb.Scalar(4, levels="fixed"), 0.6),
         "scalar4-staged": Coded(fb.Scalar(4, staged=True), 0.6),
     },
     "pq": {

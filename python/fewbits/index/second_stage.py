@@ -1,0 +1,104 @@
+"""What follows a search in the core: a scorer of the user's that ranks the candidates anew, or a calibrated cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..input.checks import real_number, whole_number
+from ..numeric.arrays import F32, I64
+from .calibration import Calibration
+from .result import SearchResult
+
+Scorer = Callable[[I64, I64], Any]
+_DEPTH = 100
+
+
+@dataclass(frozen=True)
+class SecondStage:
+    """k: results that the user wants. width: results that the core is to return. rerank: the core's."""
+
+    k: int
+    width: int
+    rerank: int | None
+    scorer: Scorer | None = None
+    calibration: Calibration | None = None
+    min_probability: float = 0.0
+
+    def width_at(self, depth: int) -> int:
+        """The width where so many candidates are reranked (0: none): never more."""
+        return self.width if not 0 < depth < self.width else self.k
+
+    def result(self, found: SearchResult, queries: F32, metric: str, single: bool) -> SearchResult:
+        if self.scorer is not None:
+            found = scored(found, self.scorer, self.k)
+        elif self.calibration is not None:
+            cut = self.calibration.cut(found, queries, metric, self.k, self.min_probability)
+            return cut.only() if single else cut
+        return SearchResult(found.ids[0], found.scores[0]) if single else found
+
+
+def second_stage(
+    k: int,
+    rerank: int | None,
+    scorer: Scorer | None,
+    min_probability: float | None,
+    calibration: Calibration | None,
+    by_score: bool,
+) -> SecondStage:
+    """by_score: whether results below a score are left out."""
+    if scorer is None and min_probability is None:
+        return SecondStage(k, k, rerank)
+    if min_probability is None:
+        return SecondStage(k, scorer_depth(scorer, rerank, k), None, scorer)
+    if scorer is not None or by_score:
+        other = "scorer" if scorer is not None else "min_score or max_distance"
+        raise ValueError(
+            f"min_probability: expected without {other}: it was fitted on whole lists of the index's scores"
+        )
+    least = real_number(min_probability, "min_probability", 0.0)
+    if least > 1:
+        raise ValueError(f"min_probability: expected a number in 0..1, got {min_probability!r}")
+    if calibration is None:
+        raise ValueError("min_probability: expected a calibrated index: call fb.train.calibrate first")
+    if not calibration.current:
+        raise ValueError(
+            "min_probability: the index scores otherwise than when it was calibrated (it was trained, upgraded, or its "
+            "codecs replaced): call fb.train.calibrate again"
+        )
+    return SecondStage(k, max(k, 2), rerank, None, calibration, least)
+
+
+def scorer_depth(scorer: object, rerank: int | None, k: int) -> int:
+    """How many candidates of each query the scorer scores."""
+    if not callable(scorer):
+        raise TypeError(f"scorer: expected a function (query numbers, ids) -> scores, got {scorer!r}")
+    depth = max(_DEPTH, k) if rerank is None else whole_number(rerank, "rerank", 1)
+    if depth < k:
+        raise ValueError(f"rerank: expected at least k={k} candidates for the scorer, got {depth}")
+    return depth
+
+
+def scored(found: SearchResult, scorer: Scorer, k: int) -> SearchResult:
+    """The k best candidates by the scorer, which is called once, if there are any; ties stay in their order."""
+    has = found.ids >= 0
+    queries, places = np.nonzero(has)
+    scores = np.full(found.ids.shape, -np.inf)
+    if len(queries):
+        scores[has] = _checked(scorer(queries.astype(np.int64), found.ids[queries, places]), len(queries))
+    order = np.lexsort((np.broadcast_to(np.arange(scores.shape[1]), scores.shape), -scores, ~has), axis=1)[:, :k]
+    ids = np.take_along_axis(found.ids, order, axis=1)
+    return SearchResult(ids, np.take_along_axis(scores, order, axis=1).astype(np.float32))
+
+
+def _checked(given: Any, n: int) -> Any:
+    scores = np.asarray(given)
+    if scores.shape != (n,) or scores.dtype.kind not in "iuf":
+        raise ValueError(f"scorer: expected it to return {n} numbers, shape ({n},), got {scores.dtype} {scores.shape}")
+    scores = scores.astype(np.float64)
+    if not np.isfinite(scores).all():
+        raise ValueError(f"scorer: expected finite scores, got {scores[~np.isfinite(scores)][0]}")
+    return scores
