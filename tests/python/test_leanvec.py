@@ -165,7 +165,7 @@ def test_training_for_ranking_composes(x: F32, train_queries: F32, train: str) -
 def test_without_queries_pca_is_named(x: F32) -> None:
     index = fb.Index(DIM, metric="ip", transform=[fb.LeanVec(), fb.OPQ()], codec=fb.PQ(8))
     for call in (index.build, index.train):
-        with pytest.raises(ValueError, match=r"fitted to queries as well.*queries= of train or build.*PCA"):
+        with pytest.raises(ValueError, match=r"fitted to queries as well.*queries= of Index.train.*PCA"):
             call(x)
     with pytest.raises(ValueError, match="got none"):
         index.train(x, queries=np.zeros((0, DIM), np.float32))

@@ -85,11 +85,11 @@ def _check_queries(description: Description, queries: F32 | None) -> None:
     needed = description.transform.needs_queries
     if needed and (queries is None or not len(queries)):
         raise ValueError(
-            f"transform: {description.transform} is fitted to queries as well; expected queries= of train or build, "
-            "a sample of some 1,000 or more, got none; PCA(dim) and OPQ need none"
+            f"transform: {description.transform} is fitted to queries as well; expected a sample of some 1,000 or more "
+            "in queries= of Index.train or Index.build, got none; PCA(dim) and OPQ need none"
         )
     if queries is not None and not needed:
-        raise ValueError(f"queries: only LeanVec is fitted to queries, got them for transform={description.transform}")
+        raise ValueError(f"queries: only LeanVec is fitted to queries, got them with transform={description.transform}")
 
 
 def _put_center(description: Description, model: Model, x: F32) -> None:
