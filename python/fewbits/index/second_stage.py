@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..input.checks import real_number, whole_number
 from ..numeric.arrays import F32, I64
@@ -84,10 +85,10 @@ def scored(found: SearchResult, scorer: Scorer, k: int) -> SearchResult:
     """The k best candidates by the scorer, which is called once, if there are any; ties keep their order."""
     has = found.ids >= 0
     queries, places = np.nonzero(has)
-    scores = np.full(found.ids.shape, -np.inf)
+    scores: NDArray[np.float64] = np.full(found.ids.shape, -np.inf)
     if len(queries):
         scores[has] = _checked(scorer(queries.astype(np.int64), found.ids[queries, places]), len(queries))
-    order = np.lexsort((np.broadcast_to(np.arange(scores.shape[1]), scores.shape), -scores, ~has), axis=1)[:, :k]
+    order = np.lexsort((np.broadcast_to(np.arange(found.ids.shape[1]), scores.shape), -scores, ~has), axis=1)[:, :k]
     ids = np.take_along_axis(found.ids, order, axis=1)
     return SearchResult(ids, np.take_along_axis(scores, order, axis=1).astype(np.float32))
 

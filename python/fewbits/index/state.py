@@ -13,7 +13,8 @@ changes are written as
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -24,23 +25,33 @@ from ..fit.unseen import warn_if_far
 from ..input.rows import check_scale
 from ..numeric.arrays import F32
 from ..spec.description import Description
-from ..spec.parts import Model
+from ..spec.parts import Model, Note
 from .calibration import Calibration
 
 
 class Training:
     """Identifies one training: codes of one training are not valid in an index of another.
 
-    few: what the sample was too small for, in words, or None. sample: its number of vectors. seen: whether there was a
-    sample.
+    few: what the sample was too small for, in words, or None. sample: its number of vectors. notes: findings of fits
+    of parts. seen: whether there was a sample.
     """
 
-    def __init__(self, few: str | None = None, sample: int = 0, *, seen: bool = True) -> None:
-        self._few, self._sample = few, sample
+    def __init__(
+        self, few: str | None = None, sample: int = 0, notes: Sequence[Note] = (), *, seen: bool = True
+    ) -> None:
+        self._few, self._sample, self._notes, self._told = few, sample, notes, False
         self.seen = seen
 
+    @property
+    def found(self) -> tuple[str, ...]:
+        return tuple(note.text for note in self._notes)
+
     def check(self, n: int, stacklevel: int) -> None:
-        """Warns, once, if the sample was too small for an index of n vectors."""
+        """Warns, once, of doubtful fits, and if the sample was too small for an index of n vectors."""
+        for note in self._notes:
+            if note.doubtful and not self._told:
+                warnings.warn(note.text, UserWarning, stacklevel=stacklevel + 1)
+        self._told = True
         if self._few is not None and warn_of_few(self._few, self._sample, n, stacklevel + 1):
             self._few = None
 

@@ -40,7 +40,7 @@ class Description:
             raise ValueError(
                 "codec: on_disk is for the rerank store; codes that are scanned are in RAM (or mapped by open)"
             )
-        self.transform.check(codec)
+        self.transform.check(codec, self.metric)
         codec.check("codec", dim, self.metric)
         if codec.residual and self.partition is None:
             raise ValueError(
