@@ -24,11 +24,11 @@ def nothing(fraction: float) -> None:
 
 @dataclass(frozen=True)
 class Fitting:
-    """The circumstances of a fit.
+    """The settings of a fit.
 
-    metric : "l2" or "ip"; rows are normalised before, under cosine.
-    residual : what the codec sees are differences from the centroids of lists.
-    paired : queries have a map of their own.
+    metric : "l2" or "ip"; for cosine, rows are normalised first.
+    residual : whether the codec codes differences from the centroids of lists.
+    paired : whether queries have a separate map.
     """
 
     metric: str
@@ -43,7 +43,7 @@ class Fitting:
 
 
 class Note(NamedTuple):
-    """What a fit found, in words; doubtful: whether the user should be warned of it."""
+    """A finding of a fit, in words. doubtful: whether to warn the user."""
 
     text: str
     doubtful: bool = False

@@ -1,9 +1,9 @@
 """The base class of transforms. A transform is one linear map from the input space to the codec's, applied to vectors
 and queries.
 
-Most have orthonormal rows, so that inner products and distances keep their meaning; a pair has a map for vectors and
-one for queries, which together keep inner products. None subtracts a mean. Dense maps stop at 2,048 dimensions (their
-matrices and fits grow with the square); the block Hadamard rotation has no limit.
+Most have orthonormal rows, so that inner products and distances keep their meaning. A pair has separate maps for
+vectors and queries, which together preserve inner products. No transform subtracts a mean. Dense maps are limited to
+2,048 dimensions (matrices and fits grow with their square); the block Hadamard rotation is not limited.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DENSE, PAIR = TRANSFORMS["dense"], TRANSFORMS["pair"]  # PAIR: documents and que
 
 @dataclass(frozen=True)
 class TransformFitting(Fitting):
-    """What the transform is in front of, and a sample of queries in the space that it maps, or None."""
+    """Also has the codec that follows, and a sample of queries in the transform's input space, or None."""
 
     codec: Codec = field(kw_only=True)
     queries: F32 | None = field(kw_only=True)
@@ -43,7 +43,7 @@ class Transform:
 
     @property
     def needs_queries(self) -> bool:
-        """Whether it is fitted to queries as well."""
+        """Whether it is also fitted to queries."""
         return False
 
     @property
@@ -56,10 +56,10 @@ class Transform:
         return dim
 
     def check(self, codec: Codec, metric: str) -> None:
-        """Raises ValueError where it does not serve the codec, or the metric."""
+        """Raises ValueError if it cannot be used with the codec or the metric."""
 
     def rotates_for(self, codec: Codec) -> bool:
-        """Whether its matrix is to take in a random rotation for the codec."""
+        """Whether its matrix is to be multiplied by a random rotation for the codec."""
         return self.has_matrix and codec.rotates
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
@@ -95,13 +95,13 @@ def dense(matrix: np.ndarray) -> Fitted:
 
 
 def pair(vectors: np.ndarray, queries: np.ndarray) -> Fitted:
-    """Two maps, (out_dim, dim) each, where the transpose of the queries' is an inverse of the vectors'."""
+    """Two maps, (out_dim, dim) each; the transpose of the queries' map is an inverse of the vectors' map."""
     arrays = {"matrix": f32_array(vectors), "queries": f32_array(queries), "inverse": f32_array(queries.T)}
     return Fitted({"kind": PAIR, "out_dim": vectors.shape[0]}, arrays)
 
 
 def sides(part: Fitted, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """The matrices (out_dim, dim) of vectors and of queries; the same one where they have one map."""
+    """The matrices (out_dim, dim) for vectors and for queries, which are the same if there is one map."""
     if part.params["kind"] == PAIR:
         return part.arrays["matrix"], part.arrays["queries"]
     matrix = applied(part, np.eye(dim, dtype=np.float32)).T
@@ -116,7 +116,7 @@ def applied(part: Fitted, x: F32, threads: int = 0) -> F32:
 
 
 def turned(part: Fitted, turn: np.ndarray) -> Fitted:
-    """The same, followed by a rotation (or projection) of what it maps to; part is a matrix, or a pair."""
+    """The same, followed by a rotation (or projection) of its output. part is a matrix or a pair."""
     if part.params["kind"] == PAIR:
         return pair(turn @ part.arrays["matrix"], turn @ part.arrays["queries"])._replace(notes=part.notes)
     return dense(turn @ part.arrays["matrix"])._replace(notes=part.notes)
