@@ -51,7 +51,7 @@ struct Array {
     DType dtype = DType::u8;
     std::span<const std::byte> bytes;   // 64-byte aligned when mapped; at least aligned for the dtype
     std::shared_ptr<const void> owner;  // keeps the bytes alive
-    bool bulk = false;                  // large, and followed by nothing: a file's is mapped and not read at open
+    bool bulk = false;                  // large, and holds no offsets; in mapped files, not read at open
 };
 
 template <class T>
