@@ -307,7 +307,7 @@ def test_build_reaches_the_recall_of_given_queries(metric: str) -> None:
 
 
 def test_build_refuses_queries_without_a_use(base: F32) -> None:
-    with pytest.raises(ValueError, match="queries: under metric 'l2' they serve to reach a recall"):
+    with pytest.raises(ValueError, match="queries: under metric 'l2' they are only used to reach a recall"):
         fb.build(base, metric="l2", queries=base[:50])
     with pytest.raises(ValueError, match="queries: expected at least 1"):
         fb.build(base, metric="ip", queries=base[:0])
