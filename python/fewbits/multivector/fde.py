@@ -1,4 +1,4 @@
-"""fb.FDE: fixed-dimensional encodings of sets of vectors, so that one inner product stands for a Chamfer similarity."""
+"""fb.FDE: fixed-dimensional encodings of sets of vectors, so that inner products approximate Chamfer similarities."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class FDE:
             whole_number(self.final_dim, "FDE: final_dim", 1, encoded)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FDE.of, (self.params,)  # without the encoder, which follows from them
+        return FDE.of, (self.params,)  # without the encoder, which is made from them
 
     @property
     def dims(self) -> int:
@@ -174,7 +174,7 @@ class FDE:
 
     @staticmethod
     def of(params: dict[str, int]) -> FDE:
-        """From `params`. Raises KeyError, IndexError or ValueError where they are none."""
+        """From `params`. Raises KeyError, IndexError or ValueError if they are not valid."""
         plain: dict[str, Any] = {name: params[name] for name in _PLAIN}
         return FDE(
             **plain,
