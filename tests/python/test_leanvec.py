@@ -201,7 +201,7 @@ def test_chains_are_of_transforms(chain: Any) -> None:
 def test_opq_ends_a_chain() -> None:
     with pytest.raises(ValueError, match="OPQ turns what is coded"):
         fb.Chain([fb.OPQ(), fb.PCA(8)])
-    with pytest.raises(ValueError, match="OPQ serves PQ codes"):
+    with pytest.raises(ValueError, match="OPQ is for PQ codes"):
         fb.Index(DIM, metric="ip", transform=[fb.PCA(8), fb.OPQ()], codec=fb.RaBitQ(2))
 
 

@@ -92,8 +92,8 @@ class Codec:
 
 
 def codec_direction(codec: Codec, y: F32) -> F32 | None:
-    """The direction that the codec does without: that of the mean, if vectors are in a cone about it.
+    """The direction that is left out of the codes: that of the mean, if vectors lie in a cone, or None.
 
-    It serves queries that are mapped as vectors are: factor b counts on a query that is like what it is near to.
+    Only if queries and vectors have the same map, as factor b assumes that queries resemble their nearest vectors.
     """
     return mean_direction(y) if codec.directed else None
