@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .multivector.pooling import Pooling, carve
     from .opening import inspect, open, verify
     from .rocchio import feedback
+    from .sparse.index import SparseIndex
     from .spec.float import Float
     from .spec.identity import Identity
     from .spec.ivf import IVF
@@ -63,6 +64,7 @@ __all__ = [
     "RecurrentBinary",
     "Scalar",
     "SearchResult",
+    "SparseIndex",
     "Tuned",
     "__version__",
     "available_isas",
@@ -101,6 +103,7 @@ _MODULES = {
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "integrations.faiss": ("from_faiss",),
     "multivector.fde": ("FDE",),
+    "sparse.index": ("SparseIndex",),
     "opening": ("inspect", "open", "verify"),
     "input.filters": ("Filter",),
     "index.index": ("Index",),

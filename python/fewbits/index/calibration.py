@@ -62,7 +62,7 @@ class Moments:
 def _lifted(x: F32, metric: str, one: bool = False) -> F64:
     rows = x.astype(np.float64)
     if metric == "cosine":
-        return rows / np.maximum(np.sqrt((rows * rows).sum(axis=1, keepdims=True)), 1e-30)
+        return np.asarray(rows / np.maximum(np.sqrt((rows * rows).sum(axis=1, keepdims=True)), 1e-30))
     if metric == "ip":
         return rows
     last = np.ones(len(rows)) if one else -(rows * rows).sum(axis=1) / 2
