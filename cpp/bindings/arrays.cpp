@@ -82,7 +82,7 @@ void check_signals() {
 bool is_interrupted() {
     const py::gil_scoped_acquire gil;
     if (PyOS_InterruptOccurred() == 0) return false;
-    PyErr_SetInterrupt();  // for the handlers: the question took it
+    PyErr_SetInterrupt();  // the query above cleared it; the handlers need it
     return true;
 }
 

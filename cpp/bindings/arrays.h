@@ -1,5 +1,5 @@
-// Between numpy and the core: the only place of the bindings that looks at dtypes and shapes. Float input is
-// C-contiguous float32 (python/fewbits/inputs.py converts); everything else is refused with what was got and expected.
+// Conversions between numpy and the core. Float input must be C-contiguous float32 (python/fewbits/input converts to
+// it); anything else is rejected with what was got and what was expected.
 #pragma once
 
 #include <optional>
@@ -38,19 +38,19 @@ py::dict params_to(const Parts& parts);
 py::dict arrays_to(const Parts& parts);  // copies
 Metric metric_from(const std::string& name);
 
-// Reports to `callback` (None: to nobody) with the GIL held, and lets a pending Ctrl-C through as its exception.
+// Reports to `callback` (unless None) with the GIL held, and throws the exception of a pending Ctrl-C.
 Progress progress_from(py::object callback);
 
-void check_signals();   // throws what Python's handlers of pending signals raise, as KeyboardInterrupt
-bool is_interrupted();  // whether there is a Ctrl-C for them
+void check_signals();   // runs Python's handlers of pending signals; throws what they raise, e.g. KeyboardInterrupt
+bool is_interrupted();  // whether a Ctrl-C is pending
 
-// Long work: without the GIL, and such that Ctrl-C stops it.
+// Long work in this scope runs without the GIL, and can be interrupted by Ctrl-C.
 class Unlocked {
     py::gil_scoped_release released_;
     Interrupt interrupt_{check_signals, is_interrupted};
 };
 
-// The same for work that can be done again, where a handler that was not to run under a lock raised nothing.
+// The same for work that can be repeated: if a signal arrives under a lock, handles it outside and repeats the work.
 template <class Work>
 void unlocked(const Work& work) {
     for (;;) {
@@ -63,8 +63,8 @@ void unlocked(const Work& work) {
     }
 }
 
-// The bytes of an object that has them side by side, as bytes and a memoryview of bytes do; made and ended with the
-// GIL.
+// The bytes of an object with a contiguous buffer, such as bytes or a memoryview of bytes. Construction and destruction
+// need the GIL.
 class HeldBytes {
 public:
     explicit HeldBytes(const py::buffer& object);
@@ -79,7 +79,7 @@ private:
     Py_buffer view_{};
 };
 
-// A numpy array that owns what was a vector.
+// Moves a vector into a numpy array that owns it.
 template <class T>
 py::array_t<T> to_numpy(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
     auto* kept = new std::vector<T>(std::move(values));

@@ -1,4 +1,4 @@
-// What methods of the engine take and return, between numpy and the core.
+// Conversions between numpy and the core for arguments and results of the engine's methods.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace fewbits::bindings {
 using OffsetArray = py::array_t<std::int64_t, py::array::c_style>;
 using Filters = std::vector<const Filter*>;
 
-// Queries of the engine's dimension.
+// Throws unless queries have the engine's dimension.
 inline MatrixView queries_view(const Engine& engine, const FloatArray& queries) {
     const MatrixView view = matrix_view(queries);
     if (view.cols != engine.model().dim)
@@ -28,7 +28,7 @@ inline MatrixView queries_view(const Engine& engine, const FloatArray& queries) 
     return view;
 }
 
-// What `search(queries, results)` finds, on a copy of the queries that nobody else can change.
+// The results of `search(queries, results)` on a copy of the queries, which other threads cannot change.
 template <class Search>
 py::tuple searched(const Engine& engine, const FloatArray& queries, std::size_t k, const Search& search) {
     const MatrixView view = queries_view(engine, queries);
@@ -47,11 +47,11 @@ inline QueryFilters query_filters(const Filters& filters, const Numbers& filter_
     return {filters, span_or_none(filter_of)};
 }
 
-// Sets are flat tokens and offsets.
+// In Python, sets are a matrix of tokens and offsets.
 SetsView sets_view(const FloatArray& tokens, const OffsetArray& offsets);
 py::tuple sets_to_tuple(OwnedSets sets, std::size_t dim);
 
-// What an engine does for vectors that stand for sets of tokens.
+// Defines the methods for vectors that stand for sets of tokens.
 void define_set_methods(py::class_<Engine>& engine);
 
 }  // namespace fewbits::bindings

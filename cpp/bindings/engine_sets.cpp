@@ -1,4 +1,4 @@
-// Methods of the engine of a multi-vector index, as python/fewbits/_core.pyi lists them.
+// Methods of the engine for multi-vector indexes, declared in python/fewbits/_core.pyi.
 #include <limits>
 
 #include "bindings/engine_arguments.h"

@@ -19,7 +19,7 @@ PyObject* new_exception(py::module_& m, const char* name, const char* doc, const
     return type;
 }
 
-// Paths in it are bytes: what is not UTF-8 is shown escaped, so that any stream can print it.
+// Paths in messages are bytes: invalid UTF-8 is escaped, so that any stream can print the message.
 py::object message_of(const Error& error) {
     const std::string text = error.what();
     return py::reinterpret_steal<py::object>(
@@ -28,7 +28,7 @@ py::object message_of(const Error& error) {
 
 void raise(const Error& error) {
     const py::object message = message_of(error);
-    if (!message) return;  // with an exception set
+    if (!message) return;  // an exception is set
     switch (error.kind()) {
         case ErrorKind::invalid_argument:
             PyErr_SetObject(PyExc_ValueError, message.ptr());
@@ -48,14 +48,14 @@ void raise(const Error& error) {
 }  // namespace
 
 void register_errors(py::module_& m) {
-    base_error = new_exception(m, "FewbitsError", "Base of the errors that only fewbits raises.",
+    base_error = new_exception(m, "FewbitsError", "Base class of the errors that are specific to fewbits.",
                                py::make_tuple(py::reinterpret_borrow<py::object>(PyExc_Exception)));
     const py::tuple bases = py::make_tuple(py::reinterpret_borrow<py::object>(base_error),
                                            py::reinterpret_borrow<py::object>(PyExc_ValueError));
-    corrupt_error =
-        new_exception(m, "CorruptIndexError", "The file, or the parts of an index, contradict themselves.", bases);
+    corrupt_error = new_exception(m, "CorruptIndexError",
+                                  "The file, or the parts of an index, are corrupt or inconsistent.", bases);
     version_error =
-        new_exception(m, "FormatVersionError", "The file was written in a format this version does not read.", bases);
+        new_exception(m, "FormatVersionError", "The file has a format that this version cannot read.", bases);
     py::register_exception_translator([](std::exception_ptr pointer) {
         try {
             if (pointer) std::rethrow_exception(pointer);

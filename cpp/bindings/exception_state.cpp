@@ -1,6 +1,7 @@
-// The exceptions that a thread is handling, as the C++ runtime keeps them: its own version of this allocates them when
-// the thread first throws, which is often because memory ran out, and then ends the process. Here every thread has them
-// from its start. CMakeLists.txt adds this file where the C++ runtime is linked statically, and so takes it.
+// The C++ runtime's record of the exceptions that a thread is handling. Its own version allocates the record when a
+// thread first throws, which is often because memory has run out, and then terminates the process. Here every thread
+// has the record from its start. CMakeLists.txt adds this file if the C++ runtime is linked statically, so that the
+// runtime uses this version.
 #include <cxxabi.h>
 
 namespace __cxxabiv1 {

@@ -12,11 +12,11 @@ bool in_main_interpreter() {
 
 }  // namespace
 
-#define PyInit__core init_in_main_interpreter  // what PYBIND11_MODULE defines
+#define PyInit__core init_in_main_interpreter  // renames the function that PYBIND11_MODULE defines
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     namespace bindings = fewbits::bindings;
-    if (!in_main_interpreter()) throw std::runtime_error(not_main);  // an ImportError, as all that is thrown here
-    m.doc() = "The compiled core of fewbits; the public face is the package fewbits.";
+    if (!in_main_interpreter()) throw std::runtime_error(not_main);  // an ImportError, like all exceptions here
+    m.doc() = "The compiled core of fewbits; the public interface is the package fewbits.";
     m.attr("__version__") = FEWBITS_VERSION;
     bindings::register_errors(m);
     bindings::register_registry(m);
@@ -33,8 +33,8 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
 }
 #undef PyInit__core
 
-// pybind11 may wait for itself in a subinterpreter, before the code of a module can say so; CPython from 3.13 on calls
-// this in the main interpreter, whoever imports.
+// In a subinterpreter, pybind11 may deadlock before the code of a module could raise an error. CPython 3.13 and later
+// call this function in the main interpreter, whichever interpreter imports the module.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
     if (in_main_interpreter()) return init_in_main_interpreter();
     PyErr_SetString(PyExc_ImportError, not_main);

@@ -1,4 +1,4 @@
-// Building a segment.
+// Builders of segments.
 #include "bindings/engine_arguments.h"
 #include "index/builder.h"
 #include "multivector/coding.h"
@@ -19,7 +19,7 @@ void append(SegmentBuilder& builder, const FloatArray& x, const std::optional<Id
     const MatrixView rows = matrix_view(x);
     const std::int64_t* numbers = ids_or_null(ids, rows.rows);
     if (!tokens || !offsets || !builder.model().tokens) {
-        if (tokens || offsets) fail("tokens: expected them with offsets, for an index that has tokens");
+        if (tokens || offsets) fail("tokens: expected together with offsets, and only for a multi-vector index");
         const Unlocked unlocked;
         return builder.append(rows, numbers, threads);
     }

@@ -1,5 +1,5 @@
 // Codecs for training in Python: fitting codebooks and levels, and coding vectors without an index. Work runs without
-// the GIL; codes do not depend on the number of threads, so these calls take all CPUs.
+// the GIL; codes do not depend on the number of threads, so these calls use all CPUs by default.
 #include <optional>
 #include <tuple>
 
@@ -133,13 +133,12 @@ void register_codecs(py::module_& m) {
           py::arg("progress") = py::none(),
           "Product quantizer codebook (m, 2**bits, ceil(dim / m)) of the rows of x, padded with zeros.");
     m.def("lloyd_max", lloyd_max_of, py::arg("x"), py::arg("levels"), py::kw_only(), py::arg("iterations") = 50,
-          "Ascending levels of the scalar quantizer of least squared error for the values in x.");
+          "Levels, in ascending order, of the scalar quantizer with the least squared error for the values in x.");
     m.def("encode", encode_of, py::arg("params"), py::arg("arrays"), py::arg("prefix"), py::arg("x"),
           py::arg("origin") = py::none(), py::kw_only(), py::arg("threads") = 0,
-          "(codes, a, b) of the rows of x; the factors are None where the codec has none.");
+          "(codes, a, b) of the rows of x; factors that the codec does not have are None.");
     m.def("decode", decode_of, py::arg("params"), py::arg("arrays"), py::arg("prefix"), py::arg("rows"), py::arg("a"),
-          py::arg("b") = py::none(), py::kw_only(), py::arg("threads") = 0,
-          "What codes stand for, without the origin.");
+          py::arg("b") = py::none(), py::kw_only(), py::arg("threads") = 0, "Decoded vectors, without the origin.");
 }
 
 }  // namespace fewbits::bindings

@@ -1,4 +1,4 @@
-// The engine as python/fewbits/_core.pyi lists it.
+// The engine, declared in python/fewbits/_core.pyi.
 #include <algorithm>
 #include <cstring>
 #include <limits>

@@ -1,4 +1,4 @@
-// Exact search for ground truth, and rules of rows.
+// Exact search for ground truth, and checks of rows.
 #include <limits>
 
 #include "base/rows.h"

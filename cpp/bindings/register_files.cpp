@@ -1,4 +1,4 @@
-// What a file holds, without an engine.
+// Inspection and verification of files, without an engine.
 #include "bindings/arrays.h"
 #include "io/file.h"
 

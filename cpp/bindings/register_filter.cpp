@@ -1,4 +1,4 @@
-// Filters, which a search takes.
+// Filters of searches.
 #include "bindings/arrays.h"
 #include "index/filter.h"
 

@@ -1,5 +1,5 @@
-// Turns for Python: `with turns.take("add"): ...`, or without `with` where a turn has to end by a store (see
-// python/fewbits/state.py). Waiting leaves the GIL to others and hears Ctrl-C.
+// Turns for Python: `with turns.take("add"): ...`, or without `with` if a turn has to end by a store (see
+// python/fewbits/index/state.py). Waiting releases the GIL and can be interrupted by Ctrl-C.
 #include <stdexcept>
 
 #include "base/locks.h"
@@ -13,8 +13,8 @@ constexpr double seconds_between_signals = 0.1;
 std::unique_ptr<Turns::Turn> take(Turns& turns, const std::string& action) {
     if (turns.is_mine())
         throw std::runtime_error(action
-                                 + ": this thread is changing the index already; a progress callable (or what else runs "
-                                   "inside a change) may search the index, but not change it");
+                                 + ": this thread is already changing the index; a progress callable (or other code "
+                                   "that runs during a change) may search the index, but not change it");
     for (;;) {
         std::unique_ptr<Turns::Turn> turn;
         {

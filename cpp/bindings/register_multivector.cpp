@@ -1,4 +1,4 @@
-// Sets of vectors: encodings, Chamfer similarity, and fewer vectors per set, as python/fewbits/_core.pyi lists them.
+// Sets of vectors: encodings, Chamfer similarity and reduction of sets, declared in python/fewbits/_core.pyi.
 #include "bindings/engine_arguments.h"
 #include "multivector/chamfer.h"
 #include "multivector/fde.h"

@@ -1,4 +1,4 @@
-// What this build knows: instruction sets, and the kinds of every part as data.
+// The contents of this build: instruction sets, and the kinds of every part as data.
 #include "bindings/arrays.h"
 #include "codec/registry.h"
 #include "kernels/kernels.h"
@@ -44,7 +44,7 @@ py::dict registry() {
     out["codecs"] = to_list(codec_kinds());
     out["transforms"] = to_list(transform_kinds());
     out["query_maps"] = to_list(query_map_kinds);
-    out["partitions"] = to_list(partition_kinds);
+    out["partitions"] = to_list(partition_kinds());
     out["metrics"] = to_list(metric_kinds);
     out["isas"] = available_isas();
     return out;
@@ -53,7 +53,7 @@ py::dict registry() {
 }  // namespace
 
 void register_registry(py::module_& m) {
-    kernels::active();  // an unknown FEWBITS_ISA fails the import, not the first search
+    kernels::active();  // with an unknown FEWBITS_ISA, the import fails instead of the first search
     m.def("isa", [] { return std::string(kernels::active().isa); });
     m.def("available_isas", available_isas);
     m.def("registry", registry, "The kinds of every part: numbers as in files, names, and the traits of codecs.");

@@ -73,13 +73,13 @@ py::array_t<float> apply_transform_of(const py::dict& params, const py::dict& ar
 }  // namespace
 
 void register_training(py::module_& m) {
-    m.def(
-        "kmeans", kmeans_of, py::arg("x"), py::arg("k"), py::kw_only(), py::arg("spherical") = false,
-        py::arg("iterations") = 10, py::arg("seed") = 0, py::arg("threads") = 0, py::arg("progress") = py::none(),
-        "k x d means of clusters; the same bits for any number of threads. Where one Lloyd iteration would cost more\n"
-        "than 2e11 products (rows * k * d, k >= 1024), clusters of clusters take its place.");
+    m.def("kmeans", kmeans_of, py::arg("x"), py::arg("k"), py::kw_only(), py::arg("spherical") = false,
+          py::arg("iterations") = 10, py::arg("seed") = 0, py::arg("threads") = 0, py::arg("progress") = py::none(),
+          "Means of clusters (k x d); the same bits for any number of threads. If one Lloyd iteration would cost more\n"
+          "than 2e11 products (rows * k * d) and k >= 1024, clusters of clusters are used instead.");
     m.def("assign", assign_of, py::arg("x"), py::arg("centroids"), py::kw_only(), py::arg("spherical") = false,
-          py::arg("threads") = 0, "The nearest centroid of each row; from 4096 centroids on, among groups of them.");
+          py::arg("threads") = 0,
+          "The nearest centroid of each row; with 4096 centroids or more, searched for through groups of them.");
     m.def("apply_transform", apply_transform_of, py::arg("params"), py::arg("arrays"), py::arg("x"), py::kw_only(),
           py::arg("threads") = 0);
 }

@@ -1,4 +1,4 @@
-// Ids and scores of searches on their way to numpy.
+// Ids and scores of searches, and their conversion to numpy.
 #pragma once
 
 #include <algorithm>

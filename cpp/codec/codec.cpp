@@ -14,7 +14,7 @@ QueryTerms Codec::prepare_scan(const float* query, std::uint8_t* table, std::vec
     return prepare(query, table);
 }
 void Codec::scan_wide(const kernels::Scan&) const {
-    fail("codec: its queries are never wide");
+    fail("codec: wide queries are not supported");
 }
 
 std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric,
@@ -25,7 +25,7 @@ std::shared_ptr<const Codec> make_codec(const Parts& parts, const std::string& p
     auto codec = kind.make(parts, prefix, dim, metric, residual);
     const std::string direction = prefix + ".direction";
     if (!parts.has(direction)) return codec;
-    if (metric == Metric::l2) corrupt("array '" + direction + "': got one under l2, expected it under ip");
+    if (metric == Metric::l2) corrupt("array '" + direction + "': got one under metric l2, expected metric ip");
     return std::make_shared<codec::DirectionCodec>(std::move(codec), parts.finite(direction, dim),
                                                    kind.traits.corrects_itself);
 }

@@ -12,7 +12,8 @@ namespace {
 
 constexpr float unit_tolerance = 1e-3f;
 
-// Of its product with itself that a vector's code misses: half, as in |q - x^|^2, which counts |x^|^2 / 2.
+// The share of a code's error in the product of a vector with itself that b corrects: half, the weight that |x^|^2 has
+// relative to <q, x^> in |q - x^|^2.
 constexpr float own_share = 0.5f;
 
 }  // namespace
@@ -36,7 +37,7 @@ float DirectionCodec::split(float* x) const {
     return along;
 }
 
-// What the codes of s miss of their product with `of`: s is overwritten.
+// out[i] = <s_i - s^_i, of_i> for each row i, where s^_i is the decoded code of s_i.
 void DirectionCodec::missed(const std::uint8_t* codes, const Factors& own, const float* origin, const float* of,
                             Matrix<float> s, float* out) const {
     std::vector<float> decoded(s.size());
@@ -54,7 +55,7 @@ void DirectionCodec::encode(MatrixView x, const float* origin, std::uint8_t* row
         std::vector<float> centroids;
         if (origin) centroids.assign(origin + first * d, origin + (first + count) * d);
         float* b = factors.b + first;
-        std::vector<float> along(count);  // of what the query is like: the centroid, or the vector itself
+        std::vector<float> along(count);  // <t, u> of what queries resemble: t is the centroid, or the vector itself
         for (std::size_t i = 0; i < count; ++i) {
             b[i] = along[i] = split(s.data() + i * d);
             if (origin) b[i] -= along[i] = split(centroids.data() + i * d);
@@ -73,7 +74,7 @@ void DirectionCodec::encode(MatrixView x, const float* origin, std::uint8_t* row
 
 void DirectionCodec::decode(const std::uint8_t* rows, const StoredFactors& factors, const float* origin, std::size_t n,
                             float* x) const {
-    require(factors.b != nullptr, "codes without their mean's direction: decoding needs their factors b");
+    require(factors.b != nullptr, "codes with a separate direction: decoding needs their factors b");
     inner_->decode(rows, {factors.a, nullptr, nullptr}, origin, n, x);
     for (std::size_t i = 0; i < n; ++i) {
         split(x + i * dim());
@@ -99,7 +100,7 @@ QueryTerms DirectionCodec::prepare_scan(const float* query, std::uint8_t* table,
     return terms;
 }
 
-// The query's part along u behind the inner codec's query.
+// The inner codec's query, then the query's component along u.
 void DirectionCodec::prepare_rows(const float* query, std::uint8_t* row_query) const {
     std::vector<float> q(query, query + dim());
     const float along = split(q.data());

@@ -1,12 +1,12 @@
-// Vectors that lie in a cone, as the embeddings of many encoders do: their mean is long, and by far the most of every
-// inner product. A code that has to carry it spends its bits on what all vectors share.
+// For vectors that lie in a cone, like the embeddings of many encoders. Their mean is long and dominates all inner
+// products, so codes of whole vectors would spend most of their bits on what all vectors have in common.
 //
-// So a vector is split along the mean's direction u: x = t u + s. Factor b holds t = <x, u> as it is, codes are of s
-// alone, and a query's product is <q, u> t + <q - <q, u> u, s>. Whatever codec codes s need not know. Under metric ip.
+// A vector is therefore split along the direction u of the mean: x = t u + s. Factor b holds t = <x, u> as a float,
+// only s is coded, and <q, x> = <q, u> t + <q - <q, u> u, s>. Any codec can code s. Metric ip only.
 //
-// Codes of residuals x - c: b holds <x - c, u>, and what the codes of the rest miss of their product with c's rest is
-// known, call it e. A query is like its lists' centroids in that it has about <q, u> / <c, u> times what they have, so
-// b takes that in: <x - c, u> + e / <c, u>. Codes of whole vectors: the same with the vector itself for its centroid.
+// For residual codes of x - c, b holds <x - c, u>. The error e of the code's product with the part of c across u is
+// known. Queries resemble the centroids of the lists they probe and have about <q, u> / <c, u> times their error, so b
+// corrects for it: b = <x - c, u> + e / <c, u>. For codes of whole vectors, the vector itself takes the place of c.
 #pragma once
 
 #include <vector>
@@ -17,8 +17,8 @@ namespace fewbits::codec {
 
 class DirectionCodec final : public Codec {
 public:
-    // inner: of what is left; `direction` is of length 1. corrects: whether b takes in what codes miss of the vector
-    // itself, too, which pays where they are of the vectors nearest to it.
+    // inner: codes s. `direction` has length 1. corrects: whether b is corrected for codes of whole vectors, too, which
+    // is worthwhile if a code is chosen as the nearest one to the vector.
     DirectionCodec(std::shared_ptr<const Codec> inner, std::span<const float> direction, bool corrects);
 
     std::uint32_t dim() const override { return inner_->dim(); }
@@ -44,7 +44,7 @@ public:
     }
 
 private:
-    // Takes the part along u out of x; returns how much it was.
+    // Removes the component along u from x, and returns it.
     float split(float* x) const;
     void missed(const std::uint8_t* codes, const Factors& own, const float* origin, const float* of, Matrix<float> s,
                 float* out) const;

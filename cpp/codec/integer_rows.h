@@ -1,5 +1,5 @@
-// Exact scores of listed rows by a 12-bit query: what rerank stores and the second stage of staged codes share. A
-// prepared query is its terms, then the query as int16 up to a multiple of 4 bytes: one after the other they stay
+// Scores of listed rows by a 12-bit query, shared by rerank stores and the second stage of staged codes. A prepared
+// query consists of its terms and the query as int16, padded to a multiple of 4 bytes so that consecutive queries stay
 // aligned.
 #pragma once
 
@@ -24,12 +24,12 @@ inline const std::int16_t* query_integers(const std::uint8_t* row_query) {
     return reinterpret_cast<const std::int16_t*>(row_query + sizeof(QueryTerms));
 }
 
-// Beyond these a typical weight is but a few steps of the integers that a query becomes. Weights of ordinary data
-// spread by 5 to 12.
+// Beyond these limits, a typical weight is only a few steps of the integer query. Weights of ordinary data have spreads
+// of 5 to 12.
 inline constexpr float widest_spread = 16;      // in a scan
-inline constexpr float widest_row_spread = 64;  // over rows
+inline constexpr float widest_row_spread = 64;  // for rows
 
-// The largest magnitude over a typical one: a mean of roots, which a few large ones hardly move.
+// The largest magnitude divided by a typical one: the squared mean of roots, which a few large weights hardly change.
 inline float spread(const float* weights, std::size_t n) {
     float roots = 0;
     for (std::size_t j = 0; j < n; ++j) roots += std::sqrt(std::fabs(weights[j]));
@@ -37,10 +37,11 @@ inline float spread(const float* weights, std::size_t n) {
     return typical > 0 ? largest_magnitude(weights, n) / typical : 1.0f;
 }
 
-inline constexpr int scan_limit = 127;  // a query's integers in a scan of whole codes
-inline constexpr int row_limit = 2047;  // and over rows
+inline constexpr int scan_limit = 127;  // the largest integer of a query in a scan of whole codes
+inline constexpr int row_limit = 2047;  // and for rows
 
-// weights times (level - center), plus the constant. largest_level bounds the query where sums would leave int32.
+// Scores are weights times (level - center), plus the constant. The integers of the query are limited such that sums
+// over levels up to largest_level fit in int32.
 inline void prepare_integer_query(const float* weights, std::size_t dim, int largest_level, float center,
                                   float constant, std::uint8_t* row_query, int limit = row_limit) {
     const auto max_integer = static_cast<int>(std::min<std::size_t>(
@@ -55,7 +56,8 @@ inline void prepare_integer_query(const float* weights, std::size_t dim, int lar
     terms.offset = -center * static_cast<float>(sum) * terms.scale;
 }
 
-// scores[i] of row rows[i]; sums_of(numbers, count, sums) gives sums of query times level of at most rows_at_once rows.
+// scores[i] is the score of row rows[i]; sums_of(numbers, count, sums) computes the sums of query times level for at
+// most rows_at_once rows.
 template <class Sums>
 void score_integer_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
                         float* scores, const Sums& sums_of) {
@@ -74,7 +76,7 @@ void score_integer_rows(const std::uint8_t* row_query, const RowCodes& codes, co
     }
 }
 
-// The same of codes whose level is the code; unpack(row, out) gives the dim codes of a row, a byte each.
+// The same for codes that are their own levels; unpack(row, out) writes the dim codes of a row, one byte each.
 template <class Unpack>
 void score_unpacked_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
                          std::uint32_t dim, float* scores, const Unpack& unpack) {

@@ -1,5 +1,5 @@
-// Four floats at a time on the plain architecture (SSE2, NEON): for reductions by comparison, which compilers leave
-// scalar. Comparisons do not round, so the order of reduction does not show.
+// Four floats at a time on the baseline architecture (SSE2, NEON), for reductions by comparison, which compilers do not
+// vectorise. Comparisons do not round, so the result does not depend on the order of reduction.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Codes of one row between a byte an element and their stored forms: nibbles (low first) and bit planes.
+// Converts the codes of one row between one byte per element and the stored forms: nibbles (low first) and bit planes.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// A query as integers, and the score of a sum of products with them.
+// Quantizes queries to integers, and converts sums of products with these to scores.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +12,8 @@
 
 namespace fewbits::codec {
 
-// q as integers in -limit..limit times the returned scale (> 0), and their sum; `largest`, no less than any magnitude,
-// becomes the limit. Values too small to have a scale are zeros.
+// Quantizes q to integers in -limit..limit and computes their sum; q is about the integers times the returned scale
+// (> 0). `largest` (>= all magnitudes) is mapped to the limit. If it is too small for a scale, all integers are zero.
 template <class Integer>
 float quantize_query(const float* q, std::size_t n, float largest, int limit, Integer* out, std::int64_t& sum) {
     const bool usable = largest >= std::numeric_limits<float>::min() * static_cast<float>(limit)
@@ -33,7 +33,7 @@ float quantize_query(const float* q, std::size_t n, int limit, Integer* out, std
     return quantize_query(q, n, largest_magnitude(q, n), limit, out, sum);
 }
 
-// As the scans compute it (kernels.h), so that a row's score is the same whoever asks.
+// Computed as in scans (kernels.h), so that a row has the same score everywhere.
 inline float score_of(std::int32_t sum, const QueryTerms& terms, float a, const float* b, float b_scale,
                       float constant) {
     const float score = (static_cast<float>(sum) * terms.scale + terms.offset) * a;

@@ -1,4 +1,4 @@
-// The smallest and the largest of floats.
+// Minimum and maximum of floats.
 #pragma once
 
 #include <algorithm>

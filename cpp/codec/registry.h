@@ -1,5 +1,5 @@
-// The table of codecs: one row per kind. Everything outside a codec's own folder, in C++ and in Python, learns from its
-// traits what the codec can do.
+// The table of codecs: one row per kind. Code outside a codec's own folder, in C++ and in Python, uses the traits to
+// determine what the codec can do.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,19 @@
 namespace fewbits {
 
 struct CodecTraits {
-    bool exact = false;            // codes are the vectors as floats, of 32 or 16 bits
-    bool cosine_only = false;      // scores cosines and nothing else
+    bool exact = false;            // codes are the vectors as 32-bit or 16-bit floats
+    bool cosine_only = false;      // supports no metric other than cosine
     bool trains = false;           // its arrays are fitted to a sample
     bool subspaces = false;        // codes groups of dimensions: param m is at most the number of dimensions
     bool residual = false;         // can code residuals of list centroids
-    bool rerank = false;           // can be a rerank store: codes vectors that are not rotated
+    bool rerank = false;           // can be a rerank store, which codes vectors without rotation
     bool tokens = false;           // can code the tokens of a multi-vector index
     bool staged = false;           // can be scanned in two stages
-    bool rotates = false;          // wants a random rotation in front, unless it has trained maps of its own
+    bool rotates = false;          // should be preceded by a random rotation, unless it has trained maps
     bool score_aware = false;      // can weight the error along a vector more than the error across it
-    bool scoring = false;          // scores with a codebook that can be trained while codes stay ("codec.scoring")
-    bool encoder = false;          // its maps can be replaced while codes stay comparable
-    bool corrects_itself = false;  // factor b takes in what codes miss of the vector itself (codec/direction.h)
+    bool scoring = false;          // scores with a codebook ("codec.scoring") that can be trained while codes stay
+    bool encoder = false;          // its maps can be replaced and codes remain comparable
+    bool corrects_itself = false;  // factor b corrects the errors of codes of whole vectors (codec/direction.h)
 };
 
 struct CodecTrait {

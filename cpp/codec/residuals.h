@@ -1,4 +1,4 @@
-// Residuals of a block of rows: less their origin on the way in, plus it on the way out.
+// Subtracts origins from blocks of rows before encoding, and adds them after decoding.
 #pragma once
 
 #include <cstddef>
@@ -9,10 +9,10 @@
 
 namespace fewbits::codec {
 
-// Rows that are encoded or decoded together: small enough that a block of floats stays in the cache.
+// The number of rows that are encoded or decoded together, small enough for a block of floats to stay in the cache.
 inline constexpr std::size_t rows_at_once = 128;
 
-// Rows first..first + count of x, less their origin if there is one (then they are written to `buffer`).
+// Rows [first, first + count) of x, less their origins if there are any (the differences are stored in `buffer`).
 inline MatrixView residuals(MatrixView x, const float* origin, std::size_t first, std::size_t count,
                             std::vector<float>& buffer) {
     const MatrixView rows = x.block(first, count);

@@ -1,4 +1,4 @@
-// Sums that every instruction set rounds alike.
+// Sums that are rounded identically on every instruction set.
 #pragma once
 
 #include <cstddef>

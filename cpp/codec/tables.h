@@ -1,5 +1,6 @@
-// Float tables of a query as bytes. One scale for all tables of a query (sums of entries stay proportional), set by the
-// widest table alone, so that it never depends on how many tables there are; each table's minimum goes into the offset.
+// Quantizes the float tables of a query to bytes. All of them share one scale, so that sums of entries stay
+// proportional. The widest table determines the scale, which is therefore independent of the number of tables. The
+// minimum of each table goes into the offset.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,7 @@
 namespace fewbits::codec {
 
 // m tables of k entries (overwritten) to bytes: sum of entries ~ sum of bytes * scale + offset, within m * scale / 2.
-// limit: entries that lie deeper than this below the largest of their table count as lying so deep.
+// limit: entries that are further than this below the maximum of their table are clamped.
 QueryTerms quantize_tables(float* tables, std::size_t m, std::size_t k, std::uint8_t* out,
                            float limit = std::numeric_limits<float>::infinity());
 

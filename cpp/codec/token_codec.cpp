@@ -75,7 +75,7 @@ std::shared_ptr<const Codec> make_token_codec(const Parts& parts) {
         corrupt(std::string("param 'tokens.kind': got ") + kind.name + ", expected a codec that can code tokens");
     auto codec = make_codec(parts, "tokens", rotates ? rotation->out_dim() : dim, Metric::ip, false);
     if (codec->layout().has_b || codec->layout().has_stage)
-        corrupt("tokens: got codes with factors b or of a first stage, expected at most factor a");
+        corrupt("tokens: got codes with factor b or a factor of the first stage, expected at most factor a");
     if (!rotates) return codec;
     return std::make_shared<RotatedCodec>(std::move(codec), std::move(rotation));
 }

@@ -1,5 +1,5 @@
-// The codec of tokens: any codec, and for those that want one a random rotation before it, which queries and tokens
-// meet alike. As it is a codec itself, nothing else knows of the rotation.
+// The codec of tokens: any codec, preceded by a random rotation of queries and tokens if it needs one. The combination
+// is itself a codec, so no other code handles the rotation.
 #pragma once
 
 #include <memory>
@@ -9,8 +9,8 @@
 
 namespace fewbits {
 
-// Param "tokens.dim"; params and arrays "tokens.*" as make_codec's, under ip; "tokens.transform.*" as make_transform's,
-// if there are any.
+// Reads param "tokens.dim", params and arrays "tokens.*" as in make_codec (metric ip), and "tokens.transform.*", if
+// there are any, as in make_transform.
 std::shared_ptr<const Codec> make_token_codec(const Parts& parts);
 
 }  // namespace fewbits

@@ -30,7 +30,7 @@ SegmentBuilder::SegmentBuilder(std::shared_ptr<const Model> model, std::size_t e
     a_ = AppendBuffer(layout.has_a ? sizeof(float) : 0);
     b_ = AppendBuffer(layout.has_b ? sizeof(float) : 0);
     stage_ = AppendBuffer(layout.has_stage ? sizeof(float) : 0);
-    lists_ = AppendBuffer(model_->partition->flat() ? 0 : sizeof(std::uint32_t));
+    lists_ = AppendBuffer(model_->partition->nlist() == 1 ? 0 : sizeof(std::uint32_t));
     ids_ = AppendBuffer(sizeof(std::int64_t));
     if (model_->rerank) {
         const CodeLayout finer = model_->rerank->layout();
@@ -74,7 +74,7 @@ void SegmentBuilder::append(const CodedRows& coded, const std::int64_t* ids) {
     if (layout.has_stage) fail("codes: a first stage has a factor of its own, which follows from the vectors");
     if (tokens_) fail("codes: this index has tokens beside its vectors");
     expect("bytes of codes", coded.rows.size(), checked_mul(coded.n, layout.row_bytes()));
-    expect("lists", coded.lists.size(), model_->partition->flat() ? 0 : coded.n);
+    if (model_->partition->nlist() > 1 || !coded.lists.empty()) expect("lists", coded.lists.size(), coded.n);
     expect("factors a", coded.a.size(), layout.has_a ? coded.n : 0);
     expect("factors b", coded.b.size(), layout.has_b ? coded.n : 0);
     for (const std::uint32_t list : coded.lists)
@@ -86,7 +86,7 @@ void SegmentBuilder::append(const CodedRows& coded, const std::int64_t* ids) {
             fail("factors: got a number that is not finite");
     extend(coded.n, ids);
     for (std::size_t i = 0; i < coded.n; ++i) split_row(coded.rows.data() + i * layout.row_bytes(), n_ + i);
-    std::copy(coded.lists.begin(), coded.lists.end(), lists_.as<std::uint32_t>() + n_);
+    if (lists_.row_bytes() > 0) std::copy(coded.lists.begin(), coded.lists.end(), lists_.as<std::uint32_t>() + n_);
     std::copy(coded.a.begin(), coded.a.end(), a_.as<float>() + n_);
     std::copy(coded.b.begin(), coded.b.end(), b_.as<float>() + n_);
     custom_ids_ = ids != nullptr;
@@ -132,14 +132,13 @@ void SegmentBuilder::encode_rows(MatrixView x, std::size_t first) {
     std::vector<float> y(x.rows * d), origin;
     model_->transform->apply(x, y.data());
     const MatrixView transformed{y.data(), x.rows, d};
-    if (!model_->partition->flat()) {
-        std::uint32_t* lists = reinterpret_cast<std::uint32_t*>(lists_.row(first));
-        model_->partition->assign(transformed, lists, 1);
-        if (model_->residual) {
-            origin.resize(y.size());
-            const MatrixView centroids = model_->partition->centroids();
-            for (std::size_t i = 0; i < x.rows; ++i) std::copy_n(centroids.row(lists[i]), d, origin.data() + i * d);
-        }
+    std::vector<std::uint32_t> lists(x.rows);
+    model_->partition->assign(transformed, lists.data(), 1);
+    if (lists_.row_bytes() > 0) std::memcpy(lists_.row(first), lists.data(), x.rows * lists_.row_bytes());
+    if (model_->residual) {
+        origin.resize(y.size());
+        const MatrixView centroids = model_->partition->centroids();
+        for (std::size_t i = 0; i < x.rows; ++i) std::copy_n(centroids.row(lists[i]), d, origin.data() + i * d);
     }
     if (model_->relative) {  // what the codec sees is all there is: it has no origin
         for (std::size_t i = 0; i < y.size(); ++i) y[i] -= origin[i];
@@ -160,7 +159,7 @@ void SegmentBuilder::encode_rerank(MatrixView x, std::size_t first, std::uint8_t
 // The rows in list order, within a list in the order of arrival; fills lists (nlist + 1 first rows).
 std::vector<std::uint32_t> SegmentBuilder::order_by_list(std::vector<std::uint64_t>& lists) const {
     std::vector<std::uint32_t> order(n_);
-    if (model_->partition->flat()) {
+    if (model_->partition->nlist() == 1) {
         lists = {0, n_};
         std::iota(order.begin(), order.end(), 0u);
         return order;
@@ -206,7 +205,7 @@ Parts SegmentBuilder::ordered_tokens(const std::vector<std::uint32_t>& order, Pr
     require(tokens_->size() == n_, "tokens: expected a set per vector");
     const CodeLayout layout = model_->tokens->layout();
     Parts arrived = tokens_->finish();
-    if (model_->partition->flat()) return arrived;
+    if (model_->partition->nlist() == 1) return arrived;
     const TokenColumn column(layout, arrived, n_);
     return gathered_tokens(layout, model_->tokens_on_disk ? directory_ : "", n_, steps,
                            [&](std::size_t i) { return column[order[i]]; });
@@ -216,7 +215,7 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, con
     std::vector<std::uint64_t> lists;
     std::vector<std::uint32_t> order = order_by_list(lists);
     (void)lists_.take(DType::u32, 0);
-    const bool reordered = !model_->partition->flat();
+    const bool reordered = model_->partition->nlist() > 1;
     std::vector<AppendBuffer*> columns{&codes_, &rest_, &a_, &b_, &stage_, &rerank_, &rerank_a_, &rerank_b_};
     std::erase_if(columns, [](const AppendBuffer* column) { return column->row_bytes() == 0; });
     const std::size_t columns_of_rows = columns.size() + 1 + (spill_ ? 1 : 0) + (custom_ids() ? 1 : 0);

@@ -20,7 +20,7 @@
 
 namespace fewbits {
 
-// n rows as Codec::encode gives them; lists: of each, none where the index has no partition.
+// n rows as Codec::encode gives them; lists: of each; may be left out where there is one list.
 struct CodedRows {
     std::size_t n = 0;
     std::span<const std::uint8_t> rows;

@@ -239,8 +239,7 @@ PackedCodes pack(const Snapshot& sources, const Bitmap& rows, bool join) {
     const Progress silent;
     Merge work(sources, rows, 1, silent);
     if (join) {
-        const Parts flat{{{"partition.kind", 0}}, {}};
-        model->partition = std::make_shared<Partition>(flat, model->transform->out_dim(), model->metric);
+        model->partition = make_flat(model->transform->out_dim());
         packed.lists = work.join_lists();
     }
     work.keep_codes();

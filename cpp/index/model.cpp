@@ -47,10 +47,10 @@ std::shared_ptr<const Model> Model::make(Parts parts) {
     const Metric parts_metric = inner_metric(model->metric);
     model->query_map = make_query_map(parts, model->dim);
     model->transform = make_transform(parts, model->dim);
-    model->partition = std::make_shared<Partition>(parts, model->transform->out_dim(), parts_metric);
+    model->partition = make_partition(parts, model->transform->out_dim(), parts_metric);
     model->residual = parts.param_or("partition.residual", 0) != 0;
-    if (model->residual && model->partition->flat())
-        corrupt("partition.residual: got 1 without a partition, expected 0");
+    if (model->residual && model->partition->centroids().rows == 0)
+        corrupt("partition.residual: got 1 without centroids, expected 0");
     // Before there was a choice, cosine took every query for as long as its centroids.
     model->projected = model->residual && model->metric != Metric::l2 && !parts.has("codec.direction")
                        && (model->metric == Metric::ip || parts.param_or("partition.projected", 0) != 0);
@@ -94,7 +94,7 @@ std::shared_ptr<const Model> Model::with_encoder(const Parts& encoder) const {
         fail("encoder: expected recurrent binary codes, then and now");
     if (rerank || query_map || parts.param("transform.kind") != 0)
         fail("encoder: a rerank store, a query map and a transform are of the old input, expected none");
-    if (partition->flat() == encoder.has("partition.centroids"))
+    if ((partition->centroids().rows > 0) != encoder.has("partition.centroids"))
         fail("encoder: expected centroids for the new input where, and only where, the index has lists");
     Parts changed = parts;
     const auto is_encoder = [](const auto& item) { return item.first.starts_with("codec."); };

@@ -145,14 +145,14 @@ Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe
     Probes probes;
     probes.width = nprobe;
     probes.lists.assign(queries.rows * nprobe, {0, 0});
-    if (!model.partition->flat()) model.partition->nearest(queries, nprobe, probes.lists.data());
+    model.partition->nearest(queries, nprobe, probes.lists.data());
     return probes;
 }
 
 Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t nprobe, const RowFilter& filter,
                     std::size_t wanted) {
     const Partition& partition = *snapshot.model->partition;
-    if (partition.flat()) return choose_lists(*snapshot.model, queries, 1);
+    if (partition.nlist() == 1) return choose_lists(*snapshot.model, queries, 1);
     std::vector<float> scores(queries.rows * partition.nlist());
     partition.scores(queries, scores.data());
     std::vector<std::vector<Probe>> chosen(queries.rows);

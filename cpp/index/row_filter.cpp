@@ -26,7 +26,7 @@ RowFilter::RowFilter(const Snapshot& snapshot, Ask ask, unsigned threads)
         ask_(snapshot, s, row - snapshot.first_rows[s], 1, allowed, i);
     }
     expected_ = static_cast<double>(allowed.count(0, sampled)) * n / std::max(sampled, 1u);
-    if (snapshot.model->partition->flat()) lists_[0].get([&] { return answer(snapshot, 0, threads); });
+    if (snapshot.model->partition->nlist() == 1) lists_[0].get([&] { return answer(snapshot, 0, threads); });
 }
 
 RowFilter::List RowFilter::answer(const Snapshot& snapshot, std::uint32_t list, unsigned threads) const {

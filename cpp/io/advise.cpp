@@ -9,7 +9,7 @@ namespace {
 
 const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
 
-// The whole pages that first..end-1 touches.
+// Advises all pages that overlap [first, end).
 void advise(std::uintptr_t first, std::uintptr_t end, int advice) {
     const std::uintptr_t start = first / page * page;
     if (end > first) static_cast<void>(::madvise(reinterpret_cast<void*>(start), end - start, advice));

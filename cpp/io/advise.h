@@ -8,10 +8,10 @@
 
 namespace fewbits::io {
 
-// Single rows will be read in no order: a fault should read its page and no neighbours.
+// For rows that will be read individually and in any order: a page fault should read only its own page.
 void advise_random(std::span<const std::byte> mapped);
 
-// These rows (ascending numbers) will be read soon: all their reads start now, and their latencies overlap.
+// For rows (in ascending order) that will be read soon: starts all reads at once, so that their latencies overlap.
 void advise_rows(const std::uint8_t* base, std::size_t stride, std::span<const std::uint32_t> rows);
 
 }  // namespace fewbits::io

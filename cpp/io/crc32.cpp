@@ -38,7 +38,7 @@ constexpr Tables make_tables() {
 
 constexpr Tables tables = make_tables();
 
-// Four bytes that `zeros` further bytes of the same step follow.
+// The contribution of four bytes that are followed by `zeros` further bytes of the same step.
 std::uint32_t advance(std::uint32_t word, std::size_t zeros) {
     return tables[zeros + 3][word & 255] ^ tables[zeros + 2][word >> 8 & 255] ^ tables[zeros + 1][word >> 16 & 255]
            ^ tables[zeros][word >> 24];

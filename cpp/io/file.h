@@ -1,5 +1,5 @@
-// One index, one file (docs/format.md). Reading maps the file and trusts nothing; writing is atomic: a temporary file
-// beside the target, fsync, rename, fsync of the folder.
+// An index is one file (docs/format.md). Nothing in a file is trusted when it is read. Writing is atomic: a temporary
+// file beside the target, fsync, rename, fsync of the folder.
 #pragma once
 
 #include <memory>
@@ -12,8 +12,8 @@
 namespace fewbits {
 
 enum class Verify {
-    trusted,  // header, table, params and every array that search follows or computes with (all but bulk codes and ids)
-    all,      // the checksum of every byte
+    trusted,  // checks header, table, params and all arrays that are not bulk (search relies on their values)
+    all,      // checks every byte
 };
 
 struct SectionInfo {
@@ -31,15 +31,15 @@ struct FileInfo {
     std::map<std::string, std::uint64_t> params;
 };
 
-// mapped: bulk arrays point into a read-only shared mapping, and all that search follows or computes with is copied, so
-// that writing to the file cannot lead it astray; else everything is in memory, read in full.
+// If `mapped`, bulk arrays point into a read-only shared mapping; the other arrays, on whose values search relies, are
+// copied, so that later writes to the file do not affect them. Otherwise the whole file is read into memory.
 Parts read_file(const std::string& path, bool mapped, Verify verify);
-Parts read_bytes(std::span<const std::byte> file);  // a whole file in memory, which is copied; all checksums compared
+Parts read_bytes(std::span<const std::byte> file);  // the contents of a file; copies them and compares all checksums
 FileInfo inspect_file(const std::string& path);     // header, table and params only
-void verify_file(const std::string& path);  // checksum of every byte; throws Error(corrupt) naming section and offset
+void verify_file(const std::string& path);  // compares all checksums; throws Error(corrupt) with section and offset
 
-// Arrays keep whether they are bulk.
+// The bulk flags of the arrays are preserved.
 void write_file(const std::string& path, const Parts& parts);
-std::vector<std::byte> write_bytes(const Parts& parts);  // what write_file writes
+std::vector<std::byte> write_bytes(const Parts& parts);  // the bytes that write_file writes
 
 }  // namespace fewbits

@@ -13,7 +13,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-// As in PNG: not text, and damaged by every transfer that takes it for text or stops early.
+// As in PNG: not text, and altered by any transfer that treats the file as text or stops at an end-of-file character.
 constexpr unsigned char magic[8] = {0x89, 'F', 'B', 'X', '\r', '\n', 0x1A, '\n'};
 constexpr std::uint32_t endian_tag = 0x01020304;
 constexpr std::uint32_t bulk_flag = 1;
@@ -22,7 +22,7 @@ std::uint32_t header_checksum(const Header& header) {
     return crc32({reinterpret_cast<const std::byte*>(&header), offsetof(Header, checksum)});
 }
 
-// The name in a zero-padded field, or an empty one if the field holds no valid name.
+// The name in a zero-padded field, or an empty string if it is invalid.
 std::string name_in(const char (&field)[longest_name + 1]) {
     const char* end = std::find(std::begin(field), std::end(field), '\0');
     const bool padded = end != std::end(field) && std::all_of(end, std::end(field), [](char c) { return c == '\0'; });
@@ -79,7 +79,7 @@ void check_header(const Header& header, std::uint64_t file_bytes) {
     if (std::any_of(std::begin(header.reserved), std::end(header.reserved), [](unsigned char c) { return c != 0; }))
         corrupt("header: reserved bytes are not zero");
     if (header.sections > max_records || sizeof(Header) + header.sections * sizeof(Entry) > file_bytes)
-        corrupt("header: " + std::to_string(header.sections) + " sections do not fit the file");
+        corrupt("header: " + std::to_string(header.sections) + " sections do not fit in the file");
 }
 
 std::vector<SectionInfo> check_table(const Header& header, std::span<const Entry> table) {
@@ -92,7 +92,7 @@ std::vector<SectionInfo> check_table(const Header& header, std::span<const Entry
         const std::uint64_t expected = next_offset(end);  // no overflow: end <= file_bytes <= 2^63
         if (section.offset != expected) fail_section(section, "expected at offset " + std::to_string(expected));
         if (section.offset > header.file_bytes || section.bytes > header.file_bytes - section.offset)
-            fail_section(section, std::to_string(section.bytes) + " bytes reach beyond the end of the file");
+            fail_section(section, std::to_string(section.bytes) + " bytes extend beyond the end of the file");
         end = section.offset + section.bytes;
         sections.push_back(section);
     }
@@ -107,7 +107,7 @@ std::map<std::string, std::uint64_t> check_params(const SectionInfo& section, st
     std::map<std::string, std::uint64_t> params;
     for (const Param& record : records) {
         const std::string name = name_in(record.name);
-        if (name.empty()) fail_section(section, "invalid name of a param");
+        if (name.empty()) fail_section(section, "invalid param name");
         if (!params.empty() && name <= params.rbegin()->first)
             fail_section(section, "names are not in ascending order");
         params.emplace_hint(params.end(), name, record.value);

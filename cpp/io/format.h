@@ -1,6 +1,6 @@
-// The bytes of a file that are not an array: header, section table and param records, exactly as docs/format.md has
-// them. What passes `check_header`, `check_table` and `check_params` is safe to follow: every section lies inside the
-// file, at the one place the format allows.
+// The parts of a file that are not arrays: header, section table and param records, as specified in docs/format.md.
+// After `check_header`, `check_table` and `check_params`, offsets are safe to follow: every section lies inside the
+// file, at the only offset that the format allows.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,14 @@
 
 namespace fewbits::io {
 
-// 2.0: arrays without which vectors or scores are others (docs/format.md). What needs none of them is written as 1.1.
+// 2.0 adds params and arrays that change vectors or scores (docs/format.md). Indexes without them are written as 1.1.
 inline constexpr std::uint16_t major_version = 2;
 inline constexpr std::uint16_t minor_versions[] = {0, 1, 0};  // by major version
 inline constexpr std::size_t alignment = 64;
-inline constexpr std::size_t max_records = std::size_t{1} << 20;  // of sections, and of params
+inline constexpr std::size_t max_records = std::size_t{1} << 20;  // limit for sections, and for params
 inline constexpr std::size_t longest_name = 31;
 inline constexpr const char* params_name = "params";
-inline constexpr const char* format_name = "format";  // param: the major version to be written (absent: 1)
+inline constexpr const char* format_name = "format";  // param: the major version to write (default: 1)
 
 struct Header {
     unsigned char magic[8];
@@ -52,15 +52,15 @@ struct Param {
 static_assert(sizeof(Param) == 40);
 
 bool is_name(const std::string& name);
-std::uint64_t next_offset(std::uint64_t end);  // the first aligned offset from `end` on
+std::uint64_t next_offset(std::uint64_t end);  // the smallest aligned offset >= end
 
-// Reading: each throws Error(corrupt), or Error(version), on anything that a writer does not write.
+// Reading: each throws Error(corrupt) or Error(version) for anything that a writer would not produce.
 void check_header(const Header& header, std::uint64_t file_bytes);
 std::vector<SectionInfo> check_table(const Header& header, std::span<const Entry> table);
 std::map<std::string, std::uint64_t> check_params(const SectionInfo& section, std::span<const Param> records);
 [[noreturn]] void fail_section(const SectionInfo& section, const std::string& what);
 
-// Writing. `sections` have their offsets and checksums.
+// Writing. Offsets and checksums of `sections` must be set.
 std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::uint64_t file_bytes,
                                  std::uint16_t major);
 std::vector<Param> make_params(const std::map<std::string, std::uint64_t>& params);

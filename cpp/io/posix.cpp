@@ -55,7 +55,7 @@ Descriptor open_folder(const std::string& path) {
 }
 
 Temporary::Temporary(int folder, const std::string& stem, unsigned mode) : folder_(folder) {
-    constexpr int most_trials = 100;  // a name that exists, or another save that took this file for a stale one
+    constexpr int most_trials = 100;  // one fails if the name exists, or if another save removed the file as stale
     for (int trial = 0; trial < most_trials; ++trial) {
         name_ = temporary_name(stem);
         file_ = Descriptor(
@@ -93,7 +93,7 @@ void keep_owner(int fd, unsigned user, unsigned group) {
 
 void resize_file(int fd, std::uint64_t bytes) {
     if (retry([&] { return ::ftruncate(fd, static_cast<off_t>(bytes)); }) != 0)
-        fail_errno("cannot make a file of " + std::to_string(bytes) + " bytes");
+        fail_errno("cannot resize the file to " + std::to_string(bytes) + " bytes");
 }
 
 void set_permissions(int fd, unsigned mode) {
@@ -127,7 +127,7 @@ void sync_file(int fd) {
 }
 
 void sync_folder(int fd) {
-    // EINVAL: a file system that keeps nothing of a folder to be synced.
+    // EINVAL: the file system does not support fsync of a folder.
     if (retry([&] { return ::fsync(fd); }) != 0 && errno != EINVAL) fail_errno("cannot fsync the folder");
 }
 
@@ -139,7 +139,7 @@ std::shared_ptr<const void> map_file(int fd, std::size_t bytes) {
 
 namespace {
 
-// Read-only memory of `bytes` (> 0) that `fill` wrote.
+// Read-only memory of `bytes` (> 0), initialised by `fill`.
 template <class Fill>
 std::shared_ptr<const void> filled(std::size_t bytes, Fill fill) {
     void* start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,5 +1,5 @@
-// The operating system's files with errors as exceptions (Error(io) with errno) and no leaks. Every call retries EINTR
-// and short transfers.
+// POSIX file calls with errors as exceptions (Error(io) with errno) and no leaks. Every call retries after EINTR and
+// continues short transfers.
 #pragma once
 
 #include <cstddef>
@@ -29,13 +29,13 @@ private:
     int fd_;
 };
 
-Descriptor open_file(const std::string& path);  // to read; never waits, whatever the path is
+Descriptor open_file(const std::string& path);  // read-only; never blocks, even on a FIFO
 Descriptor open_folder(const std::string& path);
 
 constexpr unsigned private_mode = 0600;
 
-// A new, empty file `.<stem>.<pid>.<random>.tmp` in a folder; mode: less what the umask says. It loses its name with
-// this object unless `rename_to` gave it another.
+// A new, empty file `.<stem>.<pid>.<random>.tmp` in a folder, with permissions `mode` less the umask. The destructor
+// unlinks it unless it has been renamed.
 class Temporary {
 public:
     Temporary(int folder, const std::string& stem, unsigned mode);
@@ -43,7 +43,7 @@ public:
     Temporary& operator=(const Temporary&) = delete;
     ~Temporary();
     int get() const noexcept { return file_.get(); }
-    void rename_to(const std::string& name);  // replaces what has that name, atomically
+    void rename_to(const std::string& name);  // atomically replaces any file with that name
     Descriptor take() noexcept { return std::move(file_); }
 
 private:
@@ -55,17 +55,17 @@ private:
 // A file that only this process can open.
 Descriptor nameless_file(int folder, const std::string& stem);
 
-void keep_owner(int fd, unsigned user, unsigned group);  // as far as this process may
+void keep_owner(int fd, unsigned user, unsigned group);  // as far as permissions allow
 void resize_file(int fd, std::uint64_t bytes);
 void set_permissions(int fd, unsigned mode);
 void write_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset);
-// Throws Error(corrupt) where the file ends before the buffer is full.
+// Throws Error(corrupt) if the file ends before the buffer is full.
 void read_all(int fd, std::span<std::byte> buffer, std::uint64_t offset);
 void sync_file(int fd);
 void sync_folder(int fd);
 
-// A read-only shared mapping of a file's first `bytes` (> 0); the same bytes as a copy in memory, page aligned; and
-// such a copy of bytes in memory.
+// A read-only shared mapping of the first `bytes` (> 0) of a file; a page-aligned copy of these bytes in memory; and
+// such a copy of bytes that are already in memory.
 std::shared_ptr<const void> map_file(int fd, std::size_t bytes);
 std::shared_ptr<const void> load_file(int fd, std::size_t bytes);
 std::shared_ptr<const void> copy_bytes(std::span<const std::byte> bytes);

@@ -1,5 +1,5 @@
-// Reading a file that may be anything. All checks read through the descriptor (or the copy in memory), never through
-// the mapping: a failing disk is then an exception and not a signal, and opening touches only what it checks.
+// Reads files with arbitrary contents. All checks read through the descriptor (or the copy in memory), never through
+// the mapping: a failing disk then causes an exception instead of a signal, and opening reads only what is checked.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -63,7 +63,7 @@ private:
 
 Header read_header(const Source& source) {
     if (source.bytes() < sizeof(Header))
-        corrupt("the file has " + std::to_string(source.bytes()) + " bytes, a header has "
+        corrupt("the file has " + std::to_string(source.bytes()) + " bytes, expected at least "
                 + std::to_string(sizeof(Header)));
     const Header header = source.records<Header>(0, 1)[0];
     check_header(header, source.bytes());
@@ -81,7 +81,7 @@ FileInfo read_info(const Source& source) {
                                     [](const SectionInfo& section) { return section.name == params_name; });
     if (found == info.sections.end()) corrupt("section 'params' is missing");
     if (found->dtype != DType::u8 || found->bytes % sizeof(Param) != 0 || found->bytes / sizeof(Param) > max_records)
-        fail_section(*found, std::to_string(found->bytes) + " bytes are no param records");
+        fail_section(*found, std::to_string(found->bytes) + " bytes are not param records");
     info.params = check_params(*found, source.records<Param>(found->offset, found->bytes / sizeof(Param)));
     return info;
 }
@@ -94,7 +94,7 @@ void check_padding(const Source& source, const SectionInfo& section) {
         fail_section(section, "padding after it is not zero");
 }
 
-// Checksums and paddings of the sections, by pieces in parallel.
+// Verifies checksums and padding of the sections, piece by piece in parallel.
 void check_sections(const Source& source, const std::vector<SectionInfo>& sections) {
     struct Piece {
         std::uint64_t offset, bytes;
@@ -125,7 +125,7 @@ void check_sections(const Source& source, const std::vector<SectionInfo>& sectio
     }
 }
 
-// In memory of its own, and checked there: nobody who writes to a mapped file can change it any more.
+// A private copy of a section, checked after copying, so that later writes to a mapped file do not affect it.
 Array copied(const Source& source, const SectionInfo& section) {
     const auto memory = std::make_shared<std::vector<std::byte>>(section.bytes + alignment);
     void* start = memory->data();
@@ -140,7 +140,7 @@ Array copied(const Source& source, const SectionInfo& section) {
 
 Parts read_parts(Source& source, bool mapped, Verify verify) {
     if (!mapped) {
-        read_header(source);  // a file of the wrong length is refused before memory is spent on it
+        read_header(source);  // rejects a file of the wrong length before allocating memory for it
         source.load();
     }
     FileInfo info = read_info(source);
@@ -162,7 +162,7 @@ Parts read_parts(Source& source, bool mapped, Verify verify) {
     return parts;
 }
 
-// Runs `work` on the opened file; every error says which file it is about.
+// Runs `work` on the opened file; adds the path to every error.
 template <class Work>
 auto with_file(const std::string& path, Work work) {
     try {

@@ -20,11 +20,11 @@ namespace {
 constexpr std::string_view ending = ".tmp";
 
 std::string start_of(const std::string& stem) {
-    static constexpr std::size_t longest = 200;  // names end at 255 bytes
+    static constexpr std::size_t longest = 200;  // file names are limited to 255 bytes
     return std::string(1, '.').append(stem, 0, longest).append(1, '.');
 }
 
-// Whether the name is one that temporary_name gives for a stem, of which `start` is made.
+// Whether temporary_name could have returned `name` for the stem from which `start` was made.
 bool is_temporary(std::string_view name, std::string_view start) {
     if (!name.starts_with(start) || !name.ends_with(ending)) return false;
     name.remove_prefix(start.size());
@@ -74,7 +74,7 @@ void remove_stale(int folder, const std::string& stem) noexcept try {
         const Descriptor file(::openat(folder, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0));
         if (file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) ::unlinkat(folder, name.c_str(), 0);
     }
-} catch (...) {  // they stay for the next save
+} catch (...) {  // the next save tries again
 }
 
 }  // namespace fewbits::io

@@ -1,5 +1,5 @@
-// Named places in the writing of a file at which a test may stop the process or throw. Null outside tests, and then a
-// load and a branch.
+// Named points during the writing of a file at which a test may stop the process or throw. The callback is null outside
+// tests, where a point costs a load and a branch.
 #pragma once
 
 #include <atomic>

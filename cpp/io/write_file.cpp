@@ -1,5 +1,5 @@
-// Writing is atomic: whoever opens the path, during the write or after a power loss, finds the whole old file or the
-// whole new one. Arrays go to the file from where they are; header and table follow last, when the checksums are known.
+// Writing is atomic: at any time, including after a power loss, the path refers to the complete old file or to the
+// complete new one. Arrays are written directly from memory; header and table follow last, when checksums are known.
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
@@ -20,9 +20,9 @@ using namespace io;
 
 constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
 
-// Where everything goes, without the checksums.
+// Sections with their offsets; checksums are filled in later.
 std::vector<SectionInfo> lay_out(const std::map<std::string, Array>& arrays) {
-    if (arrays.size() > max_records) fail("at most 2^20 arrays fit a file, got " + std::to_string(arrays.size()));
+    if (arrays.size() > max_records) fail("a file holds at most 2^20 arrays, got " + std::to_string(arrays.size()));
     std::vector<SectionInfo> sections;
     std::uint64_t end = sizeof(Header) + arrays.size() * sizeof(Entry);
     for (const auto& [name, array] : arrays) {
@@ -36,7 +36,7 @@ std::vector<SectionInfo> lay_out(const std::map<std::string, Array>& arrays) {
     return sections;
 }
 
-// Calls write(bytes, offset) for pieces of the array.
+// Calls write(bytes, offset) for each chunk of the array; returns the checksum of the array.
 template <class Write>
 std::uint32_t write_array(std::span<const std::byte> bytes, std::uint64_t offset, Write write) {
     std::uint32_t checksum = 0;
@@ -51,10 +51,10 @@ std::uint32_t write_array(std::span<const std::byte> bytes, std::uint64_t offset
     return checksum;
 }
 
-// The arrays and, as one more, the params.
+// The arrays, and the params as an additional array.
 std::map<std::string, Array> all_arrays(const Parts& parts) {
     std::vector<Param> params = make_params(parts.params);
-    if (params.size() > max_records) fail("at most 2^20 params fit a file, got " + std::to_string(params.size()));
+    if (params.size() > max_records) fail("a file holds at most 2^20 params, got " + std::to_string(params.size()));
     if (parts.has(params_name)) fail("'params' cannot be the name of an array");
     auto kept = std::make_shared<const std::vector<Param>>(std::move(params));
     std::map<std::string, Array> arrays = parts.arrays;
@@ -62,7 +62,7 @@ std::map<std::string, Array> all_arrays(const Parts& parts) {
     return arrays;
 }
 
-// Calls begin(length of the file), then write(bytes, offset) for all that is not zero padding.
+// Calls begin(file size in bytes), then write(bytes, offset) for everything except zero padding.
 template <class Begin, class Write>
 void write_sections(const Parts& parts, Begin begin, Write write) {
     const std::uint64_t major = parts.param_or(format_name, 1);
@@ -80,38 +80,38 @@ void write_sections(const Parts& parts, Begin begin, Write write) {
     write(make_head(sections, file_bytes, static_cast<std::uint16_t>(major)), 0);
 }
 
-// The file that is about to be replaced, if there is one. Only a regular file may be.
+// The file to be replaced, if there is one. Throws if it is not a regular file.
 std::optional<struct stat> replaced(int folder, const std::string& name) {
     struct stat status{};
     if (::fstatat(folder, name.c_str(), &status, 0) != 0) {
         if (errno == ENOENT) return std::nullopt;
-        fail_errno("cannot look at the target");
+        fail_errno("cannot stat the target");
     }
     if (S_ISDIR(status.st_mode)) fail_errno("the target is a folder", EISDIR);
     if (!S_ISREG(status.st_mode)) fail_errno("the target is not a regular file", EINVAL);
     return status;
 }
 
-// What a new file's permissions are. The umask cannot be read without changing it, so an empty file is made for this.
+// The permissions of a new file. The umask cannot be read without changing it, so an empty file is created instead.
 mode_t usual_mode(int folder, const std::string& name) {
     constexpr mode_t everyone = 0666;
     const Temporary probe(folder, name, everyone);
     struct stat status{};
-    if (::fstat(probe.get(), &status) != 0) fail_errno("cannot look at the temporary file");
+    if (::fstat(probe.get(), &status) != 0) fail_errno("cannot stat the temporary file");
     return status.st_mode & 0777;
 }
 
-// Owner and permissions of the file that is replaced. A group other than its own gets no access.
+// Copies owner and permissions from the replaced file. If the group cannot be kept, the new group gets no access.
 void become(int fd, const struct stat& old) {
     struct stat now{};
     keep_owner(fd, old.st_uid, old.st_gid);
-    if (::fstat(fd, &now) != 0) fail_errno("cannot look at the temporary file");
+    if (::fstat(fd, &now) != 0) fail_errno("cannot stat the temporary file");
     set_permissions(fd, old.st_mode & (now.st_gid == old.st_gid ? 0777u : 0707u));
 }
 
-// What is to be replaced: where symbolic links lead, to a file that need not be there.
+// The path to replace, with symbolic links resolved. The final target need not exist.
 std::filesystem::path followed(std::filesystem::path target) {
-    constexpr int most_links = 40;  // as many as the system follows
+    constexpr int most_links = 40;  // the limit of the system
     std::error_code error;
     for (int links = 0; std::filesystem::is_symlink(std::filesystem::symlink_status(target, error)); ++links) {
         if (links == most_links) fail_errno("cannot follow the symbolic link", ELOOP);
@@ -126,12 +126,12 @@ void write_atomically(const std::string& path, const Parts& parts) {
     if (path.find('\0') != std::string::npos) fail("path contains a zero byte");
     const std::filesystem::path target = followed(path);
     const std::string name = target.filename().string();
-    if (name.empty()) fail_errno("the path names no file", path.empty() ? ENOENT : EISDIR);
+    if (name.empty()) fail_errno("the path does not name a file", path.empty() ? ENOENT : EISDIR);
     const Descriptor folder = open_folder(target.has_parent_path() ? target.parent_path().string() : ".");
     const std::optional<struct stat> old = replaced(folder.get(), name);
     remove_stale(folder.get(), name);
     const mode_t mode = old ? 0 : usual_mode(folder.get(), name);
-    Temporary file(folder.get(), name, private_mode);  // to nobody else until it is whole
+    Temporary file(folder.get(), name, private_mode);  // not accessible to others until it is complete
     test_point("created");
     write_sections(
         parts, [&](std::uint64_t bytes) { resize_file(file.get(), bytes); },

@@ -21,6 +21,7 @@ constexpr std::size_t n_isas = 0
     ;
 
 struct Offer {
+    Kernels tables[n_isas];
     const Kernels* items[n_isas];
     std::size_t count = 0;
 
@@ -32,6 +33,10 @@ struct Offer {
         if (runs) items[count++] = name##_kernels; \
     }
 #include "kernels/isa_list.h"
+        for (std::size_t i = count - 1; i-- > 0;) {
+            tables[i] = filled(*items[i], *items[i + 1]);
+            items[i] = &tables[i];
+        }
     }
 };
 
@@ -53,6 +58,13 @@ const Kernels& choose() {
 }
 
 }  // namespace
+
+Kernels filled(Kernels table, const Kernels& narrower) {
+#define FEWBITS_KERNEL(name, ...) \
+    if (table.name == nullptr) table.name = narrower.name;
+#include "kernels/kernel_list.h"
+    return table;
+}
 
 const Kernels& active() {
     static const Kernels& chosen = choose();

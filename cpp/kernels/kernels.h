@@ -118,6 +118,8 @@ using RowsKernel = void (*)(const Rows&);
 template <class T>
 using Type = T;  // so that a function pointer can be declared like any other type
 
+// The table of an instruction set. A null entry is one that the next narrower set does as well or better: `filled`
+// borrows it.
 struct Kernels {
     const char* isa;
 #define FEWBITS_KERNEL(name, ...) Type<__VA_ARGS__> name;
@@ -126,6 +128,8 @@ struct Kernels {
 
 // The specification. The tables of the other instruction sets are visible to dispatch.cpp only.
 extern const Kernels* const scalar_kernels;
+
+Kernels filled(Kernels table, const Kernels& narrower);
 
 // The set selected at first use: the best that this CPU and operating system support, or the one that FEWBITS_ISA
 // names. Throws fewbits::Error (invalid_argument) for an unknown or unavailable name.

@@ -14,7 +14,7 @@ namespace fewbits {
 
 ChamferQuery::ChamferQuery(const Codec& codec, MatrixView tokens) : codec_(codec) {
     const bool maxima = codec.max_kernel() != nullptr;
-    const std::size_t stride = (codec.table_bytes() + 7) / 8 * 8;  // every table is aligned as the vector is
+    const std::size_t stride = (codec.table_bytes() + 7) / 8 * 8;  // keeps all tables aligned
     const std::size_t row_query = codec.layout().rest_bytes > 0 ? codec.row_query_bytes() : 0;
     tables_.resize(tokens.rows * stride);
     row_queries_.resize(tokens.rows * row_query);
@@ -50,7 +50,7 @@ float ChamferQuery::score(const CodeSet& document, Scratch& scratch) const {
     return sum;
 }
 
-// By the scan of hits, a block at a time: what the blocks before found is the threshold, so hits soon are few.
+// Scans for hits, one block at a time. The maximum so far is the threshold, so hits soon become rare.
 void ChamferQuery::find_maxima(const CodeSet& document, Scratch& scratch) const {
     const CodeLayout layout = codec_.layout();
     const std::size_t row_query = row_queries_.size() / tokens_.size();

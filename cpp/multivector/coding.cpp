@@ -9,7 +9,7 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t documents_a_task = 8;
+constexpr std::size_t documents_per_task = 8;
 
 CodeSet tokens_of(const Snapshot& snapshot, std::int64_t id) {
     const std::int64_t row = snapshot.row_of(id);
@@ -26,20 +26,20 @@ CodeSets encode_sets(const Codec& codec, const SetsView& documents, unsigned thr
              + std::to_string(codec.dim()));
     const CodeLayout layout = codec.layout();
     CodeSets sets;
-    std::vector<std::size_t> places(documents.size() + 1);  // in the codes
+    std::vector<std::size_t> places(documents.size() + 1);  // offsets in the codes
     for (std::size_t i = 0; i < documents.size(); ++i) {
         const std::size_t n = documents[i].rows;
-        if (n > 0xffffffffu) fail("documents: a set has at most 2^32 - 1 tokens");
+        if (n > 0xffffffffu) fail("documents: expected at most 2^32 - 1 tokens per set");
         sets.counts.push_back(static_cast<std::uint32_t>(n));
         places[i + 1] = checked_add(places[i], code_set_bytes(layout, n));
     }
     sets.codes.resize(places.back());
     sets.a.resize(layout.has_a ? documents.tokens.rows : 0);
-    parallel_for((documents.size() + documents_a_task - 1) / documents_a_task, threads,
+    parallel_for((documents.size() + documents_per_task - 1) / documents_per_task, threads,
                  [&](std::size_t task, unsigned) {
-                     const std::size_t end = std::min(documents.size(), (task + 1) * documents_a_task);
+                     const std::size_t end = std::min(documents.size(), (task + 1) * documents_per_task);
                      std::vector<std::uint8_t> rows;
-                     for (std::size_t i = task * documents_a_task; i < end; ++i) {
+                     for (std::size_t i = task * documents_per_task; i < end; ++i) {
                          const MatrixView tokens = documents[i];
                          rows.resize(tokens.rows * layout.row_bytes());
                          float* a = layout.has_a ? sets.a.data() + documents.first(i) : nullptr;

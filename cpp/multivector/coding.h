@@ -1,4 +1,4 @@
-// Between sets of tokens and their codes.
+// Converts sets of tokens to codes, and back.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 
 namespace fewbits {
 
-// Documents as an index stores them.
+// Encodes documents in the form in which an index stores them.
 CodeSets encode_sets(const Codec& codec, const SetsView& documents, unsigned threads);
 
-// The tokens of documents of an index, as their codes have them. An unknown id is an error that names it.
+// Decodes the tokens of documents of an index. Throws if an id is unknown.
 OwnedSets decode_documents(const Snapshot& snapshot, std::span<const std::int64_t> ids, unsigned threads);
 
 }  // namespace fewbits

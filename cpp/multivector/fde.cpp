@@ -10,8 +10,8 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t sets_a_task = 8;
-constexpr std::int32_t one_bit = 1 << 25;  // of distance, above the number of a token
+constexpr std::size_t sets_per_task = 8;
+constexpr std::int32_t one_bit = 1 << 25;  // one bit of Hamming distance, above the bits of a token number
 constexpr std::uint64_t max_dims = std::uint64_t{1} << 24;
 
 // Seeds of the three kinds of random numbers.
@@ -30,10 +30,10 @@ void check(const char* name, std::uint64_t value, std::uint64_t low, std::uint64
 struct Fde::Scratch {
     SimHash::Scratch simhash;
     std::vector<std::uint32_t> bucket;  // of each token in each repetition: repetitions x tokens
-    std::vector<std::uint32_t> held;    // tokens of each bucket, in the repetition at hand
-    std::vector<std::int32_t> filler;   // which token fills each bucket, below its distance
-    std::vector<float> tokens;          // projected, in all repetitions
-    std::vector<float> sums;            // buckets x dim, before a projection
+    std::vector<std::uint32_t> held;    // number of tokens in each bucket, in the current repetition
+    std::vector<std::int32_t> filler;   // token that fills each bucket, plus one_bit per bit of distance
+    std::vector<float> tokens;          // projected, for all repetitions
+    std::vector<float> sums;            // buckets x dim, before the projection
     std::vector<float> encoded;         // of the set, before the final sketch
 };
 
@@ -76,15 +76,16 @@ void Fde::encode(const SetsView& sets, bool document, float* out, unsigned threa
              + std::to_string(params_.dim));
     for (std::size_t i = 0; i < sets.size(); ++i) check("tokens of a set", sets[i].rows, 1, one_bit - 1);
     std::vector<Scratch> scratch(resolve_threads(threads));
-    parallel_for((sets.size() + sets_a_task - 1) / sets_a_task, threads, [&](std::size_t task, unsigned worker) {
-        const std::size_t end = std::min(sets.size(), (task + 1) * sets_a_task);
-        for (std::size_t i = task * sets_a_task; i < end; ++i)
+    parallel_for((sets.size() + sets_per_task - 1) / sets_per_task, threads, [&](std::size_t task, unsigned worker) {
+        const std::size_t end = std::min(sets.size(), (task + 1) * sets_per_task);
+        for (std::size_t i = task * sets_per_task; i < end; ++i)
             encode_set(sets[i], document, scratch[worker], out + i * dims());
     });
 }
 
-// Counts the tokens of each bucket and finds the token to fill it with: the first of the nearest bucket in Hamming
-// distance that holds any, of several such the earliest. Distances grow bit by bit, as through a cube's dimensions.
+// Counts the tokens of each bucket and finds the token to fill it with: the first token of the non-empty bucket that is
+// nearest in Hamming distance, or the earliest of these if there are several. Distances are propagated bit by bit, as
+// along the dimensions of a hypercube.
 void Fde::find_fillers(const std::uint32_t* bucket, std::size_t tokens, Scratch& scratch) const {
     constexpr std::int32_t none = 1 << 30;
     scratch.held.assign(buckets(), 0);
@@ -103,7 +104,7 @@ void Fde::find_fillers(const std::uint32_t* bucket, std::size_t tokens, Scratch&
     }
 }
 
-// Sums of the rows in each bucket; of a document their means, or the row that fills an empty one.
+// Queries: the sum of the rows in each bucket. Documents: their mean, or the row that fills an empty bucket.
 void Fde::aggregate(MatrixView x, std::size_t stride, const std::uint32_t* bucket, bool document, Scratch& scratch,
                     float* out) const {
     std::fill_n(out, buckets() * x.cols, 0.0f);
@@ -119,7 +120,7 @@ void Fde::aggregate(MatrixView x, std::size_t stride, const std::uint32_t* bucke
     }
 }
 
-// Projections are linear, so they go before the sums or after them, as is less work.
+// Projections are linear, so they are applied before or after the sums, whichever is less work.
 void Fde::encode_set(MatrixView tokens, bool document, Scratch& scratch, float* out) const {
     const std::size_t dim = params_.dim, short_dim = params_.projection_dim, part = buckets() * short_dim;
     scratch.encoded.resize(params_.final_dim > 0 ? encoded_dims() : 0);

@@ -1,10 +1,12 @@
-// Fixed-dimensional encodings (MUVERA, arXiv 2405.19504): a set of vectors becomes one vector, so that the inner
-// product of a query's and a document's approximates their Chamfer similarity, times the number of repetitions.
+// Fixed-dimensional encodings (MUVERA, arXiv 2405.19504): a set of vectors becomes one vector, such that the inner
+// product of the encodings of a query and a document approximates their Chamfer similarity times the number of
+// repetitions.
 //
-// Each repetition splits space into 2^bits buckets by the signs of random directions (bit i of a bucket's number is
-// direction i's). A query's part of a bucket is the sum of its tokens there; a document's is their mean or, with fill
-// where there are none, the token whose signs differ least (the first of those). So with fill and no projection an
-// inner product is never above repetitions times Chamfer. Buckets are then projected.
+// Each repetition splits space into 2^bits buckets by the signs of products with random directions (bit i of a bucket's
+// number belongs to direction i). For each bucket, the encoding of a query contains the sum of its tokens there. The
+// encoding of a document contains their mean or, if there are none and fill_empty is set, the token whose signs differ
+// least (the first of these). With fill_empty and without a projection, an inner product is thus at most the number of
+// repetitions times Chamfer similarity. Buckets are then projected.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +26,8 @@ struct FdeParams {
     std::uint32_t simhash_bits = 0;
     DirectionKind directions = DirectionKind::hadamard;
     ProjectionKind projection = ProjectionKind::none;
-    std::uint32_t projection_dim = 0;  // dim without a projection
-    std::uint32_t final_dim = 0;       // 0: none; else a count sketch of the whole
+    std::uint32_t projection_dim = 0;  // dim if there is no projection
+    std::uint32_t final_dim = 0;       // 0: none; otherwise a count sketch of the whole encoding
     bool fill_empty = true;
     std::uint64_t seed = 0;
 };
@@ -36,7 +38,7 @@ public:
 
     std::size_t dims() const noexcept { return params_.final_dim > 0 ? params_.final_dim : encoded_dims(); }
 
-    // out: sets x dims(). The same bits for any number of threads and any other sets beside a set.
+    // out: sets x dims(). The bits of a set depend neither on the number of threads nor on the other sets.
     void encode_queries(const SetsView& queries, float* out, unsigned threads) const;
     void encode_documents(const SetsView& documents, float* out, unsigned threads) const;
 
@@ -55,7 +57,7 @@ private:
     std::optional<SimHash> simhash_;
     std::optional<DenseProjection> dense_;
     std::optional<SketchProjection> sketch_;
-    std::vector<std::uint32_t> final_place_;  // of each encoded dimension: output * 2 + (1 if negated)
+    std::vector<std::uint32_t> final_place_;  // per encoded dimension: output * 2 + (1 if negated)
 };
 
 }  // namespace fewbits

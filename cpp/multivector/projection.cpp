@@ -13,8 +13,8 @@
 namespace fewbits {
 namespace {
 
-// Rows first .. end - 1 become orthonormal, in double and in order (modified Gram-Schmidt, twice: once is not enough in
-// high dimensions).
+// Makes rows first .. end - 1 orthonormal, in double precision and in order (modified Gram-Schmidt, twice: once is not
+// enough in high dimensions).
 void orthonormalize(std::vector<double>& rows, std::size_t dim, std::size_t first, std::size_t end) {
     for (std::size_t i = first; i < end; ++i) {
         double* x = rows.data() + i * dim;

@@ -1,5 +1,5 @@
-// Random directions that are the same bits on every machine: sums of uniform numbers instead of a library's logarithm
-// and cosine, so that an encoding follows from its seed alone and files need not hold it.
+// Random directions with the same bits on every machine: sums of uniform numbers instead of a library's logarithm and
+// cosine. An encoding is therefore determined by its seed, and files do not contain the directions.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace fewbits {
 
-// rows x dim numbers of mean 0 and variance 1, normal to within what twelve uniform ones can show.
+// rows x dim numbers with mean 0 and variance 1, nearly normal: each is a sum of twelve uniform numbers.
 inline std::vector<double> random_directions(std::size_t rows, std::size_t dim, std::uint64_t seed) {
     std::vector<double> x(rows * dim);
     for (std::size_t i = 0; i < x.size(); ++i) {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int max_rounds = 10;
 
-// Numbers the clusters in the order of their first tokens; returns how many there are.
+// Numbers the clusters in the order of their first tokens; returns the number of clusters.
 std::size_t renumber(std::vector<std::uint32_t>& cluster) {
     constexpr std::uint32_t unseen = ~0u;
     std::vector<std::uint32_t> number(cluster.size(), unseen);
@@ -39,7 +39,7 @@ double length(const float* x, std::size_t dim) {
     return std::sqrt(squared_length(x, dim));
 }
 
-// Each row stretched to the mean length of its cluster's tokens, which for tokens of one length is theirs.
+// Scales each row to the mean length of its cluster's tokens; tokens of equal length thus give a row of that length.
 void stretch(MatrixView tokens, const std::vector<std::uint32_t>& cluster, std::vector<float>& rows) {
     const std::size_t dim = tokens.cols, count = rows.size() / dim;
     std::vector<double> lengths(count);
@@ -49,7 +49,7 @@ void stretch(MatrixView tokens, const std::vector<std::uint32_t>& cluster, std::
         ++held[cluster[t]];
     }
     for (std::size_t c = 0; c < count; ++c) {
-        if (held[c] == 1) continue;  // as it was, to the bit
+        if (held[c] == 1) continue;  // bit for bit unchanged
         float* row = rows.data() + c * dim;
         const double own = length(row, dim);
         const auto factor = static_cast<float>(own > 0 ? lengths[c] / static_cast<double>(held[c]) / own : 0.0);
@@ -57,7 +57,7 @@ void stretch(MatrixView tokens, const std::vector<std::uint32_t>& cluster, std::
     }
 }
 
-// The nearest of `count` means for every token.
+// The nearest of `count` means for each token.
 std::vector<std::uint32_t> nearest(MatrixView tokens, const std::vector<float>& means, std::size_t count) {
     const auto dim = static_cast<std::uint32_t>(tokens.cols);
     const std::vector<float> blocks = pack_floats({means.data(), count, tokens.cols});
@@ -88,7 +88,7 @@ std::vector<std::uint32_t> kmeans_clusters(MatrixView tokens, std::size_t count)
         for (const std::uint32_t c : cluster) ++held[c];
         for (std::size_t i = 0; i < means.size(); ++i) {
             const std::uint32_t of = held[i / tokens.cols];
-            if (of > 0) means[i] = sums[i] / static_cast<float>(of);  // a cluster without tokens waits where it was
+            if (of > 0) means[i] = sums[i] / static_cast<float>(of);  // an empty cluster keeps its mean
         }
     }
     return cluster;
@@ -137,7 +137,7 @@ OwnedSets pool(const SetsView& documents, double share, std::size_t max_tokens, 
     for (std::size_t i = 0; ward && i < documents.size(); ++i)
         if (documents[i].rows > max_to_merge)
             fail("documents: got " + std::to_string(documents[i].rows) + " tokens in set " + std::to_string(i)
-                 + ", expected at max_tokens " + std::to_string(max_to_merge) + " for agglomerative pooling");
+                 + ", expected at most " + std::to_string(max_to_merge) + " for agglomerative pooling");
     return reduced(documents, threads, [=](MatrixView tokens) {
         const auto wanted = static_cast<std::size_t>(std::lround(share * static_cast<double>(tokens.rows)));
         const std::size_t count = std::max<std::size_t>(1, std::min(max_tokens, wanted));

@@ -21,7 +21,7 @@ bool better(const Scored& x, const Scored& y) {
     return x.score > y.score || (x.score == y.score && x.id < y.id);
 }
 
-// The k best that score at least `least`.
+// Writes the k best of those that score at least `min_score`.
 void write_best(std::vector<Scored>& found, std::size_t k, float min_score, std::int64_t* ids, float* scores) {
     std::erase_if(found, [min_score](const Scored& each) { return !(each.score >= min_score); });
     const std::size_t kept = std::min(k, found.size());
@@ -56,7 +56,7 @@ void rank(const Snapshot& snapshot, const SetsView& queries,
     });
 }
 
-// As they are found by their vectors: queries x k rows.
+// Candidates found by their vectors: queries x k rows.
 struct Candidates {
     std::vector<std::int64_t> rows;
     std::vector<float> scores;
@@ -99,7 +99,7 @@ void search_sets(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vec
     for (std::size_t q = 0; q < vectors.rows; ++q) {
         for (std::size_t i = q * found.k; i < (q + 1) * found.k && found.rows[i] >= 0; ++i)
             rows[q].push_back(static_cast<std::uint32_t>(found.rows[i]));
-        std::sort(rows[q].begin(), rows[q].end());  // as they lie
+        std::sort(rows[q].begin(), rows[q].end());  // in storage order
     }
     rank(
         *snapshot, tokens, [&](std::size_t q) { return std::span<const std::uint32_t>(rows[q]); }, params, ids, scores);

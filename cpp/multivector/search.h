@@ -1,5 +1,5 @@
-// Search of an index whose vectors stand for sets of tokens: what is near by the vectors is ranked by the tokens. All
-// of a call sees one snapshot.
+// Search of an index whose vectors stand for sets of tokens: candidates are found by the vectors and ranked by the
+// tokens. A call uses one snapshot throughout.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +14,18 @@ namespace fewbits {
 struct SetSearchParams {
     std::size_t k = 10;
     std::uint32_t nprobe = 1;
-    std::size_t candidates = 100;  // ranked by their tokens; 0: none, and scores are estimates by the vectors
-    float scale = 1;               // products of vectors are estimates of Chamfer similarity times this
-    float min_score = -std::numeric_limits<float>::infinity();  // score of a result
+    std::size_t candidates = 100;  // to rank by their tokens; 0: none, and scores are estimates from the vectors
+    float scale = 1;               // inner products of vectors estimate Chamfer similarity times this
+    float min_score = -std::numeric_limits<float>::infinity();  // lowest score of a result
     unsigned threads = 0;
 };
 
-// vectors: one per query. tokens: what candidates are ranked by, a set per query. ids, scores: queries x k, best first,
-// ties by id, padded with -1 and -inf; scores are Chamfer similarities with the tokens as stored.
+// vectors: one per query. tokens: one set per query, by which candidates are ranked. ids, scores: queries x k, best
+// first, ties by id, padded with -1 and -inf; scores are Chamfer similarities with the stored tokens.
 void search_sets(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vectors, const SetsView& tokens,
                  const SetSearchParams& params, const QueryFilters& filters, std::int64_t* ids, float* scores);
 
-// The same, with every document a candidate.
+// The same with all documents as candidates.
 void rank_all(const Snapshot& snapshot, const SetsView& tokens, std::size_t k, unsigned threads, std::int64_t* ids,
               float* scores);
 

@@ -13,7 +13,7 @@ namespace fewbits {
 namespace {
 
 constexpr std::size_t tokens_at_once = 16;
-constexpr std::size_t min_size = 64;  // of few dimensions: so many signs make a direction nearly normal
+constexpr std::size_t min_size = 64;  // for few dimensions: this many signs make a direction nearly normal
 
 std::vector<float> packed_directions(std::size_t n, std::uint32_t dim, std::uint64_t seed) {
     const std::vector<double> drawn = random_directions(n, dim, seed);
@@ -27,7 +27,7 @@ std::vector<float> random_signs(std::size_t n, std::uint64_t seed) {
     return signs;
 }
 
-// Eight bytes of 0 or 1, the first `count` of them, as bits: the first is bit 0.
+// The first `count` of eight bytes, each 0 or 1, as bits; the first byte is bit 0.
 std::uint32_t gathered(const std::uint8_t* bytes, std::uint32_t count) {
     std::uint64_t eight = 0;
     for (std::uint32_t i = 0; i < 8; ++i) eight |= std::uint64_t{bytes[i]} << (8 * i);

@@ -1,5 +1,5 @@
-// Which bucket a token is in, in each repetition of an encoding: bit i of a bucket's number says whether the token's
-// product with the repetition's direction i is positive (and no denormal number). Follows from the seed alone.
+// The bucket of a token in each repetition of an encoding: bit i of a bucket's number is set if the token's product
+// with direction i of the repetition is positive (and not subnormal). Determined by the seed alone.
 #pragma once
 
 #include <cstddef>
@@ -10,15 +10,15 @@
 
 namespace fewbits {
 
-// gaussian: independent directions. hadamard: rows of H S H S', of Hadamard matrices H and random signs S and S', which
-// are as good as independent ones in practice and take d log d additions for d of them.
+// gaussian: independent directions. hadamard: rows of H S H S', with Hadamard matrices H and random signs S and S',
+// which in practice are as good as independent ones. Products with d of them take d log d additions.
 enum class DirectionKind : std::uint32_t { gaussian = 0, hadamard = 1 };
 
 class SimHash {
 public:
-    // One thread's, of no content between calls.
+    // Buffers of one thread, without content between calls.
     struct Scratch {
-        std::vector<float> products;      // of some tokens with every direction
+        std::vector<float> products;      // of some tokens with all directions
         std::vector<std::uint8_t> signs;  // of one token's products
     };
 

@@ -11,11 +11,11 @@ namespace fewbits {
 namespace {
 
 struct Merge {
-    std::uint32_t into, from;  // a token of each of the two clusters
+    std::uint32_t into, from;  // one token of each of the two clusters
     float cost;
 };
 
-// What merging two clusters costs: |A||B| / (|A| + |B|) times the squared distance of their means.
+// The cost of merging two clusters: |A||B| / (|A| + |B|) times the squared distance of their means.
 class Costs {
 public:
     explicit Costs(MatrixView tokens) : n_(tokens.rows), cost_(token_products(tokens)), size_(n_, 1.0f) {
@@ -29,7 +29,7 @@ public:
     float at(std::size_t i, std::size_t j) const { return cost_[i * n_ + j]; }
     bool alive(std::size_t i) const { return size_[i] > 0; }
 
-    // Cluster i becomes the union, j is no more (Lance and Williams' recurrence).
+    // Cluster i becomes the union, and j is removed (recurrence of Lance and Williams).
     void merge(std::size_t i, std::size_t j) {
         const float between = at(i, j);
         for (std::size_t k = 0; k < n_; ++k) {
@@ -42,7 +42,7 @@ public:
         size_[j] = 0;
     }
 
-    // The cluster that is cheapest to merge with i; `preferred` (n: none) if it is as cheap as any.
+    // The cluster that is cheapest to merge with i; `preferred` (n: none) wins ties.
     std::size_t cheapest(std::size_t i, std::size_t preferred) const {
         std::size_t best = preferred;
         for (std::size_t k = 0; k < n_; ++k)
@@ -56,8 +56,8 @@ private:
     std::vector<float> size_;  // 0: merged into another
 };
 
-// All n - 1 merges, by chains of nearest neighbours: two clusters that are each other's cheapest can be merged at once,
-// as no later union is cheaper for either.
+// All n - 1 merges, by nearest-neighbour chains: two clusters that are each other's cheapest can be merged immediately,
+// because no later union is cheaper for either.
 std::vector<Merge> all_merges(MatrixView tokens) {
     const std::size_t n = tokens.rows;
     Costs costs(tokens);

@@ -1,5 +1,6 @@
-// Agglomerative clustering of a set's tokens by Ward's criterion: always the two clusters whose union adds least to the
-// sum of squared distances from the means (Ward, "Hierarchical grouping to optimize an objective function", 1963).
+// Agglomerative clustering of a set's tokens by Ward's criterion: always merges the two clusters whose union adds least
+// to the sum of squared distances from the means (Ward, "Hierarchical grouping to optimize an objective function",
+// 1963).
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,8 @@ namespace fewbits {
 // Inner products of all pairs: rows x rows.
 std::vector<float> token_products(MatrixView tokens);
 
-// Each token's cluster, of `count` in all (1 <= count <= tokens); a cluster's number is one of its tokens'.
+// The cluster of each token; there are `count` clusters (1 <= count <= tokens). A cluster's number is that of one of
+// its tokens.
 std::vector<std::uint32_t> ward_clusters(MatrixView tokens, std::size_t count);
 
 }  // namespace fewbits

@@ -1,123 +1,61 @@
 #include "partition/partition.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <string>
 
-#include "base/norm.h"
 #include "base/registry.h"
-#include "kernels/kernels.h"
-#include "partition/assign.h"
-#include "partition/best_scores.h"
+#include "partition/ivf.h"
 
 namespace fewbits {
 namespace {
 
-constexpr const char* centroids_name = "partition.centroids";
-
-// Finite, and so that |c|^2 is: what makes every score of a finite query a number or an infinity.
-void require_bounded(MatrixView centroids) {
-    for (std::size_t c = 0; c < centroids.rows; ++c) {
-        if (!(squared_length(centroids.row(c), centroids.cols) <= double{std::numeric_limits<float>::max()})) {
-            corrupt("array 'partition.centroids': centroid " + std::to_string(c)
-                    + " is not finite or too long for 32-bit floats");
-        }
+// One list that every query reads.
+class Flat final : public Partition {
+public:
+    explicit Flat(std::uint32_t dim) : dim_(dim) {}
+    std::uint32_t nlist() const override { return 1; }
+    MatrixView centroids() const override { return {nullptr, 0, dim_}; }
+    void assign(MatrixView x, std::uint32_t* lists, unsigned) const override { std::fill_n(lists, x.rows, 0u); }
+    void nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const override {
+        check_nprobe(nprobe, 1);
+        std::fill_n(probes, queries.rows, Probe{0, 0.0f});
     }
+    void scores(MatrixView queries, float* scores) const override { std::fill_n(scores, queries.rows, 0.0f); }
+    float coarse(const Hit&) const override { return 0; }
+    float projection(const Probe&) const override { return 0; }
+
+private:
+    std::uint32_t dim_;
+};
+
+std::shared_ptr<const Partition> make_flat_of(const Parts& parts, std::uint32_t dim, Metric) {
+    if (parts.param_or("partition.nlist", 1) != 1)
+        corrupt("param 'partition.nlist': expected 1 where partition.kind is 0");
+    return make_flat(dim);
 }
+
+constexpr PartitionKind kinds[] = {
+    {0, "flat", make_flat_of},
+    {1, "ivf", make_ivf},
+};
 
 }  // namespace
 
-Partition::Partition(const Parts& parts, std::uint32_t dim, Metric metric)
-    : dim_(dim), spherical_(metric != Metric::l2) {
-    if (row_of<PartitionKind>(partition_kinds, parts, "partition.kind").kind == 0) {
-        if (parts.param_or("partition.nlist", 1) != 1) {
-            corrupt("param 'partition.nlist': expected 1 where partition.kind is 0");
-        }
-        return;
-    }
-    nlist_ = static_cast<std::uint32_t>(parts.param("partition.nlist", 1, 1u << 24));
-    read_centroids(parts);
-    require_bounded(centroids());
-    exact_ = std::make_unique<const ExactCentroids>(centroids(), spherical_);
+std::span<const PartitionKind> partition_kinds() {
+    return kinds;
 }
 
-void Partition::read_centroids(const Parts& parts) {
-    const std::size_t count = checked_mul(nlist_, dim_);
-    const auto found = parts.arrays.find(centroids_name);
-    if (found != parts.arrays.end() && found->second.dtype == DType::f16) {
-        const auto halves = parts.array_f16(centroids_name, count);
-        decoded_.resize(count);
-        kernels::active().f16_to_f32(halves.data(), count, decoded_.data());
-        centroids_ = decoded_.data();
-    } else {
-        centroids_ = parts.array<float>(centroids_name, count).data();
-    }
-    stored_ = found->second;
+std::shared_ptr<const Partition> make_partition(const Parts& parts, std::uint32_t dim, Metric metric) {
+    return row_of(partition_kinds(), parts, "partition.kind").make(parts, dim, metric);
 }
 
-MatrixView Partition::centroids() const {
-    return {centroids_, flat() && !centroids_ ? 0u : nlist_, dim_};
+std::shared_ptr<const Partition> make_flat(std::uint32_t dim) {
+    return std::make_shared<const Flat>(dim);
 }
 
-std::size_t Partition::bytes() const {
-    return stored_.bytes.size();
-}
-
-const TwoLevelCentroids& Partition::two_level(unsigned threads) const {
-    return two_level_.get([&] { return TwoLevelCentroids(centroids(), spherical_, threads); });
-}
-
-void Partition::assign(MatrixView x, std::uint32_t* lists, unsigned threads) const {
-    if (flat()) {
-        std::fill_n(lists, x.rows, 0u);
-    } else if (nlist_ < two_level_from) {
-        assign_rows(x, *exact_, lists, threads);
-    } else {
-        assign_rows(x, two_level(threads), lists, threads);
-    }
-}
-
-// What the score says of the product with the centroid itself.
-float Partition::coarse(const Hit& hit) const {
-    const float term = exact_->terms()[hit.row];
-    return spherical_ ? hit.score * term : 2 * (hit.score - term);
-}
-
-float Partition::projection(const Probe& probe) const {
-    const float length = exact_->terms()[probe.list];
-    return length > 0 ? probe.coarse / length / length : 0.0f;
-}
-
-void Partition::scores(MatrixView queries, float* scores) const {
-    exact_->scores(queries.data, queries.rows, 0, nlist_, scores);
-}
-
-void Partition::nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const {
-    if (nprobe < 1 || nprobe > nlist_) {
-        fail("nprobe: got " + std::to_string(nprobe) + ", expected 1.." + std::to_string(nlist_));
-    }
-    if (flat()) {
-        std::fill_n(probes, queries.rows, Probe{0, 0.0f});
-        return;
-    }
-    constexpr std::size_t query_block = 32;
-    constexpr std::uint32_t centroid_block = 1024;  // the scores of a block of both fit the second-level cache
-    const std::uint32_t width = std::min(centroid_block, nlist_);
-    std::vector<float> scores(std::min(query_block, queries.rows) * width);
-    std::vector<BestScores> top(std::min(query_block, queries.rows));
-    for (std::size_t first = 0; first < queries.rows; first += query_block) {
-        const std::size_t n = std::min(query_block, queries.rows - first);
-        for (std::size_t i = 0; i < n; ++i) top[i].reset(nprobe);
-        for (std::uint32_t c = 0; c < nlist_; c += centroid_block) {
-            const std::uint32_t count = std::min(centroid_block, nlist_ - c);
-            exact_->scores(queries.row(first), n, c, count, scores.data());
-            for (std::size_t i = 0; i < n; ++i) top[i].offer(c, {scores.data() + i * count, count});
-        }
-        for (std::size_t i = 0; i < n; ++i) {
-            for (const Hit& hit : top[i].sorted()) *probes++ = {hit.row, coarse(hit)};
-        }
-    }
+void check_nprobe(std::uint32_t nprobe, std::uint32_t nlist) {
+    if (nprobe < 1 || nprobe > nlist)
+        fail("nprobe: got " + std::to_string(nprobe) + ", expected 1.." + std::to_string(nlist));
 }
 
 }  // namespace fewbits

@@ -1,67 +1,54 @@
-// Which list a vector belongs to, and which lists a query reads. Centroids are the means of their lists' members, so
-// that residuals are small; l2 compares with them as they are, ip and cosine with their directions (spherical).
+// Which lists a vector belongs to, and which lists a query reads: an interface, and the table of its kinds.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <span>
 
-#include "base/locks.h"
 #include "base/matrix.h"
 #include "base/metric.h"
 #include "base/parts.h"
-#include "blocks/top_k.h"
-#include "partition/exact_centroids.h"
-#include "partition/two_level_centroids.h"
+#include "blocks/hit.h"
 
 namespace fewbits {
 
-struct PartitionKind {
-    std::uint64_t kind;  // param "partition.kind"
-    const char* name;
-};
-inline constexpr PartitionKind partition_kinds[] = {{0, "flat"}, {1, "ivf"}};
-
 class Partition {
 public:
-    // params: "partition.kind" 0 none (one list, no centroids), 1 ivf; "partition.nlist"; array "partition.centroids"
-    // (nlist x dim, f16 or f32).
-    Partition(const Parts& parts, std::uint32_t dim, Metric metric);
-
-    std::uint32_t nlist() const { return nlist_; }
-    bool flat() const { return !exact_; }
-    MatrixView centroids() const;  // nlist x dim f32 row-major (decoded from f16); none if flat
-    std::size_t bytes() const;     // as stored in the file
-
-    // The list of each row of x; exact for small nlist, through a two-level search for large ones. Same result for any
-    // block of rows and any thread count.
-    void assign(MatrixView x, std::uint32_t* lists, unsigned threads) const;
-
     struct Probe {
         std::uint32_t list;
         float coarse;  // what a residual code's score adds: <q, c> (ip) or 2 <q, c> (l2)
     };
+
+    virtual ~Partition() = default;
+    virtual std::uint32_t nlist() const = 0;
+    // What codes may be residuals of: a row of f32 per list, or no rows.
+    virtual MatrixView centroids() const = 0;
+
+    // The first list of each row of x. Same result for any block of rows and any thread count, as below.
+    virtual void assign(MatrixView x, std::uint32_t* lists, unsigned threads) const = 0;
+
     // The nprobe best lists of each query, best first (ties: smaller list first): probes[i * nprobe + j].
-    void nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const;
+    virtual void nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const = 0;
     // What `nearest` ranks by, of every list: scores[i * nlist + list], and what such a hit's probe has as `coarse`.
-    // Not for a flat partition.
-    void scores(MatrixView queries, float* scores) const;
-    float coarse(const Hit& hit) const;
+    virtual void scores(MatrixView queries, float* scores) const = 0;
+    virtual float coarse(const Hit& hit) const = 0;
     // How many centroids long the query's projection on the centroid is: <q, c> / <c, c>. Not under l2.
-    float projection(const Probe& probe) const;
-
-private:
-    void read_centroids(const Parts& parts);
-    const TwoLevelCentroids& two_level(unsigned threads) const;
-
-    std::uint32_t dim_;
-    bool spherical_;
-    std::uint32_t nlist_ = 1;
-    Array stored_;                // keeps mapped centroids alive
-    std::vector<float> decoded_;  // f16 centroids as f32
-    const float* centroids_ = nullptr;
-    std::unique_ptr<const ExactCentroids> exact_;
-    mutable Lazy<TwoLevelCentroids> two_level_;  // made at the first assign: who only searches never needs it
+    virtual float projection(const Probe& probe) const = 0;
 };
+
+struct PartitionKind {
+    std::uint64_t kind;  // param "partition.kind"
+    const char* name;
+    std::shared_ptr<const Partition> (*make)(const Parts& parts, std::uint32_t dim, Metric metric);
+};
+std::span<const PartitionKind> partition_kinds();
+
+// Makes the kind that param "partition.kind" selects, of vectors of dim dimensions. metric: l2 or ip.
+std::shared_ptr<const Partition> make_partition(const Parts& parts, std::uint32_t dim, Metric metric);
+// Of one list, for vectors that are scanned as a whole.
+std::shared_ptr<const Partition> make_flat(std::uint32_t dim);
+
+// Throws unless nprobe is 1..nlist.
+void check_nprobe(std::uint32_t nprobe, std::uint32_t nlist);
 
 }  // namespace fewbits

@@ -1,4 +1,4 @@
-"""The compiled core. Arrays are C-contiguous, float input is float32; fewbits.index is the public face of this."""
+"""The compiled core. Arrays are C-contiguous, float input is float32; the public interface is fewbits.index."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypedDict
@@ -27,7 +27,7 @@ def isa() -> str: ...
 def available_isas() -> list[str]: ...
 
 # --- the kinds of every part: numbers in files, and names; cpp/codec/registry.h explains the traits of codecs.
-# isas: the instruction sets that this build and CPU run, best first ---
+# isas: the instruction sets that this build and CPU support, best first ---
 class _Kind(TypedDict):
     kind: int
     name: str
@@ -77,7 +77,7 @@ def encode(
 ) -> tuple[_U8, _F32 | None, _F32 | None]: ...
 def decode(params: _Params, arrays: _Arrays, prefix: str, rows: _U8, a: _F32 | None, *, threads: int = 0) -> _F32: ...
 
-# --- exact search, for ground truth: ids best first, ties by id; scores as the public API shows them ---
+# --- exact search, for ground truth: ids best first, ties by id; scores as in the public API ---
 def exact_search(
     x: _F32, queries: _F32, k: int, metric: str, *, first_id: int = 0, threads: int = 0
 ) -> tuple[_I64, _F32]: ...
@@ -95,14 +95,14 @@ class Turn:
     def __exit__(self, *args: object) -> None: ...
 
 class Turns:
-    """Who may change an index: one thread at a time; RuntimeError for a thread that has the turn already."""
+    """Turns for changing an index: one thread at a time; RuntimeError if the thread already has the turn."""
 
     def __init__(self) -> None: ...
     def take(self, action: str) -> Turn: ...
 
 # --- the engine ---
 class Builder:
-    """Collects encoded blocks of one segment; nothing of the engine changes until Engine.publish."""
+    """Collects encoded blocks of one segment; the engine does not change until Engine.publish."""
 
     def append(
         self,
@@ -121,19 +121,19 @@ class Builder:
         a: _F32 | None = None,
         b: _F32 | None = None,
         ids: _I64 | None = None,
-    ) -> None: ...  # what `encode` gives, (n, bytes per row); lists: with a partition
+    ) -> None: ...  # codes as from `encode`, (n, bytes per row); lists: with a partition
     def __len__(self) -> int: ...
 
 class Filter:
-    """Which ids are allowed; remembers the rows of the snapshot it was last asked about."""
+    """The allowed ids; the allowed rows of the last snapshot are cached."""
 
     @staticmethod
     def mask(mask: _U8) -> Filter: ...
     @staticmethod
     def ids(ids: _I64, *, allow: bool) -> Filter: ...
     @staticmethod
-    def predicate(address: int) -> Filter: ...  # of a C function bool(int64), callable from any thread
-    # What an equal one can be made from: ("mask", u8), ("allowed", i64), ("denied", i64) or ("predicate", None).
+    def predicate(address: int) -> Filter: ...  # address of a C function bool(int64), callable from any thread
+    # What an equal filter can be made from: ("mask", u8), ("allowed", i64), ("denied", i64) or ("predicate", None).
     def given(self) -> tuple[str, NDArray[Any] | None]: ...
 
 class IdBlocks:
@@ -144,12 +144,12 @@ class IdBlocks:
 
 class Engine:
     """An immutable model and its immutable segments; publish swaps the list of segments as a whole. One writer at a
-    time: a change that another thread's overtakes is a ValueError, and changes nothing."""
+    time: if another thread's change comes first, a change raises ValueError and has no effect."""
 
     def __init__(self, params: _Params, arrays: _Arrays) -> None: ...
     @staticmethod
     def open(path: _Path, *, mapped: bool = True, verify_all: bool = False) -> Engine: ...
-    # directory: of the files without names that take what is kept on disk; None: the system's for temporary files.
+    # directory: for unnamed files with the data that is kept on disk; None: the system's temporary directory.
     def builder(self, expected: int = 0, *, directory: _Path | None = None) -> Builder: ...
     def publish(
         self, builder: Builder, *, on_conflict: str = "error", threads: int = 0, progress: _Progress = None
@@ -177,8 +177,8 @@ class Engine:
         nprobe: int,
         rerank: int,
         filters: Sequence[Filter] = ...,
-        filter_of: _U32 | None = None,  # of each query, the number of its filter; None: all have the first
-        min_score: float = ...,  # similarity (l2: minus the squared distance) of a result
+        filter_of: _U32 | None = None,  # per query, the number of its filter; None: all use the first
+        min_score: float = ...,  # lowest similarity (l2: minus the squared distance) of a result
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
     # Of vectors by id: (queries, m), as search reports them. ids: (1, m) for all queries, or (queries, m); -1 pads.
@@ -202,22 +202,22 @@ class Engine:
     ) -> tuple[_I64, _F32]: ...
     def rank_all(
         self, tokens: _F32, offsets: _I64, k: int, *, threads: int = 0
-    ) -> tuple[_I64, _F32]: ...  # the same of all rows
+    ) -> tuple[_I64, _F32]: ...  # the same for all rows
     def reconstruct_sets(self, ids: _I64, *, threads: int = 0) -> tuple[_F32, _I64]: ...  # tokens and offsets
     @property
-    def next_id(self) -> int: ...  # above every id that was ever given
-    def number_from(self, next_id: int) -> None: ...  # where ids that are not given go on, if that is larger
-    def copy(self) -> Engine: ...  # of the same state; changing one leaves the other as it is
+    def next_id(self) -> int: ...  # above all ids ever assigned
+    def number_from(self, next_id: int) -> None: ...  # raises next_id to at least this
+    def copy(self) -> Engine: ...  # with the same state; later changes to one do not affect the other
     def contains(self, ids: _I64) -> NDArray[np.bool_]: ...
     def reconstruct(self, ids: _I64) -> _F32: ...  # from the finest codes stored; ValueError names the first unknown id
-    # Another engine over the same segments with this "codec.scoring" and "query.*" (or none, where not given).
+    # Another engine over the same segments with this "codec.scoring" and "query.*" (or none, if not given).
     def with_scoring(self, params: _Params, arrays: _Arrays) -> Engine: ...
     # Another engine over the same segments for inputs of another "dim", coded by a compatible encoder ("codec.*").
     def with_encoder(self, params: _Params, arrays: _Arrays) -> Engine: ...
     def ids(self) -> _I64: ...  # of all vectors, ascending
-    def id_blocks(self, block: int) -> IdBlocks: ...  # the same, at most `block` at a time, as they are stored
-    def codes(self) -> tuple[_I64, _U32, _U8]: ...  # of every vector: id, list, code in row form
-    def factors_b(self) -> _F32: ...  # of the same vectors; zeros where the codec has none
+    def id_blocks(self, block: int) -> IdBlocks: ...  # the same in storage order, at most `block` at a time
+    def codes(self) -> tuple[_I64, _U32, _U8]: ...  # per vector: id, list, code in row form
+    def factors_b(self) -> _F32: ...  # for the same vectors; zeros if the codec has none
     def stats(
         self,
     ) -> dict[str, Any]: ...  # n, removed, segments (sizes), lists, tokens; bytes by part in three columns

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <sstream>
@@ -44,7 +45,8 @@ std::string show(const char* expression, const A& a, const B& b) {
     return out.str();
 }
 
-// Runs the tests whose names contain argv[1] (without it, all); the last line printed is their number.
+// Runs the tests whose names contain argv[1] (without it, all), to the first failure if FEWBITS_FAIL_FAST is set; the
+// last line printed is their number.
 inline int main(int argc, char** argv) {
     int passed = 0, failed = 0;
     for (const Test& test : tests()) {
@@ -59,6 +61,7 @@ inline int main(int argc, char** argv) {
         const bool ok = failures() == before;
         ++(ok ? passed : failed);
         if (!ok) std::fprintf(stderr, "FAILED %s\n", test.name);
+        if (!ok && std::getenv("FEWBITS_FAIL_FAST") != nullptr) break;
     }
     std::printf("%d passed, %d failed\n", passed, failed);
     return failed > 0 || passed == 0;

@@ -247,5 +247,5 @@ def test_old_names_of_arguments_are_accepted_with_a_warning(base: F32) -> None:
         documents = fb.MultiVectorIndex(32, fde=fb.FDE(32, 2, 2))  # type: ignore[call-arg]
     with pytest.warns(DeprecationWarning, match="fde is now called encoder"):
         assert documents.fde is documents.encoder
-    with pytest.raises(TypeError, match="queries: got it twice, as q and as queries"):
+    with pytest.raises(TypeError, match="queries: passed twice, as q and as queries"):
         index.search(queries=base[:3], q=base[:3])  # type: ignore[call-arg]

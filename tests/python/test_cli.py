@@ -37,6 +37,12 @@ def build(files, *options):
     )
 
 
+def test_build_is_told_of_queries(files, base, capsys):
+    np.save(files / "asked.npy", base[:600] + 0.1)
+    assert build(files, "--recall", "0.3", "--queries", str(files / "asked.npy")) == 0
+    assert "measured with 200 of the given queries" in capsys.readouterr().out
+
+
 def test_build_search_info_verify(files, base, queries, capsys):
     assert build(files) == 0
     out = capsys.readouterr().out
@@ -140,7 +146,7 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
 @pytest.mark.parametrize("arguments", [["bench"], ["bench", "x.npy", "--synthetic"]])
 def test_bench_wants_one_source(arguments, capsys):
     assert cli.main(arguments) == 2
-    assert "one of a data set and --synthetic expected" in capsys.readouterr().err
+    assert "expected a data set or --synthetic" in capsys.readouterr().err
 
 
 def test_bench(files, capsys):

@@ -1,4 +1,4 @@
-"""fb.from_faiss: the codes of an index of faiss decode and score here as they do there."""
+"""fb.from_faiss: the codes of a faiss index decode and score here as they do there."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_it_is_an_ordinary_index(tmp_path: Path) -> None:
     theirs = made("OPQ4,IVF1,PQ4x4np", "ip")
     ours = fb.from_faiss(theirs)
     assert ours.partition is None
-    assert "read from an index of faiss" in ours.explain()
+    assert "read from a faiss index" in ours.explain()
     ours.add(X[:200])
     close(ours.reconstruct(np.arange(N, N + 200)), ours.reconstruct(np.arange(200)))
     ours.save(tmp_path / "a.fb")
@@ -152,7 +152,7 @@ def test_files_that_are_no_index(tmp_path: Path) -> None:
         fb.from_faiss(tmp_path)
     for content in (b"", b"no index of faiss"):
         (tmp_path / "file").write_bytes(content)
-        with pytest.raises(ValueError, match="file' is not an index of faiss"):
+        with pytest.raises(ValueError, match="file' is not a faiss index"):
             fb.from_faiss(tmp_path / "file")
 
 
@@ -161,7 +161,7 @@ def test_other_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         fb.from_faiss(faiss.index_factory(DIM, "PQ4"))
     with pytest.raises(ValueError, match="inner product or L2"):
         fb.from_faiss(faiss.IndexFlat(DIM, faiss.METRIC_L1))
-    with pytest.raises(TypeError, match="path or an index of faiss, got int"):
+    with pytest.raises(TypeError, match="path or a faiss index, got int"):
         fb.from_faiss(7)
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ImportError, match=r"fewbits\[faiss\]"):

@@ -229,7 +229,7 @@ for name, call in (changes | reads).items():
         index.remove([unneeded])
         said = []
         change(*given, progress=lambda stage, fraction: said.append(outcome(lambda: call(index))))
-        busy = [each for each in said if "this thread is changing the index already" in each]
+        busy = [each for each in said if "this thread is already changing the index" in each]
         assert not busy or name in changes, (name, busy)
         assert busy or name in reads or name in ("train", "build", "tune"), (name, said)
 documents = [x[i : i + 4] for i in range(0, 80, 4)]
@@ -250,7 +250,7 @@ def test_nothing_stands_still(code: str) -> None:
 
 def test_a_turn_is_of_one_thread() -> None:
     turns = _core.Turns()
-    with turns.take("one"), pytest.raises(RuntimeError, match="two: this thread is changing the index already"):
+    with turns.take("one"), pytest.raises(RuntimeError, match="two: this thread is already changing the index"):
         turns.take("two")
     turn = turns.take("three")
     del turn

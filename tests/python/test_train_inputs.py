@@ -112,7 +112,7 @@ def test_own_ids_train_as_row_numbers_do(trainer: Any) -> None:
         ({"x_ids": np.where(IDS[3] == IDS, 0, IDS)}, ValueError, f"none for id {IDS[3]} "),
         ({"x_ids": IDS.astype(np.float64)}, TypeError, "x_ids: expected whole numbers"),
         ({"x_ids": -IDS}, ValueError, "x_ids: expected whole numbers >= 0"),
-        ({"x_ids": None}, ValueError, "row numbers are ids, unless x_ids says otherwise"),
+        ({"x_ids": None}, ValueError, "row numbers are the ids unless x_ids is given"),
         ({"x": None}, ValueError, "x_ids: expected x with them|x: expected the float vectors"),
         ({"x": W.x[:10], "x_ids": IDS[:10]}, ValueError, "got 10 rows and none for id"),
     ],
@@ -226,20 +226,20 @@ def test_too_few_to_validate_on_says_why() -> None:
     with pytest.raises(ValueError, match=r"leave none to validate on: .* is 15, and queries .* such group has 100"):
         fb.train.jpq(index, W.queries[:100], linked, x=W.x, **QUICK)
     linked[:10, 1] = np.arange(10)
-    with pytest.warns(UserWarning, match=r"9 of 100 judged queries validate, too few .* such group has 91") as caught:
+    with pytest.warns(UserWarning, match=r"9 of 100 judged queries are held out, too few .* group has 91") as caught:
         fb.train.jpq(index, W.queries[:100], linked, x=W.x, **QUICK)
     assert caught[0].filename == __file__
     with pytest.warns(
-        UserWarning, match=r"8 of 50 judged queries validate.*=0\.15 of 50 judged queries is 8; expected"
+        UserWarning, match=r"8 of 50 judged queries are held out.*=0\.15 of 50 judged queries is 8; expected"
     ):
         fb.train.adapter(index, W.queries[:50], W.positives[:50], x=W.x, **QUICK)
-    with pytest.raises(ValueError, match="leave none to train on: all nearly repeat the 18 that validate"):
+    with pytest.raises(ValueError, match="leave none to train on: all are near duplicates of the 18 held out"):
         fb.train.jpq(index, np.repeat(W.queries[:1], 120, axis=0), W.positives[:120], x=W.x, **QUICK)
     assert "expected more queries" in why_few(clicks(1, 1, 5)[0], 0.15)
 
 
 def test_one_query_convinces_of_nothing() -> None:
     index = built(ids=None)
-    with pytest.warns(UserWarning, match="1 of 5 judged queries validate"):
+    with pytest.warns(UserWarning, match="1 of 5 judged queries are held out"):
         report = fb.train.jpq(index, W.queries[:5], W.positives[:5], x=W.x, **QUICK)
     assert not report.stages[-1].kept

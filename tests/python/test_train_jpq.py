@@ -190,7 +190,7 @@ def test_a_trained_index_can_be_trained_on() -> None:
     first = train(index, epochs=4, query_map=4, rate=2)
     assert first.changed
     assert train(index, epochs=1, query_map=4).before == pytest.approx(first.after)
-    with pytest.raises(ValueError, match="query_map: this index has one already, of kind 4"):
+    with pytest.raises(ValueError, match="query_map: expected 4, the kind of the map that this index has"):
         train(index)
 
 
@@ -255,7 +255,7 @@ def test_forms_of_positives() -> None:
     [
         ({"positives": [(0, 99_999)]}, ValueError, "id 99999 is not in the index"),
         ({"positives": [(TRAIN, 1)]}, ValueError, "query numbers below 400, got 400"),
-        ({"positives": [(0, 1, 0)]}, ValueError, "at least one of grade above 0"),
+        ({"positives": [(0, 1, 0)]}, ValueError, "at least one with a grade above 0"),
         ({"positives": [(0, 1)]}, ValueError, "leave none to validate on"),
         ({"positives": np.zeros((3, 5))}, ValueError, r"shape \(3, 5\)"),
         ({"positives": np.zeros((3, 2))}, TypeError, "whole numbers"),

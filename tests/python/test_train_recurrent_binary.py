@@ -189,7 +189,7 @@ def test_new_queries_search_old_codes() -> None:
         ({"pairs": (vectors(70, DIM), np.full(70, 900))}, r"expected rows of x, 0\.\.199"),
         ({"pairs": (vectors(3, DIM), np.arange(3))}, "at least 64"),
         ({"pairs": (vectors(70, 9), np.arange(70))}, r"pairs\[0\]: expected shape \(n, 24\)"),
-        ({"old": vectors(200, DIM)}, "go together"),
+        ({"old": vectors(200, DIM)}, "expected both or neither"),
         ({"compatible_with": "old", "old": vectors(199, DIM)}, "old: expected a row for each of the 200"),
     ],
 )
@@ -221,6 +221,6 @@ def test_embeddings_of_rows_in_another_order_are_refused(n: int) -> None:
     for embedding in (x, half, x + random.normal(size=x.shape).astype(np.float32)):
         trained(x, compatible_with=old, old=embedding, steps=0)
         with pytest.raises(
-            ValueError, match=r"old: row \d+ is not of what row \d+ of x is; expected both in one order"
+            ValueError, match=r"old: row \d+ is of another item than row \d+ of x; expected the same order"
         ):
             trained(x, compatible_with=old, old=embedding[random.permutation(n)], steps=0)

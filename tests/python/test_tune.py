@@ -104,7 +104,7 @@ def test_command_line(x: F32, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "nprobe" in printed
     assert "of the true nearest (at least" in printed
     assert main(arguments) == 0
-    assert "of what its own codes find when all is read (no --vectors)" in capsys.readouterr().out
+    assert "of an exhaustive search of its own codes (no --vectors)" in capsys.readouterr().out
     np.save(tmp_path / "ids.npy", np.arange(len(x))[::-1])
     assert main([*arguments, "--vectors", str(tmp_path / "x.npy"), "--ids", str(tmp_path / "ids.npy")]) == 1
     assert "is not the vector of id" in capsys.readouterr().err

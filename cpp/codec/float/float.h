@@ -1,4 +1,4 @@
-// Codes that are the vectors themselves, in float32 or float16: exact search, and the finest rerank.
+// Codes that are the vectors themselves, in float32 or float16: for exact search and the most accurate rerank.
 #pragma once
 
 #include "codec/codec.h"
@@ -33,7 +33,7 @@ private:
 
     std::uint32_t dim_;
     std::uint32_t bits_;
-    // l2 as differences, where x^ is the code; over residuals it is 2 <q, x^> - |x^|^2 - |q|^2, and |x^|^2 a factor.
+    // l2 is computed from differences if the code is x^; for residuals, as 2 <q, x^> - |x^|^2 - |q|^2 with factor b.
     bool differences_;
     bool norms_;
 };

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::size_t max_rounds = 10;
 
-// The cost of a subspace's codewords when the other subspaces leave `rest` to cover along the vector.
+// The costs of a subspace's codewords; `rest` is the part of the target that the other subspaces do not cover.
 struct Subspace {
     const float* errors;
     const float* along;
@@ -18,7 +18,7 @@ struct Subspace {
         const float missing = rest - along[code];
         return errors[code] + weight * (missing * missing);
     }
-    // The least cost: the same operations, in lanes; k is a multiple of them.
+    // The lowest cost, by the same operations in lanes; k is a multiple of their number.
     float lowest(std::size_t k) const {
         Lanes low = all_lanes(cost(0));
         for (std::size_t code = 0; code < k; code += lanes) {
@@ -34,7 +34,7 @@ struct Subspace {
 void descend(const AnisotropicCosts& costs, std::size_t m, std::size_t k, std::uint8_t* codes) {
     float missing = costs.target;
     for (std::size_t s = 0; s < m; ++s) missing -= costs.along[s * k + codes[s]];
-    std::size_t unchanged = 0;  // visits since the last change: after m of them none is left
+    std::size_t unchanged = 0;  // visits since the last change; after m, none is possible
     for (std::size_t visit = 0; visit < max_rounds * m && unchanged < m; ++visit, ++unchanged) {
         const std::size_t s = visit % m;
         const float* along = costs.along + s * k;

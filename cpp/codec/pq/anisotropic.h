@@ -7,7 +7,7 @@
 
 namespace fewbits::codec {
 
-// What one vector x, of which y (x or a residual of it) is coded, makes of each codeword C: (m, k) each.
+// The costs of each codeword C for a vector x, of which y (x or its residual) is coded. Shapes are (m, k).
 struct AnisotropicCosts {
     const float* errors;  // |y_s - C|^2 less |y_s|^2
     const float* along;   // <C, x_s> / |x|
@@ -15,8 +15,8 @@ struct AnisotropicCosts {
     float weight;         // eta - 1
 };
 
-// Lowers sum of errors + weight * (target - sum of along)^2 by changing one code at a time until none helps (or ten
-// rounds).
+// Lowers (sum of errors) + weight * (target - sum of along)^2 by changing one code at a time, until no change helps or
+// ten rounds are done.
 void descend(const AnisotropicCosts& costs, std::size_t m, std::size_t k, std::uint8_t* codes);
 
 }  // namespace fewbits::codec

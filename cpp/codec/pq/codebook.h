@@ -1,4 +1,4 @@
-// The codewords of a product quantizer in the two shapes that are read: in rows (decoding) and in blocks (kernels).
+// The codewords of a product quantizer in two layouts: rows (for decoding) and blocks (for kernels).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace fewbits::codec {
 
 class Codebook {
 public:
-    // padded: (m, k, pq_width(m, dim)); what lies beyond a narrower subspace is not read.
+    // padded: (m, k, pq_width(m, dim)); the padding of narrower subspaces is not read.
     Codebook(std::span<const float> padded, std::uint32_t m, std::uint32_t k, std::uint32_t dim);
 
     std::uint32_t m() const { return m_; }
@@ -24,9 +24,9 @@ public:
     }
     std::span<const float> squared_norms() const { return squared_norms_; }  // (m, k)
 
-    // n vectors of dim floats, in subspace s, against its codewords; bias: (m, k), or null.
+    // Subspace s of n vectors of dim floats, against its codewords; bias: (m, k), or null.
     kernels::Tile tile(std::uint32_t s, const float* vectors, std::size_t n, const float* bias) const;
-    void decode(const std::uint8_t* codes, float* x) const;  // m codes, a byte each
+    void decode(const std::uint8_t* codes, float* x) const;  // m codes, one byte each
 
 private:
     std::uint32_t m_, k_, dim_;

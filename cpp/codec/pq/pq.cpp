@@ -65,8 +65,8 @@ void PqCodec::nearest(MatrixView y, std::uint8_t* codes) const {
     }
 }
 
-// Lowers the anisotropic loss of codes y of x, a few vectors at a time: the costs of all their codewords stay in the
-// cache.
+// Lowers the anisotropic loss of the codes of y (x or its residuals), a few vectors at a time, so that the costs of all
+// codewords stay in the cache.
 void PqCodec::improve(MatrixView x, MatrixView y, std::uint8_t* codes) const {
     constexpr std::size_t floats_at_once = 1 << 15;
     const std::size_t at_once = std::max<std::size_t>(1, floats_at_once / entries());
@@ -129,7 +129,7 @@ void (*PqCodec::scan_kernel() const)(const kernels::Scan&) {
     return bits_ == 4 ? kernels::active().scan4 : kernels::active().scan8;
 }
 
-// What each codeword adds to the score; returns the constant.
+// Writes what each codeword adds to the score; returns the constant.
 float PqCodec::fill_tables(const float* query, float* tables) const {
     std::vector<float> scaled_query(query, query + dim_);
     if (l2_)
@@ -158,7 +158,7 @@ QueryTerms PqCodec::prepare_scan(const float* query, std::uint8_t* table, std::v
     return terms;
 }
 
-// Tables of distances can saturate, those of products cannot.
+// Tables of distances can saturate, tables of products cannot.
 Reach PqCodec::reach(const float* tables) const {
     if (!uneven_) return {};
     if (!table_bias_.empty()) return reach_of_distances(tables, m_, k(), dim_ / m_);
@@ -171,7 +171,7 @@ QueryTerms PqCodec::quantize(float* tables, float constant, float limit, std::ui
     return terms;
 }
 
-// Sums in float32, then scored as the float codes of one dimension that they are.
+// Computes sums in float32, then scores them as float codes of one dimension.
 void PqCodec::scan_wide(const kernels::Scan& scan) const {
     constexpr float one = 1;
     std::vector<std::uint8_t> codes(std::size_t{scan.n} * m_);
@@ -222,7 +222,7 @@ void PqCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, c
             unpack_codes(code, m_, bits_, unpacked.data());
             code = unpacked.data();
         }
-        float sums[4] = {};  // of the sub-quantizers s mod 4: a fixed order that leaves the processor four chains
+        float sums[4] = {};  // of the sub-quantizers s mod 4: a fixed order with four independent chains
         for (std::size_t s = 0; s < m_; ++s) sums[s % 4] += tables[s * k() + code[s]];
         float score = (sums[0] + sums[2]) + (sums[1] + sums[3]);
         if (layout().has_b) score = score + codes.b[row];

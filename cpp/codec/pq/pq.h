@@ -1,7 +1,7 @@
 // Product quantization: the code of a vector is the nearest codeword in each of m subspaces.
 //
-// Two codebooks: vectors are always encoded by the one that k-means found; scores and decoded vectors use the scoring
-// codebook, which training for ranking may have moved.
+// There are two codebooks: vectors are always encoded with the one found by k-means; scores and decoded vectors use the
+// scoring codebook, which may have been trained for ranking.
 #pragma once
 
 #include "codec/codec.h"
@@ -51,7 +51,7 @@ private:
     std::vector<Codebook> scoring_;    // none or one
     std::vector<float> nearest_bias_;  // -|C|^2 / 2 of the assignment codebook
     std::vector<float> table_bias_;    // -|C|^2 of the scoring codebook
-    bool uneven_;                      // codewords lie so that some would set the step of all tables
+    bool uneven_;                      // a few codewords could determine the step of all tables
 };
 
 }  // namespace fewbits::codec

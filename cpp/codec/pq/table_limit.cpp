@@ -9,12 +9,12 @@
 namespace fewbits::codec {
 namespace {
 
-// How wide a table is of ordinary data at most, in depths of its upper quarter, by dimensions of a subspace (1, 2, 3, 4
-// or more): twice what normally distributed data have, a little more than clustered ones.
+// The largest width of a table for ordinary data, in units of the depth of its upper quarter, by dimensions of a
+// subspace (1, 2, 3, 4 or more): twice that for normally distributed data, a little more than that for clustered data.
 constexpr float max_depths[] = {150, 100, 60, 30};
-constexpr float ordinary_depths[] = {75, 25, 15, 12};  // where wider ones saturate
+constexpr float ordinary_depths[] = {75, 25, 15, 12};  // wider tables saturate here
 constexpr float uneven_units = 4;
-constexpr float max_halves = 16;  // of normally distributed data: 2 to 5
+constexpr float max_halves = 16;  // normally distributed data: 2 to 5
 
 float quantile(std::vector<float>& values, std::size_t quarters) {
     const auto place = values.begin() + static_cast<std::ptrdiff_t>(values.size() * quarters / 4);
@@ -26,13 +26,13 @@ float middle(std::vector<float>& values) {
     return quantile(values, 2);
 }
 
-// Times the median distance from the middle: the codewords of a normal distribution stay well below, even where they
-// are its vectors themselves. The more there are, the farther they reach.
+// In units of the median distance from the middle. The codewords of a normal distribution stay well below this, even if
+// they are the vectors themselves. With more codewords, the farthest one is farther out.
 float ordinary_distance(std::uint32_t width, std::uint32_t k) {
     return (k > 16 ? 3.5f : 2.5f) + 1.5f / static_cast<float>(width);
 }
 
-// The codewords of subspace s by their squared distances from the middle.
+// The squared distances of the codewords of subspace s from the middle.
 std::vector<float> squared_distances(const Codebook& codebook, std::uint32_t s) {
     std::vector<float> column(codebook.k()), squares(codebook.k());
     for (std::uint32_t j = 0; j < codebook.width(s); ++j) {

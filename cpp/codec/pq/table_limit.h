@@ -1,8 +1,7 @@
-// How far the byte tables of a query need to reach. Their step is set by the widest table, so a codeword of one
-// outlying vector, or a subspace of a larger unit, could leave one byte for everything that is near. Under l2 an entry
-// far below the best of its table belongs to no near vector, and counts enough if it counts as the limit. Under ip it
-// may be what is wanted, and where subspaces differ the limit of one is not that of another: such queries do without
-// bytes.
+// The range that the byte tables of a query need to cover. The widest table determines their step, so the codeword of a
+// single outlier, or a subspace with a larger unit, could leave only one byte value for all near vectors. Under l2, an
+// entry far below the best of its table does not belong to a near vector, so it can be clamped to a limit. Under ip, it
+// may be of interest; and if subspaces differ in scale, no limit suits all of them. Such queries use float tables.
 #pragma once
 
 #include <cstddef>
@@ -13,18 +12,18 @@
 
 namespace fewbits::codec {
 
-// Whether the codewords of a subspace lie too unevenly for one step, or the subspaces differ too much.
+// Whether the codewords of a subspace are too unevenly distributed for a common step, or subspaces differ too much.
 bool is_uneven(const Codebook& codebook);
 
-// Of tables of distances, m of k entries: where to saturate, and whether that is of no use, as subspaces differ.
+// For m tables of k distances: where to saturate, and whether that does not help because subspaces differ.
 struct Reach {
     float limit = std::numeric_limits<float>::infinity();
     bool uneven = false;
 };
 Reach reach_of_distances(const float* tables, std::size_t m, std::size_t k, std::uint32_t width);
 
-// Of tables of products: whether the widest table is so much wider than the middle half of a typical one that bytes
-// would blur the latter.
+// For tables of products: whether the widest table is so much wider than the middle half of a typical one that bytes
+// cannot resolve the latter.
 bool outgrows_bytes(const float* tables, std::size_t m, std::size_t k);
 
 }  // namespace fewbits::codec

@@ -43,7 +43,8 @@ std::vector<float> pq_train(MatrixView x, std::uint32_t m, std::uint32_t bits, s
         options.seed = random_bits(seed, s);
         options.threads = 1;
         const MatrixView vectors{points.data(), x.rows, width};
-        // Codebooks are worth full passes: k-means ends with few, as suits lists, so it goes on from where it ended.
+        // kmeans does only its last iterations over all points, which is enough for lists. Codebooks benefit from
+        // more: a second run, started from the result of the first, does all of its iterations over all points.
         const std::vector<float> start =
             initial ? columns({initial + s * k * padded, k, padded}, 0, width) : kmeans(vectors, options);
         options.initial = {start.data(), k, width};

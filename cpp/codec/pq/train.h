@@ -15,7 +15,7 @@ constexpr std::uint32_t pq_begin(std::uint32_t s, std::uint32_t m, std::uint32_t
 }
 constexpr std::uint32_t pq_width(std::uint32_t m, std::uint32_t dim) {
     return (dim + m - 1) / m;
-}  // of the widest
+}  // of the widest subspace
 
 // (m, 2^bits, pq_width) row-major, zero-padded in narrower subspaces. x: the vectors (or residuals) to be coded.
 // initial: a codebook to start from (OPQ's alternations), or null.

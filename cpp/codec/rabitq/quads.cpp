@@ -9,7 +9,7 @@
 namespace fewbits::codec {
 namespace {
 
-// Calls visit(half byte of the quad, its shift, dimension of the quad, shift in the code, width) for each field.
+// Calls visit(half byte in the quad, shift in it, dimension in the quad, shift in the code, width) for each field.
 template <class Visit>
 void for_fields(std::uint32_t bits, const Visit& visit) {
     std::uint32_t run = 0;

@@ -21,11 +21,11 @@ std::vector<std::uint8_t> bytes_up_to(std::uint32_t bits) {
 
 }  // namespace
 
-// One row on its way to its code.
+// Buffers for encoding one row.
 struct RabitqCodec::Scratch {
     explicit Scratch(std::size_t dim) : r(dim), scaled(dim), grid(dim), codes(dim), trial(dim) {}
     std::vector<float> r, scaled;
-    std::vector<float> grid;  // the trial's grid vector; at last the code's
+    std::vector<float> grid;  // grid vector of the current trial, finally of the code
     std::vector<std::uint8_t> codes, trial;
 };
 
@@ -50,9 +50,9 @@ CodeLayout RabitqCodec::layout() const {
 
 // --- encoding ------------------------------------------------------------------------------------------------------
 
-// The grid vector of the least angle to r is the rounding of a multiple of r. Which one matters little: of a few around
-// the multiple that suits a normal distribution the best has all but the best cosine of all. They are few and near each
-// other so that what the high plane says of a vector is about the same share of it for all vectors (planes.h).
+// The grid vector with the smallest angle to r is the rounding of some multiple of r. Finding that multiple exactly
+// matters little: the best of a few around the multiple that suits a normal distribution has nearly the best cosine.
+// The trials are few and close together so that the high plane holds about the same share of every vector (planes.h).
 // Returns <r, g>.
 float RabitqCodec::nearest_direction(Scratch& scratch) const {
     constexpr float trials[] = {0.92f, 0.96f, 1.00f, 1.04f, 1.08f};
@@ -78,7 +78,7 @@ float RabitqCodec::nearest_direction(Scratch& scratch) const {
     return product;
 }
 
-// Fills codes and grid and returns a; 0 for a vector that has no direction.
+// Fills codes and grid; returns a, or 0 for a vector without a direction.
 float RabitqCodec::encode_row(Scratch& scratch) const {
     const float squares = squared_norm(scratch.r.data(), dim_);
     float product = 0;
@@ -97,7 +97,7 @@ float RabitqCodec::encode_row(Scratch& scratch) const {
                                                                                                                  : 0.0f;
 }
 
-// What the high bits alone are worth as signs: exact along r.
+// The factor of the high bits alone, taken as signs: exact along r.
 float RabitqCodec::high_bit_factor(const Scratch& scratch) const {
     const auto high = static_cast<std::uint8_t>(1u << (bits_ - 1));
     std::vector<float> signs(dim_);
@@ -135,7 +135,7 @@ void RabitqCodec::decode_levels(const std::uint8_t* codes, const StoredFactors& 
 
 // --- scores --------------------------------------------------------------------------------------------------------
 
-// What multiplies a g in the score: a weight a dimension. Returns the constant.
+// Writes the weights that multiply a g in the score, one per dimension. Returns the constant.
 float RabitqCodec::weigh(const float* query, float* weights) const {
     if (!l2_) {
         std::copy_n(query, dim_, weights);

@@ -1,14 +1,14 @@
-// RaBitQ: the nearest direction of a grid in a randomly rotated space, and an unbiased estimate of inner products.
+// RaBitQ: the nearest direction on a grid in a randomly rotated space, and an unbiased estimate of inner products.
 //
-// r = x - origin, or x - mean where there is no list. Its code c (1 to 8 bits per dimension) is the grid vector
-// g = c - (2^bits - 1) / 2 of the least angle to r, and <r, q> is estimated as a <g, q> with a = |r|^2 / <r, g>: exact
-// along r, and across r an error that a random rotation makes symmetric. The rotation is the transform's business.
-// (Gao and Long 2024; Gao et al. 2024.)
+// r = x - origin, or x - mean if there are no lists. Its code c (1 to 8 bits per dimension) stands for the grid vector
+// g = c - (2^bits - 1) / 2 with the smallest angle to r, and <r, q> is estimated as a <g, q> with a = |r|^2 / <r, g>.
+// The estimate is exact along r; across r, a random rotation makes the error symmetric. The rotation is done by the
+// transform. (Gao and Long 2024; Gao et al. 2024.)
 //
-// Blocks hold whole codes, scored in one pass by an 8-bit query; or they are staged (staging/staged.h).
+// Blocks hold whole codes, which are scored in one pass with an 8-bit query, or staged codes (staging/staged.h).
 //
-// Where scores need <r, t> at the origin t, that is known exactly, so the estimate is of <r, q - t>: b holds the
-// difference.
+// Where scores need <r, t> with the origin t, this product is known exactly, so only <r, q - t> is estimated: b holds
+// the difference.
 #pragma once
 
 #include <vector>
@@ -37,14 +37,14 @@ public:
                     float* scores) const override;
 
     float weigh(const float* query, float* weights) const override;
-    bool is_wide(const std::vector<float>&) const override { return false; }  // the rotation evens them out
+    bool is_wide(const std::vector<float>&) const override { return false; }  // the rotation evens out the weights
     Levels levels_of_codes() const;
 
 private:
     struct Scratch;
 
     void encode_levels(MatrixView x, const float* origin, std::uint8_t* codes, const Factors& factors) const override;
-    // mean + a g: the vector whose inner products the estimates are, not the nearest to x.
+    // mean + a g: the vector whose inner products are the estimates, not the one nearest to x.
     void decode_levels(const std::uint8_t* codes, const StoredFactors& factors, const float* origin, std::size_t n,
                        float* x) const override;
     void pack(const std::uint8_t* codes, std::uint8_t* row) const override { quads_.pack(codes, row); }
@@ -56,12 +56,12 @@ private:
 
     std::uint32_t dim_, bits_;
     bool l2_, residual_;
-    std::vector<float> mean_;  // zero where codes are of residuals
+    std::vector<float> mean_;  // zero for codes of residuals
     LevelModel model_;
     Quads quads_;
 };
 
-// Whole or staged, as param "<prefix>.staged" says.
+// Whole or staged codes, depending on param "<prefix>.staged".
 std::shared_ptr<const Codec> make_rabitq(const Parts& parts, const std::string& prefix, std::uint32_t dim,
                                          Metric metric, bool residual);
 

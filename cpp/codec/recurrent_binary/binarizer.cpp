@@ -22,7 +22,7 @@ std::vector<float> transposed(MatrixView x) {
     return out;
 }
 
-// x / |x|; what has no direction becomes zero.
+// x / |x| for each row; rows without a direction become zero.
 void normalize(Matrix<float> x) {
     for (std::size_t i = 0; i < x.rows; ++i) {
         float* row = x.row(i);
@@ -102,7 +102,7 @@ void Binarizer::project(MatrixView x, float* out) const {
         std::copy(unit.begin(), unit.end(), out);
 }
 
-// R (x - f) of unit rows x.
+// R (x - f) for unit rows x.
 void Binarizer::refine(std::uint32_t step, MatrixView x, MatrixView b, float* out) const {
     std::vector<float> left(x.size());
     if (base_)

@@ -118,7 +118,7 @@ float RecurrentBinaryCodec::length(const float* x) const {
     return lengths_ ? std::sqrt(squared_norm(x, dim())) : 1.0f;
 }
 
-// What multiplies the levels: the query's own levels, or its projection.
+// The values that multiply the levels: the query's own levels if symmetric, otherwise its projection.
 std::vector<float> RecurrentBinaryCodec::query_values(const float* query) const {
     std::vector<float> values(binarizer_.m());
     if (!symmetric_) {
@@ -131,8 +131,9 @@ std::vector<float> RecurrentBinaryCodec::query_values(const float* query) const 
     return values;
 }
 
-// Tables of the products with every content of a half byte. Symmetric: they are integers, even ones apart, and at most
-// 450 apart (1 dimension of 4 bits: 15 * 30), so half of what they are above the least fits a byte and sums are exact.
+// Tables of the products with every value of a half byte. If symmetric, products are integers whose differences are
+// even and at most 450 (1 dimension of 4 bits: 15 * 30): half the difference from the smallest fits in a byte, and sums
+// are exact.
 QueryTerms RecurrentBinaryCodec::prepare(const float* query, std::uint8_t* table) const {
     const std::vector<float> values = query_values(query);
     std::vector<float> tables(table_bytes());

@@ -1,13 +1,13 @@
 // Recurrent binary embeddings: a few signs per dimension (binarizer.h), for vectors and, if symmetric, for queries too.
 // A score is the cosine of two codes, whose product is an exact sum of small integers (symmetric distance calculation),
-// or of a query's projection and a code. Both come out of the same table scan: a half byte holds 4, 2 or 1 dimensions,
-// and its table their products with the query's.
+// or the cosine of a query's projection and a code. Both are computed by the same table scan: a half byte holds 4, 2 or
+// 1 dimensions, and its table holds their products with the query.
 //
-// Every score is times the encoder's weight (array "<prefix>.weight", 1 if there is none), which makes those of an
-// index that holds codes of two encoders comparable.
+// Scores are multiplied by the encoder's weight (array "<prefix>.weight", default 1), so that they are comparable
+// within an index that holds codes of two encoders.
 //
-// Elements of a code: half bytes of as many dimensions as fit, the earlier in the lower bits. Codes of 3 bits are
-// split: first the half bytes of the highest bit, then those of the two others.
+// The elements of a code are half bytes with as many dimensions as fit, earlier ones in the lower bits. Codes of 3 bits
+// are split: first the half bytes of the highest bit, then those of the other two.
 #pragma once
 
 #include <vector>
@@ -41,10 +41,10 @@ private:
     // Bits shift .. shift + width - 1 of every dimension's code, in half bytes.
     struct Section {
         std::uint32_t width, shift;
-        std::uint32_t each() const { return 4 / width; }  // dimensions a half byte
+        std::uint32_t each() const { return 4 / width; }  // dimensions per half byte
     };
 
-    int largest() const { return (1 << binarizer_.bits()) - 1; }  // level, and code
+    int largest() const { return (1 << binarizer_.bits()) - 1; }  // largest level, and largest code
     std::uint32_t elements() const;
     void pack(const std::uint8_t* codes, std::uint8_t* row) const;
     void unpack(const std::uint8_t* row, std::uint8_t* codes) const;
@@ -53,7 +53,7 @@ private:
     float length(const float* x) const;
 
     Binarizer binarizer_;
-    bool lengths_;  // vectors and queries lost their parts along a direction (direction.h): they are no longer unit
+    bool lengths_;  // vectors and queries lack a component (direction.h), so they are not of unit length
     bool symmetric_;
     float weight_ = 1;
     std::vector<Section> sections_;

@@ -14,7 +14,8 @@ double normal_below(double x) {
     return 0.5 * std::erfc(-x * 0.7071067811865476);
 }
 
-// A level's share of a standard normal variable times `deviation`, and that variable's integral over it.
+// The probability that `deviation` times a standard normal variable has a level, and the integral of the variable over
+// that interval.
 struct Share {
     double mass;
     double moment;
@@ -27,7 +28,7 @@ Share share_of(const LevelModel& model, std::size_t level, double deviation) {
     return {normal_below(high) - normal_below(low), normal_density(low) - normal_density(high)};
 }
 
-// Squared correlation of the variable with its level: what encoding with a fitted scale keeps of it.
+// Squared correlation of the variable with its level: the share of its variance that codes with a fitted scale retain.
 double correlation(const LevelModel& model, double deviation) {
     double product = 0, squares = 0;
     for (std::size_t i = 0; i < model.values.size(); ++i) {
@@ -45,7 +46,7 @@ LevelModel model_levels(std::span<const float> values) {
     model.values.assign(values.begin(), values.end());
     for (std::size_t i = 0; i + 1 < values.size(); ++i) model.edges.push_back((values[i] + values[i + 1]) / 2);
 
-    // A grid, not a minimiser: libraries differ in the last bits of erfc and exp, and codes must not.
+    // A grid instead of a minimiser: the last bits of erfc and exp differ between libraries, but codes must not.
     double best = -1;
     for (float deviation = 1; deviation <= outermost_level; deviation += 0.25f) {
         const double value = correlation(model, deviation);

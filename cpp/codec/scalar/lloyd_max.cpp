@@ -8,7 +8,7 @@
 namespace fewbits {
 namespace {
 
-// Sorted data with sums of every prefix: the mean of any interval is two look-ups.
+// Sorted data with prefix sums, so that the mean of any interval takes two look-ups.
 struct Sorted {
     explicit Sorted(std::span<const float> x) : values(x.begin(), x.end()), sums(x.size() + 1) {
         std::sort(values.begin(), values.end());
@@ -24,8 +24,8 @@ struct Sorted {
     std::vector<double> sums;
 };
 
-// Halfway between equal shares of the data and equal steps of its range without the outermost values: the optimum's
-// density is the cube root of the data's, in between too.
+// Halfway between quantiles of the data and equal steps over its range without the outermost values. The optimal
+// density of levels, which is the cube root of the data's density, also lies in between.
 std::vector<double> starting_levels(const Sorted& data, std::uint32_t count) {
     const auto quantile = [&](double share) {
         const auto last = static_cast<double>(data.values.size() - 1);

@@ -7,7 +7,7 @@
 
 namespace fewbits {
 
-// Ascending levels, 1..4096 of them. Stops early when nothing moves.
+// Returns 1..4096 levels in ascending order. Stops early when no level changes.
 std::vector<float> lloyd_max(std::span<const float> x, std::uint32_t levels, std::uint32_t iterations);
 
 }  // namespace fewbits

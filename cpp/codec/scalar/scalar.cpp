@@ -39,8 +39,8 @@ std::vector<float> copied(std::span<const float> values) {
     return {values.begin(), values.end()};
 }
 
-// The greatest sum of positive weights, or of negated negative ones, in the dimensions that maxima sum in one word
-// of bytes (kernels.h): 128 at most, and rounded to integers it is up to 2 more.
+// The largest sum of positive weights, or of negated negative weights, over the dimensions that max_dot8 sums in 16
+// bits (kernel_list.h). It is fast up to a sum of 128, and rounding to integers can add up to 2.
 float largest_word(const std::vector<float>& weights) {
     float largest = 0;
     for (std::size_t first = 0; first < weights.size(); first += 8) {
@@ -56,11 +56,11 @@ float largest_word(const std::vector<float>& weights) {
 
 }  // namespace
 
-// One row on its way to its code.
+// Buffers for encoding one row.
 struct ScalarCodec::Scratch {
     explicit Scratch(std::size_t dim) : centred(dim), normal(dim), decoded(dim), codes(dim), trial(dim) {}
-    std::vector<float> centred;  // the row less the mean
-    std::vector<float> normal;   // that in steps
+    std::vector<float> centred;  // the row minus the mean
+    std::vector<float> normal;   // the same in units of the steps
     std::vector<float> decoded;  // step * (level - center) of the trial
     std::vector<std::uint8_t> codes, trial;
 };
@@ -72,7 +72,7 @@ ScalarCodec::ScalarCodec(const Parts& parts, const std::string& prefix, std::uin
       residual_(residual),
       mean_(copied(parts.finite(prefix + ".mean", dim))),
       step_(copied(parts.finite(prefix + ".step", dim))) {
-    // A step of 0 says that all data have the mean in this dimension.
+    // A step of 0 means that all data equal the mean in this dimension.
     for (const float step : step_) {
         if (step != 0 && !(step >= std::numeric_limits<float>::min()))
             corrupt("array '" + prefix + ".step': got " + std::to_string(step)
@@ -98,8 +98,8 @@ CodeLayout ScalarCodec::layout() const {
 
 // --- encoding ------------------------------------------------------------------------------------------------------
 
-// The codes of the smallest scale that clips nothing, and then their best scale: without it a column of a larger unit
-// has the error of all.
+// The codes for the smallest scale that does not clip, and then the best scale for these codes: without the latter, a
+// column with a larger unit would dominate the error.
 float ScalarCodec::encode_bytes(Scratch& scratch) const {
     std::vector<float>& u = scratch.normal;
     const float a = largest_magnitude(u.data(), dim_) / 127.5f;
@@ -111,7 +111,7 @@ float ScalarCodec::encode_bytes(Scratch& scratch) const {
     return best_scale(scratch);
 }
 
-// That of the least error for the codes whose values are decoded; 0 if they have no length.
+// The scale with the least squared error for the values in `decoded`; 0 if all of them are 0.
 float ScalarCodec::best_scale(const Scratch& scratch) const {
     const float product = dot(scratch.centred.data(), scratch.decoded.data(), dim_);
     const float squares = squared_norm(scratch.decoded.data(), dim_);
@@ -120,7 +120,7 @@ float ScalarCodec::best_scale(const Scratch& scratch) const {
 }
 
 // The best of a few scales around the one that suits a normal distribution, then the least-squares scale of its codes:
-// the direction of x^ is what ranks, and its best scale differs from vector to vector (recall@10 +.002 to +.012).
+// ranking depends on the direction of x^, and the best scale differs between vectors (recall@10 +.002 to +.012).
 float ScalarCodec::encode_nibbles(Scratch& scratch) const {
     constexpr float trials[] = {0.80f, 0.86f, 0.93f, 1.00f, 1.07f, 1.15f};
     const float deviation = std::sqrt(squared_norm(scratch.normal.data(), dim_) / static_cast<float>(dim_));
@@ -149,7 +149,7 @@ float ScalarCodec::encode_row(Scratch& scratch) const {
     return bits_ == 8 ? encode_bytes(scratch) : encode_nibbles(scratch);
 }
 
-// What the high bits alone are worth as signs times the steps: exact along the row itself.
+// The factor of the high bits alone, taken as signs times the steps: exact along the row itself.
 float ScalarCodec::high_bit_factor(const Scratch& scratch) const {
     const auto high = static_cast<std::uint8_t>(1u << (bits_ - 1));
     std::vector<float> signs(dim_);
@@ -226,7 +226,7 @@ QueryTerms ScalarCodec::prepare_max(const float* query, std::uint8_t* table) con
     return quantize(weights, constant, largest, table);
 }
 
-// The tables of wide queries are those of dot_f32 over levels about their center.
+// The tables of wide queries are the weights for dot_f32 over levels minus their center.
 QueryTerms ScalarCodec::prepare_scan(const float* query, std::uint8_t* table, std::vector<float>& wide) const {
     wide.resize(dim_);
     const float constant = weigh(query, wide.data());
@@ -266,7 +266,7 @@ void ScalarCodec::scan_wide(const kernels::Scan& scan) const {
     kernels::active().dot_f32(floats);
 }
 
-// An integer query, or the weights of a wide one; then which of the two it is.
+// An integer query or the weights of a wide one, then a flag for which of the two it is.
 std::size_t ScalarCodec::row_query_bytes() const {
     return wide_query_bytes() + sizeof(std::uint32_t);
 }

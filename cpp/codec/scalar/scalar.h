@@ -1,7 +1,7 @@
-// Scalar quantization: a few bits per dimension, with a scale of its own for each vector.
+// Scalar quantization: a few bits per dimension, with a separate scale for each vector.
 //
-// x^_j = mean_j + step_j * a * (level(code_j) - center), and a is the vector's factor. 8 bits: the level is the byte.
-// 4 bits: one of 16 given levels, so that they may be denser where coordinates are.
+// x^_j = mean_j + step_j * a * (level(code_j) - center), where a is the vector's factor. With 8 bits, the level is the
+// byte itself. With 4 bits, it is one of 16 given levels, which can be denser where coordinates are denser.
 #pragma once
 
 #include <optional>
@@ -48,12 +48,12 @@ private:
     void pack(const std::uint8_t* codes, std::uint8_t* row) const override;
     void unpack(const std::uint8_t* row, std::uint8_t* codes) const override;
     QueryTerms quantize(const std::vector<float>& weights, float constant, float largest, std::uint8_t* table) const;
-    // Sums of query times level over n <= rows_at_once listed rows.
+    // Sums of query times level for n <= rows_at_once listed rows.
     void sum_rows(const std::int16_t* query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
                   std::int32_t* sums) const;
     float center() const { return bits_ == 4 ? outermost_level : 127.5f; }
     float value(std::uint8_t code) const { return model_ ? model_->values[code] : static_cast<float>(code) - 127.5f; }
-    // x^ relative to the mean: without it l2 keeps its precision far from the origin. Only where there is no residual.
+    // Whether scores use x^ minus the mean, which keeps l2 precise for data far from zero. Not for codes of residuals.
     bool centred() const { return l2_ && !residual_; }
     float encode_row(Scratch& scratch) const;
     float encode_bytes(Scratch& scratch) const;
@@ -67,11 +67,11 @@ private:
     std::uint32_t dim_, bits_;
     bool l2_, residual_;
     std::vector<float> mean_, step_, inverse_step_;
-    std::vector<std::uint8_t> levels_;  // 4 bit: 16
-    std::optional<LevelModel> model_;   // 4 bit
+    std::vector<std::uint8_t> levels_;  // 4 bits: 16 levels
+    std::optional<LevelModel> model_;   // 4 bits
 };
 
-// Whole or staged, as param "<prefix>.staged" says.
+// Whole or staged codes, depending on param "<prefix>.staged".
 std::shared_ptr<const Codec> make_scalar(const Parts& parts, const std::string& prefix, std::uint32_t dim,
                                          Metric metric, bool residual);
 

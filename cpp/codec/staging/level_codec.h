@@ -1,5 +1,5 @@
-// Codecs whose code is one small integer per dimension, each of which stands for a level: x^ is a sum over dimensions
-// of level - center, times factor a and a weight. Such codes can lie whole in their blocks or be staged (staged.h).
+// Codecs whose code is one small integer per dimension, each of which stands for a level: scores are sums over
+// dimensions of level - center, times factor a and a weight. Blocks can hold such codes whole or staged (staged.h).
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ struct Levels {
     std::uint32_t bits;
     std::vector<std::uint8_t> values;  // 2^bits, ascending
     float center;
-    float unit;  // of the model's levels
+    float unit;  // values - center are `unit` times the model's values
     LevelModel model;
 
     int largest() const { return values.back(); }
@@ -34,7 +34,7 @@ public:
         decode_rows(rows, layout().row_bytes(), factors, origin, n, x,
                     [this](const std::uint8_t* row, std::uint8_t* codes) { unpack(row, codes); });
     }
-    // The same in another stored form, of row_bytes per row: pack(codes, row) and unpack(row, codes).
+    // The same with another stored form of row_bytes per row, given by pack(codes, row) and unpack(row, codes).
     template <class Pack>
     void encode_rows(MatrixView x, const float* origin, std::uint8_t* rows, std::size_t row_bytes,
                      const Factors& factors, const Pack& pack) const;
@@ -42,18 +42,18 @@ public:
     void decode_rows(const std::uint8_t* rows, std::size_t row_bytes, const StoredFactors& factors, const float* origin,
                      std::size_t n, float* x, const Unpack& unpack) const;
 
-    // What multiplies (level - center) * a in the score: a weight per dimension. Returns the constant.
+    // Writes the weights that multiply (level - center) * a in the score, one per dimension. Returns the constant.
     virtual float weigh(const float* query, float* weights) const = 0;
     // Whether a scan of whole codes scores these weights in float32.
     virtual bool is_wide(const std::vector<float>& weights) const = 0;
 
 private:
-    // encode and decode with the codes of a row as dim bytes, of at most rows_at_once rows.
+    // Encode and decode at most rows_at_once rows, with the codes of a row as dim bytes.
     virtual void encode_levels(MatrixView x, const float* origin, std::uint8_t* codes,
                                const Factors& factors) const = 0;
     virtual void decode_levels(const std::uint8_t* codes, const StoredFactors& factors, const float* origin,
                                std::size_t n, float* x) const = 0;
-    // The stored form of the codes of one row.
+    // Convert the codes of one row to their stored form, and back.
     virtual void pack(const std::uint8_t* codes, std::uint8_t* row) const = 0;
     virtual void unpack(const std::uint8_t* row, std::uint8_t* codes) const = 0;
 };

@@ -9,10 +9,10 @@
 namespace fewbits::codec {
 namespace {
 
-// How many standard deviations a vector may gain by its other planes and still be found in the first stage.
+// The number of standard deviations that a vector may gain from its other planes and still be found by the first stage.
 constexpr float margin_deviations = 2.85f;
 
-// Of what signs say of a normally distributed vector, as a share of their own square: 1 - 2 / pi.
+// The squared error of signs for a normally distributed vector, relative to their own squared length: 1 - 2 / pi.
 constexpr float sign_variance = 0.36338f;
 
 // Bit j of entry n says whether weight j counts as +half or -half.

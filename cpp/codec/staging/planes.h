@@ -1,11 +1,11 @@
-// Codes in two stages: blocks hold the high bit plane of every dimension, and a row of its own what is below it. A scan
-// reads the first and scores optimistically; what may still be among the best is scored from all planes, and those
-// scores are bit for bit the ones that rows have by themselves.
+// Codes in two stages: blocks hold the high bit plane of all dimensions, and a separate row per vector holds the planes
+// below it. A scan reads the blocks and scores optimistically; vectors that may still be among the best are then scored
+// from all planes. The final scores are bit for bit those of score_rows.
 //
-// Which vectors are found does not depend on the order of the scan: a vector counts as min(promise, score), where the
-// promise is its optimistic score. That is a number of the vector and the query alone, so the k best by it are a fixed
-// set, and none of them is ever dropped: a threshold is at most the k-th best such number of all vectors, hence no more
-// than theirs, and their promises are no less. Of the k that remain, scores are restored to those of the whole codes.
+// The vectors that are found do not depend on the order of the scan: a vector is ranked by min(promise, score), where
+// the promise is its optimistic score. This number depends on the vector and the query alone, so the k best by it are a
+// fixed set. None of them is ever dropped: a threshold is at most the k-th best such number of all vectors, hence not
+// above theirs, nor above their promises. The k remaining vectors then get the scores of their whole codes.
 //
 // Row form: the high plane, then the others, high first.
 #pragma once
@@ -30,17 +30,17 @@ public:
 
     // Tables of the high plane for scan4: bit 1 counts as +half, 0 as -half, times the weight.
     QueryTerms high_terms(const float* weights, float half, std::uint8_t* table) const;
-    // Signs times the weights, optimistic by how much a vector may gain from the other planes, for codes whose first
-    // stage has a factor of its own: the one by which its signs have the right product with the vector itself.
+    // Signs times the weights, plus a margin for what a vector may gain from the other planes. For codes whose first
+    // stage has its own factor, which makes the product of the signs with the vector itself exact.
     QueryTerms optimistic_terms(const float* weights, std::uint8_t* table) const;
-    // The same where it shares the factor of the whole code, so that signs are worth a level's expected value: half and
-    // its deviation are those of levels that are `unit` times the model's.
+    // The same for a first stage that shares the factor of the whole code, so that a sign stands for the model's half.
+    // Levels are `unit` times the model's.
     QueryTerms optimistic_terms(const float* weights, const LevelModel& model, float unit, std::uint8_t* table) const;
 
-    // Sums of query times level of n <= rows_at_once listed rows in row form; bits >= 2.
+    // Sums of query times level for n <= rows_at_once listed rows in row form; bits >= 2.
     void sum_rows(const std::int16_t* query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,
                   std::int32_t* sums) const;
-    // Codec::refine, of codes whose row queries are integer_rows.h's.
+    // Codec::refine, for codes with the row queries of integer_rows.h.
     void refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
                 kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const;
 

@@ -1,4 +1,4 @@
-// Any codes of levels in two stages (planes.h): the same codes, decoded vectors and final scores in another shape.
+// Codes of levels in two stages (planes.h): codes, decoded vectors and final scores are the same, the layout differs.
 #pragma once
 
 #include <memory>
@@ -8,8 +8,8 @@
 
 namespace fewbits::codec {
 
-// Param "<prefix>.staged" (absent: 0): 0 whole codes in blocks; 1 staged, by the factor of the whole code; 2 staged, by
-// a factor of its own.
+// Param "<prefix>.staged" (default: `absent`): 0 whole codes in blocks; 1 staged, the first stage shares the factor of
+// the whole code; 2 staged, the first stage has its own factor.
 enum class Staging : std::uint32_t { none = 0, shared_factor = 1, own_factor = 2 };
 Staging staging_of(const Parts& parts, const std::string& prefix, Staging absent);
 
@@ -26,7 +26,7 @@ public:
     void (*scan_kernel() const)(const kernels::Scan&) override;
     std::size_t table_bytes() const override { return planes_.table_bytes(); }
     QueryTerms prepare(const float* query, std::uint8_t* table) const override;
-    // By the integers that a scan of whole codes has, so that scores are those of codes that are not staged.
+    // With an own factor, uses the integers of a scan of whole codes, so that scores equal those of unstaged codes.
     std::size_t row_query_bytes() const override;
     void prepare_rows(const float* query, std::uint8_t* row_query) const override;
     void score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows, std::size_t n,

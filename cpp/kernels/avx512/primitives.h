@@ -65,15 +65,6 @@ FEWBITS_INLINE __m512i add_wide_products(__m512i acc, __m512i bytes, __m512i sig
 #endif
 }
 
-// acc + sums of two products of signed words.
-FEWBITS_INLINE __m512i add_word_products(__m512i acc, __m512i a, __m512i b) {
-#if defined(FEWBITS_VNNI)
-    return _mm512_dpwssd_epi32(acc, a, b);
-#else
-    return _mm512_add_epi32(acc, _mm512_madd_epi16(a, b));
-#endif
-}
-
 // --- tables in registers ---------------------------------------------------------------------------------------------
 
 // table[low nibble of x] for every byte; the 16 entries are repeated in each 128-bit lane.
@@ -84,40 +75,6 @@ FEWBITS_INLINE __m512i look_up_16(__m512i table, __m512i x) {
     return _mm512_shuffle_epi8(table, _mm512_and_si512(x, _mm512_set1_epi8(0x0f)));
 #endif
 }
-
-// A table of up to 256 bytes, in which 64 codes are looked up at a time. Codes are less than `entries`.
-class ByteTable {
-public:
-    FEWBITS_INLINE ByteTable(const std::uint8_t* table, std::uint32_t entries) : table_(table), entries_(entries) {
-        for (std::uint32_t i = 0; i < 4; ++i) {
-            const std::uint32_t left = entries > 64 * i ? entries - 64 * i : 0;
-            quarter_[i] = _mm512_maskz_loadu_epi8(first_bytes(left), left ? table + 64 * i : table);
-        }
-    }
-
-    FEWBITS_INLINE __m512i operator()(__m512i codes) const {
-#if defined(FEWBITS_VBMI)
-        const __m512i low = _mm512_permutex2var_epi8(quarter_[0], codes, quarter_[1]);
-        const __m512i high = _mm512_permutex2var_epi8(quarter_[2], codes, quarter_[3]);
-        return _mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), low, high);
-#else
-        const __m512i upper = _mm512_and_si512(codes, _mm512_set1_epi8(static_cast<char>(0xf0)));
-        __m512i found = _mm512_setzero_si512();
-        for (std::uint32_t first = 0; first < entries_; first += 16) {
-            const __mmask16 valid = first_16(entries_ - first);
-            const __m512i part = broadcast_16_bytes(_mm_maskz_loadu_epi8(valid, table_ + first));
-            const __mmask64 here = _mm512_cmpeq_epi8_mask(upper, _mm512_set1_epi8(static_cast<char>(first)));
-            found = _mm512_mask_mov_epi8(found, here, look_up_16(part, codes));
-        }
-        return found;
-#endif
-    }
-
-private:
-    [[maybe_unused]] const std::uint8_t* table_;
-    [[maybe_unused]] std::uint32_t entries_;
-    [[maybe_unused]] __m512i quarter_[4];
-};
 
 // --- runs to vectors -------------------------------------------------------------------------------------------------
 

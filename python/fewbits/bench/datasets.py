@@ -54,7 +54,7 @@ def load_array(path: str | Path) -> Array:
         x: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(
-            f"{shown(path)}: a .npy file of numbers expected ({error}); of an array of arrays: "
+            f"{shown(path)}: a .npy file of numbers expected ({error}); for an array of arrays: "
             'np.save("x.npy", np.stack(column).astype(np.float32))'
         ) from error
     return x

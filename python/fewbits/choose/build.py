@@ -1,4 +1,7 @@
-"""fb.build: a good index for a number of bytes per vector, chosen from n and dim alone, and the reasons in words."""
+"""fb.build: a good index for a number of bytes per vector, chosen from n and dim, and the reasons in words.
+
+If queries are given, codes are fitted to them, and settings are chosen by them.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,15 @@ from ..index.index import MAX_DIM, Index
 from ..index.state import replace_state, state_of
 from ..input.checks import metric_name, real_number, thread_count
 from ..input.progress import ProgressArgument
+from ..input.queries import as_queries
 from ..input.rows import Rows
 from ..input.vectors import as_vectors
-from ..numeric.arrays import evenly, f32_array
+from ..numeric.arrays import F32, evenly, f32_array
 from ..numeric.moments import in_cone, unevenness
 from ..spec.codec import FACTOR_BYTES, Codec
 from ..spec.float import Float
 from ..spec.ivf import IVF
+from ..spec.leanvec import LeanVec
 from ..spec.opq import OPQ
 from ..spec.pq import PQ
 from ..spec.rabitq import RaBitQ
@@ -40,6 +45,7 @@ _UNEVEN = 8.0  # times the typical spread: a column in which 8 bits of its own a
 _NUMBER_BYTES = 4  # which vector an entry of a list is
 _OWN_ID_BYTES = 8  # instead of it
 _TUNING_QUERIES = 1000
+_TUNING_SHARE = 3  # one in so many of the given queries chooses settings, the others are fitted to
 _TUNED_K = 10
 
 
@@ -57,6 +63,7 @@ def build(
     metric: str,
     bytes_per_vector: float = 64,
     recall: float | None = None,
+    queries: Any = None,
     ids: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressArgument = None,
@@ -73,7 +80,12 @@ def build(
         Own ids take 8 bytes of it, default ones 4 (none in a small index).
     recall : float, optional
         Set nprobe and rerank so that searches find this share of the true 10 nearest (see `fb.tune`): measured against
-        exact search among x, with vectors of x as queries.
+        exact search among x, with a third of the given queries (1,000 at most) or, without any, with vectors of x.
+        Real queries that are unlike vectors of x find less with the same settings.
+    queries : (m, dim) array, optional
+        A sample of what will be asked, some 1,000 or more in random order, but not the queries by which the index will
+        be judged. Under "ip" and "cosine", codes of `PQ` behind `OPQ` are fitted to them (`LeanVec`) if this helps
+        queries that were left out of the fit. For `recall`, settings are chosen by them.
     ids : (n,) array of int, optional
         Own ids; None: row numbers.
     seed : int
@@ -86,11 +98,16 @@ def build(
     Index
         `index.explain()` says what was chosen and why, `index.stats()` what it weighs.
 
+    Raises
+    ------
+    TypeError, ValueError
+        As in `Index.build`; for too few bytes; for queries under "l2" without `recall`, where they have no use.
+
     Warns
     -----
     UserWarning
         If these bytes do not allow the recall; says how far they go, as does `explain()`. The settings that reach most
-        are then the defaults.
+        are then the defaults. If codes gain nothing from being fitted to the queries, and are not.
 
     Examples
     --------
@@ -104,40 +121,71 @@ def build(
     n, dim = rows.array.shape
     if not n:
         raise ValueError(f"x: expected at least 1 vector, got shape {rows.array.shape}")
+    asked = _asked(queries, dim, metric, target)
     choice = choose(n, dim, metric, budget, own_ids=ids is not None, shape=shape_of(rows, metric))
+    rotation = choice.transform
     index = Index(
         dim,
         metric=metric,
-        transform=choice.transform,
+        transform=[LeanVec(), rotation] if asked.to_fit is not None and isinstance(rotation, OPQ) else rotation,
         partition=choice.partition,
         codec=choice.codec,
         rerank=choice.rerank,
         seed=seed,
     )
-    index.build(rows.array, ids, progress=progress, threads=threads)
-    why = choice.why if target is None else [*choice.why, _tuned(index, rows, ids, target, threads)]
+    to_fit = asked.to_fit if index.transform.needs_queries else None
+    index.build(rows.array, ids, queries=to_fit, progress=progress, threads=threads)
+    why = [*choice.why, *state_of(index).why]
+    why += [] if target is None else [_tuned(index, rows, ids, target, asked.to_tune, threads)]
     replace_state(index, "build", lambda now: now.explained(tuple(why)))
     return index
 
 
-def _tuned(index: Index, rows: Rows, ids: ArrayLike | None, target: float, threads: int | None) -> str:
-    """Tunes with vectors of the index itself as queries, each of which does not count as its own neighbour."""
-    n = len(rows)
+class Asked(NamedTuple):
+    """The given queries: those that codes are fitted to, and those that settings are chosen by."""
+
+    to_fit: F32 | None
+    to_tune: F32 | None
+
+
+def _asked(queries: Any, dim: int, metric: str, target: float | None) -> Asked:
+    if queries is None:
+        return Asked(None, None)
+    if metric == "l2" and target is None:
+        raise ValueError("queries: under metric 'l2' they serve to reach a recall, got recall=None with them")
+    given = as_queries(queries, dim, nonzero=metric == "cosine")[0]
+    if not len(given):
+        raise ValueError(f"queries: expected at least 1, got shape {given.shape}")
+    if target is None:
+        return Asked(given, None)
+    tuning = max(1, min(_TUNING_QUERIES, len(given) // _TUNING_SHARE))
+    fitting = given[:-tuning]
+    return Asked(fitting if len(fitting) and metric != "l2" else None, given[-tuning:])
+
+
+def _tuned(
+    index: Index, rows: Rows, ids: ArrayLike | None, target: float, given: F32 | None, threads: int | None
+) -> str:
+    """Tunes with the given queries or else with vectors of the index, each of which is not its own neighbour then."""
+    n, own, kind = len(rows), None, f"{0 if given is None else len(given):,} of the given queries, held out of the fit"
     if n == 1:
         return f"recall {target:g} asked for: a single vector is always found"
-    random = np.random.default_rng(state_of(index).description.seed)
-    picked = np.sort(random.choice(n, min(n, _TUNING_QUERIES), replace=False))
-    queries = np.asarray(rows.array[picked], np.float32)
-    own = picked if ids is None else np.asarray(ids, np.int64)[picked]
-    truth = Nearest(Originals(index, rows.array, ids), queries, _TUNED_K, thread_count(threads), own)
+    if given is None:
+        random = np.random.default_rng(state_of(index).description.seed)
+        picked = np.sort(random.choice(n, min(n, _TUNING_QUERIES), replace=False))
+        given = np.asarray(rows.array[picked], np.float32)
+        own = picked if ids is None else np.asarray(ids, np.int64)[picked]
+        kind = f"{len(picked):,} vectors of x as queries; queries of another kind find less: give queries=, or fb.tune"
+    truth = Nearest(Originals(index, rows.array, ids), given, _TUNED_K, thread_count(threads), own)
     try:
-        found = tune_to(index, queries, truth, _TUNED_K, target, threads, own)
+        found = tune_to(index, given, truth, _TUNED_K, target, threads, own)
     except Unreachable as error:
         warnings.warn(f"fb.build: {error}", UserWarning, stacklevel=3)
         keep(index, error.best)
-        return f"all is read by default: {error}"
+        return f"all is read by default: {error} (measured with {kind})"
     settings = [f"{name}={value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
-    return f"recall {target:g} asked for: {' and '.join(settings) or 'a full scan'} reach {found.recall:.3f}"
+    reached = f"{' and '.join(settings) or 'a full scan'} reach {found.recall:.3f}"
+    return f"recall {target:g} asked for: {reached} (measured with {kind})"
 
 
 class Shape(NamedTuple):

@@ -1,4 +1,4 @@
-"""What several commands have as arguments, and what their values mean."""
+"""Arguments that several commands share, and the meaning of their values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..file.places import shown
 
-SETS = "with a multi-vector index an (n, t, dim) array or a folder of {0}_tokens.npy and {0}_offsets.npy"
+SETS = "for a multi-vector index, an (n, t, dim) array or a folder with {0}_tokens.npy and {0}_offsets.npy"
 
 
 def add_index(parser: argparse.ArgumentParser) -> None:
@@ -20,21 +20,21 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 
 def add_progress(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-progress", action="store_true", help="no progress bars (they show on a terminal only)")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bars (shown only on a terminal)")
     parser.add_argument("--quiet", "-q", action="store_true", help="print results only")
 
 
 def positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"a whole number of at least 1 expected, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a whole number >= 1, got {text}")
     return number
 
 
 def natural(text: str) -> int:
     number = int(text)
     if number < 0:
-        raise argparse.ArgumentTypeError(f"a whole number of at least 0 expected, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a whole number >= 0, got {text}")
     return number
 
 
@@ -43,5 +43,5 @@ def progress(arguments: argparse.Namespace) -> bool | None:
 
 
 def say(arguments: argparse.Namespace) -> Callable[[str], None]:
-    """Prints a line about what is going on, unless --quiet."""
+    """A function that prints a line about the progress of the command, unless --quiet."""
     return (lambda line: None) if arguments.quiet else (lambda line: print(shown(line), flush=True))

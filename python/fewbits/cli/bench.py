@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--synthetic", action="store_true", help="generated data instead of a file")
     parser.add_argument(
-        "--queries", type=Path, metavar="Q.npy", help="default: those of the data set, or rows held out"
+        "--queries", type=Path, metavar="Q.npy", help="default: those of the data set, or held-out rows"
     )
     parser.add_argument("--metric", choices=METRICS)
     parser.add_argument("-k", "--k", type=positive, default=10, help="recall is measured at k and 10 k (%(default)s)")
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budgets", type=positive, nargs="+", metavar="B", help="bytes per vector to fill (default: powers of two)"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("fewbits-bench"), metavar="DIR", help="where the report goes (%(default)s)"
+        "--out", type=Path, default=Path("fewbits-bench"), metavar="DIR", help="folder of the report (%(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0)
     add_threads(parser)
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if (arguments.data is None) != arguments.synthetic:
         given = "both" if arguments.synthetic else "neither"
-        print(f"fewbits bench: one of a data set and --synthetic expected, got {given}", file=sys.stderr)
+        print(f"fewbits bench: expected a data set or --synthetic, got {given}", file=sys.stderr)
         return 2
     tell = say(arguments)
     check_report(arguments.out, arguments.data, arguments.queries)

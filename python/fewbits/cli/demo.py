@@ -14,7 +14,7 @@ SUMMARY = "build, save, open and search 400,000 word vectors, and measure memory
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--synthetic", action="store_true", help="generated data instead of the GloVe words")
     parser.add_argument(
-        "--out", type=Path, default=Path("fewbits-demo"), metavar="DIR", help="where index and report go (%(default)s)"
+        "--out", type=Path, default=Path("fewbits-demo"), metavar="DIR", help="folder of index and report (%(default)s)"
     )
     add_threads(parser)
     add_progress(parser)

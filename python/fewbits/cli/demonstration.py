@@ -1,6 +1,6 @@
 """The demonstration: the main job from end to end on real vectors, in under a minute.
 
-It must be honest: the exact float neighbours stand beside what the index finds, and generated data is called that.
+It must be honest: exact float neighbours are shown beside the results of the index, and generated data is called so.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _build_and_reopen(
 
 
 def _show_searches(index: fb.Index, data: Dataset, threads: int | None, say: Callable[[str], None]) -> None:
-    """What the index finds beside the exact neighbours; a vector does not count as its own neighbour."""
+    """Shows results of the index beside the exact neighbours; a vector does not count as its own neighbour."""
     if data.words is None:
         queries, names = data.queries[:5], [f"query {i}" for i in range(5)]
         rows = np.full(5, -1)

@@ -1,4 +1,4 @@
-"""The files that commands read and write, checked before anything is written over."""
+"""The files that commands read and write, checked before anything is overwritten."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def open_index(path: Path) -> fb.Index | fb.MultiVectorIndex:
 
 
 def check_is_index(path: Path) -> None:
-    """Names what a file is that is none."""
-    if path.is_file() and kind_of(path) not in (INDEX, EMPTY, UNKNOWN):  # of these the core says what is wrong
-        raise ValueError(f"{path}: an index file expected, {instead(path)}")
+    """Raises ValueError if a file is recognised as something else, and says what it is."""
+    if path.is_file() and kind_of(path) not in (INDEX, EMPTY, UNKNOWN):  # the core explains these
+        raise ValueError(f"{path}: expected an index file, {instead(path)}")
 
 
 def load_vectors(index: fb.Index | fb.MultiVectorIndex, path: Path, name: str) -> Any:
-    """What the index takes: rows of a file, or of a folder NAME_tokens.npy and NAME_offsets.npy."""
+    """Input for the index: rows of a file or, from a folder, NAME_tokens.npy and NAME_offsets.npy."""
     return load_sets(path, name) if isinstance(index, fb.MultiVectorIndex) and path.is_dir() else load_array(path)
 
 
 def files_of(path: Path) -> list[Path]:
-    """A file, or those of a folder."""
+    """A file, or the files in a folder."""
     return sorted(path.iterdir()) if path.is_dir() else [path]
 
 
 def check_output(output: Path, *inputs: Path | None) -> None:
-    """Refuses to write over a file that is read, by whatever name, and where there is no folder."""
+    """Raises if writing `output` would overwrite an input, under any name, or if its folder does not exist."""
     folder = Path(os.path.realpath(output)).parent
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")

@@ -1,4 +1,4 @@
-"""`fewbits info`: what an index file is and holds."""
+"""`fewbits info`: the description and the contents of an index file."""
 
 from __future__ import annotations
 

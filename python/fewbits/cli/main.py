@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = run(arguments)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader of our output has left: nothing to report, and nobody to report it to
+    except BrokenPipeError:  # nobody reads the output any more, so there is nothing to report
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_index(parser)
     parser.add_argument("queries", type=Path, metavar="Q", help=f"Q.npy; {SETS.format('query')}")
     parser.add_argument("-k", type=positive, default=10, help="results per query (%(default)s)")
-    parser.add_argument("--nprobe", type=positive, help="lists to read (default: the index's)")
-    parser.add_argument("--rerank", type=natural, help="candidates to rerank, 0 for none (default: the index's)")
+    parser.add_argument("--nprobe", type=positive, help="lists to probe (default: set in the index)")
+    parser.add_argument("--rerank", type=natural, help="candidates to rerank, 0 for none (default: set in the index)")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT.npz", help="write arrays ids and scores instead of a table"
     )
@@ -48,5 +48,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _npz(path: Path) -> Path:
-    """The name that numpy gives an archive."""
+    """The name under which numpy saves an archive."""
     return path if path.suffix == ".npz" else path.with_name(path.name + ".npz")

@@ -1,4 +1,4 @@
-"""`fewbits tune`: nprobe and rerank for a recall, saved in the index."""
+"""`fewbits tune`: nprobe and rerank for a target recall, saved in the index."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..file.places import shown
 from .arguments import SETS, add_index, add_threads, positive
 from .files import load_vectors, open_index
 
-SUMMARY = "find the cheapest nprobe and rerank of an index for a recall, and save them in it"
+SUMMARY = "find the cheapest nprobe and rerank for a target recall, and save them in the index"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_index(parser)
     parser.add_argument(
-        "queries", type=Path, metavar="Q", help=f"Q.npy: held-out, some hundreds or more; {SETS.format('query')}"
+        "queries", type=Path, metavar="Q", help=f"Q.npy: held-out queries, hundreds or more; {SETS.format('query')}"
     )
     parser.add_argument("--recall", type=float, default=0.95, metavar="R", help="of the k nearest (%(default)s)")
     parser.add_argument("-k", type=positive, default=10, help="results per query (%(default)s)")
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vectors",
         type=Path,
         metavar="X",
-        help="X.npy: the vectors (default: recall is relative to the codes, read in full); " + SETS.format("doc"),
+        help="X.npy: the vectors (default: recall relative to an exhaustive search); " + SETS.format("doc"),
     )
     parser.add_argument("--ids", type=Path, metavar="IDS.npy", help="ids of the vectors (default: row numbers)")
     add_threads(parser)
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     index.save(arguments.index)
     settings = [f"{name} {value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
     print(f"{shown(arguments.index)}: {', '.join(settings) or 'nothing to set'} by default")
-    truth = "the true nearest" if found.truth == "exact" else "what its own codes find when all is read (no --vectors)"
+    truth = "the true nearest" if found.truth == "exact" else "an exhaustive search of its own codes (no --vectors)"
     print(f"recall@{arguments.k} {found.recall:.4f} of {truth} (at least {found.recall_low:.4f} at 95 %)")
     print(f"{found.queries_per_second:,.0f} queries per second on one thread")
     return 0

@@ -1,1 +1,1 @@
-"""Exact search, recall and the true neighbours that indexes are measured against."""
+"""Exact search, recall, and the true neighbours against which indexes are measured."""

@@ -22,18 +22,18 @@ def exact_search(x: Any, queries: Any, k: int = 10, *, metric: str, threads: int
     Parameters
     ----------
     x : (n, dim) array
-        Vectors, of the dtypes that `Index.add` takes.
+        Vectors, with any dtype that `Index.add` accepts.
     queries : (q, dim) or (dim,) array
     k : int
-        Results per query.
+        Number of results per query.
     metric : {"l2", "ip", "cosine"}
     threads : int, optional
-        None: all CPUs.
+        Number of threads. None: all CPUs.
 
     Returns
     -------
     SearchResult
-        Row numbers of x as ids, of equals the smaller, and scores as `Index.search` returns them.
+        Row numbers of x as ids (ties: the smaller number), and scores as in `Index.search`.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def exact_search(x: Any, queries: Any, k: int = 10, *, metric: str, threads: int
 
 
 def numbered(blocks: Iterable[F32]) -> Iterator[tuple[F32, I64]]:
-    """Blocks with the row numbers of each."""
+    """Each block with its row numbers."""
     first = 0
     for block in blocks:
         yield block, np.arange(first, first + len(block))
@@ -60,7 +60,7 @@ def numbered(blocks: Iterable[F32]) -> Iterator[tuple[F32, I64]]:
 
 
 def nearest(blocks: Iterable[tuple[F32, I64]], queries: F32, k: int, metric: str, threads: int) -> tuple[I64, F32]:
-    """The k nearest of all blocks; with each block come its row numbers, which ascend."""
+    """The k nearest rows of all blocks. Each block comes with its row numbers, in ascending order."""
     best = _nothing(len(queries), k, metric)
     for block, numbers in blocks:
         if len(block):
@@ -75,7 +75,7 @@ def _nothing(n: int, k: int, metric: str) -> tuple[I64, F32]:
 
 
 def _merge(best: tuple[I64, F32], more: tuple[I64, F32], k: int, metric: str) -> tuple[I64, F32]:
-    """The k best of two results; of equal scores the earlier, which has the smaller id."""
+    """The k best of two results; ties are ordered by id."""
     ids = np.concatenate([best[0], more[0]], axis=1)
     scores = np.concatenate([best[1], more[1]], axis=1)
     keys = scores if metric == "l2" else -scores

@@ -1,4 +1,4 @@
-"""How good an index is: recall against exact search, and ranking quality against human judgements."""
+"""Quality of an index: recall against exact search, and ranking quality against human judgements."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def recall(
     rerank: int | None = None,
     threads: int | None = None,
 ) -> float:
-    """Measure the share of the true k nearest that `index.search(queries, k)` finds.
+    """Measure the share of the true k nearest neighbours that `index.search(queries, k)` finds.
 
     Parameters
     ----------
     index : Index
     queries : (n, dim) or (dim,) array
     k : int
-        Results per query.
+        Number of results per query.
     truth : (n, k or more) array of int, optional
-        Ids of the true nearest, best first.
+        Ids of the true nearest neighbours, best first.
     x : (m, dim) array, optional
-        The vectors of the index, instead: the truth is exact search among them, and any vector as good as the k-th
-        counts. Rows of ids that the index does not have are left out.
+        The vectors of the index, instead of `truth`: the true neighbours are found by exact search among them, and any
+        vector as good as the k-th counts. Rows whose ids are not in the index are ignored.
     x_ids : (m,) array of int, optional
         The id of each row of x; None: row numbers.
     nprobe, rerank, threads
@@ -52,8 +52,8 @@ def recall(
     Returns
     -------
     float
-        In 0..1. With neither truth nor x, the index is compared with its own finest codes read in full (all lists,
-        every vector reranked): what `nprobe` and `rerank` lose, not what the codec loses.
+        In 0..1. With neither truth nor x, the index is compared with an exhaustive search of its own finest codes (all
+        lists, every vector reranked): this shows the loss by `nprobe` and `rerank`, but not the loss by the codec.
 
     Examples
     --------
@@ -92,20 +92,20 @@ def evaluate(
 ) -> dict[str, float]:
     """Measure nDCG@k, MRR@k and recall@k against human judgements: means over the judged queries.
 
-    nDCG uses gain 2^relevance - 1 and discount log2(rank + 1), the ideal being the judged documents best first.
+    nDCG uses gain 2^relevance - 1 and discount log2(rank + 1); the ideal ranking has the judged documents best first.
 
     Parameters
     ----------
     results : Index, or (n, k or more) array of int
-        An index, or ids that some search returned, best first.
+        An index, or ids returned by any search, best first.
     queries : (n, dim) array or None
-        None with ids.
+        Queries for the index; None if `results` are ids.
     qrels : (judgements, 3) array of int
-        Query number, document id, relevance (0: judged not relevant). Queries without a relevant document are left out.
+        Query number, document id, relevance (0: judged not relevant). Queries without a relevant document are ignored.
     k : int
-        Results per query.
+        Number of results per query.
     threads : int, optional
-        None: all CPUs.
+        Number of threads. None: all CPUs.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def evaluate(
     Raises
     ------
     TypeError, ValueError
-        For wrong shapes or dtypes, and without a relevant document.
+        For wrong shapes or dtypes, and if there is no relevant document.
 
     References
     ----------
@@ -134,7 +134,7 @@ def evaluate(
         ids = results.search(np.atleast_2d(queries), k, threads=threads).ids
     else:
         if queries is not None:
-            raise ValueError("queries: expected None with the ids of results given")
+            raise ValueError("queries: expected None, because results are ids")
         ids = np.asarray(results)
         if ids.ndim != 2 or ids.dtype.kind not in "iu":
             raise ValueError(f"results: expected an Index or ids of shape (n, k), got {ids.dtype} {ids.shape}")
@@ -155,7 +155,7 @@ def require_index(index: object) -> None:
 
 
 def query_measures(ids: NDArray[np.integer[Any]], relevant: Mapping[int, float], k: int) -> tuple[float, float, float]:
-    """nDCG, MRR and recall of one query's results against its documents of grade above 0."""
+    """nDCG, MRR and recall of one query's results against its documents with grades above 0."""
     gains = np.array([2.0 ** relevant.get(int(document), 0) - 1 for document in ids])
     discounts = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.sort(2.0 ** np.array(list(relevant.values())) - 1)[::-1][:k]
@@ -166,7 +166,7 @@ def query_measures(ids: NDArray[np.integer[Any]], relevant: Mapping[int, float],
 
 
 def judgements(qrels: ArrayLike) -> dict[int, dict[int, int]]:
-    """Of each query its documents of relevance above 0."""
+    """For each query, its documents with relevance above 0."""
     rows = np.asarray(qrels)
     if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
         raise ValueError(f"qrels: expected rows (query, document, relevance), shape (n, 3), got {rows.shape}")
@@ -183,7 +183,7 @@ def judgements(qrels: ArrayLike) -> dict[int, dict[int, int]]:
 
 
 def in_full(index: Index, queries: Any, k: int, threads: int | None) -> SearchResult:
-    """What the index's finest codes give when all is read."""
+    """The results of an exhaustive search of the index's finest codes."""
     lists = None if index.partition is None else 2**31
     depth = None if index.rerank is None else max(len(index), k)
     return index.search(np.atleast_2d(queries), k, nprobe=lists, rerank=depth, threads=threads)

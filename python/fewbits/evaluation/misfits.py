@@ -1,7 +1,7 @@
-"""Whether two lists of vectors belong together row by row, judged by how well rows fit each other.
+"""Checks whether two lists of vectors belong together row by row, by how well rows fit each other.
 
-A row that fits its own partner no better than the partners of other rows was not meant for it. That holds for codes of
-any coarseness: a vector's code is chosen because it fits better than other codes do.
+A row that fits its own partner no better than the partners of other rows does not belong to it. This holds for codes of
+any precision: a vector's code is chosen because it fits better than other codes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
-_FEW = 2  # and so many of however few rows
+_FEW = 2  # number of misfits allowed in addition to the share
 _TIE = 1e-9
 
 
@@ -23,12 +23,12 @@ def check_fits(fits: list[F64], share: float, message: Callable[[int], str]) -> 
     Parameters
     ----------
     fits : list of (n, n) arrays
-        How well row i fits partner j, larger is better, by one measure or more. A row is a misfit if by all of them at
+        How well row i fits partner j, by one or more measures; larger is better. A row is a misfit if by all of them at
         least half of the other partners fit it better than its own.
     share : float
-        Of the rows may be misfits; of rows in random order about half are.
+        Share of rows that may be misfits. For rows in random order it is about half.
     message : callable
-        What to say, given the first misfit.
+        Returns the error message for the first misfit.
     """
     n = len(fits[0])
     misfits = np.flatnonzero(np.logical_and.reduce([_misfits(one) for one in fits]))

@@ -1,7 +1,7 @@
-"""The vectors that an index was made of, as its user still holds them: rows of `x`, and the id of each.
+"""The vectors from which an index was made, as held by the user: rows of `x`, and the id of each.
 
-Whoever takes x beside an index reads it through here, so that rows that are not the vectors of their ids are refused
-before anything is learnt from them or measured against them.
+All functions that take x together with an index read it through this module, so that rows that do not match the vectors
+of their ids are rejected before they are used for training or measurements.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ..numeric.arrays import F32, I64
 from .exact import numbered
 from .misfits import F64, check_fits
 
-_COMPARED = 1000  # rows, with what the index stores
-_MISFITS = 0.05  # of these; 16 codewords for vectors of very unequal lengths reach 0.015
-_SCALES = (0.25, 4.0)  # of x and what is stored; codes of one bit lie at 0.64
+_COMPARED = 1000  # number of rows compared with the stored vectors
+_MISFITS = 0.05  # share of these; 16 codewords for vectors of very unequal lengths reach 0.015
+_SCALES = (0.25, 4.0)  # of x relative to the stored vectors; codes of one bit have 0.64
 
 
 class Originals:
-    """x (n, dim) and the ids of its rows, a row for every vector of the index; other rows are left out."""
+    """x (n, dim) and the ids of its rows. There is a row for every vector of the index; other rows are ignored."""
 
     def __init__(self, index: Index, x: Any, x_ids: ArrayLike | None = None) -> None:
         self.index = index
@@ -41,7 +41,7 @@ class Originals:
         self.held: I64 | None = None if held.all() else np.flatnonzero(held)
 
     def row_of(self, ids: I64) -> I64:
-        """Row numbers of ids that the index has."""
+        """Row numbers of ids that are in the index."""
         if self._order is None:
             rows, known = ids, ids < len(self.rows)
         else:
@@ -53,11 +53,11 @@ class Originals:
         return np.asarray(rows, np.int64)
 
     def take(self, rows: I64) -> F32:
-        """These rows as float32, as they are."""
+        """These rows as float32, not normalised."""
         return self.rows.take(rows, nonzero=self.index.metric == "cosine")
 
     def normalised(self, rows: I64) -> F32:
-        """The same as the index sees them."""
+        """The same, normalised if the metric is cosine."""
         return _core.normalize_rows(self.take(rows)) if self.index.metric == "cosine" else self.take(rows)
 
     def blocks(self) -> Iterator[tuple[F32, I64]]:
@@ -70,7 +70,7 @@ class Originals:
                 yield np.ascontiguousarray(block[kept - numbers[0]]), kept
 
     def check(self) -> Originals:
-        """Raises ValueError where a sample of rows does not fit what the index stores under their ids."""
+        """Raises ValueError if a sample of rows does not fit the vectors that the index stores under their ids."""
         numbers = np.arange(len(self.rows)) if self.held is None else self.held
         random = np.random.default_rng(0)
         picked = np.sort(random.choice(numbers, min(len(numbers), _COMPARED), replace=False))
@@ -78,7 +78,7 @@ class Originals:
             self.index.reconstruct(self.ids[picked]).astype(np.float64),
             self.normalised(picked).astype(np.float64),
         )
-        centre = own.mean(axis=0)  # far from the origin the differences would drown
+        centre = own.mean(axis=0)  # far from the origin, it would dominate all fits
         stored, own = stored - centre, own - centre
         check_fits(
             _fits(own, stored),
@@ -102,7 +102,7 @@ class Originals:
 
 
 def row_ids(x_ids: ArrayLike | None, n: int) -> I64:
-    """The ids of n rows: their numbers, or x_ids, unique."""
+    """The ids of n rows: the row numbers, or x_ids, which must be unique."""
     if x_ids is None:
         return np.arange(n)
     try:
@@ -114,8 +114,8 @@ def row_ids(x_ids: ArrayLike | None, n: int) -> I64:
 
 
 def _fits(own: F64, stored: F64) -> list[F64]:
-    """By distance (less what is the same for all of a row) and by direction: codes that are made for inner products
-    keep one or the other where vectors have very unequal lengths."""
+    """Fits by distance (without terms that are constant within a row) and by direction: if vectors have very unequal
+    lengths, codes made for inner products preserve only one of the two."""
     products, squares = own @ stored.T, np.square(stored).sum(axis=1)
     return [2 * products - squares, products / np.sqrt(np.maximum(squares, np.finfo(np.float64).tiny))]
 
@@ -124,7 +124,7 @@ def _missing(engine: _core.Engine, ids: I64, given: bool) -> str:
     own = engine.codes()[0]
     missing = np.setdiff1d(own, ids)
     first = f"{missing[0] if len(missing) else '?'}{f' and {len(missing) - 1:,} more' if len(missing) > 1 else ''}"
-    rule = "none in x_ids" if given else "row numbers are ids, unless x_ids says otherwise"
+    rule = "none in x_ids" if given else "row numbers are the ids unless x_ids is given"
     return (
         f"x: expected a row for each of the {len(own):,} vectors of the index, got {len(ids):,} rows and none for id "
         f"{first} ({rule})"

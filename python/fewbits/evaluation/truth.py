@@ -1,4 +1,4 @@
-"""What a search should have found, to measure recall against: `recall`, `tune` and `build` share these."""
+"""The true results against which `recall`, `tune` and `build` measure a search."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .originals import Originals
 
 F64 = NDArray[np.float64]
 
-_TIE = 1e-7  # of a score's size: float32 values
-_MORE = 2  # candidates per neighbour, from float32 scores, to be ranked in double
+_TIE = 1e-7  # relative to the score, for float32 values
+_MORE = 2  # candidates per neighbour by float32 scores, which are then ranked in double
 
 
 class Truth(Protocol):
@@ -24,11 +24,11 @@ class Truth(Protocol):
     """ "exact" or "codes"."""
 
     def recall_of_each(self, found: I64) -> F64:
-        """Of each query, the share of what is to be found in its ids (n, k); -1 pads."""
+        """For each query, the share of the true results that is among its ids (n, k), padded with -1."""
 
 
 class Listed:
-    """Ids that are to be found, (n, k or fewer); -1 pads."""
+    """True results given as ids, (n, k or fewer), padded with -1."""
 
     def __init__(self, ids: I64, kind: str) -> None:
         self.ids, self.kind = ids, kind
@@ -44,7 +44,7 @@ class Nearest:
     kind = "exact"
 
     def __init__(self, originals: Originals, queries: F32, k: int, threads: int, own: I64 | None = None) -> None:
-        """own: where queries are vectors of the index, their ids, which are not to be found."""
+        """own: if queries are vectors of the index, their ids, which do not count as neighbours."""
         self.originals, self.queries = originals, queries
         self.cosine, self.similar = originals.index.metric == "cosine", originals.index.metric != "l2"
         rows = self._candidates(_MORE * k + 1, threads)
@@ -56,7 +56,7 @@ class Nearest:
         self.threshold = kth - _TIE * np.abs(np.where(np.isfinite(kth), kth, 0))
 
     def _candidates(self, k: int, threads: int) -> I64:
-        """Cosines by differences: those of vectors in a narrow cone are all the same to a sum of products."""
+        """Computes cosines from differences: sums of products cannot tell vectors in a narrow cone apart."""
         blocks, queries, metric = self.originals.blocks(), self.queries, self.originals.index.metric
         if self.cosine:
             blocks = ((_core.normalize_rows(block), numbers) for block, numbers in blocks)
@@ -70,7 +70,7 @@ class Nearest:
         return _share(np.minimum(good.sum(axis=1), self.wanted), self.wanted)
 
     def _scores(self, rows: I64) -> F64:
-        """Of rows (n, k), larger is better; -inf of -1."""
+        """Scores of rows (n, k), larger is better; -inf for row -1."""
         out = np.empty(rows.shape, np.float64)
         step = max(1, BLOCK_FLOATS // max(1, rows.shape[1] * self.queries.shape[1]))
         for first in range(0, len(rows), step):
@@ -88,11 +88,11 @@ class Nearest:
 
 
 def without(found: I64, own: I64, k: int) -> I64:
-    """The first k results of each query but for the one of its own id."""
+    """The first k results of each query, without its own id."""
     order = np.argsort(found == own[:, None], axis=1, kind="stable")[:, :k]
     return np.take_along_axis(found, order, axis=1)
 
 
 def _share(hits: NDArray[np.int64], wanted: NDArray[np.int64]) -> F64:
-    """1 where there is nothing to find."""
+    """Hits as a share of `wanted`; 1 if nothing is wanted."""
     return np.asarray(np.where(wanted > 0, hits / np.maximum(wanted, 1), 1.0), np.float64)

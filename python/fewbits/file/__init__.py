@@ -1,1 +1,1 @@
-"""Files: where they lie, what is in them, and how one is opened."""
+"""Index files: where they are, what they contain, and how they are opened."""

@@ -1,4 +1,4 @@
-"""The engine in a file, of either kind of index."""
+"""Opens the engine in a file, for either kind of index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_engine(path: Path, mmap: bool, verify: bool) -> _core.Engine:
-    """The engine in a file of either kind of index."""
+    """The engine in a file, for either kind of index."""
     return _core.Engine.open(encoded(path), mapped=mmap, verify_all=verify)
 
 
@@ -28,7 +28,7 @@ def check_flags(mmap: bool, verify: bool) -> None:
 
 
 def is_multivector(params: dict[str, int]) -> bool:
-    """Whether an engine, or a file, of these params holds the tokens of documents."""
+    """Whether an engine or a file with these params holds the tokens of documents."""
     return "tokens.dim" in params
 
 

@@ -1,4 +1,4 @@
-"""What a file is that should have been another, told by its first bytes, and the line of Python that converts it."""
+"""Recognises files of the wrong kind by their first bytes, and suggests the line of Python that converts them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ class Kind(NamedTuple):
 _SAVE = 'np.save("x.npy", {})'
 HDF5 = Kind("an HDF5 file", _SAVE.format('h5py.File({0})["NAME"][:]'))
 NPZ = Kind("an archive of arrays (.npz)", _SAVE.format('np.load({0})["NAME"]'))
-INDEX = Kind("an index of fewbits", "index = fewbits.open({0}); " + _SAVE.format("index.reconstruct(index.ids())"))
+INDEX = Kind("a fewbits index", "index = fewbits.open({0}); " + _SAVE.format("index.reconstruct(index.ids())"))
 NPY = Kind("a .npy array", "fewbits.build(np.load({0}), metric=METRIC).save('x.fb')")
-_TORCH = Kind("a file of torch", _SAVE.format("torch.load({0}).float().numpy()"))
-_FAISS = Kind("an index of faiss", "fewbits.from_faiss({0}).save('x.fb')")
+PARQUET = Kind("a Parquet file", _SAVE.format('np.stack(pandas.read_parquet({0})["COLUMN"])'))
+SAFETENSORS = Kind("a safetensors file", _SAVE.format('safetensors.numpy.load_file({0})["NAME"]'))
+_TORCH = Kind("a torch file", _SAVE.format("torch.load({0}).float().numpy()"))
+_FAISS = Kind("a faiss index", "fewbits.from_faiss({0}).save('x.fb')")
 _BEGINNINGS = {
     MAGIC: INDEX,
     NPY_MAGIC: NPY,
     b"\x89HDF\r\n\x1a\n": HDF5,
-    b"PAR1": Kind("a Parquet file", _SAVE.format('np.stack(pandas.read_parquet({0})["COLUMN"])')),
+    b"PAR1": PARQUET,
     b"ARROW1": Kind("an Arrow file", _SAVE.format('np.stack(pandas.read_feather({0})["COLUMN"])')),
     b"\x1f\x8b": Kind("a gzip file", "gzip.open({0})  # decompress it first"),
     b"\x28\xb5\x2f\xfd": Kind("a zstd file", "subprocess.run(['zstd', '-d', {0}])  # decompress it first"),
@@ -37,7 +39,6 @@ _BEGINNINGS = {
     b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j": _TORCH,
 }
 _PICKLE = Kind("a pickle", _SAVE.format("np.asarray(pickle.loads(pathlib.Path({0}).read_bytes()), np.float32)"))
-_SAFETENSORS = Kind("a safetensors file", _SAVE.format('safetensors.numpy.load_file({0})["NAME"]'))
 _JSON = Kind("JSON text", _SAVE.format("np.asarray(json.loads(pathlib.Path({0}).read_text()), np.float32)"))
 _TABLE = Kind("text", _SAVE.format("np.loadtxt({0}, np.float32, delimiter=',')"))
 _VECS = Kind(
@@ -45,11 +46,11 @@ _VECS = Kind(
     "x = np.fromfile({0}, np.int32); " + _SAVE.format("x.reshape(-1, x[0] + 1)[:, 1:].view(np.float32)"),
 )
 EMPTY = Kind("an empty file", "")
-UNKNOWN = Kind("bytes of no known kind", _SAVE.format("np.fromfile({0}, np.float32).reshape(-1, DIM)"))
+UNKNOWN = Kind("a file of an unknown kind", _SAVE.format("np.fromfile({0}, np.float32).reshape(-1, DIM)"))
 
 
 def kind_of(path: str | Path) -> Kind:
-    """What a file is, as far as its beginning tells."""
+    """The kind of a file, as far as its first bytes show."""
     with Path(path).open("rb") as file:
         begin = file.read(_LOOKED_AT)
     if not begin:
@@ -59,19 +60,19 @@ def kind_of(path: str | Path) -> Kind:
             return kind
     if begin.startswith(b"PK"):
         return _of_archive(path)
+    if begin[8:10] == b'{"' and b"\0" in begin[:8]:
+        return SAFETENSORS
     if begin[:1] == b"\x80":
         return _PICKLE
     if begin[:1] == b"I" and begin[:4].isalnum() and begin[6:8] == b"\0\0":  # a code of four letters, the dimension
         return _FAISS
-    if begin[8:10] == b'{"' and b"\0" in begin[:8]:
-        return _SAFETENSORS
     if b"\0" not in begin and _is_text(begin):
         return _JSON if begin.lstrip()[:1] in (b"[", b"{") else _TABLE
     return _VECS if Path(path).suffix in (".fvecs", ".ivecs") else UNKNOWN
 
 
 def instead(path: str | Path) -> str:
-    """What `path` is and how to convert it, for an error about what it should have been."""
+    """What `path` is and how to convert it, for an error message that says what was expected."""
     if Path(path).is_dir():
         return "got a folder"
     kind = kind_of(path)
@@ -91,7 +92,7 @@ def _of_archive(path: str | Path) -> Kind:
 
 def _is_text(begin: bytes) -> bool:
     try:
-        begin[:-4].decode()  # the end may cut a character
+        begin[:-4].decode()  # the end may split a character
     except UnicodeDecodeError:
         return False
     return True

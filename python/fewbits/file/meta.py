@@ -1,7 +1,7 @@
-"""The description of an index in its file. The file's format is the core's; here is only the section "meta".
+"""The description of an index in its file. The core handles the file format; this module only the section "meta".
 
-It is JSON of the parts' names and settings. It explains an index; what search does follows from the params and arrays
-alone. A file without a usable description is refused as corrupt.
+The description is JSON with the names and settings of the parts. It explains an index, but search depends on the params
+and arrays alone. A file without a usable description is rejected as corrupt.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .. import _core
 from ..errors import CorruptIndexError
 from ..kinds import METRICS, NONE
+from ..spec.chain import Chain
 from ..spec.description import Description
 from ..spec.registry import PARTS
 
@@ -25,10 +26,10 @@ _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, Typ
 def encode_meta(
     description: Description, why: tuple[str, ...], calibration: dict[str, Any] | None = None, **others: Any
 ) -> bytes:
-    """others: parts that are not of the description, by name."""
+    """others: parts that do not belong to the description, by name."""
     parts = {}
     for name, part in (description.parts | others).items():
-        parts[name] = None if part is None else {"kind": type(part).__name__} | _settings(part)
+        parts[name] = None if part is None else _stored(part)
     meta = {"parts": parts, "seed": description.seed, "why": why}
     return json.dumps(meta | ({"calibration": calibration} if calibration else {}), sort_keys=True).encode()
 
@@ -47,15 +48,15 @@ def decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str
 
 
 def _check_kinds(description: Description, params: dict[str, int]) -> None:
-    """Whether the description is of the parts that the file has."""
+    """Raises ValueError unless the description matches the parts in the file."""
     for name, part in description.parts.items():
         kinds = (NONE,) if part is None else part.stored_as
         if params[f"{name}.kind"] not in kinds:
-            raise ValueError(f"{name}: {part} is described, the file has kind {params[f'{name}.kind']}")
+            raise ValueError(f"{name}: the description has {part}, but the file has kind {params[f'{name}.kind']}")
 
 
 def decode_part(name: str, engine: _core.Engine, part: str, *kinds: type) -> Any:
-    """One of encode_meta's others; kinds: what it may be beside the parts of the registry."""
+    """One of the `others` of encode_meta; kinds: classes that it may have besides those of the registry."""
     try:
         return _part(_meta(engine)["parts"][part], *kinds)
     except _UNREADABLE as error:
@@ -80,14 +81,21 @@ def _unreadable(name: str, error: Exception) -> CorruptIndexError:
     return CorruptIndexError(f"{name}: section 'meta': the description of the index is not readable ({error})")
 
 
-def _settings(part: Any) -> dict[str, Any]:
-    """Its fields, but those that are arrays of the file."""
-    return {field.name: getattr(part, field.name) for field in fields(part) if field.metadata.get("stored", True)}
+def _stored(part: Any) -> dict[str, Any]:
+    """Its kind and fields, but those that are arrays of the file."""
+    settings: dict[str, Any] = {"kind": type(part).__name__}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if field.metadata.get("stored", True):
+            settings[field.name] = [_stored(inner) for inner in value] if isinstance(part, Chain) else value
+    return settings
 
 
 def _part(stored: dict[str, Any] | None, *kinds: type) -> Any:
     if stored is None:
         return None
     settings = dict(stored)
-    known = PARTS | {kind.__name__: kind for kind in kinds}
-    return known[settings.pop("kind")](**settings)
+    known = (PARTS | {kind.__name__: kind for kind in kinds})[settings.pop("kind")]
+    if known is Chain:
+        return Chain([_part(inner) for inner in settings["parts"]])
+    return known(**settings)

@@ -1,4 +1,4 @@
-"""Where index files come from and go to: paths of any bytes, open binary files, and contents in memory."""
+"""Where index files are read from and written to: paths of any bytes, open binary files, and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SupportsWrite(Protocol):
 
 
 def encoded(path: Any) -> bytes:
-    """What the system takes for a path."""
+    """A path in the form that the operating system takes."""
     try:
         return os.fsencode(path)
     except TypeError:
@@ -28,19 +28,19 @@ def encoded(path: Any) -> bytes:
 
 
 def shown(path: Path) -> str:
-    """A path for people to read: what is not UTF-8 in it is escaped, so that any stream can print it."""
+    """A path for messages: invalid UTF-8 is escaped, so that any stream can print it."""
     return encoded(path).decode(errors="backslashreplace")
 
 
 def contents(place: Any) -> memoryview | None:
-    """The bytes of an index file that is given as an open file or in memory; None for a path."""
+    """The bytes of an index file that is passed as an open file or in memory; None for a path."""
     if isinstance(place, _BUFFERS) or (isinstance(place, bytes) and place.startswith(MAGIC)):
         return buffer(place)
     if not hasattr(place, "read"):
         return None
     read = place.read()
     if isinstance(read, str):
-        raise TypeError(f"path: expected a file opened in binary mode ('rb'), got one of text: {place!r}")
+        raise TypeError(f"path: expected a file opened in binary mode ('rb'), got a text file: {place!r}")
     return buffer(read)
 
 
@@ -54,13 +54,13 @@ def buffer(file: Any) -> memoryview:
 
 
 def write(place: Any, save: Callable[[bytes], None], to_bytes: Callable[[], bytes]) -> None:
-    """Saves to a path by `save`; writes the bytes to an open file."""
+    """Saves to a path with `save`, or writes the bytes to an open file."""
     if not hasattr(place, "write"):
         save(encoded(place))
         return
     if isinstance(place, io.TextIOBase):
-        raise TypeError(f"path: expected a file opened in binary mode ('wb'), got one of text: {place!r}")
+        raise TypeError(f"path: expected a file opened in binary mode ('wb'), got a text file: {place!r}")
     left = memoryview(to_bytes())
     while left:
-        written = place.write(left)  # an unbuffered file may take a part
+        written = place.write(left)  # an unbuffered file may write only a part
         left = left[len(left) if written is None else written :]

@@ -18,12 +18,12 @@ from ..input.rows import in_place
 from ..input.sample import Sample
 from ..numeric.arrays import F32, evenly, f32_array
 from ..numeric.directions import random_rotation
-from ..numeric.moments import center, lengths, mean_direction, typical, without
-from ..spec.codec import Codec
+from ..numeric.moments import center, lengths, typical, without
+from ..spec.codec import Codec, codec_direction
 from ..spec.description import CODEC_SAMPLE, Description
 from ..spec.ivf import default_nprobe, rms_distance, shift, stored
 from ..spec.parts import Fitting, Model
-from ..spec.transform import dense
+from ..spec.transform import PAIR, TransformFitting, turned
 
 Hook = Callable[[float], None]
 
@@ -31,20 +31,33 @@ _FAR = 3.0  # times as long as their residuals: vectors whose lists are tight
 _LONG = 4.0  # times as long as the others: residuals of outlying vectors
 
 
-def train(description: Description, sample: Sample, expected: int, threads: int, progress: Progress) -> Model:
-    """The model of `description` fitted to the sample, which is used up; expected: how many vectors it will hold."""
+def train(
+    description: Description,
+    sample: Sample,
+    expected: int,
+    threads: int,
+    progress: Progress,
+    queries: F32 | None = None,
+) -> Model:
+    """The model of `description` fitted to the sample, which is used up; expected: how many vectors it will hold;
+    queries: of the kind that it will be asked."""
+    _check_queries(description, queries)
     dim, metric = description.dim, description.metric
     fitting = Fitting("l2" if metric == "l2" else "ip", description.seed, threads)
     model = Model.without_parts(dim, metric)
     x = sample.take()
     if metric == "cosine":
         in_place(x, _core.normalize_rows)
+        queries = None if queries is None else _core.normalize_rows(queries)
     elif metric == "l2":
         _put_center(description, model, x)
-    model.put("transform", description.transform.fit(typical(x), fitting))
-    if description.transform.has_matrix and description.codec.rotates:
-        random = random_rotation(description.transform.out_dim(dim), description.seed)
-        model.put("transform", dense(random @ model.arrays["transform.matrix"]))
+    circumstances = TransformFitting(
+        fitting.metric, description.seed, threads, codec=description.codec, queries=queries
+    )
+    transform = description.transform.fit(typical(x), circumstances)
+    if description.transform.rotates_for(description.codec):
+        transform = turned(transform, random_rotation(description.transform.out_dim(dim), description.seed))
+    model.put("transform", transform)
     if description.rerank is not None:
         direction, rows = _split(description.rerank, _some(x), fitting)
         _put_codec(model, "rerank", description.rerank, rows, direction, fitting, progress.stage("rerank codec"))
@@ -56,6 +69,7 @@ def train(description: Description, sample: Sample, expected: int, threads: int,
         nlist = description.partition.lists(expected)
         centroids = description.partition.fit(y, nlist, fitting.reporting(progress.stage("lists (k-means)")))
     y = _some(y)
+    fitting = replace(fitting, paired=transform.params["kind"] == PAIR)
     coding = replace(fitting, residual=description.residual)
     if centroids is not None:
         y, direction, coding = _put_lists(description, model, y, centroids, coding, progress)
@@ -65,6 +79,17 @@ def train(description: Description, sample: Sample, expected: int, threads: int,
         direction = _turned(direction, turn)
     _put_codec(model, "codec", description.codec, y, direction, coding, progress.stage("codec"))
     return model
+
+
+def _check_queries(description: Description, queries: F32 | None) -> None:
+    needed = description.transform.needs_queries
+    if needed and (queries is None or not len(queries)):
+        raise ValueError(
+            f"transform: {description.transform} is fitted to queries as well; expected a sample of some 1,000 or more "
+            "in queries= of Index.train or Index.build, got none; PCA(dim) and OPQ need none"
+        )
+    if queries is not None and not needed:
+        raise ValueError(f"queries: only LeanVec is fitted to queries, got them with transform={description.transform}")
 
 
 def _put_center(description: Description, model: Model, x: F32) -> None:
@@ -87,7 +112,7 @@ def _put_codec(
 
 def _split(codec: Codec, y: F32, fitting: Fitting) -> tuple[F32 | None, F32]:
     """The direction that the codec does without (None: there is none), and y without it."""
-    direction = mean_direction(y) if fitting.metric == "ip" and codec.directed else None
+    direction = codec_direction(codec, y) if fitting.metric == "ip" and not fitting.paired else None
     return direction, without(y, direction)
 
 
@@ -146,7 +171,7 @@ def _rotate(
     turn = description.transform.rotation(coded, description.codec, hook)
     if turn is None:
         return coded, None
-    model.put("transform", dense(turn @ model.arrays["transform.matrix"]))
+    model.put("transform", turned(model.part("transform"), turn))
     return f32_array(coded @ turn.T), turn
 
 

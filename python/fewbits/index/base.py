@@ -238,7 +238,11 @@ class BaseIndex(Stateful):
 
     def _prepare_built(self, engine: _core.Engine, training: Training, action: str) -> tuple[_core.Turn, State]:
         """As `_prepare`, for the state with a newly trained engine in the place of one without vectors."""
-        return self._prepare(action, lambda now: now.untouched(action).retrained(engine, training=training))
+
+        def built(now: State) -> State:
+            return now.untouched(action).retrained(engine, training=training).explained(training.found)
+
+        return self._prepare(action, built)
 
 
 def folder(path: Path | None) -> bytes | None:

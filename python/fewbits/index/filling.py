@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,8 +11,8 @@ from .. import _core
 from ..input.ids import check_unique, vector_ids
 from ..input.packed import warn_if_packed
 from ..input.progress import Progress
-from ..input.rows import Rows, check_scale
-from ..numeric.arrays import I64
+from ..input.rows import Rows
+from ..numeric.arrays import F32, I64
 
 
 def encoded(
@@ -24,12 +24,12 @@ def encoded(
     new: bool,
     directory: bytes | None,
     nonzero: bool,
-    first: bool = False,
+    first: Callable[[F32, str], None] | None = None,
     threads: int,
     progress: Progress,
 ) -> _core.Builder:
     """All vectors of the source, coded. n: how many there are, if known. new: whether ids must not be in the index.
-    directory: of what is kept on disk. first: whether these are the first vectors that it sees."""
+    directory: of what is kept on disk. first: checks the first block, by the name of its input."""
     own = checked_ids(engine, ids, n, new)
     builder = engine.builder(n or 0, directory=directory)
     with progress:
@@ -38,8 +38,8 @@ def encoded(
             warn_if_packed(rows.array, "x", stacklevel=3)
             for block in rows.blocks(nonzero=nonzero):
                 done = len(builder)
-                if first and not (done or nonzero):
-                    check_scale(block, rows.name)
+                if first is not None and not done:
+                    first(block, rows.name)
                 if own is not None and done + len(block) > len(own):
                     raise ValueError(f"ids: expected one per vector, got {len(own)} ids and more vectors")
                 builder.append(block, None if own is None else own[done : done + len(block)], threads=threads)

@@ -30,6 +30,7 @@ from ..input.renamed import renamed
 from ..input.rows import Rows
 from ..input.sample import Sample, split_sample
 from ..numeric.arrays import F32
+from ..spec.chain import Chain
 from ..spec.codec import Codec
 from ..spec.description import Description, default_transform
 from ..spec.float import Float
@@ -71,8 +72,9 @@ class Index(BaseIndex):
     metric : {"l2", "ip", "cosine"}
         "l2": scores are squared distances, smaller first. "ip" and "cosine": similarities, larger first; "cosine"
         normalises vectors and queries by itself.
-    transform : Identity, RandomRotation, PCA or OPQ, optional
-        None: `RandomRotation` for `RaBitQ` and `RecurrentBinary`, which rely on it, else `Identity`.
+    transform : Identity, RandomRotation, PCA, LeanVec, OPQ, or a list of them, optional
+        Of a list, each is applied to what the one before it returns (`Chain`). None: `RandomRotation` for `RaBitQ` and
+        `RecurrentBinary`, which rely on it, else `Identity`.
     partition : IVF, optional
         None: every vector is scanned.
     codec : Float, Scalar, PQ, RaBitQ or RecurrentBinary, optional
@@ -104,7 +106,7 @@ class Index(BaseIndex):
         dim: int,
         *,
         metric: str,
-        transform: Transform | None = None,
+        transform: Transform | Sequence[Transform] | None = None,
         partition: IVF | None = None,
         codec: Codec | None = None,
         rerank: Codec | None = None,
@@ -113,9 +115,10 @@ class Index(BaseIndex):
     ) -> None:
         description = checked_description(dim, MAX_DIM, metric, transform, partition, codec, rerank, seed)
         engine = None
-        if not description.needs_training:
-            engine = _fitted(description, Sample(np.zeros((0, dim), np.float32)), 0, None, Progress(False))
-        self._begin(State(description, engine, (), Training()))
+        if description.starts_empty:
+            model = train(description, Sample(np.zeros((0, description.dim), np.float32)), 0, 0, Progress(False))
+            engine = _core.Engine(model.params, model.arrays)
+        self._begin(State(description, engine, (), Training(seen=False)))
         self.temp_dir = temp_dir
 
     # --- what it is ---
@@ -180,6 +183,7 @@ class Index(BaseIndex):
         self,
         sample: Any,
         *,
+        queries: Any = None,
         expected: int | None = None,
         progress: ProgressArgument = None,
         threads: int | None = None,
@@ -190,6 +194,9 @@ class Index(BaseIndex):
         ----------
         sample : (n, dim) array or iterable of blocks
             As x of `add`. Any n >= 1 works; a representative 65,536 or more is best.
+        queries : (m, dim) array, optional
+            For `LeanVec`, which is fitted to them as well: a sample of what will be asked, of some 1,000 or more, but
+            not the queries by which the index will be judged.
         expected : int, optional
             How many vectors the index will hold (None: n), by which IVF() chooses nlist.
         progress, threads
@@ -203,13 +210,14 @@ class Index(BaseIndex):
         Raises
         ------
         ValueError
-            If the index holds vectors already: their codes would lose their meaning.
+            If the index holds vectors already: their codes would lose their meaning. If queries are missing that
+            `LeanVec` needs, or given where nothing is fitted to them.
 
         Warns
         -----
         UserWarning
             If the sample has fewer vectors than there are codewords, lists or directions to fit, and the index is to
-            hold at least four times as many: here, if `expected` says so, or from `add`.
+            hold at least four times as many: here, if `expected` says so, or from `add`. If `LeanVec` gains nothing.
 
         Examples
         --------
@@ -220,11 +228,11 @@ class Index(BaseIndex):
         before = self._state.untouched("train")
         description = before.description
         size = description.sample_size(n or _length(sample))
+        asked = self._sample_of_queries(queries)
         x, source, known = split_sample(sample, description.dim, size, description.seed, nonzero=self._normalises)
         del source  # nothing is added here: its rows need not be kept while training
         expected = n or known or len(x)
-        training = Training(too_few(description, len(x), expected), len(x))
-        engine = _fitted(description, x, expected, count, Progress(progress))
+        engine, training = _fitted(description, x, expected, count, Progress(progress), asked)
         engine.number_from(before.next_id)
         training.check(expected, stacklevel=2)
         turn, after = self._prepare_built(engine, training, "train")
@@ -287,7 +295,7 @@ class Index(BaseIndex):
             new=on_conflict == "error",
             directory=self._temp_dir,
             nonzero=self._normalises,
-            first=not (before.n or before.description.needs_training),
+            first=None if before.n else before.check_first,
             threads=count,
             progress=shown,
         )
@@ -344,6 +352,7 @@ class Index(BaseIndex):
         x: Any,
         ids: ArrayLike | None = None,
         *,
+        queries: Any = None,
         expected: int | None = None,
         progress: ProgressArgument = None,
         threads: int | None = None,
@@ -358,6 +367,8 @@ class Index(BaseIndex):
             sample and `add` instead.
         ids : (n,) array of int, optional
             As in `add`.
+        queries : (m, dim) array, optional
+            As in `train`.
         expected : int, optional
             About how many vectors an iterable will yield, by which `IVF` chooses the number of lists. None: as many as
             were sampled.
@@ -374,7 +385,7 @@ class Index(BaseIndex):
         Raises
         ------
         TypeError, ValueError
-            As in `add`, and if the index holds vectors already.
+            As in `add` and `train`.
 
         Warns
         -----
@@ -391,10 +402,10 @@ class Index(BaseIndex):
         before, nonzero = self._state.untouched("build"), self._normalises
         description = before.description
         size = description.sample_size(n or _length(x))
+        asked = self._sample_of_queries(queries)
         sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero)
         holds = known or n or len(sample)
-        training = Training(too_few(description, len(sample), holds), len(sample))
-        engine = _fitted(description, sample, holds, count, shown)
+        engine, training = _fitted(description, sample, holds, count, shown, asked)
         engine.number_from(before.next_id)
         builder = encoded(
             engine,
@@ -638,6 +649,9 @@ class Index(BaseIndex):
     def _normalises(self) -> bool:
         return self.metric == "cosine"
 
+    def _sample_of_queries(self, queries: Any) -> F32 | None:
+        return None if queries is None else as_queries(queries, self.dim, nonzero=self._normalises)[0]
+
     def _meta(self, state: State) -> bytes:
         calibration = state.calibration.stored() if state.calibration else None
         return encode_meta(state.description, state.why, calibration)
@@ -662,13 +676,14 @@ def checked_description(
     dim: object,
     max_dim: int,
     metric: object,
-    transform: Transform | None,
+    transform: Transform | Sequence[Transform] | None,
     partition: IVF | None,
     codec: Codec | None,
     rerank: Codec | None,
     seed: object,
 ) -> Description:
-    _expect(transform, "transform", TRANSFORMS)
+    chain = Chain(transform) if isinstance(transform, list | tuple) else transform
+    _expect(chain, "transform", TRANSFORMS)
     _expect(partition, "partition", PARTITIONS)
     _expect(codec, "codec", CODECS)
     _expect(rerank, "rerank", CODECS)
@@ -676,7 +691,7 @@ def checked_description(
     return Description(
         dim=whole_number(dim, "dim", 1, max_dim),
         metric=metric_name(metric),
-        transform=default_transform(codec) if transform is None else transform,
+        transform=chain if isinstance(chain, Transform) else default_transform(codec),
         partition=partition,
         codec=codec,
         rerank=rerank,
@@ -685,20 +700,32 @@ def checked_description(
 
 
 def _fitted(
-    description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
-) -> _core.Engine:
+    description: Description,
+    sample: Sample,
+    expected: int,
+    threads: int | None,
+    progress: Progress,
+    queries: F32 | None,
+) -> tuple[_core.Engine, Training]:
     """An engine without vectors, trained on a sample."""
-    model = fitted_model(description, sample, expected, threads, progress)
-    return _core.Engine(model.params, model.arrays)
+    size = len(sample)
+    model = fitted_model(description, sample, expected, threads, progress, queries)
+    training = Training(too_few(description, size, expected), size, model.notes)
+    return _core.Engine(model.params, model.arrays), training
 
 
 def fitted_model(
-    description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
+    description: Description,
+    sample: Sample,
+    expected: int,
+    threads: int | None,
+    progress: Progress,
+    queries: F32 | None = None,
 ) -> Model:
     if description.needs_training and not len(sample):
         raise ValueError(f"training: expected at least 1 vector of dimension {description.dim}, got none")
     with progress:
-        return train(description, sample, expected, threads or 0, progress)
+        return train(description, sample, expected, threads or 0, progress, queries)
 
 
 def result_count(k: object) -> int:

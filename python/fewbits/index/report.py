@@ -134,7 +134,7 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
         parts.append(("partition", f"IVF of {params['partition.nlist']:,} lists; {reads}"))
     residual = ", of differences from the list's centroid" if description.residual else ""
     parts.append(("codec", description.codec.describe() + residual))
-    scoring = _scoring(engine)
+    scoring = _scoring(description, engine)
     if scoring:
         parts.append(("scores", scoring))
     if description.rerank is not None:
@@ -145,7 +145,7 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
 _QUERY_MAPS = {QUERY_MAPS["full"]: "a full map of queries", QUERY_MAPS["low_rank"]: "a low-rank map of queries"}
 
 
-def _scoring(engine: _core.Engine | None) -> str:
+def _scoring(description: Description, engine: _core.Engine | None) -> str:
     """What training for ranking has moved."""
     if engine is None:
         return ""
@@ -153,7 +153,8 @@ def _scoring(engine: _core.Engine | None) -> str:
     kind = engine.params.get("query.kind", NONE)
     reranks = engine.params["rerank.kind"] != NONE
     trained += [_QUERY_MAPS[kind]] if kind else []
-    trained += ["codes (vectors are mapped before they are coded)"] if engine.params["transform.kind"] == PAIR else []
+    if engine.params["transform.kind"] == PAIR and not description.transform.needs_queries:
+        trained.append("codes (vectors are mapped before they are coded)")
     if not trained:
         return ""
     reranked = "; rerank scores with mapped queries too" if kind and reranks else ""

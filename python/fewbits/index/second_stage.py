@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..input.checks import real_number, whole_number
 from ..numeric.arrays import F32, I64
@@ -86,7 +87,7 @@ def scored(found: SearchResult, scorer: Scorer, k: int) -> SearchResult:
     """The k best candidates by the scorer, which is called once, if there are any; ties stay in their order."""
     has = found.ids >= 0
     queries, places = np.nonzero(has)
-    scores = np.full(found.ids.shape, -np.inf)
+    scores: NDArray[np.float64] = np.full(found.ids.shape, -np.inf)
     if len(queries):
         scores[has] = _checked(scorer(queries.astype(np.int64), found.ids[queries, places]), len(queries))
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -13,29 +13,45 @@ loop may follow it, which is why changes are written as
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from .. import _core
 from ..errors import NotTrainedError
 from ..fit.few import warn_of_few
+from ..fit.unseen import warn_if_far
+from ..input.rows import check_scale
+from ..numeric.arrays import F32
 from ..spec.description import Description
-from ..spec.parts import Model
+from ..spec.parts import Model, Note
 from .calibration import Calibration
 
 
 class Training:
     """Stands for one training: codes made by one do not fit an index of another.
 
-    few: what it had more of to fit than vectors to fit it to, or None, and how many vectors those were.
+    few: what it had more of to fit than vectors to fit it to, or None, and how many vectors those were. notes: what the
+    fits of its parts found. seen: whether there was a sample.
     """
 
-    def __init__(self, few: str | None = None, sample: int = 0) -> None:
-        self._few, self._sample = few, sample
+    def __init__(
+        self, few: str | None = None, sample: int = 0, notes: Sequence[Note] = (), *, seen: bool = True
+    ) -> None:
+        self._few, self._sample, self._notes, self._told = few, sample, notes, False
+        self.seen = seen
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        return tuple(note.text for note in self._notes)
 
     def check(self, n: int, stacklevel: int) -> None:
-        """Warns, once, if this was too small a sample for an index that is to hold n vectors."""
+        """Warns, once, of what its fits doubt, and if this was too small a sample for an index of n vectors."""
+        for note in self._notes:
+            if note.doubtful and not self._told:
+                warnings.warn(note.text, UserWarning, stacklevel=stacklevel + 1)
+        self._told = True
         if self._few is not None and warn_of_few(self._few, self._sample, n, stacklevel + 1):
             self._few = None
 
@@ -67,6 +83,13 @@ class State:
         if self.n:
             raise ValueError(f"{action}: expected an empty index, got one that holds {self.n}; make a new one")
         return self
+
+    def check_first(self, x: F32, name: str) -> None:
+        """Refuses first vectors of an empty index that are too small, and warns if it should have been trained."""
+        if self.description.metric != "cosine":
+            check_scale(x, name)
+        if self.description.codec.directed and not self.training.seen:
+            warn_if_far(self.description, x, stacklevel=4)
 
     def of_training(self, before: State, action: str) -> State:
         """Itself, if codes made for `before` fit it."""

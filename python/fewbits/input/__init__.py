@@ -1,1 +1,1 @@
-"""What users pass, checked and turned into what the core takes: arrays, ids, sets, filters, progress."""
+"""Checks users' input and converts it for the core: arrays, ids, sets, filters, progress."""

@@ -1,4 +1,4 @@
-"""Checks of single arguments. Errors say what was wrong, what was given and what is expected."""
+"""Checks of single arguments. Errors name the argument, what was expected and what was got."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..kinds import METRICS
 
 
 def whole_number(value: object, name: str, low: int, high: int | None = None) -> int:
-    """value as an int in low..high; bools and floats are refused."""
+    """value as an int in low..high; bools and floats are rejected."""
     expected = f"a whole number >= {low}" if high is None else f"a whole number in {low}..{high}"
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}: expected {expected}, got {value!r}")
@@ -46,7 +46,7 @@ def boolean(value: object, name: str) -> None:
 
 
 def thread_count(threads: object) -> int:
-    """What the core takes: 0 for all CPUs."""
+    """The number of threads in the form that the core takes: 0 for all CPUs."""
     return 0 if threads is None else whole_number(threads, "threads", 1)
 
 

@@ -1,4 +1,4 @@
-"""fb.Filter: which vectors a search may return, by id; and the ways of saying it that `search(filter=...)` takes."""
+"""fb.Filter: which vectors a search may return, by id; and conversion of the forms that `search(filter=...)` takes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .ids import vector_ids
 
 
 class Filter:
-    """A prepared filter, to be reused: it remembers which vectors of an index it allows until the index changes.
+    """A prepared filter for repeated use: which vectors of an index it allows is cached until the index changes.
 
     `Filter.allow(ids)` is the same as ``Filter(ids)``, and `Filter.deny` the opposite.
 
     Parameters
     ----------
     allow : (m,) array of bool, (n,) array of int, or numba cfunc
-        A mask by id: id i is allowed if ``mask[i]``, and ids of m or more are not. Or the ids that are allowed, none
-        twice. Or a compiled predicate of the id, ``@cfunc("boolean(int64)")``: it may be called concurrently, without
-        the GIL, in any order, and must be pure.
+        A mask by id: id i is allowed if ``mask[i]``; ids >= m are not allowed. Or the allowed ids, without repetition.
+        Or a compiled predicate of the id, ``@cfunc("boolean(int64)")``: it may be called concurrently, without the GIL
+        and in any order, and must be pure.
 
     Raises
     ------
@@ -41,7 +41,7 @@ class Filter:
     """
 
     def __init__(self, allow: Any) -> None:
-        self._kept = allow  # a predicate's code lives as long as its object
+        self._kept = allow  # keeps a predicate's code alive
         if hasattr(allow, "address") and hasattr(allow, "ctypes"):
             self._core = _core.Filter.predicate(_address(allow))
             return
@@ -60,7 +60,7 @@ class Filter:
         if given is None:
             raise TypeError(
                 "filter: a compiled predicate is code of this process and cannot be pickled or copied; pass a mask or "
-                "ids, or make the filter again where it is needed"
+                "ids, or create the filter again where it is needed"
             )
         return _filter_of, (kind, given)
 
@@ -71,7 +71,7 @@ class Filter:
         Parameters
         ----------
         ids : (n,) array of int, (m,) array of bool, or numba cfunc
-            As `Filter` itself takes them.
+            As in `Filter`.
 
         Returns
         -------
@@ -85,12 +85,12 @@ class Filter:
 
     @classmethod
     def deny(cls, ids: Any) -> Filter:
-        """Allow every vector but these.
+        """Allow all vectors except these.
 
         Parameters
         ----------
         ids : (n,) array of int
-            Whole numbers, none twice.
+            Whole numbers, without repetition.
 
         Returns
         -------
@@ -106,14 +106,14 @@ class Filter:
 
 
 def _filter_of(kind: str, given: NDArray[Any]) -> Filter:
-    """What was pickled, again."""
+    """Restores a pickled filter."""
     if kind == "denied":
         return Filter.deny(given)
     return Filter(given.view(np.bool_) if kind == "mask" else given)
 
 
 def core_filters(value: Any, n_queries: int) -> tuple[list[_core.Filter], NDArray[np.uint32] | None]:
-    """What the core takes: the filters, and for each query the number of its own (None: all share the one there is)."""
+    """The filters in the form that the core takes, and the number of each query's filter (None: all share one)."""
     if value is None:
         return [], None
     given = list(value) if isinstance(value, Sequence) else []
@@ -136,7 +136,7 @@ def _ids(array: NDArray[Any]) -> NDArray[np.int64]:
     if repeated.size:
         raise ValueError(
             f"filter: expected ids without repetition, got {int(repeated[0])} more than once among {len(ids)}; a mask "
-            "is of dtype bool: pass mask.astype(bool)"
+            "must have dtype bool: pass mask.astype(bool)"
         )
     return ids
 

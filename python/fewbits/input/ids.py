@@ -10,7 +10,7 @@ MAX_ID = (1 << 62) - 1
 
 
 def vector_ids(ids: object, expected: int | None = None) -> I64:
-    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results). A copy, which nobody can change once checked."""
+    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results). A copy, so that the checked ids cannot change."""
     array = np.array(ids)
     if array.ndim != 1:
         raise ValueError(f"ids: expected shape (n,), got {array.shape}")
@@ -48,5 +48,5 @@ def check_unique(ids: I64) -> None:
 
 
 def are_positions(ordered: I64) -> bool:
-    """Whether unique ids in ascending order are 0 .. n - 1, which an index need not store."""
+    """Whether unique ids in ascending order are 0 .. n - 1, which an index does not have to store."""
     return not len(ordered) or (int(ordered[0]) == 0 and int(ordered[-1]) == len(ordered) - 1)

@@ -1,4 +1,4 @@
-"""Embeddings of one bit per dimension, packed eight to a byte: unpacked, and told apart from 8-bit numbers."""
+"""Embeddings with one bit per dimension, eight per byte: unpacking, and telling them apart from 8-bit numbers."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 _SIGN = np.uint8(128)
 _LOOKED_AT = 512  # rows
 _MIN_ROWS = 64
-_ONES = (0.25, 0.75)  # the share of them in each position of a byte
-_ALIKE = 0.15  # correlation of the similarities by high and by low halves of bytes; packed embeddings have 0.2 to 0.6
-_LINKED = 0.25  # of the two highest bits of a byte; those of numbers on both sides of their middle have 0.3 to 1
+_ONES = (0.25, 0.75)  # limits for the share of ones in each position of a byte
+_ALIKE = 0.15  # correlation of similarities by high and by low halves of bytes; packed embeddings have 0.2 to 0.6
+_LINKED = 0.25  # correlation of the two highest bits of a byte; numbers around the middle of their range have 0.3 to 1
 
 
 def unpack_bits(x: Any) -> NDArray[np.int8]:
-    """Unpack binary embeddings to numbers that an index and a trainer take.
+    """Unpack binary embeddings to numbers that indexes and trainers accept.
 
     Parameters
     ----------
     x : (n, bytes) or (bytes,) array of uint8 or int8
-        Eight dimensions per byte, the first in the highest bit: uint8 as `numpy.packbits` and `ubinary` embeddings have
-        them, int8 as `binary` embeddings, which are the same bytes less 128.
+        Eight dimensions per byte, the first in the highest bit: uint8 as in `numpy.packbits` and `ubinary` embeddings,
+        or int8 as in `binary` embeddings, which are the same bytes minus 128.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def unpack_bits(x: Any) -> NDArray[np.int8]:
     Raises
     ------
     TypeError, ValueError
-        If x is not of such a dtype and shape.
+        If x has another dtype or shape.
 
     Examples
     --------
@@ -64,8 +64,8 @@ def advice(x: NDArray[Any], name: str) -> str:
 
 
 def looks_packed(x: NDArray[Any]) -> bool:
-    """Whether bytes are packed bits rather than numbers: which rows are alike shows in their low bits as it does in
-    their high ones, all bits are set about as often, and neighbouring bits are of unrelated dimensions."""
+    """Whether bytes are packed bits rather than numbers: low bits show the similarities between rows as well as high
+    bits do, all bits are set about equally often, and neighbouring bits belong to unrelated dimensions."""
     if x.dtype not in (np.uint8, np.int8) or x.ndim != 2 or len(x) < _MIN_ROWS or not x.shape[1]:
         return False
     rows = _bytes(np.asarray(x[:_LOOKED_AT]))
@@ -82,14 +82,14 @@ def _bytes(x: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _similarities(bits: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of pairs of rows, by the high halves of bytes and by the low ones."""
+    """Similarities of pairs of rows, by the high and by the low halves of bytes."""
     pairs = np.triu_indices(len(bits), 1)
     high, low = (half.reshape(len(bits), -1) for half in (bits[:, :, :4], bits[:, :, 4:]))
     return (high @ high.T)[pairs], (low @ low.T)[pairs]
 
 
 def _linked(bits: NDArray[np.float32]) -> float:
-    """The mean correlation, of either sign, of the two highest bits of a byte."""
+    """The mean absolute correlation of the two highest bits of a byte."""
     high, next_high = bits[:, :, 0], bits[:, :, 1]
     spread = np.sqrt(np.square(high).mean(axis=0) * np.square(next_high).mean(axis=0))
     together = np.abs((high * next_high).mean(axis=0))

@@ -12,9 +12,9 @@ R = TypeVar("R")
 
 
 def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator that takes keyword arguments by their old names too, with a DeprecationWarning.
+    """A decorator that also accepts keyword arguments by their old names, with a DeprecationWarning.
 
-    names: the new name of each old one.
+    names: the new name for each old one.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -23,7 +23,7 @@ def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             for old in names.keys() & kwargs.keys():
                 new = names[old]
                 if new in kwargs:
-                    raise TypeError(f"{new}: got it twice, as {old} and as {new}")
+                    raise TypeError(f"{new}: passed twice, as {old} and as {new}")
                 warnings.warn(f"{old} is now called {new}", DeprecationWarning, stacklevel=2)
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)

@@ -1,7 +1,7 @@
 """A matrix of vectors, converted and checked block by block.
 
-The core sees C-contiguous float32 blocks of finite rows, short enough that scores are finite too. Conversion goes block
-by block, so that a memmap of any size needs one block of memory.
+The core receives C-contiguous float32 blocks of finite rows, short enough for scores to be finite as well. Conversion
+is done block by block, so that a memmap of any size needs only one block of memory.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ..numeric.arrays import F32, I64
 from .vectors import as_vectors
 
 BLOCK_FLOATS = 1 << 22  # 16 MiB of float32 per block
-BLOCK_ROWS = 1 << 14  # and no more rows than the slowest codec encodes in a second: Ctrl-C is heard between blocks
-LONGEST = 2.0**62  # squared differences (2^126) and doubled products of two rows of this length fit float32
-_MIN_SCALE = 1e-15  # products of smaller values are next to nothing in float32
+BLOCK_ROWS = 1 << 14  # as many as the slowest codec encodes in about a second: Ctrl-C is handled between blocks
+LONGEST = 2.0**62  # squared differences (2^126) and doubled products of two rows of this length fit in float32
+_MIN_SCALE = 1e-15  # products of smaller values nearly vanish in float32
 _SHOWN_ROWS = 5
 
 
 class Rows:
-    """A matrix of vectors as the user holds it (array, memmap, list of rows, tensor); converted only by blocks."""
+    """A matrix of vectors as held by the user (array, memmap, list of rows, tensor); converted block by block."""
 
     def __init__(
         self,
@@ -38,9 +38,9 @@ class Rows:
         longest: float = LONGEST,
     ) -> None:
         self.name = name
-        self.first_row = first_row  # of the whole input, for messages
-        self.numbers = numbers  # of the rows in it, where they do not follow from that
-        self.longest = longest  # length of a row that is not normalised
+        self.first_row = first_row  # its number in the whole input, for messages
+        self.numbers = numbers  # of the rows in the whole input, if they are not consecutive
+        self.longest = longest  # the largest length of a row that is not normalised
         self.array = as_vectors(x, name)
         if self.array.ndim != 2 or self.array.shape[1] != dim:
             raise ValueError(f"{name}: expected shape (n, {dim}), got {self.array.shape}")
@@ -49,8 +49,8 @@ class Rows:
         return int(self.array.shape[0])
 
     def blocks(self, *, nonzero: bool) -> Iterator[F32]:
-        """float32 blocks in order, their rows checked: finite, and not too long; or, with nonzero=True for rows that
-        will be normalised, not zero."""
+        """float32 blocks in order, with checked rows: finite, and not too long or, with nonzero=True (for rows that
+        will be normalised), not zero."""
         step = block_rows(self.array.shape[1])
         for begin in range(0, len(self), step):
             yield self._floats(self.array[begin : begin + step], nonzero, begin)
@@ -65,7 +65,7 @@ class Rows:
         return self.take(picked, nonzero=nonzero)
 
     def take(self, rows: I64, *, nonzero: bool) -> F32:
-        """The rows of these numbers."""
+        """The rows with these numbers."""
         out = np.empty((len(rows), self.array.shape[1]), np.float32)
         step = block_rows(self.array.shape[1])
         for begin in range(0, len(rows), step):
@@ -74,7 +74,7 @@ class Rows:
         return out
 
     def all(self, *, nonzero: bool) -> F32:
-        """All rows in one matrix; x itself where it is float32 already."""
+        """All rows in one matrix; x itself if it is float32 already."""
         return self._floats(self.array, nonzero, 0)
 
     def _floats(self, block: NDArray[Any], nonzero: bool, rows: int | NDArray[np.int64]) -> F32:
@@ -90,7 +90,7 @@ class Rows:
         return floats
 
     def _explain(self, block: NDArray[Any], floats: F32, nonzero: bool, rows: int | NDArray[np.int64]) -> None:
-        """Raises what is wrong with a block, if anything is."""
+        """Raises ValueError with the fault of a block, if it has one."""
         infinite: NDArray[np.bool_] = np.logical_not(np.isfinite(floats).all(axis=1))
         if infinite.any():
             finite = block.dtype.itemsize > 4 and bool(np.isfinite(block[infinite]).all())
@@ -130,14 +130,14 @@ def block_rows(dim: int) -> int:
 
 
 def in_place(x: F32, change: Callable[[F32], F32]) -> None:
-    """x becomes change(x), block by block: for changes that take each row by itself."""
+    """Replaces x by change(x), block by block; `change` must treat each row independently."""
     step = block_rows(x.shape[1])
     for begin in range(0, len(x), step):
         x[begin : begin + step] = change(x[begin : begin + step])
 
 
 def check_scale(x: F32, name: str) -> None:
-    """Refuses the first vectors of an index where all are so small that their products vanish in float32."""
+    """Rejects the first vectors of an index if all are so small that their products vanish in float32."""
     largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
     if 0 < largest < _MIN_SCALE:
         raise ValueError(

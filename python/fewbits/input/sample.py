@@ -15,7 +15,7 @@ from .rows import Rows, check_scale
 
 
 class Sample:
-    """Training vectors that belong to whoever takes them: to change in place, and to let go of as early as can be."""
+    """Training vectors that are handed over to the caller, who may change them in place and should free them early."""
 
     def __init__(self, rows: F32) -> None:
         self._rows: F32 | None = rows
@@ -36,8 +36,8 @@ def split_sample(
 ) -> tuple[Sample, Iterator[Rows], int | None]:
     """A training sample of x, all of x for adding, and the number of rows if it is known.
 
-    An array is sampled at random. Of an iterable, which may be readable only once, the first `size` rows are the
-    sample.
+    An array is sampled at random. For an iterable, which may be readable only once, the sample is the first `size`
+    rows.
     """
     sample, source, known = _split(x, dim, size, seed, nonzero)
     if not nonzero:
@@ -56,7 +56,7 @@ def _split(x: object, dim: int, size: int, seed: int, nonzero: bool) -> tuple[F3
         if not held:
             warn_if_packed(rows.array, "x", stacklevel=3)
         for block in rows.blocks(nonzero=nonzero):
-            head.append(block.copy())  # all blocks of a source may be one buffer, read into again and again
+            head.append(block.copy())  # a source may reuse one buffer for all blocks
             held += len(block)
         if held >= size:
             break
@@ -73,7 +73,7 @@ def _split(x: object, dim: int, size: int, seed: int, nonzero: bool) -> tuple[F3
 
 
 def _given_back(blocks: deque[F32], dim: int) -> Iterator[Rows]:
-    """Rows that were taken for the sample, each block let go of once it was added."""
+    """Rows that were read for the sample; each block is freed once it has been added."""
     first = 0
     while blocks:
         block = blocks.popleft()

@@ -1,8 +1,8 @@
-"""Sets of vectors as users pass them: documents and queries of multi-vector search. Ragged in, flat out.
+"""Sets of vectors as users pass them: documents and queries of multi-vector search. Converts ragged to flat arrays.
 
-A set is one token vector or more. Many sets are a list of (t, d) arrays, one (n, t, d) array, or a pair of all tokens
-(T, d) and offsets (n + 1,) of which set i is tokens[offsets[i]:offsets[i + 1]]. Conversion to float32 goes by blocks
-of sets, so that a memmap of tokens needs one block of memory.
+A set consists of one or more token vectors. Several sets are a list of (t, d) arrays, one (n, t, d) array, or a pair of
+all tokens (T, d) and offsets (n + 1,), where set i is tokens[offsets[i]:offsets[i + 1]]. Conversion to float32 is done
+by blocks of sets, so that a memmap of tokens needs only one block of memory.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .rows import BLOCK_FLOATS, LONGEST, Rows
 
 
 class Sets(NamedTuple):
-    """What the core takes: tokens (T, d) contiguous float32, finite; offsets (n + 1,) int64, ascending from 0 to T."""
+    """Sets as the core takes them: tokens (T, d), contiguous finite float32; offsets (n + 1,) int64, from 0 to T."""
 
     tokens: F32
     offsets: I64
 
 
 class SetsInput:
-    """Many sets as the user holds them, checked as far as shapes go; values are checked block by block."""
+    """Sets as held by the user. Shapes are checked at once, values block by block."""
 
     def __init__(self, x: Any, dim: int, name: str) -> None:
         self._dim = dim
@@ -61,7 +61,7 @@ class SetsInput:
         return Sets(tokens, offsets)
 
     def blocks(self, max_sets: int) -> Iterator[Sets]:
-        """All sets in order, some 16 MiB of tokens at a time, at least one set and at most `max_sets`."""
+        """All sets in order, about 16 MiB of tokens at a time, at least one set and at most `max_sets`."""
         step = max(1, BLOCK_FLOATS // self._dim)
         first = 0
         while first < len(self):
@@ -88,7 +88,7 @@ def read_sets(x: Any, dim: int, name: str) -> tuple[Sets, bool]:
 
 
 def token_dim(x: Any, name: str) -> int:
-    """The last dimension of the first tokens to be found."""
+    """The number of dimensions of the first tokens in x."""
     first = x
     if isinstance(x, list | tuple) and len(x):
         first = x[0]

@@ -1,31 +1,41 @@
-"""Arrays of vectors as users hold them. The only place that looks at dtypes.
+"""Arrays of vectors as users pass them. The only module that checks their dtypes.
 
-Whole numbers wider than a byte are refused as vectors: they are almost always ids passed by mistake.
+Integers wider than a byte are rejected as vectors: they are almost always ids passed by mistake.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-_VECTOR_CHARS = "efdbB"  # numpy's own of these, told apart in no time
+from .lazy import LazyMatrix
+from .tables import from_table
+
+_VECTOR_CHARS = "efdbB"  # those that numpy itself has, for a fast check
 _VECTOR_DTYPES = ("float16", "float32", "float64", "bfloat16", "int8", "uint8")
 
 
 def as_vectors(x: object, name: str) -> NDArray[Any]:
-    """x as a numpy array of a dtype that holds vectors; a view where numpy can give one."""
+    """x as a numpy array with one of the dtypes of vectors; a view if numpy can make one. (A LazyMatrix is kept.)"""
+    x = x if type(x) is np.ndarray else from_table(x, name)
     _refuse(x, name)
     from_list = isinstance(x, list | tuple)
+    if isinstance(x, LazyMatrix):
+        return _of_known_dtype(x, cast(NDArray[Any], x), name)
     try:
         by_dlpack = not hasattr(x, "__array__") and hasattr(x, "__dlpack__")
-        array = np.from_dlpack(x) if by_dlpack else np.asarray(x)  # type: ignore[arg-type]
+        array = np.from_dlpack(x) if by_dlpack else np.asarray(x)
     except Exception as error:
         raise TypeError(f"{name}: expected an array of vectors, got {type(x).__name__} ({error})") from None
     if from_list and array.dtype.kind in "iu":
         array = array.astype(np.float64)
+    return _of_known_dtype(x, array, name)
+
+
+def _of_known_dtype(x: object, array: NDArray[Any], name: str) -> NDArray[Any]:
     if array.dtype.char not in _VECTOR_CHARS and array.dtype.name not in _VECTOR_DTYPES:
         kind = f"a {type(x).__name__}" if array.dtype == object else f"dtype {array.dtype}"
         raise TypeError(
@@ -43,7 +53,7 @@ def is_row(block: Any) -> bool:
 
 
 def _refuse(x: Any, name: str) -> None:
-    """Raises for what numpy would take for something else than vectors."""
+    """Raises TypeError for input that numpy would convert to something other than vectors."""
     if type(x) is np.ndarray:
         return
     if isinstance(x, np.ma.MaskedArray):
@@ -61,9 +71,9 @@ def _refuse(x: Any, name: str) -> None:
 
 
 def _advice(x: Any, array: NDArray[Any]) -> str:
-    """What makes vectors of an array of objects."""
+    """How to convert an array of objects to vectors."""
     if array.ndim == 1 and array.size and is_row(array[0]):
-        return "; of a column of arrays pass np.stack(column)"
+        return "; for a column of arrays, pass np.stack(column)"
     if array.ndim == 2 and hasattr(x, "to_numpy"):
         return '; pass its .to_numpy(dtype="float32")'
     return "; pass its .astype(np.float32) if it holds numbers" if array.ndim == 2 else ""

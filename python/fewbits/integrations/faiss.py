@@ -82,7 +82,7 @@ def from_faiss(source: Any) -> Index:
     faiss = _faiss()
     index = _read(faiss, os.fsdecode(source)) if isinstance(source, str | bytes | os.PathLike) else source
     if not isinstance(index, faiss.Index):
-        raise TypeError(f"from_faiss: expected a path or an index of faiss, got {type(source).__name__}")
+        raise TypeError(f"from_faiss: expected a path or a faiss index, got {type(source).__name__}")
     return _Reader(faiss, index).index()
 
 
@@ -92,7 +92,7 @@ def _read(faiss: Any, path: str | bytes) -> Any:
     try:
         return faiss.read_index(os.fsdecode(path))
     except RuntimeError as error:
-        raise ValueError(f"from_faiss: {os.fsdecode(path)!r} is not an index of faiss ({error})") from error
+        raise ValueError(f"from_faiss: {os.fsdecode(path)!r} is not a faiss index ({error})") from error
 
 
 def _faiss() -> Any:
@@ -223,7 +223,7 @@ class _Reader:
         engine, coded = _core.Engine(model.params, model.arrays), coded.ordered()
         _put(engine, coded, _norms(model, coded) if residual and self.metric == "l2" else None)
         description = Description(self.dim, self.metric, self.transform[0], partition, codec)
-        return index_of(description, engine, ("read from an index of faiss",))
+        return index_of(description, engine, ("read from a faiss index",))
 
 
 def _put(engine: _core.Engine, coded: Coded, norms: F32 | None) -> None:

@@ -51,7 +51,7 @@ class QuantizedIndex(torch.nn.Module):
     Parameters
     ----------
     index : Index
-        Of metric "ip" or "cosine" with a PQ codec, containing its vectors. It is not modified before `publish`.
+        With metric "ip" or "cosine" and a PQ codec, not empty. It is not modified before `publish`.
     threads : int, optional
         Threads of searches. None: all CPUs.
 

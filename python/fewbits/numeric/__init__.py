@@ -1,1 +1,1 @@
-"""Arrays and what numpy says of them: moments, directions, least squares. Knows nothing of indexes."""
+"""Numerical helpers on numpy arrays, such as moments and directions. Independent of indexes."""

@@ -1,4 +1,4 @@
-"""The arrays that the core takes and returns, by name."""
+"""Names for the types of arrays that the core takes and returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ I64 = NDArray[np.int64]
 
 
 def f32_array(x: NDArray[Any]) -> F32:
-    """x as a C-contiguous float32 array; itself where it is one already."""
+    """x as a C-contiguous float32 array; x itself if it is one already."""
     return np.ascontiguousarray(x, dtype=np.float32)
 
 

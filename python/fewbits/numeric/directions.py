@@ -18,7 +18,7 @@ def random_rotation(dim: int, seed: int) -> np.ndarray:
 
 
 def principal_directions(x: F32) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal directions (rows) of falling second moment, and the moments, in float64; signs fixed."""
+    """Orthonormal directions (rows) by descending second moment, with signs fixed, and the moments; float64."""
     moments = second_moments(x)
     values, vectors = np.linalg.eigh(moments)
     directions = vectors.T[::-1]
@@ -38,7 +38,7 @@ def second_moments(x: F32, y: F32 | None = None, block: int = 1 << 14) -> np.nda
 
 
 def _scale(x: F32) -> float:
-    """The power of two that brings x near 1 where sums of its squares might leave float32, else 1."""
+    """A power of two that scales x to about 1 if sums of its squares could leave the range of float32, otherwise 1."""
     largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
     exponent = math.frexp(largest)[1]
     return 1.0 if abs(exponent) < _FAR_EXPONENT else math.ldexp(1.0, -exponent)

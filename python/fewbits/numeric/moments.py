@@ -1,7 +1,7 @@
-"""What a sample says of where the data lie: moments that a few outlying rows do not move.
+"""The location of the data, estimated from a sample: moments that are robust to a few outliers.
 
-A center and a direction are taken out of vectors before they are coded, where they would cost recall: see `center` and
-`mean_direction`. Both are absent for data that are nearly centred, whose codes then are what they would be without.
+A center and a direction are removed from vectors before coding if they would cost recall: see `center` and
+`mean_direction`. There is neither for nearly centred data, whose codes are then unaffected.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from .arrays import F32, f32_array
 
 _MEDIAN_ROWS = 16_384
-_OUTLYING = 8.0  # times the median distance from the median: a length that no ordinary data have
-_CONE = 0.2  # mean cosine of pairs from which on a factor for the mean's direction pays
+_OUTLYING = 8.0  # times the median distance from the median; ordinary data do not reach it
+_CONE = 0.2  # mean cosine of pairs above which a factor for the direction of the mean is worthwhile
 _MIN_ROWS = 16
 _BLOCK_ROWS = 8192
 
 
 def typical(x: F32) -> F32:
-    """The rows of x without outlying ones: x itself where there are none."""
+    """The rows of x without outliers; x itself if there are none."""
     if not len(x):
         return x
     middle = np.median(x[:: max(1, len(x) // _MEDIAN_ROWS)], axis=0).astype(np.float32)
@@ -33,15 +33,18 @@ def typical(x: F32) -> F32:
 
 
 def mean(x: F32) -> np.ndarray:
-    """In float64, of rows that are not outlying."""
+    """The mean of the rows without outliers, in float64; zero if there are no rows."""
+    if not len(x):
+        return np.zeros(x.shape[1])
     return np.asarray(typical(x).mean(axis=0, dtype=np.float64))
 
 
 def center(x: F32) -> F32 | None:
-    """What to subtract under l2: the mean, rounded to the data's own spread; None if nothing is left of it.
+    """The vector to subtract under l2: the mean, rounded to multiples of the data's spread; None if that is zero.
 
-    Distances do not change, but their precision does: codes and tables have that of their largest numbers. Rounded to a
-    power of two, so that a difference of two float32 numbers of the data's own grid is exact.
+    This does not change distances, but improves their precision, since the largest numbers determine the precision of
+    codes and tables. The spread is rounded up to a power of two, so that differences of float32 numbers on the data's
+    own grid are exact.
     """
     rows = typical(x)
     if not len(rows):
@@ -58,8 +61,8 @@ def center(x: F32) -> F32 | None:
 
 
 def in_cone(x: F32, margin: float = 1.0) -> bool:
-    """Whether inner products of rows are mostly their mean's own: the mean product of two rows is a good share of their
-    mean square. A few rows cannot tell."""
+    """Whether inner products of rows are dominated by the mean: the mean product of two rows is a large share of their
+    mean square. False if there are too few rows."""
     rows = typical(x)
     n = len(rows)
     if n < _MIN_ROWS:
@@ -71,14 +74,14 @@ def in_cone(x: F32, margin: float = 1.0) -> bool:
 
 
 def unevenness(x: F32) -> float:
-    """The largest spread of a column over the typical one."""
+    """The largest standard deviation of a column, divided by the median one."""
     spreads = typical(x).std(axis=0, dtype=np.float64)
     middle = float(np.median(spreads[spreads > 0])) if (spreads > 0).any() else 0.0
     return float(spreads.max()) / middle if middle > 0 else 1.0
 
 
 def mean_direction(x: F32) -> F32 | None:
-    """The direction of the mean, of length 1, where rows are in a cone about it; else None."""
+    """The direction of the mean, with length 1, if rows lie in a cone around it; otherwise None."""
     if not in_cone(x):
         return None
     about = mean(x)
@@ -86,7 +89,7 @@ def mean_direction(x: F32) -> F32 | None:
 
 
 def without(x: NDArray[Any], direction: F32 | None) -> NDArray[Any]:
-    """The rows less their parts along the direction; x itself if there is none."""
+    """The rows minus their components along the direction; x itself if there is no direction."""
     if direction is None:
         return x
     out = np.empty_like(x)

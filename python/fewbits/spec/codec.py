@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ..kinds import CodecKind
 from ..numeric.arrays import F32
+from ..numeric.moments import mean_direction
 from .parts import Fitted, Fitting, Need
 
 FACTOR_BYTES = 4  # of a number that is stored with a code
@@ -34,6 +35,11 @@ class Codec:
     @property
     def needs_training(self) -> bool:
         return self.kind.traits.trains
+
+    @property
+    def starts_empty(self) -> bool:
+        """Whether it codes vectors without having seen a sample."""
+        return not self.needs_training
 
     @property
     def rotates(self) -> bool:
@@ -83,3 +89,11 @@ class Codec:
     def label(self) -> str:
         """A short name for tables."""
         return f"{type(self).__name__}({self.bits})"
+
+
+def codec_direction(codec: Codec, y: F32) -> F32 | None:
+    """The direction that the codec does without: that of the mean, if vectors are in a cone about it.
+
+    It serves queries that are mapped as vectors are: factor b counts on a query that is like what it is near to.
+    """
+    return mean_direction(y) if codec.directed else None

@@ -40,7 +40,7 @@ class Description:
             raise ValueError(
                 "codec: on_disk is for the rerank store; codes that are scanned are in RAM (or mapped by open)"
             )
-        self.transform.check(codec)
+        self.transform.check(codec, self.metric)
         codec.check("codec", dim, self.metric)
         if codec.residual and self.partition is None:
             raise ValueError(
@@ -72,6 +72,12 @@ class Description:
     @property
     def needs_training(self) -> bool:
         return any(part is not None and part.needs_training for part in self.parts.values())
+
+    @property
+    def starts_empty(self) -> bool:
+        """Whether vectors can be added before a sample was seen."""
+        codecs = [codec for codec in (self.codec, self.rerank) if codec is not None]
+        return not (self.partition or self.transform.needs_training) and all(codec.starts_empty for codec in codecs)
 
     def sample_size(self, n: int) -> int:
         """Training vectors wanted of n."""

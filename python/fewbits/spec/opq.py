@@ -69,7 +69,7 @@ class OPQ(Transform):
         check_dense("OPQ", dim, dim if self.dim is None else self.dim)
         return dim if self.dim is None else self.dim
 
-    def check(self, codec: Codec) -> None:
+    def check(self, codec: Codec, metric: str) -> None:
         if not codec.kind.traits.subspaces:
             raise ValueError(f"transform: OPQ serves PQ codes, got codec={codec}; PCA or RandomRotation serves it")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ..kinds import METRICS, NONE
 
@@ -23,17 +23,29 @@ def nothing(fraction: float) -> None:
 
 @dataclass(frozen=True)
 class Fitting:
-    """The circumstances of a fit. metric is "l2" or "ip": rows are normalised before, under cosine. residual: what the
-    codec sees are differences from the centroids of lists."""
+    """The circumstances of a fit.
+
+    metric : "l2" or "ip"; rows are normalised before, under cosine.
+    residual : what the codec sees are differences from the centroids of lists.
+    paired : queries have a map of their own.
+    """
 
     metric: str
     seed: int = 0
     threads: int = 0
     residual: bool = False
     progress: Callable[[float], None] = nothing
+    paired: bool = False
 
     def reporting(self, progress: Callable[[float], None]) -> Fitting:
         return replace(self, progress=progress)
+
+
+class Note(NamedTuple):
+    """What a fit found, in words; doubtful: whether the user should be warned of it."""
+
+    text: str
+    doubtful: bool = False
 
 
 class Fitted(NamedTuple):
@@ -41,6 +53,7 @@ class Fitted(NamedTuple):
 
     params: Params
     arrays: Arrays
+    notes: tuple[Note, ...] = ()
 
 
 class Need(NamedTuple):
@@ -54,6 +67,7 @@ class Need(NamedTuple):
 class Model:
     params: Params = field(default_factory=dict)
     arrays: Arrays = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
     @classmethod
     def without_parts(cls, dim: int, metric: str) -> Model:
@@ -64,3 +78,16 @@ class Model:
     def put(self, prefix: str, part: Fitted) -> None:
         self.params |= {f"{prefix}.{name}": value for name, value in part.params.items()}
         self.arrays |= {f"{prefix}.{name}": array for name, array in part.arrays.items()}
+        self.notes += part.notes
+
+    def part(self, prefix: str) -> Fitted:
+        """What was put, without notes."""
+        return Fitted(_under(prefix, self.params), _under(prefix, self.arrays))
+
+
+Value = TypeVar("Value")
+
+
+def _under(prefix: str, whole: dict[str, Value]) -> dict[str, Value]:
+    start = f"{prefix}."
+    return {name.removeprefix(start): own for name, own in whole.items() if name.startswith(start)}

@@ -17,8 +17,9 @@ from .parts import Fitted, Fitting
 class RaBitQ(Codec):
     """The nearest direction on a grid of 1 to 8 bits per dimension, and unbiased estimates of scores.
 
-    There is nothing to train but a mean. Without a transform the index rotates at random, which the estimates rely on:
-    a rotation spreads a vector evenly over the dimensions, so that one grid suits all of them and errors are random.
+    There is nothing to train but a mean, without which vectors can be added at once. Without a transform the index
+    rotates at random, which the estimates rely on: a rotation spreads a vector evenly over the dimensions, so that one
+    grid suits all of them and errors are random.
 
     Parameters
     ----------
@@ -58,6 +59,10 @@ class RaBitQ(Codec):
             boolean(self.residual, "RaBitQ: residual")
         if self.staged is not None:
             boolean(self.staged, "RaBitQ: staged")
+
+    @property
+    def starts_empty(self) -> bool:
+        return True
 
     @property
     def directed(self) -> bool:

@@ -1,16 +1,19 @@
 """What all transforms share. A transform is one linear map from the input space to the codec's, applied once to vectors
 and queries.
 
-All of them have orthonormal rows and subtract no mean, so inner products and distances keep their meaning. Dense maps
-stop at 2,048 dimensions (their matrices and fits grow with the square); the block Hadamard rotation has no limit.
+Most have orthonormal rows, so that inner products and distances keep their meaning; a pair has a map for vectors and
+one for queries, which together keep inner products. None subtracts a mean. Dense maps stop at 2,048 dimensions (their
+matrices and fits grow with the square); the block Hadamard rotation has no limit.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
+from .. import _core
 from ..kinds import TRANSFORMS
 from ..numeric.arrays import F32, f32_array
 from .codec import Codec
@@ -18,6 +21,14 @@ from .parts import Fitted, Fitting, Need
 
 MAX_DENSE_DIM = 2048
 DENSE, PAIR = TRANSFORMS["dense"], TRANSFORMS["pair"]  # PAIR: documents and queries have maps of their own
+
+
+@dataclass(frozen=True)
+class TransformFitting(Fitting):
+    """What the transform is in front of, and a sample of queries in the space that it maps, or None."""
+
+    codec: Codec = field(kw_only=True)
+    queries: F32 | None = field(kw_only=True)
 
 
 class Transform:
@@ -31,6 +42,11 @@ class Transform:
     """Whether it is a fitted matrix."""
 
     @property
+    def needs_queries(self) -> bool:
+        """Whether it is fitted to queries as well."""
+        return False
+
+    @property
     def keeps_space(self) -> bool:
         """Whether `fit` yields the identity."""
         return self.is_identity
@@ -39,8 +55,12 @@ class Transform:
         """Dimensions of what `dim` dimensions are mapped to; ValueError where it cannot map them."""
         return dim
 
-    def check(self, codec: Codec) -> None:
-        """Raises ValueError where it does not serve the codec."""
+    def check(self, codec: Codec, metric: str) -> None:
+        """Raises ValueError where it does not serve the codec, or the metric."""
+
+    def rotates_for(self, codec: Codec) -> bool:
+        """Whether its matrix is to take in a random rotation for the codec."""
+        return self.has_matrix and codec.rotates
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
         raise NotImplementedError
@@ -72,3 +92,31 @@ def check_dense(name: str, dim: int, out_dim: int) -> None:
 
 def dense(matrix: np.ndarray) -> Fitted:
     return Fitted({"kind": DENSE, "out_dim": matrix.shape[0]}, {"matrix": f32_array(matrix)})
+
+
+def pair(vectors: np.ndarray, queries: np.ndarray) -> Fitted:
+    """Two maps, (out_dim, dim) each, where the transpose of the queries' is an inverse of the vectors'."""
+    arrays = {"matrix": f32_array(vectors), "queries": f32_array(queries), "inverse": f32_array(queries.T)}
+    return Fitted({"kind": PAIR, "out_dim": vectors.shape[0]}, arrays)
+
+
+def sides(part: Fitted, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """The matrices (out_dim, dim) of vectors and of queries; the same one where they have one map."""
+    if part.params["kind"] == PAIR:
+        return part.arrays["matrix"], part.arrays["queries"]
+    matrix = applied(part, np.eye(dim, dtype=np.float32)).T
+    return matrix, matrix
+
+
+def applied(part: Fitted, x: F32, threads: int = 0) -> F32:
+    """x mapped as vectors are."""
+    params = {f"transform.{name}": value for name, value in part.params.items()}
+    arrays = {f"transform.{name}": array for name, array in part.arrays.items()}
+    return _core.apply_transform(params | {"dim": x.shape[1]}, arrays, x, threads=threads)
+
+
+def turned(part: Fitted, turn: np.ndarray) -> Fitted:
+    """The same, followed by a rotation (or projection) of what it maps to; part is a matrix, or a pair."""
+    if part.params["kind"] == PAIR:
+        return pair(turn @ part.arrays["matrix"], turn @ part.arrays["queries"])._replace(notes=part.notes)
+    return dense(turn @ part.arrays["matrix"])._replace(notes=part.notes)

@@ -35,14 +35,14 @@ def adapter(
     progress: ProgressArgument = None,
     threads: int | None = None,
 ) -> TrainingReport:
-    """Train a linear map of queries for ranking, in place; what is stored is unchanged.
+    """Train a linear map of queries for ranking, in place; stored vectors are unchanged.
 
-    Negatives are what the index finds at each step with the map as it is then, after rerank if it has a rerank store.
+    Negatives are the results of the index at each step with the current map, reranked if it has a rerank store.
 
     Parameters
     ----------
     index : Index
-        Of any codec, metric and partition, holding its vectors, which are held decoded in memory while training.
+        With any codec, metric and partition, not empty. Its decoded vectors are held in memory during training.
     queries, positives, x, x_ids
         As in `fb.train.jpq`.
     query_map : "full" or int
@@ -53,7 +53,7 @@ def adapter(
     Returns
     -------
     TrainingReport
-        What was measured on the validation queries, which training did not see.
+        Measurements on the validation queries, which are not used in training.
 
     Raises
     ------

@@ -1,6 +1,5 @@
 """How queries are grouped into batches: at random, or by topic, so that the results of one query are near misses for
-the
-others (Hofstaetter et al., "Efficiently Teaching an Effective Dense Retriever with Balanced Topic Aware Sampling",
+the others (Hofstaetter et al., "Efficiently Teaching an Effective Dense Retriever with Balanced Topic Aware Sampling",
 2021: "TAS")."""
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def check_same_rows(x: F32, old: F32) -> None:
     check_fits(
         [_profiles(x[picked]) @ _profiles(old[picked]).T],
         _MISFITS,
-        lambda row: f"old: row {picked[row]} is not of what row {picked[row]} of x is; expected both in one order",
+        lambda row: f"old: row {picked[row]} is of another item than row {picked[row]} of x; expected the same order",
     )
 
 
@@ -117,7 +117,7 @@ def _checked_pairs(pairs: tuple[Any, ArrayLike], x: F32) -> tuple[F32, I64]:
     if rows.min() < 0 or rows.max() >= len(x):
         raise ValueError(f"pairs[1]: expected rows of x, 0..{len(x) - 1}, got {rows.min()}..{rows.max()}")
     if len(np.unique(rows)) < 2:
-        raise ValueError("pairs[1]: expected more than one row of x, for some to be validated on")
+        raise ValueError("pairs[1]: expected at least two rows of x, so that some can be held out, got one")
     return anchors, rows
 
 

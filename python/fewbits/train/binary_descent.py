@@ -19,7 +19,7 @@ _RATE = 1e-3
 _WARM_UP = 20  # steps
 _CHECKS = 8  # number of validations
 _RIDGE = 1e-3
-_MIN_GAINS = (0.8, 0.6, 0.4, 0.2)  # minimum of any direction when fitted to an older codec; else 1
+_MIN_GAINS = (0.8, 0.6, 0.4, 0.2)  # minimum gain of any direction when fitted to an older codec; otherwise 1
 _WEIGHTS = (0.5, 2.0)
 
 

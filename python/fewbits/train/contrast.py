@@ -62,8 +62,8 @@ class Pairs:
         self.neighbourhoods, self.anchors, self.rows = Neighbourhoods(x, threads), anchors, rows
 
     def draw(self, size: int, temperature: float, random: np.random.Generator) -> Batch:
-        """The target is half the anchor's own document and half the float similarities: these know of several documents
-        that answer, and without them a small set of pairs would be memorised."""
+        """The target is half the anchor's own document and half the float similarities: several documents may be
+        relevant, and without the similarities a small set of pairs would be memorised."""
         picked = random.integers(len(self.anchors), size=size // 2)
         rows = self.neighbourhoods.around(self.rows[picked], size, random)
         anchors, documents = self.anchors[picked], self.neighbourhoods.x[rows]

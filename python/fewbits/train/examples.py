@@ -58,7 +58,7 @@ def judged(queries: F32, positives: Any, ids: I64) -> tuple[Examples, F32]:
         raise ValueError(f"positives: expected numbers >= 0, got {int(table.min())}")
     table = table[table[:, 2] > 0]
     if not len(table):
-        raise ValueError("positives: expected at least one of grade above 0, got none")
+        raise ValueError("positives: expected at least one with a grade above 0, got none")
     _, last = np.unique(table[::-1, :2], axis=0, return_index=True)  # of duplicate pairs, the last one counts
     table = table[np.sort(len(table) - 1 - last)]
     table = table[np.argsort(table[:, 0], kind="stable")]

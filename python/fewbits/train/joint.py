@@ -190,7 +190,7 @@ class JointDescent:
     def engine(self, rerank: bool = False, directory: bytes | None = None) -> _core.Engine:
         """An engine with every vector encoded anew, with the nearest codeword.
 
-        directory: where codes that are kept on disk go until they are saved."""
+        directory: where codes that are kept on disk are written until they are saved."""
         model = self.model()
         if not rerank:
             model.params = {name: value for name, value in model.params.items() if not name.startswith("rerank.")}

@@ -42,59 +42,59 @@ def jpq(
     """Train how a PQ index scores, in place; codes, size and speed are unchanged.
 
     Without labels the ranking of the float vectors is distilled, on `queries` and on pseudo-queries made from the
-    documents. With labels, a second stage lowers `loss`. Negatives are the `negatives` best that the index finds at
-    each step, with its scores at that step.
+    documents. With labels, a second stage lowers `loss`. Negatives are the `negatives` best results of the index at
+    each step, with its current scores.
 
     Parameters
     ----------
     index : Index
-        Of metric "ip" or "cosine" with a 4- or 8-bit PQ codec, flat or IVF, holding its vectors.
+        With metric "ip" or "cosine" and a 4- or 8-bit PQ codec, flat or IVF, not empty.
     queries : (n, dim) array, optional
         Queries like those that will be searched.
     positives : array or list, optional
-        What is relevant to them: an array of rows (query number, id) or (query number, id, grade), or the ids of each
-        query as a list of arrays. Lists of lists are taken where they can be read in one way only. None trains without
-        labels.
+        Relevant ids: an array of rows (query number, id) or (query number, id, grade), or the ids of each query as a
+        list of arrays. A list of lists is accepted if it is not ambiguous. None: train without labels.
     x : (n, dim) array, optional
-        The float vectors that were added, held in memory while training. Needed without labels, unless the index has a
-        rerank store to take their place. Rows that are not the vectors of their ids are refused.
+        The float vectors that were added, held in memory during training. Required without labels, unless the index has
+        a rerank store, which then replaces them. Rows that do not match the vectors of their ids are rejected.
     x_ids : (n,) array of int, optional
         The id of each row of x; None: row numbers.
     loss : {"softmax", "lambda", "mann_whitney"}
-        Cross entropy; pairs weighted by the difference of their reciprocal ranks, as in JPQ's paper; or all pairs
-        alike.
+        Cross entropy; pairs weighted by the difference of their reciprocal ranks, as in the JPQ paper; or pairs with
+        equal weights.
     query_map : "full", int or None
-        A linear map of queries that is trained too: of full rank, or the rank of a low-rank residual. None trains the
-        codebook only.
+        A linear map of queries that is also trained: a full map, or a low-rank residual of this rank. None: train only
+        the codebook.
     distillation : float
-        Weight of the first stage's loss in the second (0: labels alone).
+        Weight of the first stage's loss in the second (0: labels only).
     epochs : int
-        At most, for each of the two stages.
+        Maximum number of epochs of each of the two stages.
     batch_size : int
-        Queries per step.
+        Number of queries per step.
     topics : int, optional
-        Number of clusters of queries, of which a batch takes one (Hofstaetter et al., 2021); None: batches at random.
+        Number of clusters of queries; a batch consists of queries of one cluster (Hofstaetter et al., 2021). None:
+        random batches.
     negatives : int
-        Results per query that the loss sees.
+        Number of results per query in the loss.
     pseudo_queries : int, optional
-        Made per epoch of distillation (None: 6,000 less the given queries, and at least 2,000).
+        Number made per epoch of distillation. None: 6,000 minus the number of given queries, at least 2,000.
     rate : float
-        Factor on the learning rates, which are relative to the codebook's scale. Beside a query map, labels move the
-        codebook at a tenth of its own rate.
+        Factor for the learning rates, which are relative to the scale of the codebook. With a query map, the stage with
+        labels trains the codebook at a tenth of its rate.
     validation : float
-        Share of the queries held out, by document, to choose the state that is kept and when to stop. Queries with a
+        Share of the queries held out, by document, to select the best state and to decide when to stop. Queries with a
         positive in common are held out together.
     seed : int
-        Of everything random. The same seed gives the same results for any number of threads.
+        Seed of all random numbers. The same seed gives the same results for any number of threads.
     progress : bool or callable, optional
         As in `Index.build`.
     threads : int, optional
-        None: all CPUs.
+        Number of threads. None: all CPUs.
 
     Returns
     -------
     TrainingReport
-        What was measured on the validation queries, which training did not see.
+        Measurements on the validation queries, which are not used in training.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def jpq(
     Warns
     -----
     UserWarning
-        If fewer than 30 queries can be held out; says why.
+        If fewer than 30 queries can be held out; the message explains why.
 
     Notes
     -----

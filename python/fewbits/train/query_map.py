@@ -89,7 +89,7 @@ def starting_map(engine: _core.Engine, kind: str | int | None, seed: int) -> Que
     if not isinstance(own, NoMap):
         has = "full" if isinstance(own, FullMap) else len(own.parameters[0])
         if has != kind:
-            raise ValueError(f"query_map: this index has one already, of kind {has!r}, to be trained on; got {kind!r}")
+            raise ValueError(f"query_map: expected {has!r}, the kind of the map that this index has, got {kind!r}")
         return own
     if kind is None:
         return NoMap()

@@ -43,34 +43,34 @@ def recurrent_binary(
     Parameters
     ----------
     x : (n, d) array
-        At least 64 vectors, of which up to 20,000 are used. Binary embeddings packed into bytes are refused: pass
+        At least 64 vectors, of which up to 20,000 are used. Binary embeddings packed into bytes are rejected: pass
         ``fb.unpack_bits(x)``.
     bits : int
-        1 to 4.
+        Bits per dimension, 1 to 4.
     dim : int, optional
         Dimensions of the codes (None: d).
     symmetric : bool
-        Train for queries that become codes too, not for queries that stay as they are.
+        Train for queries that are also converted to codes, instead of queries that remain floats.
     pairs : tuple (anchors, rows), optional
         A (p, d) array of queries, and for each the row of x that it should find. Without pairs, the similarities of x
         itself are learnt.
     compatible_with : RecurrentBinary or Index, optional
-        A trained codec of another (older) embedding, or an index of its codes. The new codec's queries then search the
-        old codec's codes too, and `Index.upgrade` takes it.
+        A trained codec of another (older) embedding, or an index of its codes. Queries of the new codec can then also
+        search codes of the old one, and `Index.upgrade` accepts the new codec.
     old : (n, d_old) array, optional
-        With `compatible_with`: the vectors that the older embedding has for the rows of x, in the same order. Rows in
-        another order are refused.
+        With `compatible_with`: the vectors of the older embedding for the rows of x, in the same order. Rows in another
+        order are rejected.
     hidden : int
-        Width of the maps' nonlinear part. 0: linear maps. As many as `dim` triples the maps' bytes in the file, and is
-        worthwhile where queries are like x.
+        Width of the nonlinear part of the maps. 0: linear maps. A width of `dim` triples the size of the maps in the
+        file, and is worthwhile if queries resemble x.
     steps : int
-        Of 512 vectors each.
+        Number of training steps, with 512 vectors each.
     temperature : float
-        Of the softmax over cosines.
+        Temperature of the softmax over cosines.
     seed : int
-        Of everything random.
+        Seed of all random numbers.
     threads : int, optional
-        For the searches for neighbours; the rest is numpy's.
+        Number of threads of the searches for neighbours; the threads of all other work are those of numpy.
     progress : bool or callable, optional
         As in `Index.build`.
 
@@ -105,7 +105,7 @@ def recurrent_binary(
         threads=threads,
     )
     if (compatible_with is None) != (old is None):
-        raise ValueError("compatible_with and old go together: an older codec, and its embedding's vectors for x")
+        raise ValueError("compatible_with, old: expected both or neither: an older codec, and its vectors for x")
     random = np.random.default_rng(settings.seed)
     elder = None if old is None else unit_rows(old, "old")
     if elder is not None and len(elder) != len(vectors):

@@ -44,25 +44,26 @@ def repconc(
     progress: ProgressArgument = None,
     threads: int | None = None,
 ) -> TrainingReport:
-    """Train the codes of a PQ index for ranking, in place: every vector is coded anew; bytes and speed are unchanged.
+    """Train the codes of a PQ index for ranking, in place: all vectors are encoded again; size and speed are unchanged.
 
     A map of documents, the codebook that codes them and a map of queries are learnt together: the ranking loss is
     computed on decoded codes, and its gradient passes to the codewords and straight through them to the map of
-    documents. The codes are then frozen, and scores are trained as by `fb.train.jpq`.
+    documents. The codes are then frozen, and scores are trained as in `fb.train.jpq`.
 
     Parameters
     ----------
     index, queries, positives
         As in `fb.train.jpq`.
     x : (n, dim) array
-        The float vectors that were added. Rows that are not the vectors of their ids are refused.
+        The float vectors that were added. Rows that do not match the vectors of their ids are rejected.
     x_ids : (n,) array of int, optional
         The id of each row of x; None: row numbers.
     reconstruction : float
-        Weight of the squared error of codes, as a share of the vectors' energy.
+        Weight of the squared error of codes, relative to the mean squared length of the vectors.
     epsilon : float
-        How strictly all codewords of a subspace are used alike within a batch, by a transport plan (0: plain nearest
-        codewords); some hundred documents or more are needed. The index itself codes by the nearest codeword.
+        Regularisation of the transport plan that balances the use of a subspace's codewords within a batch. Smaller
+        values give a more equal use; 0: nearest codewords, without a plan. Needs some hundred documents or more. The
+        index itself always encodes with the nearest codeword.
     loss, query_map, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed
         As in `fb.train.jpq`.
     progress, threads
@@ -71,20 +72,20 @@ def repconc(
     Returns
     -------
     TrainingReport
-        The stage "codes" comes first.
+        The first stage is "codes".
 
     Raises
     ------
     ValueError, TypeError
         As in `fb.train.jpq`.
     RuntimeError
-        If the index was changed meanwhile.
+        If the index is changed during training.
 
     Notes
     -----
-    All or nothing, and never worse on the validation queries. Vectors that are added later pass the map of documents.
-    An anisotropic codec (score_aware) becomes a plain one. The paper trains two encoders; here linear maps of finished
-    vectors are trained.
+    Either all changes are made or none, and the index is never worse on the validation queries. Vectors that are added
+    later are transformed by the map of documents. An anisotropic codec (score_aware) becomes an ordinary one. The paper
+    trains two encoders; this function trains linear maps of given vectors.
 
     References
     ----------
@@ -112,7 +113,7 @@ def repconc(
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("repconc", index)
     if x is None:
-        raise ValueError("x: expected the float vectors, which are encoded anew, got None")
+        raise ValueError("x: expected the float vectors, which are encoded again, got None")
     codes = CodesSettings(real_number(epsilon, "epsilon", 0), real_number(reconstruction, "reconstruction", 0))
     session = Session(index, queries, positives, x, x_ids, settings)
     session.start(CodeScorer(session.engine), kind, reranked=False)

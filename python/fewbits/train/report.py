@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StageReport:
-    """What one stage of a trainer did.
+    """The results of one stage of a trainer.
 
     Attributes
     ----------
     name : str
     measure : str
-        Of `values`.
+        Name of the measure in `values`.
     values : tuple of float
         The validation mean before the stage and after each of its epochs.
     losses : tuple of float
         The mean loss of each epoch.
     kept : bool
-        Whether the state that it found is kept.
+        Whether the best state of the stage is kept.
     interrupted : bool
-        By Ctrl-C, which keeps the best state until then.
+        Whether the stage was ended by Ctrl-C; the best state until then counts.
     """
 
     name: str
@@ -39,18 +39,18 @@ class TrainingReport:
     Attributes
     ----------
     measure : str
-        Of `before` and `after`.
+        Name of the measure in `before` and `after`.
     before, after : float
-        Means over the validation queries, which training did not see. ``after >= before``, and equal if nothing that
-        was tried was better: then the index is unchanged.
+        Means over the validation queries, which are not used in training. ``after >= before``; they are equal if no
+        stage is kept: then the index is unchanged.
     queries, validation_queries : int
-        How many were trained on, and held out.
+        Number of queries used in training, and number held out.
     stages : tuple of StageReport
     seconds : float
     interrupted : bool
         Whether a stage was ended by Ctrl-C.
     changed : bool
-        Whether the index was.
+        Whether the index was changed.
     """
 
     measure: str

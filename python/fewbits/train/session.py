@@ -62,7 +62,7 @@ class Session:
             self.labels, others = judged(given, positives, self.ids)
         if self.labels is None and self.teacher is None:
             raise ValueError(
-                "train: expected x=, the float vectors, or an index with a rerank store, as without positives the "
+                "train: expected x= (the float vectors) or an index with a rerank store, because without positives the "
                 "float ranking is distilled"
             )
         self.train, self.held = split(
@@ -81,12 +81,12 @@ class Session:
             raise ValueError(f"positives: {judged_queries} leave none to validate on: {reason}")
         if not len(self.train):
             raise ValueError(
-                f"positives: {judged_queries} leave none to train on: all nearly repeat the {held:,} that validate"
+                f"positives: {judged_queries} leave none to train on: all are near duplicates of the {held:,} held out"
             )
         if held < _MIN_VALIDATION_QUERIES:
             reason = why_few(labels, self.settings.validation)
             warnings.warn(
-                f"positives: {held} of {judged_queries} validate, too few to tell a gain from chance: {reason}",
+                f"positives: {held} of {judged_queries} are held out, too few to tell a gain from chance: {reason}",
                 UserWarning,
                 stacklevel=4,
             )
@@ -159,7 +159,7 @@ class Session:
         if made is None:
             made = max(_PSEUDO_QUERIES - len(self.pool), _MIN_PSEUDO_QUERIES)
         if not made + len(self.pool):
-            raise ValueError("pseudo_queries: expected at least 1 without queries to train on, got 0")
+            raise ValueError("pseudo_queries: expected at least 1 if there are no queries to train on, got 0")
         return Distillation(self.descent, teacher, self.pool, made, self._batches(random), self.cosine, random)
 
     def _overlap(self, teacher: Teacher, random: np.random.Generator) -> Measure:
@@ -210,7 +210,7 @@ class Session:
             if recoded is None:
                 return now.of_training(self.before, "train").scored_by(model)
             if now.engine is not self.before.engine:
-                raise RuntimeError("train: the index was changed meanwhile; its vectors were to be encoded anew")
+                raise RuntimeError("train: the index was changed meanwhile; its vectors cannot be encoded again")
             return now.retrained(recoded.with_scoring(model.params, model.arrays))
 
         replace_state(self.index, "train", published)

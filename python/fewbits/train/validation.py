@@ -53,8 +53,8 @@ def overlap(queries: F32, teacher: Teacher) -> Measure:
 
 
 def clearly_better(new: F64, old: F64) -> bool:
-    """Whether the gain exceeds twice the standard error of the paired difference: the fewer the queries, the larger the
-    gain must be; a single query is never enough."""
+    """Whether the gain exceeds twice the standard error of the paired difference, which is larger for fewer queries; a
+    single query is never enough."""
     difference = new - old
     if len(difference) < 2:
         return False

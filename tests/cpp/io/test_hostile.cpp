@@ -119,8 +119,8 @@ TEST("hostile: table attacks") {
     says(attack([](Bytes& f) { std::memset(entry_of(f, "words").name, 'w', 32); }), "invalid name");
     says(attack([](Bytes& f) { std::memset(entry_of(f, "words").name, 0, 32); }), "invalid name");
     says(attack([](Bytes& f) { entry_of(f, "params").name[5] = 'r'; }), "section 'params' is missing");
-    says(attack([](Bytes& f) { entry_of(f, "params").dtype = 2; }), "no param records");
-    says(attack([](Bytes& f) { f[entry_of(f, "params").offset] = '-'; }), "invalid name of a param");
+    says(attack([](Bytes& f) { entry_of(f, "params").dtype = 2; }), "not param records");
+    says(attack([](Bytes& f) { f[entry_of(f, "params").offset] = '-'; }), "invalid param name");
     says(attack([](Bytes& f) { f[entry_of(f, "params").offset] = 'z'; }), "ascending order");
     says(attack([](Bytes& f) { header_of(f).sections -= 1; }), "");
     says(attack([](Bytes& f) { header_of(f).sections = 0xFFFFFFFF; }), "do not fit");

@@ -79,7 +79,12 @@ inline std::span<const fewbits::kernels::Kernels* const> available() {
         const Available all = fewbits::kernels::available();
         std::vector<const Kernels*> list(all.items, all.items + all.count);
 #if defined(FEWBITS_EMULATE_AVX512)
-        list.insert(list.begin(), {emulated_avx512vbmi_kernels, emulated_avx512vnni_kernels, emulated_avx512_kernels});
+        static std::vector<Kernels> emulated;
+        for (const Kernels* set : {emulated_avx512vbmi_kernels, emulated_avx512vnni_kernels, emulated_avx512_kernels})
+            emulated.push_back(filled(*set, *list.front()));
+        std::vector<const Kernels*> wider;
+        for (const Kernels& set : emulated) wider.push_back(&set);
+        list.insert(list.begin(), wider.begin(), wider.end());
 #endif
         return list;
     }();

@@ -80,6 +80,21 @@ TEST("dispatch: the sets have distinct names and end with the specification") {
 #endif
 }
 
+TEST("dispatch: every set has every kernel; those without their own have the next narrower set's") {
+    const Available all = available();
+    for (std::size_t i = 0; i < all.count; ++i) {
+#define FEWBITS_KERNEL(name, ...) CHECK(all.items[i]->name != nullptr);
+#include "kernels/kernel_list.h"
+    }
+    Kernels lacking = *all.items[0];
+    const Kernels other = *scalar_kernels;
+    lacking.extract4 = nullptr;
+    const Kernels filled_up = filled(lacking, other);
+    CHECK(filled_up.extract4 == other.extract4);
+    CHECK(filled_up.scan4 == all.items[0]->scan4);
+    CHECK(filled_up.isa == all.items[0]->isa);
+}
+
 TEST("dispatch: FEWBITS_ISA forces each available set") {
     const Available all = available();
     for (std::size_t i = 0; i < all.count; ++i) CHECK_EQ(run_with(all.items[i]->isa).status, 0);

@@ -41,16 +41,14 @@ double score(const float* q, const float* c, std::size_t d, Metric metric) {
 TEST("partition: none is one list") {
     Parts parts;
     parts.params = {{"partition.kind", 0}};
-    const Partition partition(parts, 4, Metric::ip);
-    CHECK(partition.flat());
-    CHECK_EQ(partition.nlist(), 1u);
-    CHECK_EQ(partition.bytes(), 0u);
-    CHECK_EQ(partition.centroids().rows, 0u);
+    const auto partition = fewbits::make_partition(parts, 4, Metric::ip);
+    CHECK_EQ(partition->nlist(), 1u);
+    CHECK_EQ(partition->centroids().rows, 0u);
     const auto x = samples::clustered(3, 4, 1);
     std::vector<std::uint32_t> lists(3, 9);
-    partition.assign(x.view(), lists.data(), 2);
+    partition->assign(x.view(), lists.data(), 2);
     CHECK(lists == std::vector<std::uint32_t>(3, 0));
-    for (const auto& probe : probes_of(partition, x.view(), 1)) CHECK(probe.list == 0 && probe.coarse == 0);
+    for (const auto& probe : probes_of(*partition, x.view(), 1)) CHECK(probe.list == 0 && probe.coarse == 0);
 }
 
 TEST("partition: probes are the best lists, best first") {
@@ -58,9 +56,9 @@ TEST("partition: probes are the best lists, best first") {
         for (const Metric metric : {Metric::l2, Metric::ip, Metric::cosine}) {
             const auto centroids = samples::clustered(nlist, 17, 3);
             const auto queries = samples::clustered(40, 17, 4);
-            const Partition partition(parts_of(centroids), 17, metric);
+            const auto partition = fewbits::make_partition(parts_of(centroids), 17, metric);
             const auto nprobe = static_cast<std::uint32_t>(std::min<std::size_t>(nlist, 20));
-            const auto probes = probes_of(partition, queries.view(), nprobe);
+            const auto probes = probes_of(*partition, queries.view(), nprobe);
             for (std::size_t i = 0; i < queries.n; ++i) {
                 const float* q = queries.view().row(i);
                 std::vector<double> wanted;
@@ -81,8 +79,8 @@ TEST("partition: probes are the best lists, best first") {
 TEST("partition: all lists can be probed, each once") {
     const auto centroids = samples::clustered(1500, 6, 3);
     const auto queries = samples::clustered(3, 6, 4);
-    const Partition partition(parts_of(centroids), 6, Metric::l2);
-    const auto probes = probes_of(partition, queries.view(), 1500);
+    const auto partition = fewbits::make_partition(parts_of(centroids), 6, Metric::l2);
+    const auto probes = probes_of(*partition, queries.view(), 1500);
     for (std::size_t i = 0; i < queries.n; ++i) {
         std::vector<bool> seen(1500, false);
         for (std::size_t j = 0; j < 1500; ++j) seen[probes[i * 1500 + j].list] = true;
@@ -94,11 +92,11 @@ TEST("partition: a query alone gets the bits it gets in a batch") {
     const auto centroids = samples::clustered(1300, 19, 3);
     const auto queries = samples::clustered(70, 19, 4);
     for (const Metric metric : {Metric::l2, Metric::ip}) {
-        const Partition partition(parts_of(centroids), 19, metric);
-        const auto together = probes_of(partition, queries.view(), 16);
-        const auto fewer = probes_of(partition, queries.view(), 5);
+        const auto partition = fewbits::make_partition(parts_of(centroids), 19, metric);
+        const auto together = probes_of(*partition, queries.view(), 16);
+        const auto fewer = probes_of(*partition, queries.view(), 5);
         for (std::size_t i = 0; i < queries.n; ++i) {
-            const auto alone = probes_of(partition, queries.view().block(i, 1), 16);
+            const auto alone = probes_of(*partition, queries.view().block(i, 1), 16);
             CHECK(std::memcmp(alone.data(), together.data() + i * 16, 16 * sizeof alone[0]) == 0);
             CHECK(std::memcmp(alone.data(), fewer.data() + i * 5, 5 * sizeof alone[0]) == 0);
         }
@@ -109,11 +107,11 @@ TEST("partition: ties go to the smaller list") {
     samples::Rows centroids{std::vector<float>(40 * 3, 0.5f), 40, 3};
     const auto queries = samples::clustered(2, 3, 4);
     for (const Metric metric : {Metric::l2, Metric::ip}) {
-        const Partition partition(parts_of(centroids), 3, metric);
-        const auto probes = probes_of(partition, queries.view(), 4);
+        const auto partition = fewbits::make_partition(parts_of(centroids), 3, metric);
+        const auto probes = probes_of(*partition, queries.view(), 4);
         for (std::uint32_t j = 0; j < 4; ++j) CHECK_EQ(probes[j].list, j);
         std::vector<std::uint32_t> lists(2, 7);
-        partition.assign(queries.view(), lists.data(), 1);
+        partition->assign(queries.view(), lists.data(), 1);
         CHECK_EQ(lists[0] + lists[1], 0u);
     }
 }
@@ -124,10 +122,10 @@ TEST("partition: a zero centroid and a zero query are no trouble") {
     auto queries = samples::clustered(5, 8, 4);
     std::fill_n(queries.values.begin(), 8, 0.0f);
     for (const Metric metric : {Metric::l2, Metric::ip, Metric::cosine}) {
-        const Partition partition(parts_of(centroids), 8, metric);
-        for (const auto& probe : probes_of(partition, queries.view(), 50)) CHECK(std::isfinite(probe.coarse));
+        const auto partition = fewbits::make_partition(parts_of(centroids), 8, metric);
+        for (const auto& probe : probes_of(*partition, queries.view(), 50)) CHECK(std::isfinite(probe.coarse));
         std::vector<std::uint32_t> lists(5, 99);
-        partition.assign(queries.view(), lists.data(), 1);
+        partition->assign(queries.view(), lists.data(), 1);
         for (const auto list : lists) CHECK(list < 50);
     }
 }
@@ -137,8 +135,8 @@ TEST("partition: huge values never lose a probe") {
     for (std::size_t i = 0; i < centroids.values.size(); i += 3) centroids.values[i] = -9e18f;
     samples::Rows queries{{3e38f, -3e38f, 3e38f, 3e38f, 1, 2, 3, 4}, 2, 4};
     for (const Metric metric : {Metric::l2, Metric::ip}) {
-        const Partition partition(parts_of(centroids), 4, metric);
-        const auto probes = probes_of(partition, queries.view(), 64);
+        const auto partition = fewbits::make_partition(parts_of(centroids), 4, metric);
+        const auto probes = probes_of(*partition, queries.view(), 64);
         for (std::size_t i = 0; i < 2; ++i) {
             std::vector<bool> seen(64, false);
             for (std::size_t j = 0; j < 64; ++j) seen[probes[i * 64 + j].list] = true;
@@ -153,14 +151,12 @@ TEST("partition: f16 centroids are the f32 ones they stand for") {
     fewbits::kernels::active().f32_to_f16(centroids.values.data(), halves.size(), halves.data());
     fewbits::kernels::active().f16_to_f32(halves.data(), halves.size(), centroids.values.data());
     Parts stored = parts_of(centroids);
-    const Partition whole(stored, 9, Metric::ip);
+    const auto whole = fewbits::make_partition(stored, 9, Metric::ip);
     stored.arrays["partition.centroids"] = samples::array(DType::f16, halves);
-    const Partition half(stored, 9, Metric::ip);
-    CHECK_EQ(half.bytes(), 70u * 9 * 2);
-    CHECK_EQ(whole.bytes(), 70u * 9 * 4);
-    CHECK(std::equal(half.centroids().data, half.centroids().data + 630, whole.centroids().data));
+    const auto half = fewbits::make_partition(stored, 9, Metric::ip);
+    CHECK(std::equal(half->centroids().data, half->centroids().data + 630, whole->centroids().data));
     const auto queries = samples::clustered(6, 9, 4);
-    const auto a = probes_of(whole, queries.view(), 8), b = probes_of(half, queries.view(), 8);
+    const auto a = probes_of(*whole, queries.view(), 8), b = probes_of(*half, queries.view(), 8);
     CHECK(std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0);
 }
 
@@ -190,8 +186,8 @@ double disagreement(const Partition& partition, const samples::Rows& x, Metric m
 
 TEST("partition: assignment to few lists is exact") {
     for (const Metric metric : {Metric::l2, Metric::ip}) {
-        const Partition partition(parts_of(samples::clustered(300, 13, 3)), 13, metric);
-        CHECK_EQ(disagreement(partition, samples::clustered(2000, 13, 4), metric), 0.0);
+        const auto partition = fewbits::make_partition(parts_of(samples::clustered(300, 13, 3)), 13, metric);
+        CHECK_EQ(disagreement(*partition, samples::clustered(2000, 13, 4), metric), 0.0);
     }
 }
 
@@ -200,18 +196,18 @@ TEST("partition: assignment to many lists is nearly so") {
     for (const Metric metric : {Metric::l2, Metric::ip}) {
         const samples::Rows centroids{{x.values.begin(), x.values.begin() + 5000 * 10}, 5000, 10};
         REQUIRE(centroids.n >= fewbits::two_level_from);
-        const Partition partition(parts_of(centroids), 10, metric);
+        const auto partition = fewbits::make_partition(parts_of(centroids), 10, metric);
         const samples::Rows some{{x.values.end() - 2500 * 10, x.values.end()}, 2500, 10};
-        CHECK(disagreement(partition, some, metric) < 0.01);
+        CHECK(disagreement(*partition, some, metric) < 0.01);
     }
 }
 
 TEST("partition: first assignments may come from many threads at once") {
     const auto x = samples::clustered(fewbits::two_level_from, 6, 4, 500);
-    const Partition partition(parts_of(x), 6, Metric::l2);
+    const auto partition = fewbits::make_partition(parts_of(x), 6, Metric::l2);
     std::vector<std::vector<std::uint32_t>> lists(4, std::vector<std::uint32_t>(x.n));
     std::vector<std::thread> threads;
-    for (auto& mine : lists) threads.emplace_back([&] { partition.assign(x.view(), mine.data(), 1); });
+    for (auto& mine : lists) threads.emplace_back([&] { partition->assign(x.view(), mine.data(), 1); });
     for (auto& thread : threads) thread.join();
     for (const auto& mine : lists) CHECK(mine == lists[0]);
 }
@@ -222,15 +218,15 @@ TEST("partition: many equal centroids") {
         std::copy_n(centroids.values.begin() + static_cast<std::ptrdiff_t>(c % 10 * 4), 4,
                     centroids.values.begin() + static_cast<std::ptrdiff_t>(c * 4));
     for (const Metric metric : {Metric::l2, Metric::ip}) {
-        const Partition partition(parts_of(centroids), 4, metric);
-        CHECK_EQ(disagreement(partition, samples::clustered(300, 4, 5), metric), 0.0);
+        const auto partition = fewbits::make_partition(parts_of(centroids), 4, metric);
+        CHECK_EQ(disagreement(*partition, samples::clustered(300, 4, 5), metric), 0.0);
     }
 }
 
 TEST("partition: hostile parts are refused") {
     const auto centroids = samples::clustered(20, 6, 3);
     const auto made = [](const Parts& parts, std::uint32_t dim = 6) {
-        return Partition(parts, dim, Metric::l2).nlist();
+        return fewbits::make_partition(parts, dim, Metric::l2)->nlist();
     };
     CHECK_EQ(made(parts_of(centroids)), 20u);
     for (const std::uint64_t nlist :
@@ -262,11 +258,11 @@ TEST("partition: hostile parts are refused") {
 }
 
 TEST("partition: nprobe out of range") {
-    const Partition partition(parts_of(samples::clustered(20, 6, 3)), 6, Metric::l2);
+    const auto partition = fewbits::make_partition(parts_of(samples::clustered(20, 6, 3)), 6, Metric::l2);
     const auto queries = samples::clustered(2, 6, 4);
-    CHECK_THROWS(probes_of(partition, queries.view(), 0), "nprobe: got 0");
-    CHECK_THROWS(probes_of(partition, queries.view(), 21), "nprobe: got 21");
-    CHECK_EQ(probes_of(partition, {queries.values.data(), 0, 6}, 3).size(), 0u);
+    CHECK_THROWS(probes_of(*partition, queries.view(), 0), "nprobe: got 0");
+    CHECK_THROWS(probes_of(*partition, queries.view(), 21), "nprobe: got 21");
+    CHECK_EQ(probes_of(*partition, {queries.values.data(), 0, 6}, 3).size(), 0u);
 }
 
 TEST("assign: refuses centroids of another dimension") {

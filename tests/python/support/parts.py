@@ -27,6 +27,8 @@ CODECS: dict[str, dict[str, Coded]] = {
         "scalar8": Coded(fb.Scalar(8), 0.9),
         "scalar4": Coded(fb.Scalar(4), 0.6),
         "scalar4-max": Coded(fb.Scalar(4, levels="lloyd-max"), 0.6),
+        "scalar8-fixed": Coded(fb.Scalar(8, levels="fixed"), 0.9),
+        "scalar4-fixed": Coded(fb.Scalar(4, levels="fixed"), 0.6),
         "scalar4-staged": Coded(fb.Scalar(4, staged=True), 0.6),
     },
     "pq": {
@@ -50,9 +52,14 @@ CODECS: dict[str, dict[str, Coded]] = {
 }
 TRANSFORMS: dict[str, dict[str, Transform]] = {
     "identity": {"identity": fb.Identity()},
-    "dense": {"pca": fb.PCA(20), "opq": fb.OPQ(iterations=2), "opq-reduced": fb.OPQ(20, iterations=2)},
+    "dense": {
+        "pca": fb.PCA(20),
+        "opq": fb.OPQ(iterations=2),
+        "opq-reduced": fb.OPQ(20, iterations=2),
+        "chain": fb.Chain([fb.RandomRotation(), fb.PCA(20)]),
+    },
     "block_hadamard": {"rotation": fb.RandomRotation(seed=3)},
-    "pair": {},  # which training makes of the others: test_train_repconc.py
+    "pair": {"leanvec": fb.LeanVec(20)},  # training makes pairs of the others, too: test_train_repconc.py
 }
 PARTITIONS: dict[str, dict[str, fb.IVF | None]] = {"flat": {"flat": None}, "ivf": {"ivf": fb.IVF(12)}}
 ALL_CODECS = {name: row for rows in CODECS.values() for name, row in rows.items()}

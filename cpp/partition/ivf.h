@@ -1,0 +1,46 @@
+// Inverted lists by centroids, which are the means of their lists' members, so that residuals are small: l2 compares
+// with them as they are, ip and cosine with their directions (spherical).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/locks.h"
+#include "partition/exact_centroids.h"
+#include "partition/partition.h"
+#include "partition/two_level_centroids.h"
+
+namespace fewbits {
+
+class Ivf final : public Partition {
+public:
+    // params: "partition.nlist"; array "partition.centroids" (nlist x dim, f16 or f32).
+    Ivf(const Parts& parts, std::uint32_t dim, Metric metric);
+
+    std::uint32_t nlist() const override { return nlist_; }
+    MatrixView centroids() const override { return {centroids_, nlist_, dim_}; }
+    // Exact for small nlist, through a two-level search for large ones.
+    void assign(MatrixView x, std::uint32_t* lists, unsigned threads) const override;
+    void nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const override;
+    void scores(MatrixView queries, float* scores) const override;
+    float coarse(const Hit& hit) const override;
+    float projection(const Probe& probe) const override;
+
+private:
+    void read_centroids(const Parts& parts);
+    const TwoLevelCentroids& two_level(unsigned threads) const;
+
+    std::uint32_t dim_;
+    bool spherical_;
+    std::uint32_t nlist_;
+    Array stored_;                // keeps mapped centroids alive
+    std::vector<float> decoded_;  // f16 centroids as f32
+    const float* centroids_ = nullptr;
+    ExactCentroids exact_;
+    mutable Lazy<TwoLevelCentroids> two_level_;  // made at the first assign: who only searches never needs it
+};
+
+std::shared_ptr<const Partition> make_ivf(const Parts& parts, std::uint32_t dim, Metric metric);
+
+}  // namespace fewbits
