@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .neighbors.graph import knn_graph
     from .opening import inspect, open, verify
     from .rocchio import feedback
-    from .sparse.index import SparseIndex
     from .source.load import load_vectors
+    from .sparse.index import SparseIndex
     from .spec.chain import Chain
     from .spec.float import Float
     from .spec.identity import Identity
