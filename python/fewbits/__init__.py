@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .opening import inspect, open, verify
     from .rocchio import feedback
     from .source.load import load_vectors
+    from .sparse.index import SparseIndex
     from .spec.chain import Chain
     from .spec.float import Float
     from .spec.identity import Identity
@@ -72,6 +73,7 @@ __all__ = [
     "RecurrentBinary",
     "Scalar",
     "SearchResult",
+    "SparseIndex",
     "Tuned",
     "__version__",
     "available_isas",
@@ -117,6 +119,7 @@ _MODULES = {
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "integrations.faiss": ("from_faiss",),
     "multivector.fde": ("FDE",),
+    "sparse.index": ("SparseIndex",),
     "neighbors.duplicates": ("deduplicate",),
     "neighbors.graph": ("knn_graph",),
     "opening": ("inspect", "open", "verify"),
