@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .merging import merge
     from .multivector.fde import FDE
     from .multivector.index import MultiVectorIndex, chamfer
+    from .multivector.lemur import LEMUR
     from .multivector.pooling import Pooling, carve
     from .neighbors.duplicates import deduplicate
     from .neighbors.graph import knn_graph
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FDE",
     "IVF",
+    "LEMUR",
     "OPQ",
     "PCA",
     "PQ",
@@ -122,6 +124,7 @@ _MODULES = {
     "sparse.index": ("SparseIndex",),
     "neighbors.duplicates": ("deduplicate",),
     "neighbors.graph": ("knn_graph",),
+    "multivector.lemur": ("LEMUR",),
     "opening": ("inspect", "open", "verify"),
     "input.filters": ("Filter",),
     "index.index": ("Index",),

@@ -43,6 +43,9 @@ INSIDE |= {
     "of",
     "of_queries",
     "of_documents",
+    "dims_of",
+    "restored",
+    "arrays",
 }  # what parts are asked by the package
 NAMES = [name for name in PUBLIC if name.split(".")[-1] not in INSIDE]
 

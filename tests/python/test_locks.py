@@ -70,6 +70,7 @@ calls = {
         encodings(3), x[:3], np.arange(4), 5, nprobe=1, candidates=9, filters=[shared]
     ),
     "Engine.rank_all": lambda e: e.rank_all(x[:3], np.arange(4), 5),
+    "Engine.score_sets": lambda e: e.score_sets(x[:3], np.arange(4), ids[30_000:30_009].reshape(3, 3)),
     "Engine.reconstruct_sets": lambda e: e.reconstruct_sets(ids[30_000:30_010]),
     "Engine.score": lambda e: e.score(x[:3], ids[30_000:30_010][None]),
     "Engine.contains": lambda e: e.contains(ids[:50]),
@@ -111,7 +112,7 @@ calls = {
     "Turn.__enter__": lambda e: in_turn(),
     "Turn.__exit__": lambda e: in_turn(),
 }
-of_documents = ("Engine.search_sets", "Engine.rank_all", "Engine.reconstruct_sets")
+of_documents = ("Engine.search_sets", "Engine.rank_all", "Engine.score_sets", "Engine.reconstruct_sets")
 writers = ["Engine.publish", "Engine.remove", "Engine.compact", "Engine.save", "Engine.set_default", "Turns.take"]
 
 def in_turn():
