@@ -31,6 +31,10 @@ struct dtype_of<std::int8_t> {
     static constexpr DType value = DType::i8;
 };
 template <>
+struct dtype_of<std::uint16_t> {
+    static constexpr DType value = DType::u16;
+};
+template <>
 struct dtype_of<std::uint32_t> {
     static constexpr DType value = DType::u32;
 };

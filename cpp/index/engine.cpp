@@ -174,6 +174,7 @@ std::unique_ptr<Engine> Engine::from_bytes(std::span<const std::byte> file) {
 }
 
 std::unique_ptr<Engine> Engine::of_parts(const Parts& parts, bool mapped) {
+    if (parts.params.contains("sparse.kind")) fail("holds a sparse index: that is for fewbits.SparseIndex to read");
     auto engine = std::make_unique<Engine>(parts);
     if (const auto meta = parts.arrays.find("meta"); meta != parts.arrays.end())
         engine->meta_.assign(reinterpret_cast<const char*>(meta->second.bytes.data()), meta->second.bytes.size());

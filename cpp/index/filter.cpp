@@ -65,7 +65,7 @@ private:
 class ByPredicate : public Filter {
 public:
     explicit ByPredicate(Predicate allows) : allows_(allows) {}
-    Given given() const override { return {{}, {}, Given::Kind::predicate}; }
+    Given given() const override { return {{}, {}, Given::Kind::predicate, allows_}; }
 
 private:
     RowFilter::Ask asks(const Snapshot&) const override {

@@ -21,11 +21,12 @@ public:
     static std::unique_ptr<Filter> of_predicate(Predicate allows);
     virtual ~Filter() = default;
 
-    // What an equal filter can be made from; nothing for a predicate, which is code of this process.
+    // What an equal filter can be made from. A predicate is code of this process.
     struct Given {
         std::span<const std::uint8_t> mask;
         std::span<const std::int64_t> ids;
         enum class Kind { mask, allowed, denied, predicate } kind;
+        Predicate predicate = nullptr;
     };
     virtual Given given() const = 0;
 

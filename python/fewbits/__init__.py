@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from .merging import merge
     from .multivector.fde import FDE
     from .multivector.index import MultiVectorIndex, chamfer
+    from .multivector.lemur import LEMUR
     from .multivector.pooling import Pooling, carve
     from .neighbors.duplicates import deduplicate
     from .neighbors.graph import knn_graph
     from .opening import inspect, open, verify
     from .rocchio import feedback
     from .source.load import load_vectors
+    from .sparse.index import SparseIndex
     from .spec.chain import Chain
     from .spec.float import Float
     from .spec.identity import Identity
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FDE",
     "IVF",
+    "LEMUR",
     "OPQ",
     "PCA",
     "PQ",
@@ -72,6 +75,7 @@ __all__ = [
     "RecurrentBinary",
     "Scalar",
     "SearchResult",
+    "SparseIndex",
     "Tuned",
     "__version__",
     "available_isas",
@@ -117,8 +121,10 @@ _MODULES = {
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "integrations.faiss": ("from_faiss",),
     "multivector.fde": ("FDE",),
+    "sparse.index": ("SparseIndex",),
     "neighbors.duplicates": ("deduplicate",),
     "neighbors.graph": ("knn_graph",),
+    "multivector.lemur": ("LEMUR",),
     "opening": ("inspect", "open", "verify"),
     "input.filters": ("Filter",),
     "index.index": ("Index",),

@@ -43,6 +43,9 @@ INSIDE |= {
     "of",
     "of_queries",
     "of_documents",
+    "dims_of",
+    "restored",
+    "arrays",
 }  # what parts are asked by the package
 NAMES = [name for name in PUBLIC if name.split(".")[-1] not in INSIDE]
 
@@ -73,6 +76,7 @@ def example_data() -> dict[str, Any]:
     documents = [x[i : i + 8] for i in range(0, 800, 8)]
     return {
         "x": x,
+        "sparse": [{int(term): 1.0 for term in row} for row in np.abs(x[:50] * 4).astype(int)],
         "more": vectors(50, 16, seed=2),
         "queries": vectors(40, 16, seed=1),
         "years": np.random.default_rng(0).integers(2000, 2026, len(x)),

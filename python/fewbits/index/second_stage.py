@@ -88,7 +88,7 @@ def scored(found: SearchResult, scorer: Scorer, k: int) -> SearchResult:
     scores: NDArray[np.float64] = np.full(found.ids.shape, -np.inf)
     if len(queries):
         scores[has] = _checked(scorer(queries.astype(np.int64), found.ids[queries, places]), len(queries))
-    order = np.lexsort((np.broadcast_to(np.arange(found.ids.shape[1]), scores.shape), -scores, ~has), axis=1)[:, :k]
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     ids = np.take_along_axis(found.ids, order, axis=1)
     return SearchResult(ids, np.take_along_axis(scores, order, axis=1).astype(np.float32))
 
