@@ -237,7 +237,7 @@ class MultiVectorIndex(BaseIndex):
         Parameters
         ----------
         sample : documents in any form that `add` takes
-            Some 10,000 or more are best.
+            10,000 or more are best.
         queries : sets of vectors, optional
             Real queries, for an encoder that learns: `LEMUR` is then accurate where they are.
         expected : int, optional
@@ -598,13 +598,13 @@ class MultiVectorIndex(BaseIndex):
             if encoder.dims_of(index._dim) != description.dim:
                 raise ValueError("encodings, index and tokens differ in their dimensions")
         except (CorruptIndexError, KeyError, IndexError, TypeError, ValueError) as error:
-            raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not usable ({error})") from None
+            raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not valid ({error})") from None
         return started(index, SetState(description, engine, why, Training(), encoder=encoder))
 
     def _fitted(
         self, before: State, source: SetsInput, queries: Any, expected: int | None, threads: int, progress: Progress
     ) -> SetState:
-        """A state without documents, trained on a sample of the source; ids go on as in the state before."""
+        """A state without documents, trained on a sample of the source; ids continue from the state before."""
         if not len(source):
             raise ValueError("training: expected at least 1 document, got none")
         of_queries = None if queries is None else SetsInput(queries, self.dim, "queries")
@@ -625,7 +625,7 @@ class MultiVectorIndex(BaseIndex):
         return SetState(description, engine, before.why, training, encoder=encoder)
 
     def _prepare_fitted(self, fitted: SetState, action: str) -> tuple[_core.Turn, State]:
-        """As `_prepare`, for a state that `_fitted` made, in the place of one without documents."""
+        """As `_prepare`, for a state from `_fitted`, which replaces one without documents."""
 
         def trained(now: State) -> State:
             return replace(fitted, why=now.untouched(action).why)
@@ -635,7 +635,7 @@ class MultiVectorIndex(BaseIndex):
     def _sampled(
         self, description: Description, encoder: Encoder, source: SetsInput, expected: int | None, threads: int
     ) -> tuple[F32, F32]:
-        """Encodings (none where nothing is trained on them) and tokens of some documents."""
+        """Encodings (none if nothing is trained on them) and tokens of a sample of documents."""
         size = description.sample_size(expected or len(source)) if description.needs_training else 1024
         encodings, tokens, held = [np.zeros((0, description.dim), np.float32)], [], 0
         for sets in source.sample(size, description.seed):
@@ -660,7 +660,7 @@ class MultiVectorIndex(BaseIndex):
         threads: int,
         progress: Progress,
     ) -> _core.Builder:
-        """All documents of the source, coded for the state. new: whether ids must not be in the index."""
+        """Codes all documents of the source for the state. new: whether ids must not be in the index yet."""
         engine, encoder, dims = state.trained("add"), encoder_of(state), state.description.dim
         own = checked_ids(engine, ids, len(source), new)
         builder = engine.builder(len(source), directory=self._temp_dir)
