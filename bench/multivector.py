@@ -154,10 +154,9 @@ def peer(data: Data) -> None:
 # --- chamfer ---------------------------------------------------------------------------------------------------------
 
 
-def rerank_all(index: fb.MultiVectorIndex, queries: Sets, n: int) -> fb.SearchResult:
+def rerank_all(index: fb.MultiVectorIndex, queries: Sets, n: int) -> F32:
     """Scores every document of the store for every query: the token store without its index."""
-    everyone = np.ascontiguousarray(np.broadcast_to(np.arange(n, dtype=np.int64), (len(queries.offsets) - 1, n)))
-    return fb.SearchResult(*index._trained("bench").rerank(*queries, everyone, n, threads=1))
+    return index.score(queries, np.arange(n), threads=1)
 
 
 def chamfer(data: Data) -> None:
@@ -252,6 +251,66 @@ def compressed(data: Data) -> None:
         )
 
 
+def every_second(sets: Sets) -> list[F32]:
+    return as_list(sets)[::2]
+
+
+def mixed_lengths(documents: Sets) -> tuple[list[F32], NDArray[np.bool_]]:
+    """The documents, a fifth of them joined to documents of 4 and of 16 times the usual length; which those are."""
+    members = as_list(documents)
+    order = np.random.default_rng(0).permutation(len(members))
+    joined, at = [], 0
+    for parts, count in ((4, len(members) // 40), (16, len(members) // 160)):
+        for _ in range(count):
+            joined.append(np.concatenate([members[i] for i in order[at : at + parts]]))
+            at += parts
+    corpus = [members[i] for i in order[at:]] + joined
+    return corpus, np.arange(len(corpus)) >= len(corpus) - len(joined)
+
+
+def encoders(data: Data) -> None:
+    """Candidates by codes, of documents of equal and of mixed lengths. LEMUR is trained on every second document."""
+    corpus, is_long = mixed_lengths(data.documents)
+    top = best(fb.chamfer(data.queries, corpus, threads=1), 10)
+    rows: list[tuple[Any, Any]] = [
+        *(
+            (fb.FDE(data.dim, length_fair=fair), codec)
+            for fair in (False, True)
+            for codec in (fb.Float(32), fb.RaBitQ(1))
+        ),
+        (fb.FDE(data.dim, 20, 3, 8), fb.RaBitQ(1)),
+        *((fb.LEMUR(), fb.RaBitQ(bits)) for bits in (1, 2, 4)),
+        *((fb.LEMUR(2048, dim=256), codec) for codec in (fb.RaBitQ(1), fb.RaBitQ(2), fb.RaBitQ(4), fb.Float(32))),
+    ]
+    print(
+        "\nCandidates by encoder and codec: Chamfer top-10 within the first N; of mixed lengths, within the first 100\n"
+    )
+    trained: dict[Any, Any] = {}
+    for encoder, codec in rows:
+        start = time.process_time()
+        if encoder not in trained:
+            fits = isinstance(encoder, fb.LEMUR)
+            trained[encoder] = encoder.train(every_second(data.documents), threads=1) if fits else encoder
+        fitting = time.process_time() - start
+        index = fb.MultiVectorIndex(data.dim, encoder=trained[encoder], codec=codec, tokens=fb.Scalar(4))
+        index.train(every_second(data.documents), progress=False, threads=1)
+        start = time.process_time()
+        index.add(data.documents, progress=False, threads=1)
+        each = (time.process_time() - start) / len(index) * 1e3
+        ids = index.search(data.queries, 100, rerank=0, threads=1).ids
+        shown = "".join(f"{recall(ids[:, :n], data.top):8.3f}" for n in DEPTHS)
+        other = fb.MultiVectorIndex(data.dim, encoder=trained[encoder], codec=codec, tokens=fb.Scalar(4))
+        other.build(corpus, progress=False, threads=1)
+        ids = other.search(data.queries, 100, rerank=0, threads=1).ids
+        held = (top[:, :, None] == ids[:, None, :]).any(axis=2)
+        name = f"{encoder.describe().partition(':')[0]}, {codec.describe()}"
+        print(
+            f"{name[:88]:<90}{index.stats()['fde_bytes']:>8,.0f} bytes{shown}  long {held[is_long[top]].mean():.3f}"
+            f" others {held[~is_long[top]].mean():.3f}{each:7.2f} ms per document (training {fitting:.1f} s)",
+            flush=True,
+        )
+
+
 def searched(data: Data) -> None:
     print("\nReranked search, 100 candidates of RaBitQ codes at 10,240 dimensions\n")
     exact = fb.evaluate(best(data.chamfer, 10), None, data.qrels, k=10)["ndcg"]
@@ -264,6 +323,10 @@ def searched(data: Data) -> None:
         each = spent / (len(data.queries.offsets) - 1) * 1e3
         size = numbers["fde_bytes"] + numbers["token_bytes"]
         print(f"{tokens.describe():<50}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms per query", flush=True)
+
+
+def ranked(index: fb.MultiVectorIndex, queries: Sets, ids: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    return np.take_along_axis(ids, best(index.score(queries, ids, threads=1), k), axis=1)
 
 
 def stores(data: Data) -> None:
@@ -283,7 +346,7 @@ def stores(data: Data) -> None:
         shown = f"{tokens.describe()}, {share:.0%} of the tokens"
         print(f"{shown:<58}{index.stats()['token_bytes']:>8,.0f} bytes", end="")
         for dims, ids in candidates:
-            run = lambda ids=ids, index=index: index._store.rerank(*data.queries, ids, 10, threads=1)[0]  # noqa: E731
+            run = lambda ids=ids, index=index: ranked(index, data.queries, ids, 10)  # noqa: E731
             ndcg = fb.evaluate(run(), None, data.qrels, k=10)["ndcg"]
             spent = seconds(run)[0] / count * 1e3
             print(f" | {dims:,}: {recall(run(), data.top):.3f} {ndcg:.4f} {spent:.2f} ms", end="")
@@ -386,6 +449,7 @@ TABLES: dict[str, Callable[[Data, int], None]] = {
     "peer": lambda data, _: peer(data),
     "chamfer": lambda data, _: chamfer(data),
     "bounds": lambda data, _: bounds(data),
+    "encoders": lambda data, _: encoders(data),
     "compressed": lambda data, _: compressed(data),
     "searched": lambda data, _: searched(data),
     "stores": lambda data, _: stores(data),

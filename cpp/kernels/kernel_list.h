@@ -31,6 +31,8 @@ FEWBITS_KERNEL(max_dot8, ScanKernel)
 FEWBITS_KERNEL(max_dot_f32, ScanKernel)
 FEWBITS_KERNEL(max_dot_f16, ScanKernel)
 
+FEWBITS_KERNEL(max_products, void (*)(const MaxProducts&))  // see MaxProducts; exact modulo 2^16
+
 // --- float rows: 16 lanes (dimension mod 16) of fused sums, then halves: 8, 4, 2, 1 ---
 // As if query and row were padded with zeros to a multiple of 16 dimensions.
 FEWBITS_KERNEL(rows_dot_f32, RowsKernel)

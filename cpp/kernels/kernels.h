@@ -112,6 +112,19 @@ struct Buckets {
     float* out;                   // sums of dim floats: that of bucket b starts at out + b * dim
 };
 
+// Fixed points against the tokens of a set: the largest product of each point with any of the tokens. Sums are modulo
+// 2^16 and exact where the true ones fit 16 bits, as do those of vectors whose lengths multiply to less than 2^15.
+struct MaxProducts {
+    const std::int8_t* points;  // n rows of dim bytes
+    std::uint32_t n;
+    std::uint32_t dim;           // a multiple of 4
+    const std::int16_t* bias;    // of each point: what its sums start from
+    const std::uint8_t* tokens;  // 0..127, in groups of 8: dimensions 4j .. 4j + 3 of a group's token v are the four
+                                 // bytes at 32 j + 4 v
+    std::uint32_t groups;
+    std::int16_t* out;  // n: raised to the largest sum, if that is greater
+};
+
 using ScanKernel = void (*)(const Scan&);
 using RowsKernel = void (*)(const Rows&);
 

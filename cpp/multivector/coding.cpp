@@ -11,13 +11,13 @@ namespace {
 
 constexpr std::size_t documents_per_task = 8;
 
+}  // namespace
+
 CodeSet tokens_of(const Snapshot& snapshot, std::int64_t id) {
     const std::int64_t row = snapshot.row_of(id);
     if (row < 0) fail("ids: " + std::to_string(id) + " is not in the index");
     return snapshot.tokens(static_cast<std::uint32_t>(row));
 }
-
-}  // namespace
 
 CodeSets encode_sets(const Codec& codec, const SetsView& documents, unsigned threads) {
     check_sets(documents, "documents");

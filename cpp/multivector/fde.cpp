@@ -1,6 +1,7 @@
 #include "multivector/fde.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "base/parallel.h"
@@ -25,12 +26,22 @@ void check(const char* name, std::uint64_t value, std::uint64_t low, std::uint64
              + std::to_string(high));
 }
 
+float length(const float* x, std::size_t n) {
+    float lanes[4] = {};
+    std::size_t j = 0;
+    for (; j + 4 <= n; j += 4)
+        for (std::size_t lane = 0; lane < 4; ++lane) lanes[lane] += x[j + lane] * x[j + lane];
+    for (; j < n; ++j) lanes[0] += x[j] * x[j];
+    return std::sqrt((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]));
+}
+
 }  // namespace
 
 struct Fde::Scratch {
     SimHash::Scratch simhash;
     std::vector<std::uint32_t> bucket;  // of each token in each repetition: repetitions x tokens
     std::vector<std::uint32_t> held;    // number of tokens in each bucket, in the current repetition
+    std::vector<float> lengths;         // sum over the tokens of each bucket
     std::vector<std::int32_t> filler;   // token that fills each bucket, plus one_bit per bit of distance
     std::vector<float> tokens;          // projected, for all repetitions
     std::vector<float> sums;            // buckets x dim, before the projection
@@ -104,6 +115,13 @@ void Fde::find_fillers(const std::uint32_t* bucket, std::size_t tokens, Scratch&
     }
 }
 
+// Sums the lengths of the tokens in each bucket that holds several.
+void Fde::sum_lengths(MatrixView x, std::size_t stride, const std::uint32_t* bucket, Scratch& scratch) const {
+    scratch.lengths.assign(buckets(), 0.0f);
+    for (std::size_t t = 0; t < x.rows; ++t)
+        if (scratch.held[bucket[t]] > 1) scratch.lengths[bucket[t]] += length(x.data + t * stride, x.cols);
+}
+
 // Queries: the sum of the rows in each bucket. Documents: their mean, or the row that fills an empty bucket.
 void Fde::aggregate(MatrixView x, std::size_t stride, const std::uint32_t* bucket, bool document, Scratch& scratch,
                     float* out) const {
@@ -111,9 +129,14 @@ void Fde::aggregate(MatrixView x, std::size_t stride, const std::uint32_t* bucke
     kernels::active().add_to_buckets({x.data, x.rows, stride, x.cols, bucket, out});
     if (!document) return;
     find_fillers(bucket, x.rows, scratch);
+    if (params_.length_fair) sum_lengths(x, stride, bucket, scratch);
     for (std::size_t b = 0; b < buckets(); ++b, out += x.cols) {
         const std::uint32_t held = scratch.held[b];
-        const float share = 1.0f / static_cast<float>(held);
+        float share = 1.0f / static_cast<float>(held);
+        if (params_.length_fair && held > 1) {
+            const float of_sum = length(out, x.cols);
+            share = of_sum > 0 ? share * scratch.lengths[b] / of_sum : 0.0f;
+        }
         for (std::size_t j = 0; j < x.cols && held > 1; ++j) out[j] *= share;
         if (held == 0 && params_.fill_empty)
             std::copy_n(x.data + static_cast<std::size_t>(scratch.filler[b] % one_bit) * stride, x.cols, out);

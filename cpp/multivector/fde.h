@@ -7,6 +7,9 @@
 // encoding of a document contains their mean or, if there are none and fill_empty is set, the token whose signs differ
 // least (the first of these). With fill_empty and without a projection, an inner product is thus at most the number of
 // repetitions times Chamfer similarity. Buckets are then projected.
+//
+// Means shrink as a bucket holds more tokens, so that documents of many tokens seem less similar than they are.
+// length_fair stretches a mean to the mean length of its tokens (after the projection, if that comes before the sums).
 #pragma once
 
 #include <cstddef>
@@ -29,6 +32,7 @@ struct FdeParams {
     std::uint32_t projection_dim = 0;  // dim if there is no projection
     std::uint32_t final_dim = 0;       // 0: none; otherwise a count sketch of the whole encoding
     bool fill_empty = true;
+    bool length_fair = true;
     std::uint64_t seed = 0;
 };
 
@@ -50,6 +54,7 @@ private:
     void encode(const SetsView& sets, bool document, float* out, unsigned threads) const;
     void encode_set(MatrixView tokens, bool document, Scratch& scratch, float* out) const;
     void find_fillers(const std::uint32_t* bucket, std::size_t tokens, Scratch& scratch) const;
+    void sum_lengths(MatrixView x, std::size_t stride, const std::uint32_t* bucket, Scratch& scratch) const;
     void aggregate(MatrixView x, std::size_t stride, const std::uint32_t* bucket, bool document, Scratch& scratch,
                    float* out) const;
 

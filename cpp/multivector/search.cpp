@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "multivector/chamfer.h"
+#include "multivector/coding.h"
 
 namespace fewbits {
 namespace {
@@ -77,9 +78,10 @@ void write_estimates(const Snapshot& snapshot, const Candidates& candidates, con
                      std::size_t n_queries, std::int64_t* ids, float* scores) {
     for (std::size_t q = 0; q < n_queries; ++q) {
         std::vector<Scored> found;
+        const float shared = params.shared.empty() ? 0.0f : params.shared[q];
         for (std::size_t i = q * candidates.k; i < (q + 1) * candidates.k && candidates.rows[i] >= 0; ++i)
-            found.push_back(
-                {snapshot.id(static_cast<std::uint32_t>(candidates.rows[i])), candidates.scores[i] / params.scale});
+            found.push_back({snapshot.id(static_cast<std::uint32_t>(candidates.rows[i])),
+                             candidates.scores[i] / params.scale + shared});
         write_best(found, params.k, params.min_score, ids + q * params.k, scores + q * params.k);
     }
 }
@@ -91,6 +93,8 @@ void search_sets(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vec
     check_queries(*snapshot, tokens);
     if (tokens.size() != vectors.rows)
         fail("queries: got " + std::to_string(tokens.size()) + " sets, expected " + std::to_string(vectors.rows));
+    if (!params.shared.empty() && params.shared.size() != vectors.rows)
+        fail("shared: got " + std::to_string(params.shared.size()) + " numbers, expected one per query");
     const std::size_t wanted = params.candidates > 0 ? params.candidates : params.k;
     const Candidates found =
         find_candidates(snapshot, vectors, std::min<std::size_t>(wanted, snapshot->n()), params, filters);
@@ -115,6 +119,22 @@ void rank_all(const Snapshot& snapshot, const SetsView& tokens, std::size_t k, u
     params.k = k;
     params.threads = threads;
     rank(snapshot, tokens, [&](std::size_t) { return std::span<const std::uint32_t>(rows); }, params, ids, scores);
+}
+
+void score_sets(const Snapshot& snapshot, const SetsView& queries, IdTable ids, unsigned threads, float* scores) {
+    check_queries(snapshot, queries);
+    if (ids.rows != 1 && ids.rows != queries.size())
+        fail("ids: got " + std::to_string(ids.rows) + " rows, expected one, or one per query");
+    std::vector<CodeSet> documents;
+    for (const std::int64_t id : ids.span()) documents.push_back(id == -1 ? CodeSet{} : tokens_of(snapshot, id));
+    parallel_for(queries.size(), threads, [&](std::size_t q, unsigned) {
+        const ChamferQuery query(*snapshot.model->tokens, queries[q]);
+        ChamferQuery::Scratch scratch;
+        const CodeSet* first = documents.data() + (ids.rows == 1 ? 0 : q * ids.cols);
+        for (std::size_t i = 0; i < ids.cols; ++i)
+            scores[q * ids.cols + i] =
+                first[i].n == 0 ? -std::numeric_limits<float>::infinity() : query.score(first[i], scratch);
+    });
 }
 
 }  // namespace fewbits

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <span>
 
+#include "index/score.h"
 #include "index/search_call.h"
 #include "multivector/sets.h"
 
@@ -14,8 +16,9 @@ namespace fewbits {
 struct SetSearchParams {
     std::size_t k = 10;
     std::uint32_t nprobe = 1;
-    std::size_t candidates = 100;  // to rank by their tokens; 0: none, and scores are estimates from the vectors
-    float scale = 1;               // inner products of vectors estimate Chamfer similarity times this
+    std::size_t candidates = 100;        // to rank by their tokens; 0: none, and scores are estimates from the vectors
+    float scale = 1;                     // inner products of vectors estimate Chamfer similarity times this,
+    std::span<const float> shared = {};  // less one number per query (none: 0)
     float min_score = -std::numeric_limits<float>::infinity();  // lowest score of a result
     unsigned threads = 0;
 };
@@ -28,5 +31,9 @@ void search_sets(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vec
 // The same with all documents as candidates.
 void rank_all(const Snapshot& snapshot, const SetsView& tokens, std::size_t k, unsigned threads, std::int64_t* ids,
               float* scores);
+
+// scores: queries x ids.cols, of documents by id. ids: a row for all queries, or one per query; -1 pads, and has the
+// worst score. Throws if another id is unknown.
+void score_sets(const Snapshot& snapshot, const SetsView& queries, IdTable ids, unsigned threads, float* scores);
 
 }  // namespace fewbits

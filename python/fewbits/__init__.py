@@ -29,15 +29,19 @@ if TYPE_CHECKING:
     from .merging import merge
     from .multivector.fde import FDE
     from .multivector.index import MultiVectorIndex, chamfer
+    from .multivector.lemur import LEMUR
     from .multivector.pooling import Pooling, carve
     from .neighbors.duplicates import deduplicate
     from .neighbors.graph import knn_graph
     from .opening import inspect, open, verify
     from .rocchio import feedback
     from .source.load import load_vectors
+    from .sparse.index import SparseIndex
+    from .spec.chain import Chain
     from .spec.float import Float
     from .spec.identity import Identity
     from .spec.ivf import IVF
+    from .spec.leanvec import LeanVec
     from .spec.opq import OPQ
     from .spec.pca import PCA
     from .spec.pq import PQ
@@ -49,9 +53,11 @@ if TYPE_CHECKING:
 __all__ = [
     "FDE",
     "IVF",
+    "LEMUR",
     "OPQ",
     "PCA",
     "PQ",
+    "Chain",
     "Collection",
     "CorruptIndexError",
     "FewbitsError",
@@ -60,6 +66,7 @@ __all__ = [
     "FormatVersionError",
     "Identity",
     "Index",
+    "LeanVec",
     "MultiVectorIndex",
     "NotTrainedError",
     "Pooling",
@@ -68,6 +75,7 @@ __all__ = [
     "RecurrentBinary",
     "Scalar",
     "SearchResult",
+    "SparseIndex",
     "Tuned",
     "__version__",
     "available_isas",
@@ -99,8 +107,10 @@ _MODULES = {
     "choose.build_multivector": ("build_multivector",),
     "collection.collection": ("Collection",),
     "source.load": ("load_vectors",),
+    "spec.chain": ("Chain",),
     "spec.float": ("Float",),
     "spec.identity": ("Identity",),
+    "spec.leanvec": ("LeanVec",),
     "spec.opq": ("OPQ",),
     "spec.pca": ("PCA",),
     "spec.pq": ("PQ",),
@@ -111,8 +121,10 @@ _MODULES = {
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "integrations.faiss": ("from_faiss",),
     "multivector.fde": ("FDE",),
+    "sparse.index": ("SparseIndex",),
     "neighbors.duplicates": ("deduplicate",),
     "neighbors.graph": ("knn_graph",),
+    "multivector.lemur": ("LEMUR",),
     "opening": ("inspect", "open", "verify"),
     "input.filters": ("Filter",),
     "index.index": ("Index",),

@@ -9,6 +9,7 @@ from typing_extensions import Buffer
 
 _F32 = NDArray[np.float32]
 _I64 = NDArray[np.int64]
+_I8 = NDArray[np.int8]
 _U32 = NDArray[np.uint32]
 _U8 = NDArray[np.uint8]
 
@@ -184,7 +185,8 @@ class Engine:
     # Of vectors by id: (queries, m), as search reports them. ids: (1, m) for all queries, or (queries, m); -1 pads.
     def score(self, queries: _F32, ids: _I64, *, threads: int = 0) -> _F32: ...
     # Of an engine with tokens: `candidates` rows that are found by vectors (one per query) are ranked by tokens (a set
-    # per query); 0: none, and products of vectors / scale are the scores. Ids and scores, (queries, k).
+    # per query); 0: none, and products of vectors / scale (+ shared, one number per query) are the scores. Ids and
+    # scores, (queries, k).
     def search_sets(
         self,
         vectors: _F32,
@@ -195,6 +197,7 @@ class Engine:
         nprobe: int,
         candidates: int,
         scale: float = 1.0,
+        shared: _F32 | None = None,
         filters: Sequence[Filter] = ...,
         filter_of: _U32 | None = None,
         min_score: float = ...,
@@ -203,6 +206,8 @@ class Engine:
     def rank_all(
         self, tokens: _F32, offsets: _I64, k: int, *, threads: int = 0
     ) -> tuple[_I64, _F32]: ...  # the same for all rows
+    # Chamfer similarities with documents by id: (queries, m). ids: (1, m) for all queries, or (queries, m); -1 pads.
+    def score_sets(self, tokens: _F32, offsets: _I64, ids: _I64, *, threads: int = 0) -> _F32: ...
     def reconstruct_sets(self, ids: _I64, *, threads: int = 0) -> tuple[_F32, _I64]: ...  # tokens and offsets
     @property
     def next_id(self) -> int: ...  # above all ids ever assigned
@@ -222,6 +227,44 @@ class Engine:
         self,
     ) -> dict[str, Any]: ...  # n, removed, segments (sizes), lists, tokens; bytes by part in three columns
 
+# --- sparse vectors: terms of row i, ascending, are terms[offsets[i] : offsets[i + 1]]. Nothing changes an engine ---
+class SparseEngine:
+    def __init__(self) -> None: ...
+    def added(
+        self, offsets: _I64, terms: _U32, values: _F32, ids: _I64 | None = None, *, replace: bool = False
+    ) -> SparseEngine: ...
+    def removed(self, ids: _I64) -> SparseEngine: ...
+    def compacted(self) -> SparseEngine: ...
+    def search(
+        self,
+        offsets: _I64,
+        terms: _U32,
+        values: _F32,
+        k: int,
+        *,
+        filters: Sequence[Filter] = ...,
+        filter_of: _U32 | None = None,
+        min_score: float = 0.0,
+        threads: int = 0,
+    ) -> tuple[_I64, _F32]: ...
+    # ids: (1, m) for all queries, or (queries, m); -1 pads.
+    def score(self, offsets: _I64, terms: _U32, values: _F32, ids: _I64, *, threads: int = 0) -> _F32: ...
+    def reconstruct(self, ids: _I64) -> tuple[_I64, _U32, _F32]: ...
+    def contains(self, ids: _I64) -> NDArray[np.bool_]: ...
+    def ids(self) -> _I64: ...  # ascending
+    def stats(self) -> dict[str, Any]: ...
+    def __len__(self) -> int: ...
+    @property
+    def next_id(self) -> int: ...
+    @property
+    def meta(self) -> bytes: ...
+    def save(self, path: _Path, meta: bytes) -> None: ...
+    def to_bytes(self, meta: bytes) -> bytes: ...
+    @staticmethod
+    def open(path: _Path) -> SparseEngine: ...
+    @staticmethod
+    def from_bytes(file: Buffer) -> SparseEngine: ...
+
 # --- multi-vector search: sets are tokens (T, d) and offsets (n + 1,) from 0 to T, none empty ---
 class Fde:
     def __init__(
@@ -235,6 +278,7 @@ class Fde:
         projection_dim: int,
         final_dim: int,  # 0: none
         fill_empty: bool,
+        length_fair: bool,
         seed: int,
     ) -> None: ...
     @property
@@ -242,6 +286,25 @@ class Fde:
     def encode_queries(self, tokens: _F32, offsets: _I64, *, threads: int = 0) -> _F32: ...
     def encode_documents(self, tokens: _F32, offsets: _I64, *, threads: int = 0) -> _F32: ...
 
+# By params and arrays as cpp/multivector/lemur.h lists them.
+class Lemur:
+    def __init__(self, params: _Params, arrays: _Arrays) -> None: ...
+    @staticmethod
+    def of(engine: Engine) -> Lemur: ...  # those named "lemur.*" of an engine, shared with it
+    @property
+    def dim(self) -> int: ...  # of tokens
+    @property
+    def params(self) -> _Params: ...
+    def arrays(self) -> _Arrays: ...  # copies
+    # Vectors, and of each query what is to be added to its products to estimate Chamfer similarity.
+    def encode_queries(self, tokens: _F32, offsets: _I64, *, threads: int = 0) -> tuple[_F32, _F32]: ...
+    def encode_documents(self, tokens: _F32, offsets: _I64, *, threads: int = 0) -> _F32: ...
+
+def token_features(tokens: _F32, weights: _F32, bias: _F32) -> _F32: ...  # (T, features)
+def rounded_rows(x: _F32) -> tuple[_I8, _F32]: ...  # levels and steps
+def token_maxima(
+    levels: _I8, steps: _F32, tokens: _F32, offsets: _I64, *, threads: int = 0
+) -> _F32: ...  # (sets, rows): the largest product of each row with a token of each set
 def chamfer(
     queries: _F32, query_offsets: _I64, documents: _F32, document_offsets: _I64, *, threads: int = 0
 ) -> _F32: ...  # (queries, documents)
@@ -251,3 +314,4 @@ def pool(
 def carve(tokens: _F32, offsets: _I64, *, min_similarity: float, threads: int = 0) -> tuple[_F32, _I64]: ...
 def inspect(path: _Path) -> dict[str, Any]: ...
 def verify(path: _Path) -> None: ...
+def params_of(file: Buffer) -> _Params: ...  # of a whole file in memory, every byte of which is checked

@@ -37,6 +37,20 @@ def build(files, *options):
     )
 
 
+def test_build_is_told_of_queries(files, base, capsys):
+    np.save(files / "asked.npy", base[:600] + 0.1)
+    assert build(files, "--recall", "0.3", "--queries", str(files / "asked.npy")) == 0
+    assert "measured with 200 of the given queries" in capsys.readouterr().out
+
+
+def test_a_sparse_index_is_described_and_not_searched_with_vectors(files, capsys):
+    fb.SparseIndex().build([{0: 1.0, 7: 0.5}, {2: 1.5}]).save(files / "sparse.fb")
+    assert cli.main(["info", str(files / "sparse.fb")]) == 0
+    assert "2" in capsys.readouterr().out
+    assert cli.main(["search", str(files / "sparse.fb"), str(files / "q.npy")]) != 0
+    assert "got a sparse index" in capsys.readouterr().err
+
+
 def test_build_search_info_verify(files, base, queries, capsys):
     assert build(files) == 0
     out = capsys.readouterr().out

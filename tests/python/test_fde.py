@@ -29,14 +29,16 @@ def buckets_of(tokens, fde):
     return filled.argmax(axis=2).T
 
 
-def oracle(tokens, buckets, n_buckets, document, fill):
-    """(repetitions, buckets, dim) by the paper's words."""
+def oracle(tokens, buckets, n_buckets, document, fill, stretched=False):
+    """(repetitions, buckets, dim) by the paper's words, or with means stretched to the mean length of their tokens."""
     out = np.zeros((len(buckets), n_buckets, tokens.shape[1]))
     for r, bucket in enumerate(buckets):
         for b in range(n_buckets):
             here = tokens[bucket == b].astype(np.float64)
             if len(here):
                 out[r, b] = here.mean(axis=0) if document else here.sum(axis=0)
+                if document and stretched:
+                    out[r, b] *= np.linalg.norm(here, axis=1).mean() / np.linalg.norm(out[r, b])
             elif document and fill:
                 distance = [bin(int(other) ^ b).count("1") for other in bucket]
                 out[r, b] = tokens[int(np.argmin(distance))]
@@ -45,13 +47,15 @@ def oracle(tokens, buckets, n_buckets, document, fill):
 
 @pytest.mark.parametrize("bits", [0, 1, 3, 5])
 @pytest.mark.parametrize("fill", [True, False])
-def test_without_a_projection_an_encoding_is_sums_and_filled_means(bits, fill):
-    fde = fb.FDE(DIM, 3, bits, projection=None, fill_empty=fill, seed=7)
+@pytest.mark.parametrize("stretched", [True, False])
+def test_without_a_projection_an_encoding_is_sums_and_filled_means(bits, fill, stretched):
+    fde = fb.FDE(DIM, 3, bits, projection=None, fill_empty=fill, seed=7, length_fair=stretched)
     for tokens in ragged(5, 1):
+        tokens *= np.linspace(0.5, 2, len(tokens), dtype=np.float32)[:, None]
         buckets = buckets_of(tokens, fde)
         for document in (False, True):
             got = fde.encode_documents(tokens) if document else fde.encode_queries(tokens)
-            expected = oracle(tokens, buckets, 1 << bits, document, fill)
+            expected = oracle(tokens, buckets, 1 << bits, document, fill, stretched)
             np.testing.assert_allclose(got.reshape(expected.shape), expected, atol=1e-5)
 
 
@@ -83,26 +87,52 @@ def test_bits_differ_as_often_as_the_angle_says(directions, bits):
     assert abs(share - angle.mean() / np.pi) < 0.015  # of 30 pairs and 240 directions
 
 
-def test_settings_of_older_files_mean_gaussian_directions():
+def test_settings_of_older_files_mean_gaussian_directions_and_plain_means():
     params = fb.FDE(DIM, 3, 4).params
     assert fb.FDE.of(params).directions == "hadamard"
-    assert fb.FDE.of({name: value for name, value in params.items() if name != "directions"}).directions == "gaussian"
+    older = fb.FDE.of({name: value for name, value in params.items() if name not in ("directions", "length_fair")})
+    assert older == fb.FDE(DIM, 3, 4, directions="gaussian", length_fair=False)
 
 
 @pytest.mark.parametrize("bits", [0, 2, 4])
-def test_with_fill_an_encoding_is_never_above_chamfer(bits):
-    fde = fb.FDE(DIM, 5, bits, projection=None, seed=11)
+def test_with_fill_means_are_never_above_chamfer(bits):
+    fde = fb.FDE(DIM, 5, bits, projection=None, seed=11, length_fair=False)
     queries, documents = ragged(12, 3, 1, 12), ragged(15, 4)
     scores = fde.encode_queries(queries) @ fde.encode_documents(documents).T / fde.repetitions
     chamfer = np.array([[(q @ d.T).max(axis=1).sum() for d in documents] for q in queries])
     assert (scores <= chamfer + 1e-4).all()
 
 
+@pytest.mark.parametrize("bits", [0, 2, 4])
+def test_stretched_means_are_above_chamfer_by_no_more_than_they_are_stretched(bits):
+    fair, plain = (fb.FDE(DIM, 5, bits, projection=None, seed=11, length_fair=how) for how in (True, False))
+    queries, documents = ragged(12, 3, 1, 12), ragged(15, 4)
+    chamfer = np.array([[(q @ d.T).max(axis=1).sum() for d in documents] for q in queries])
+    scores = fair.encode_queries(queries) @ fair.encode_documents(documents).T / fair.repetitions
+    longer = fair.encode_documents(documents) - plain.encode_documents(documents)
+    stretched = np.linalg.norm(longer.reshape(len(documents), -1, DIM), axis=2).max(axis=1)
+    assert (scores <= chamfer + np.outer([len(q) for q in queries], stretched) + 1e-4).all()
+
+
+@pytest.mark.parametrize("projection", ["sketch", "dense", None])
+def test_documents_of_many_tokens_are_found_too(projection):
+    short, queries = ragged(400, 21, 8, 12), ragged(40, 22, 2, 5)
+    corpus = short[160:] + [np.concatenate(short[i : i + 16]) for i in range(0, 160, 16)]
+    top = np.argsort(-fb.chamfer(queries, corpus), axis=1)[:, :5]
+    assert (top >= 240).mean() > 0.5
+    shares = []
+    for how in (True, False):
+        fde = fb.FDE(DIM, 10, 4, projection=projection, length_fair=how)
+        ids = np.argsort(-(fde.encode_queries(queries) @ fde.encode_documents(corpus).T), axis=1)[:, :20]
+        shares.append(np.mean((top[:, :, None] == ids[:, None, :]).any(axis=2)[top >= 240]))
+    assert shares[0] > 0.9 > shares[1] + 0.3
+
+
 def test_with_fill_more_buckets_come_nearer_to_chamfer():
     queries, documents = ragged(12, 3, 1, 12), ragged(15, 4)
     means = []
     for bits in (0, 2, 4, 6):
-        fde = fb.FDE(DIM, 20, bits, projection=None, seed=5)
+        fde = fb.FDE(DIM, 20, bits, projection=None, seed=5, length_fair=False)
         means.append(float(np.mean(fde.encode_queries(queries) @ fde.encode_documents(documents).T)))
     assert means == sorted(means)
 
@@ -122,7 +152,7 @@ def test_projections_are_unbiased(projection, projection_dim):
     plain, projected = [], []
     for seed in range(60):
         for out, kind in ((plain, None), (projected, projection)):
-            fde = fb.FDE(DIM, 8, 2, projection_dim if kind else None, projection=kind, seed=seed)
+            fde = fb.FDE(DIM, 8, 2, projection_dim if kind else None, projection=kind, seed=seed, length_fair=False)
             out.append(np.sum(fde.encode_queries(queries) * fde.encode_documents(documents), axis=1))
     error = np.mean(projected, axis=0) - np.mean(plain, axis=0)
     spread = np.std(np.subtract(projected, plain), axis=0) / np.sqrt(60)

@@ -98,6 +98,32 @@ def test_rank_all_leaves_out_what_was_removed(documents, queries):
     assert index.rank_all(queries[3], 5).ids.shape == (5,)
 
 
+# --- given documents ---
+
+
+@pytest.mark.parametrize("tokens", [fb.Float(32), fb.Scalar(8), fb.RaBitQ(2)])
+def test_scores_of_given_documents_are_those_of_search(documents, queries, tokens):
+    index = fb.MultiVectorIndex(DIM, encoder=FDE, tokens=tokens).build(documents, ids=1000 + 2 * np.arange(200))
+    result = index.rank_all(queries, 7)
+    np.testing.assert_array_equal(index.score(queries, result.ids), result.scores)
+    np.testing.assert_array_equal(index.score(queries, result.ids, threads=3), result.scores)
+    some = [1008, 1000, 1008]
+    both = index.score(queries[:2], some)
+    assert both.shape == (2, 3)
+    np.testing.assert_array_equal(index.score(queries[1], some), both[1])
+    np.testing.assert_array_equal(index.score(queries[:2], np.array([some, some])), both)
+    assert index.score(queries[:2], np.zeros((2, 0), np.int64)).shape == (2, 0)
+    if tokens == fb.Float(32):
+        np.testing.assert_allclose(both[0, :2], [fb.chamfer(queries[0], documents[i]) for i in (4, 0)], rtol=1e-5)
+    padded = index.score(queries[:1], [[1000, -1]])
+    assert padded.tolist() == [[float(both[0, 1]), -np.inf]]
+    index.remove([1008])
+    with pytest.raises(ValueError, match="ids: 1008 is not in the index"):
+        index.score(queries[:2], some)
+    with pytest.raises(ValueError, match=r"ids: expected shape \(m,\) or \(2, m\), got \(3, 1\)"):
+        index.score(queries[:2], [[1], [2], [3]])
+
+
 # --- pooling and ball carving ---
 
 

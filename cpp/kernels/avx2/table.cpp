@@ -3,6 +3,7 @@
 #include "kernels/avx2/float_rows.h"
 #include "kernels/avx2/float_scan.h"
 #include "kernels/avx2/integer_rows.h"
+#include "kernels/avx2/max_products.h"
 #include "kernels/avx2/packed_dot.h"
 #include "kernels/avx2/table_scan.h"
 #include "kernels/avx2/tiles.h"

@@ -3,6 +3,7 @@
 #include "kernels/scalar/float_rows.h"
 #include "kernels/scalar/float_scan.h"
 #include "kernels/scalar/integer_rows.h"
+#include "kernels/scalar/max_products.h"
 #include "kernels/scalar/packed_dot.h"
 #include "kernels/scalar/table_scan.h"
 #include "kernels/scalar/tiles.h"

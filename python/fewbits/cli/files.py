@@ -14,9 +14,17 @@ from ..file.foreign import EMPTY, INDEX, UNKNOWN, instead, kind_of
 from ..source.load import load_column
 
 
-def open_index(path: Path) -> fb.Index | fb.MultiVectorIndex:
+def open_any(path: Path) -> fb.Index | fb.MultiVectorIndex | fb.SparseIndex:
     check_is_index(path)
     return fb.open(path)
+
+
+def open_index(path: Path) -> fb.Index | fb.MultiVectorIndex:
+    """The index in a file, for commands that take vectors or documents of tokens."""
+    index = open_any(path)
+    if isinstance(index, fb.SparseIndex):
+        raise ValueError(f"{path}: expected an index of vectors or documents, got a sparse index: use it from Python")
+    return index
 
 
 def check_is_index(path: Path) -> None:

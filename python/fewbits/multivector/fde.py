@@ -1,15 +1,19 @@
-"""fb.FDE: fixed-dimensional encodings of sets of vectors, so that one inner product stands for a Chamfer similarity."""
+"""fb.FDE: fixed-dimensional encodings of sets of vectors, so that inner products approximate Chamfer similarities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from ..input.checks import boolean, one_of, thread_count, whole_number
-from ..input.sets import Sets, read_sets
+from ..input.progress import Progress
+from ..input.sets import Sets, SetsInput, read_sets
 from ..numeric.arrays import F32
+
+if TYPE_CHECKING:
+    from .._core import _Arrays as Arrays
 
 MAX_TOKEN_DIM = 4096
 _PROJECTION_DIM = 16
@@ -25,8 +29,8 @@ class FDE:
     The inner product of a query's and a document's encoding is about repetitions · Chamfer(query, document), where
     Chamfer (MaxSim) is the sum over query tokens of the largest inner product with a document token. Each repetition
     splits space into 2^simhash_bits buckets by the signs of random directions; a query's part is the sum of its tokens
-    in each bucket, a document's their mean. Buckets are projected to `projection_dim` dimensions and all are
-    concatenated: `dims` = repetitions · 2^simhash_bits · projection_dim.
+    in each bucket, a document's their mean, stretched to their mean length. Buckets are projected to `projection_dim`
+    dimensions and all are concatenated: `dims` = repetitions · 2^simhash_bits · projection_dim.
 
     Parameters
     ----------
@@ -48,12 +52,21 @@ class FDE:
     seed : int
         Of everything random. Encodings compare only if all settings are equal, and have the same bits on every machine.
     directions : {"hadamard", "gaussian"}
-        Of the buckets: rows of Hadamard matrices with random signs, or independent ones, as in the paper, which take
-        longer and rank no better.
+        Directions of the buckets: rows of Hadamard matrices with random signs, or independent ones as in the paper,
+        which are slower and do not rank better.
+    length_fair : bool
+        Stretch a document's mean of a bucket to the mean length of its tokens. Means shrink as buckets hold more
+        tokens, so that with False, as in the paper, documents of many tokens are hardly found beside short ones.
 
     Notes
     -----
     Encodings are for inner products ("ip"): normalising them would change the ranking.
+
+    With ``length_fair=False``, ``fill_empty=True`` and no projection, estimates are never above Chamfer similarity.
+    Stretched means give that up: estimates may be above it, by at most the difference between a mean's length and its
+    tokens' mean length, per token of the query. The paper's bound from the other side holds: a stretched mean is as far
+    from the mean as it is longer, which is no more than the mean distance of the tokens from each other, so that an
+    estimate errs by no more than twice what the paper allows for tokens of length 1.
 
     References
     ----------
@@ -75,6 +88,7 @@ class FDE:
     fill_empty: bool = True
     seed: int = 0
     directions: str = "hadamard"
+    length_fair: bool = True
 
     def __post_init__(self) -> None:
         whole_number(self.dim, "FDE: dim", 1, MAX_TOKEN_DIM)
@@ -82,6 +96,7 @@ class FDE:
         whole_number(self.simhash_bits, "FDE: simhash_bits", 0, 16)
         one_of(self.projection, "FDE: projection", ("sketch", "dense", None))
         boolean(self.fill_empty, "FDE: fill_empty")
+        boolean(self.length_fair, "FDE: length_fair")
         one_of(self.directions, "FDE: directions", _DIRECTIONS)
         whole_number(self.seed, "FDE: seed", 0, 2**63 - 1)
         if self.projection_dim is not None:
@@ -100,7 +115,7 @@ class FDE:
             whole_number(self.final_dim, "FDE: final_dim", 1, encoded)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FDE.of, (self.params,)  # without the encoder, which follows from them
+        return FDE.of, (self.params,)  # without the encoder, which is made from them
 
     @property
     def dims(self) -> int:
@@ -124,7 +139,7 @@ class FDE:
             (dims,) for a single set.
         """
         sets, single = read_sets(queries, self.dim, "queries")
-        out = self.of_queries(sets, thread_count(threads))
+        out, _ = self.of_queries(sets, thread_count(threads))
         return out[0] if single else out
 
     def encode_documents(self, documents: Any, *, threads: int | None = None) -> F32:
@@ -144,8 +159,25 @@ class FDE:
         out = self.of_documents(sets, thread_count(threads))
         return out[0] if single else out
 
-    def of_queries(self, sets: Sets, threads: int) -> F32:
-        return self._encoder.encode_queries(*sets, threads=threads)
+    # --- as an encoder of an index (encoders.py) ---
+
+    def arrays(self) -> Arrays:
+        return {}  # everything follows from the settings
+
+    def dims_of(self, dim: int) -> int:
+        if self.dim != dim:
+            raise ValueError(f"encoder: expected one of the tokens' dimension {dim}, got {self!r}")
+        return self.dims
+
+    def fitted(
+        self, documents: SetsInput, queries: SetsInput | None, dim: int, threads: int, progress: Progress
+    ) -> FDE:
+        if queries is not None:
+            raise ValueError("queries: FDE learns nothing from data; expected none, or encoder=LEMUR()")
+        return self
+
+    def of_queries(self, sets: Sets, threads: int) -> tuple[F32, None]:
+        return self._encoder.encode_queries(*sets, threads=threads), None
 
     def of_documents(self, sets: Sets, threads: int) -> F32:
         return self._encoder.encode_documents(*sets, threads=threads)
@@ -170,11 +202,16 @@ class FDE:
             "final_dim": self.final_dim or 0,
             "fill_empty": int(self.fill_empty),
             "directions": _DIRECTIONS.index(self.directions),
+            "length_fair": int(self.length_fair),
         }
 
     @staticmethod
+    def restored(params: dict[str, int], engine: _core.Engine) -> FDE:
+        return FDE.of(params)
+
+    @staticmethod
     def of(params: dict[str, int]) -> FDE:
-        """From `params`. Raises KeyError, IndexError or ValueError where they are none."""
+        """From `params`. Raises KeyError, IndexError or ValueError if they are not valid."""
         plain: dict[str, Any] = {name: params[name] for name in _PLAIN}
         return FDE(
             **plain,
@@ -182,7 +219,8 @@ class FDE:
             projection_dim=params["projection_dim"] or None,
             final_dim=params["final_dim"] or None,
             fill_empty=bool(params["fill_empty"]),
-            directions=_DIRECTIONS[params.get("directions", 0)],  # files of before there was a choice do not say
+            directions=_DIRECTIONS[params.get("directions", 0)],  # absent in files written before this option
+            length_fair=bool(params.get("length_fair", 0)),  # nor this
         )
 
     @property
@@ -198,6 +236,7 @@ class FDE:
             repetitions=self.repetitions,
             simhash_bits=self.simhash_bits,
             directions=self.directions,
+            length_fair=self.length_fair,
             projection=self.projection or "none",
             projection_dim=self._bucket_dim,
             final_dim=self.final_dim or 0,

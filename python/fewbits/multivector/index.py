@@ -1,12 +1,13 @@
 """fb.MultiVectorIndex: documents and queries of many vectors each, ranked by Chamfer similarity (MaxSim).
 
-An encoder makes one vector of a document; an engine holds these vectors and, row by row beside them, the coded tokens.
-Vectors find candidates, tokens rank them.
+An encoder turns each document into one vector. An engine stores these vectors and, in the same rows, the coded tokens.
+The vectors find candidates, and the tokens rank them.
 """
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,7 +27,7 @@ from ..index.result import SearchResult
 from ..index.state import State, Training, frozen, started, state_of
 from ..input.checks import conflict_rule, thread_count, whole_number
 from ..input.filters import core_filters
-from ..input.ids import vector_ids
+from ..input.ids import id_table, vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..input.queries import min_similarity
 from ..input.renamed import renamed
@@ -35,21 +36,24 @@ from ..input.sample import Sample
 from ..input.sets import Sets, SetsInput, read_sets, token_dim
 from ..numeric.arrays import F32
 from ..spec.codec import Codec
+from ..spec.description import Description
 from ..spec.ivf import IVF
 from ..spec.parts import Fitting
 from ..spec.rabitq import RaBitQ
 from ..spec.scalar import Scalar
 from ..spec.transform import Transform
 from .encoders import ENCODERS, Encoder, is_encoder, restored, stored
-from .fde import FDE
+from .fde import FDE, MAX_TOKEN_DIM
+from .lemur import LEMUR
 from .pooling import Pooling, carved
+from .state import SetState, encoder_now, encoder_of
 from .stats import MultiVectorStats
 from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, fitted
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_MAX_DIMS = 65_535  # of encodings
+_MAX_DIMS = 65_535  # dimensions of encodings
 _MAX_CANDIDATES = 2**31
 
 
@@ -61,15 +65,15 @@ def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
     Parameters
     ----------
     queries, documents : sets of vectors
-        Each a list of (t, d) arrays, an (n, t, d) array or (tokens, offsets); or a single (t, d) array. No set is
-        empty.
+        Each a list of (t, d) arrays, an (n, t, d) array or (tokens, offsets); or a single (t, d) array. Sets must
+        not be empty.
     threads : int, optional
         None: all CPUs. The result has the same bits for any number.
 
     Returns
     -------
     (queries, documents) float32 array
-        Without the axis of a side that was given as a single (t, d) array.
+        Without the corresponding axis if an argument is a single (t, d) array.
 
     References
     ----------
@@ -90,22 +94,23 @@ def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
 
 
 class MultiVectorIndex(BaseIndex):
-    """A compact index of documents that are sets of token vectors, as ColBERT or ColPali make them.
+    """A compact index of documents that are sets of token vectors, such as those of ColBERT or ColPali.
 
     Parameters
     ----------
     dim : int
         Dimension of the tokens.
-    encoder : FDE, optional
-        How a document becomes one vector. By default ``FDE(dim)``, of 10,240 dimensions.
+    encoder : FDE or LEMUR, optional
+        How a document becomes one vector. By default ``FDE(dim)``, of 10,240 dimensions, which needs no training. A
+        `LEMUR` finds the same documents by far shorter vectors; it is trained with the index, unless it is already.
     transform, partition, codec
-        Of the index over these vectors, as in `Index`. By default codec is ``RaBitQ(bits=1)``, which needs no training.
+        Parts of the index of these vectors, as in `Index`. By default codec is ``RaBitQ(bits=1)``, without training.
     tokens : Float, Scalar, PQ or RaBitQ, optional
-        How tokens are kept for the final ranking, with ``on_disk=True`` in a file. By default ``Scalar(8)``.
+        How tokens are stored for the final ranking; with ``on_disk=True``, in a file. By default ``Scalar(8)``.
     pooling : Pooling, optional
-        Makes documents smaller as they are added.
+        Reduces documents to fewer tokens when they are added.
     seed : int
-        Of everything random but the encoder, which has its own.
+        Seed of everything random except the encoder, which has its own seed.
     temp_dir : str, bytes or os.PathLike, optional
         The folder of the temporary files that tokens with ``on_disk=True`` are written to until they are saved. By
         default the system's.
@@ -127,7 +132,7 @@ class MultiVectorIndex(BaseIndex):
         self,
         dim: int,
         *,
-        encoder: FDE | None = None,
+        encoder: FDE | LEMUR | None = None,
         transform: Transform | None = None,
         partition: IVF | None = None,
         codec: Codec | None = None,
@@ -136,34 +141,35 @@ class MultiVectorIndex(BaseIndex):
         seed: int = 0,
         temp_dir: Path | None = None,
     ) -> None:
-        self._encoder: Encoder = FDE(dim) if encoder is None else encoder
-        if not is_encoder(self._encoder):
+        self._dim = whole_number(dim, "dim", 1, MAX_TOKEN_DIM)
+        chosen: Encoder = FDE(dim) if encoder is None else encoder
+        if not is_encoder(chosen):
             names = " or ".join(kind.__name__ for kind in ENCODERS.values())
             raise TypeError(f"encoder: expected {names} (an instance), got {encoder!r}")
-        if self._encoder.dim != dim:
-            raise ValueError(f"encoder: expected one of the tokens' dimension {dim}, got {encoder!r}")
+        dims = chosen.dims_of(dim)
         self._tokens = checked(Scalar(8) if tokens is None else tokens, dim)
         self._pooling = checked_pooling(pooling)
         codec = RaBitQ(bits=1) if codec is None else codec
-        description = checked_description(self._encoder.dims, _MAX_DIMS, "ip", transform, partition, codec, None, seed)
-        self._begin(State(description, None, (), Training()))
+        description = checked_description(dims, _MAX_DIMS, "ip", transform, partition, codec, None, seed)
+        self._begin(SetState(description, None, (), Training(), encoder=chosen))
         self.temp_dir = temp_dir
 
     # --- what it is ---
 
     @property
     def dim(self) -> int:
-        return self._encoder.dim
+        return self._dim
 
     @property
     def encoder(self) -> Encoder:
-        return self._encoder
+        """The encoder: a `LEMUR` is trained once the index is."""
+        return encoder_now(self)
 
     @property
     def fde(self) -> Encoder:
         """The encoder; its name in version 0.1."""
         warnings.warn("fde is now called encoder", DeprecationWarning, stacklevel=2)
-        return self._encoder
+        return encoder_now(self)
 
     @property
     def tokens(self) -> TokenCodec:
@@ -175,7 +181,7 @@ class MultiVectorIndex(BaseIndex):
 
     def __repr__(self) -> str:
         state = f"{len(self):,} documents" if self.is_trained else "not trained"
-        return f"<fewbits.MultiVectorIndex: {state}, {self._encoder.describe()}, {self.codec.describe()}>"
+        return f"<fewbits.MultiVectorIndex: {state}, {encoder_now(self).describe()}, {self.codec.describe()}>"
 
     def stats(self) -> MultiVectorStats:
         """Count documents, tokens and bytes.
@@ -188,7 +194,7 @@ class MultiVectorIndex(BaseIndex):
         return _stats(self._trained("stats"))
 
     def explain(self) -> str:
-        """Say what this index is made of, why (if `fb.build_multivector` chose it), and where its bytes are.
+        """Describe the parts of this index, why they were chosen (by `fb.build_multivector`), and their sizes, as text.
 
         Returns
         -------
@@ -196,7 +202,7 @@ class MultiVectorIndex(BaseIndex):
         """
         state = self._state
         lines = [f"fewbits.MultiVectorIndex of {state.n:,} documents, tokens of {self.dim} dimensions"]
-        lines.append(f"  encoding   {self._encoder.describe()}")
+        lines.append(f"  encoding   {encoder_of(state).describe()}")
         lines.append(f"  codec      {state.description.codec.describe()}")
         lines.append(f"  tokens     {self._tokens.describe()}{', on disk' if self._tokens.on_disk else ''}")
         if self._pooling is not None:
@@ -221,25 +227,28 @@ class MultiVectorIndex(BaseIndex):
         self,
         sample: Any,
         *,
+        queries: Any = None,
         expected: int | None = None,
         progress: ProgressArgument = None,
         threads: int | None = None,
     ) -> MultiVectorIndex:
-        """Fit the codecs to a sample of documents.
+        """Fit the encoder and the codecs to a sample of documents.
 
         Parameters
         ----------
         sample : documents in any form that `add` takes
-            Some 10,000 or more are best.
+            10,000 or more are best.
+        queries : sets of vectors, optional
+            Real queries, for an encoder that learns: `LEMUR` is then accurate where they are.
         expected : int, optional
-            How many documents the index will hold (None: as many as the sample), by which IVF() chooses nlist.
+            How many documents the index will hold (None: as many as the sample), from which IVF() chooses nlist.
         progress, threads
             As in `Index.train`.
 
         Returns
         -------
         MultiVectorIndex
-            Itself.
+            This index.
 
         Raises
         ------
@@ -250,10 +259,10 @@ class MultiVectorIndex(BaseIndex):
         count = thread_count(threads)
         source = SetsInput(sample, self.dim, "sample")
         before = self._state.untouched("train")
-        engine, training = self._fitted(before, source, n, count, Progress(progress))
+        fitted = self._fitted(before, source, queries, n, count, Progress(progress))
         if n is not None:
-            training.check(n, stacklevel=2)
-        turn, after = self._prepare_built(engine, training, "train")
+            fitted.training.check(n, stacklevel=2)
+        turn, after = self._prepare_fitted(fitted, "train")
         self._state = after
         del turn
         return self
@@ -294,10 +303,11 @@ class MultiVectorIndex(BaseIndex):
         """
         count = thread_count(threads)
         if conflict_rule(on_conflict) == "replace" and ids is None:
-            raise ValueError("on_conflict: 'replace' needs ids; documents without get new ones")
+            raise ValueError("on_conflict: 'replace' needs ids; documents without ids get new ones")
         source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
         before = self._state
-        builder = self._coded(before.trained("add"), source, ids, on_conflict == "error", count, shown)
+        before.trained("add")
+        builder = self._coded(before, source, ids, on_conflict == "error", count, shown)
         turn, after = self._prepare_added(before, builder, on_conflict, count, shown)
         self._state = after
         del turn
@@ -308,6 +318,7 @@ class MultiVectorIndex(BaseIndex):
         documents: Any,
         ids: ArrayLike | None = None,
         *,
+        queries: Any = None,
         progress: ProgressArgument = None,
         threads: int | None = None,
     ) -> MultiVectorIndex:
@@ -317,6 +328,8 @@ class MultiVectorIndex(BaseIndex):
         ----------
         documents, ids, progress, threads
             As in `add`.
+        queries : sets of vectors, optional
+            As in `train`.
 
         Returns
         -------
@@ -335,11 +348,11 @@ class MultiVectorIndex(BaseIndex):
         count = thread_count(threads)
         source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
         before = self._state.untouched("build")
-        engine, training = self._fitted(before, source, len(source), count, shown)
-        builder = self._coded(engine, source, ids, False, count, shown)
-        training.check(len(builder), stacklevel=2)
-        publish(engine, builder, "error", count, shown)
-        turn, after = self._prepare_built(engine, training, "build")
+        fitted = self._fitted(before, source, queries, len(source), count, shown)
+        builder = self._coded(fitted, source, ids, False, count, shown)
+        fitted.training.check(len(builder), stacklevel=2)
+        publish(fitted.trained("build"), builder, "error", count, shown)
+        turn, after = self._prepare_fitted(fitted, "build")
         self._state = after
         del turn
         return self
@@ -368,11 +381,11 @@ class MultiVectorIndex(BaseIndex):
             Results per query.
         rerank : int, optional
             How many candidates, found by their encodings, are ranked by their tokens. 0: none, and scores are the
-            encodings' estimates of Chamfer similarity. None: what `fb.tune` has set, or 10·k and at least 100.
+            encodings' estimates of Chamfer similarity. None: as set by `fb.tune`, or 10·k and at least 100.
         nprobe : int, optional
             Lists to probe. None: the index's default. Only with a partition.
         carve : float, optional
-            Rank with fewer query tokens, as `fb.carve` makes them; candidates are found with all of them.
+            Rank with fewer query tokens, reduced as by `fb.carve`; candidates are found with all tokens.
         filter : array, numba cfunc, Filter or list of Filter, optional
             Which documents may be returned, by id, as in `Index.search`.
         min_score : float, optional
@@ -384,7 +397,7 @@ class MultiVectorIndex(BaseIndex):
         -------
         SearchResult
             Arrays ids and scores, best first, with the same bits for any number of threads. Scores are Chamfer
-            similarities of the query and the document's tokens as stored. Where fewer than k documents are found, the
+            similarities of the query and the document's tokens as stored. If fewer than k documents are found, the
             end is padded; ``counts`` has the number found.
 
         Raises
@@ -405,13 +418,16 @@ class MultiVectorIndex(BaseIndex):
         depth = candidates(engine, rerank, k)
         sets, single = read_sets(queries, self.dim, "queries")
         filters, filter_of = core_filters(filter, len(sets.offsets) - 1)
+        encoder = encoder_of(state)
+        vectors, shared = encoder.of_queries(sets, count)
         ids, scores = engine.search_sets(
-            self._encoder.of_queries(sets, count),
+            vectors,
             *(sets if carve is None else carved(sets, carve, count)),
             k,
             nprobe=lists_to_read(state, engine, nprobe),
             candidates=min(depth, _MAX_CANDIDATES),
-            scale=self._encoder.scale,
+            scale=encoder.scale,
+            shared=shared,
             filters=filters,
             filter_of=filter_of,
             min_score=min_similarity(min_score, None, "ip"),
@@ -420,7 +436,7 @@ class MultiVectorIndex(BaseIndex):
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
     def rank_all(self, queries: Any, k: int = 10, *, threads: int | None = None) -> SearchResult:
-        """Rank all documents by their stored tokens: what `search` approaches with more candidates.
+        """Rank all documents by their stored tokens; `search` approaches this with more candidates.
 
         This is slow, and meant for measuring and tuning.
 
@@ -432,7 +448,7 @@ class MultiVectorIndex(BaseIndex):
         Returns
         -------
         SearchResult
-            As of `search`.
+            As in `search`.
         """
         engine = self._trained("rank_all")
         k = result_count(k)
@@ -440,13 +456,49 @@ class MultiVectorIndex(BaseIndex):
         ids, scores = engine.rank_all(*sets, k, threads=thread_count(threads))
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
+    def score(self, queries: Any, ids: ArrayLike, *, threads: int | None = None) -> F32:
+        """Compute the Chamfer similarities of queries with given documents, by their stored tokens.
+
+        Parameters
+        ----------
+        queries : sets of vectors
+            As in `search`.
+        ids : (m,) or (n, m) whole numbers
+            The same for all queries, or a row for each. -1, which pads results of a search, has the score that pads
+            them.
+        threads : int, optional
+            None: all CPUs. The result has the same bits for any number.
+
+        Returns
+        -------
+        (n, m) or (m,) float32 array
+            (m,) for a single query and ids of shape (m,). The scores that `search` has for these documents.
+
+        Raises
+        ------
+        NotTrainedError
+            Before `train`.
+        TypeError, ValueError
+            For wrong shapes or dtypes, and for an id that the index does not have, which is named.
+
+        Examples
+        --------
+        >>> documents_index.score(query_sets[:2], [3, 5]).shape
+        (2, 2)
+        """
+        engine = self._trained("score")
+        sets, single = read_sets(queries, self.dim, "queries")
+        table = id_table(ids, len(sets.offsets) - 1)
+        scores = engine.score_sets(*sets, table, threads=thread_count(threads))
+        return scores[0] if single and np.ndim(ids) < 2 else scores
+
     def reconstruct(self, ids: ArrayLike) -> Sets:
-        """The tokens of documents, as their codes have them: pooled, if the index pools.
+        """Decode the tokens of documents: pooled tokens, if the index has a `pooling`.
 
         Parameters
         ----------
         ids : (n,) whole numbers
-            Of documents in the index.
+            Ids of documents in the index.
 
         Returns
         -------
@@ -457,7 +509,7 @@ class MultiVectorIndex(BaseIndex):
         Raises
         ------
         ValueError
-            Names the first id that the index does not have.
+            If the index does not have an id; the message names the first one.
 
         Examples
         --------
@@ -483,7 +535,7 @@ class MultiVectorIndex(BaseIndex):
         Raises
         ------
         FileNotFoundError, CorruptIndexError, FormatVersionError
-            What is wrong with the file, and where.
+            If the file cannot be read; the message says what is wrong with it, and where.
         ValueError
             If the file holds an index of single vectors.
         """
@@ -510,9 +562,9 @@ class MultiVectorIndex(BaseIndex):
         Raises
         ------
         CorruptIndexError, FormatVersionError
-            What is wrong with the contents, and where.
+            If the contents are not valid; the message says what is wrong, and where.
         ValueError
-            If they are of an index of single vectors.
+            If they are those of an index of single vectors.
         """
         return MultiVectorIndex._of("bytes", engine_of_bytes(buffer(file)))
 
@@ -523,7 +575,7 @@ class MultiVectorIndex(BaseIndex):
         of_index = {
             name: getattr(state_of(same).description, name) for name in ("transform", "partition", "codec", "seed")
         }
-        parts = of_index | {"encoder": self._encoder, "tokens": self._tokens, "pooling": self._pooling}
+        parts = of_index | {"encoder": encoder_now(same), "tokens": self._tokens, "pooling": self._pooling}
         return partial(MultiVectorIndex, **parts), (self.dim,)
 
     # --- inside ---
@@ -533,29 +585,32 @@ class MultiVectorIndex(BaseIndex):
 
     @classmethod
     def _of(cls, name: str, engine: _core.Engine) -> MultiVectorIndex:
-        """The index of an engine that was read from what is called `name`."""
+        """The index of an engine that was read. name: of its source, for messages."""
         if not is_multivector(engine.params):
-            raise ValueError(f"{name}: holds an index of single vectors: that is for fewbits.Index to read")
+            raise ValueError(f"{name}: holds an index of single vectors: open it with fewbits.Index")
         description, why = decode_meta(name, engine)
         index = cls.__new__(cls)
         try:
-            index._encoder = restored(engine.params)
-            index._tokens = checked(decode_part(name, engine, "tokens"), index._encoder.dim)
+            index._dim = engine.params["tokens.dim"]
+            encoder = restored(engine)
+            index._tokens = checked(decode_part(name, engine, "tokens"), index._dim)
             index._pooling = checked_pooling(decode_part(name, engine, "pooling", Pooling))
-            if index._encoder.dims != description.dim or index._encoder.dim != engine.params["tokens.dim"]:
+            if encoder.dims_of(index._dim) != description.dim:
                 raise ValueError("encodings, index and tokens differ in their dimensions")
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not usable ({error})") from None
-        return started(index, State(description, engine, why, Training()))
+        except (CorruptIndexError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not valid ({error})") from None
+        return started(index, SetState(description, engine, why, Training(), encoder=encoder))
 
     def _fitted(
-        self, before: State, source: SetsInput, expected: int | None, threads: int, progress: Progress
-    ) -> tuple[_core.Engine, Training]:
-        """An engine without documents, trained on a sample of the source; ids go on as in the state before."""
+        self, before: State, source: SetsInput, queries: Any, expected: int | None, threads: int, progress: Progress
+    ) -> SetState:
+        """A state without documents, trained on a sample of the source; ids continue from the state before."""
         if not len(source):
             raise ValueError("training: expected at least 1 document, got none")
+        of_queries = None if queries is None else SetsInput(queries, self.dim, "queries")
+        encoder = encoder_of(before).fitted(source, of_queries, self.dim, threads, progress)
         description = before.description
-        encodings, tokens = self._sampled(before, source, expected, threads)
+        encodings, tokens = self._sampled(description, encoder, source, expected, threads)
         held = expected or len(source)
         training = Training(too_few(description, len(encodings), held), len(encodings))
         if not description.needs_training:
@@ -564,19 +619,28 @@ class MultiVectorIndex(BaseIndex):
         with progress:
             fitting = Fitting("ip", description.seed, threads, progress=progress.stage("token codec"))
             model.put("tokens", fitted(self._tokens, tokens, fitting))
-        model.params |= stored(self._encoder)
-        engine = _core.Engine(model.params, model.arrays)
+        params, arrays = stored(encoder)
+        engine = _core.Engine(model.params | params, model.arrays | arrays)
         engine.number_from(before.next_id)
-        return engine, training
+        return SetState(description, engine, before.why, training, encoder=encoder)
 
-    def _sampled(self, before: State, source: SetsInput, expected: int | None, threads: int) -> tuple[F32, F32]:
-        """Encodings (none where nothing is trained on them) and tokens of some documents."""
-        description = before.description
+    def _prepare_fitted(self, fitted: SetState, action: str) -> tuple[_core.Turn, State]:
+        """As `_prepare`, for a state from `_fitted`, which replaces one without documents."""
+
+        def trained(now: State) -> State:
+            return replace(fitted, why=now.untouched(action).why)
+
+        return self._prepare(action, trained)
+
+    def _sampled(
+        self, description: Description, encoder: Encoder, source: SetsInput, expected: int | None, threads: int
+    ) -> tuple[F32, F32]:
+        """Encodings (none if nothing is trained on them) and tokens of a sample of documents."""
         size = description.sample_size(expected or len(source)) if description.needs_training else 1024
         encodings, tokens, held = [np.zeros((0, description.dim), np.float32)], [], 0
         for sets in source.sample(size, description.seed):
             if description.needs_training:
-                encodings.append(self._encoder.of_documents(sets, threads))
+                encodings.append(encoder.of_documents(sets, threads))
             if held < TOKEN_SAMPLE:
                 tokens.append(self._pooled(sets, threads).tokens)
                 held += len(tokens[-1])
@@ -589,23 +653,24 @@ class MultiVectorIndex(BaseIndex):
 
     def _coded(
         self,
-        engine: _core.Engine,
+        state: State,
         source: SetsInput,
         ids: ArrayLike | None,
         new: bool,
         threads: int,
         progress: Progress,
     ) -> _core.Builder:
-        """All documents of the source, coded. new: whether ids must not be in the index."""
+        """Codes all documents of the source for the state. new: whether ids must not be in the index yet."""
+        engine, encoder, dims = state.trained("add"), encoder_of(state), state.description.dim
         own = checked_ids(engine, ids, len(source), new)
         builder = engine.builder(len(source), directory=self._temp_dir)
         with progress:
             hook = progress.stage("adding")
-            for sets in source.blocks(max(1, BLOCK_FLOATS // self._encoder.dims)):
+            for sets in source.blocks(max(1, BLOCK_FLOATS // dims)):
                 done = len(builder)
                 some = None if own is None else own[done : done + len(sets.offsets) - 1]
                 tokens, offsets = self._pooled(sets, threads)
-                encodings = self._encoder.of_documents(sets, threads)
+                encodings = encoder.of_documents(sets, threads)
                 builder.append(encodings, some, tokens=tokens, offsets=offsets, threads=threads)
                 hook(len(builder) / len(source))
         return builder
@@ -637,5 +702,5 @@ def _stats(engine: _core.Engine) -> MultiVectorStats:
 
 
 def described_sets(name: str, engine: _core.Engine) -> MultiVectorIndex:
-    """The index of an engine that was read from what is called `name`."""
+    """The index of an engine that was read. name: of its source, for messages."""
     return MultiVectorIndex._of(name, engine)

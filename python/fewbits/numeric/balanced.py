@@ -44,6 +44,33 @@ def balanced_maps(queries: F64, data: F64, dim: int, ridge: float = 0.1) -> Maps
     return Maps(kept @ root.power(1) / scale, kept @ root.power(-1) * scale, spectrum)
 
 
+def balanced_maps_of(queries: F64, vectors: F64, dim: int, ridge: float = 0.1) -> Maps:
+    """`balanced_maps` of data that are these (n, D) vectors: by their n x n products, where they are fewer than D.
+
+    Rows beyond the rank of the vectors are zeros, and the spectrum has no more than n numbers.
+    """
+    if len(vectors) >= vectors.shape[1]:
+        return balanced_maps(queries, vectors.T @ vectors, dim, ridge)
+    mean = max(float(np.trace(queries)) / len(queries), np.finfo(np.float64).tiny)
+    moments = queries / mean + ridge * np.eye(len(queries))
+    seen = vectors @ moments
+    values, coordinates = np.linalg.eigh(seen @ vectors.T)
+    spectrum, coordinates = np.maximum(values[::-1], 0.0), coordinates.T[::-1]
+    rank = min(dim, int(np.sum(spectrum > _FLOOR * spectrum[0])))
+    data, of_queries = np.zeros((dim, len(queries))), np.zeros((dim, len(queries)))
+    scale = spectrum[:rank, None]
+    of_queries[:rank] = coordinates[:rank] @ vectors / scale**0.25
+    of_queries[:rank] *= _signs(of_queries[:rank])
+    data[:rank] = of_queries[:rank] @ moments / scale**0.5
+    return Maps(data, of_queries, spectrum)
+
+
+def _signs(rows: F64) -> F64:
+    """(n, 1): what makes the largest entry of each row positive."""
+    largest = np.take_along_axis(rows, np.abs(rows).argmax(axis=1)[:, None], axis=1)
+    return np.where(largest < 0, -1.0, 1.0)
+
+
 def metric_maps(queries: F64, data: F64, dim: int, ridge: float = 0.1) -> Maps:
     """The maps to `dim` dimensions after which distances of vectors are halfway between those of the input space and
     those that matter to queries: K^1/4 for queries of second moments K.
@@ -77,5 +104,4 @@ def _directions(root: Root, data: F64) -> tuple[F64, F64]:
     half = root.power(1)
     values, vectors = np.linalg.eigh(half @ data @ half)
     rows = vectors.T[::-1]
-    largest = np.take_along_axis(rows, np.abs(rows).argmax(axis=1)[:, None], axis=1)
-    return rows * np.where(largest < 0, -1.0, 1.0), np.maximum(values[::-1], 0.0)
+    return rows * _signs(rows), np.maximum(values[::-1], 0.0)
