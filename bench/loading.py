@@ -1,4 +1,7 @@
-"""Data of the benches: a folder with base.npy, queries.npy and neighbors.npy (inner product), as float32."""
+"""Data of the benches: a folder with base.npy, queries.npy and neighbors.npy (inner product), as float32.
+
+Of a folder with judgements, the queries are those of the test split that have no near-duplicate in the train split.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+import fewbits as fb
 
 
 class Data(NamedTuple):
@@ -27,4 +32,8 @@ def load(folder: str) -> Data:
     def array(name: str) -> NDArray[np.float32]:
         return np.ascontiguousarray(np.load(path / f"{name}.npy"), dtype=np.float32)
 
-    return Data(path.name, array("base"), array("queries"), np.load(path / "neighbors.npy").astype(np.int64))
+    if (path / "queries.npy").exists():
+        return Data(path.name, array("base"), array("queries"), np.load(path / "neighbors.npy").astype(np.int64))
+    base, clean = array("base"), np.load(path / "queries_test_clean.npy")
+    queries = np.ascontiguousarray(array("queries_test")[clean])
+    return Data(path.name, base, queries, fb.exact_search(base, queries, 100, metric="ip").ids)

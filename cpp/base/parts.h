@@ -31,6 +31,10 @@ struct dtype_of<std::int8_t> {
     static constexpr DType value = DType::i8;
 };
 template <>
+struct dtype_of<std::uint16_t> {
+    static constexpr DType value = DType::u16;
+};
+template <>
 struct dtype_of<std::uint32_t> {
     static constexpr DType value = DType::u32;
 };
@@ -51,7 +55,7 @@ struct Array {
     DType dtype = DType::u8;
     std::span<const std::byte> bytes;   // 64-byte aligned when mapped; at least aligned for the dtype
     std::shared_ptr<const void> owner;  // keeps the bytes alive
-    bool bulk = false;                  // large, and followed by nothing: a file's is mapped and not read at open
+    bool bulk = false;                  // large, and holds no offsets; in mapped files, not read at open
 };
 
 template <class T>

@@ -15,9 +15,8 @@ struct RowRule {
     double longest = std::numeric_limits<double>::infinity();  // longer rows are rejected
 };
 
-// The rule for indexed vectors and queries. Cosine normalises rows in double precision. Other scores use rows as they
-// are;
-// up to this length, squared differences (2^126) and doubled products fit float32.
+// The rule for indexed vectors and queries. Cosine normalises rows in double precision. Other metrics limit the length,
+// so that squared differences (2^126) and doubled products fit float32.
 RowRule row_rule(Metric metric);
 
 // The first row that breaks the rule or has a value that is not finite; -1 if there is none.

@@ -98,5 +98,6 @@ void register_exact(py::module_& m);
 void register_files(py::module_& m);
 void register_engine(py::module_& m);
 void register_multivector(py::module_& m);
+void register_sparse(py::module_& m);
 
 }  // namespace fewbits::bindings

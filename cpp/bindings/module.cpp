@@ -29,6 +29,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     bindings::register_exact(m);
     bindings::register_files(m);
     bindings::register_engine(m);
+    bindings::register_sparse(m);
 }
 #undef PyInit__core
 

@@ -31,6 +31,14 @@ py::dict inspect(const std::string& path) {
 void register_files(py::module_& m) {
     using namespace py::literals;
     m.def("inspect", &inspect, "path"_a);
+    m.def(
+        "params_of",
+        [](const py::buffer& file) {
+            const HeldBytes bytes(file);
+            const Unlocked unlocked;
+            return read_bytes(bytes.span()).params;
+        },
+        "file"_a);
     m.def("verify", &verify_file, "path"_a, py::call_guard<Unlocked>());
 }
 

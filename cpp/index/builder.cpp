@@ -13,7 +13,7 @@ namespace fewbits {
 namespace {
 
 constexpr std::int64_t max_id = (std::int64_t{1} << 62) - 1;
-constexpr std::size_t task_rows = 512;  // rows encoded by one thread at a time: their floats stay in cache
+constexpr std::size_t task_rows = 512;  // rows encoded by one thread at a time; their floats fit the cache
 
 template <class T>
 T* or_null(AppendBuffer& column, std::size_t first) {
@@ -49,15 +49,15 @@ std::array<AppendBuffer*, 9> SegmentBuilder::columns() {
     return {&codes_, &rest_, &a_, &b_, &stage_, &lists_, &rerank_, &rerank_a_, &rerank_b_};
 }
 
-// Room for n more rows, and their ids.
+// Extends the columns by n rows, and appends their ids.
 void SegmentBuilder::extend(std::size_t n, const std::int64_t* ids) {
-    if (custom_ids_.value_or(ids != nullptr) != (ids != nullptr)) fail("ids: got them for some blocks only");
+    if (custom_ids_.value_or(ids != nullptr) != (ids != nullptr)) fail("ids: expected for all blocks or none");
     if (n_ + n > 0xfffffffe) fail("an index holds at most 2^32 - 2 vectors");
     for (AppendBuffer* column : columns()) column->extend(n_ + n);
     if (!ids) return;
     ids_.extend(n_ + n);
     std::int64_t* own = ids_.as<std::int64_t>() + n_;
-    std::copy_n(ids, n, own);  // first, so that nobody can change what is checked
+    std::copy_n(ids, n, own);  // copied before the check, so that the caller cannot change them after it
     for (std::size_t i = 0; i < n; ++i)
         if (own[i] < 0 || own[i] > max_id)
             fail("ids: expected whole numbers in 0..2^62 - 1, got " + std::to_string(own[i]) + " in row "
@@ -70,8 +70,8 @@ void SegmentBuilder::append(const CodedRows& coded, const std::int64_t* ids) {
         if (got != expected)
             fail(std::string(what) + ": got " + std::to_string(got) + ", expected " + std::to_string(expected));
     };
-    if (model_->rerank) fail("codes: this index has a rerank store, which follows from the vectors");
-    if (layout.has_stage) fail("codes: a first stage has a factor of its own, which follows from the vectors");
+    if (model_->rerank) fail("codes: this index has a rerank store, whose codes need the vectors");
+    if (layout.has_stage) fail("codes: this index has staged codes, whose first factor needs the vectors");
     if (tokens_) fail("codes: this index has tokens beside its vectors");
     expect("bytes of codes", coded.rows.size(), checked_mul(coded.n, layout.row_bytes()));
     if (model_->partition->nlist() > 1 || !coded.lists.empty()) expect("lists", coded.lists.size(), coded.n);
@@ -156,7 +156,7 @@ void SegmentBuilder::encode_rerank(MatrixView x, std::size_t first, std::uint8_t
                            {or_null<float>(rerank_a_, first), or_null<float>(rerank_b_, first), nullptr});
 }
 
-// The rows in list order, within a list in the order of arrival; fills lists (nlist + 1 first rows).
+// The rows by list, and within a list in the order in which they were appended. Fills lists (nlist + 1 first rows).
 std::vector<std::uint32_t> SegmentBuilder::order_by_list(std::vector<std::uint64_t>& lists) const {
     std::vector<std::uint32_t> order(n_);
     if (model_->partition->nlist() == 1) {
@@ -202,7 +202,7 @@ void SegmentBuilder::pack_lists(const std::vector<std::uint64_t>& lists, Progres
 
 // The tokens in list order.
 Parts SegmentBuilder::ordered_tokens(const std::vector<std::uint32_t>& order, ProgressCounter& steps) {
-    require(tokens_->size() == n_, "tokens: expected a set per vector");
+    require(tokens_->size() == n_, "tokens: expected one set per vector");
     const CodeLayout layout = model_->tokens->layout();
     Parts arrived = tokens_->finish();
     if (model_->partition->nlist() == 1) return arrived;

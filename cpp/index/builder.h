@@ -1,5 +1,5 @@
-// Collects blocks of vectors into one segment: encodes each block as it comes, then orders rows by list in place, so
-// that a build never holds the vectors, and its codes only once.
+// Collects blocks of vectors into one segment: encodes each block when it is appended, then orders rows by list in
+// place, so that a build holds its codes only once, and never the vectors.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@
 
 namespace fewbits {
 
-// n rows as Codec::encode gives them; lists: of each; may be left out where there is one list.
+// n rows as written by Codec::encode, and the list of each row (may be empty if there is only one list).
 struct CodedRows {
     std::size_t n = 0;
     std::span<const std::uint8_t> rows;
@@ -30,12 +30,12 @@ struct CodedRows {
 
 class SegmentBuilder {
 public:
-    // expected: rows to come, if known (reserves exactly). directory: where rerank rows and tokens that are kept on
+    // expected: number of rows, if known (reserves exactly). directory: where rerank rows and tokens that are kept on
     // disk are spilled.
     SegmentBuilder(std::shared_ptr<const Model> model, std::size_t expected, const std::string& directory);
 
-    // ids: x.rows ids, or null for the default ones; all blocks alike. tokens: a set per row where, and only where, the
-    // model has a codec of tokens.
+    // ids: x.rows ids, or null for default ids; the same for all blocks. tokens: a set per row if the model has a codec
+    // for tokens, otherwise null.
     void append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens = nullptr);
     // Vectors that are coded already, as another library or this codec's encode has them. Not where there is a rerank
     // tier, which follows from the vectors, and not where there are tokens.
@@ -44,7 +44,7 @@ public:
     const Model& model() const { return *model_; }
     bool custom_ids() const { return custom_ids_.value_or(false); }
     const std::string& directory() const { return directory_; }
-    // Ends the builder, also by an error. first_id: of the default ids.
+    // The builder must not be used afterwards, even after an error. first_id: the first default id.
     std::shared_ptr<const Segment> finish(std::int64_t first_id, const Progress& progress = {});
 
 private:

@@ -30,7 +30,7 @@ std::string folder_or_usual(const std::string& directory) {
     return directory.empty() ? std::filesystem::temp_directory_path().string() : directory;
 }
 
-// Splits what a file holds: the model's own parts stay, defaults and segments are taken by others.
+// The parts of the model in a file: without defaults, segments and meta.
 Parts model_parts(const Parts& parts) {
     Parts own;
     for (const auto& [name, value] : parts.params)
@@ -50,7 +50,7 @@ void check_default(const std::string& name, std::uint64_t value) {
         fail(name + ": got " + std::to_string(value) + ", expected at most " + std::to_string(max_default));
 }
 
-// Rows that a segment's file says are removed, as a bitmap of those alive; empty for none.
+// Appends which rows of a segment are alive, from its array of removed rows.
 void append_alive(const Parts& parts, const std::string& segment, std::uint32_t n, Bitmap& alive) {
     const std::string name = segment + ".removed";
     alive.append(n, true);
@@ -72,7 +72,7 @@ std::vector<std::uint8_t> removed_bits(const Snapshot& snapshot, std::size_t s) 
     return bytes;
 }
 
-// The snapshot with `alive` for its rows and one more segment. Bitmaps may be empty: all are alive.
+// The snapshot with these rows alive and one more segment. An empty bitmap means that all rows are alive.
 std::shared_ptr<const Snapshot> appended(const Snapshot& current, std::shared_ptr<const Segment> added,
                                          const Bitmap& added_alive, Bitmap alive) {
     if (alive.size() > 0 || added_alive.size() > 0) {
@@ -87,7 +87,7 @@ std::shared_ptr<const Snapshot> appended(const Snapshot& current, std::shared_pt
     return Snapshot::make(current.model, std::move(segments), std::move(alive), current.next_id);
 }
 
-// The same, once ids that are there already were refused, or their old rows removed.
+// The same, after rejecting ids that the index already has, or removing their old rows.
 std::shared_ptr<const Snapshot> with_segment(const Snapshot& current, std::shared_ptr<const Segment> added,
                                              const Bitmap& added_alive, OnConflict on_conflict,
                                              const Progress& progress) {
@@ -109,7 +109,7 @@ std::shared_ptr<const Snapshot> with_segment(const Snapshot& current, std::share
     return appended(current, std::move(added), added_alive, std::move(alive));
 }
 
-// Segments from `first` on become one.
+// Merges the segments from `first` on into one.
 std::shared_ptr<const Snapshot> with_merged(const Snapshot& current, std::size_t first, const std::string& directory,
                                             unsigned threads, const Progress& progress) {
     const auto tail = current.part(first, current.segments.size());
@@ -117,7 +117,7 @@ std::shared_ptr<const Snapshot> with_merged(const Snapshot& current, std::size_t
     return appended(*kept, merge(*tail, directory, threads, progress), Bitmap(), kept->alive);
 }
 
-// The tokens of a segment that has them as an old file does, as files have them now.
+// The tokens of a segment from an old file, converted to the present format.
 Parts renewed_tokens(const Snapshot& snapshot, std::size_t s) {
     const Model& model = *snapshot.model;
     const Progress silent;
@@ -174,6 +174,7 @@ std::unique_ptr<Engine> Engine::from_bytes(std::span<const std::byte> file) {
 }
 
 std::unique_ptr<Engine> Engine::of_parts(const Parts& parts, bool mapped) {
+    if (parts.params.contains("sparse.kind")) fail("holds a sparse index: that is for fewbits.SparseIndex to read");
     auto engine = std::make_unique<Engine>(parts);
     if (const auto meta = parts.arrays.find("meta"); meta != parts.arrays.end())
         engine->meta_.assign(reinterpret_cast<const char*>(meta->second.bytes.data()), meta->second.bytes.size());
@@ -207,10 +208,10 @@ void Engine::replace(const std::shared_ptr<const Snapshot>& current, std::shared
         const BriefLock lock(this);
         if (snapshot_ == current) {
             snapshot_.swap(next);
-            return;  // what it was goes after the lock
+            return;  // the old snapshot is released after the lock
         }
     }
-    fail("the index was changed by another thread meanwhile: nothing of this change was kept");
+    fail("the index was changed by another thread meanwhile; this change was not made");
 }
 
 std::unique_ptr<SegmentBuilder> Engine::builder(std::size_t expected, const std::string& directory) const {
@@ -221,7 +222,7 @@ void Engine::publish(SegmentBuilder& builder, OnConflict on_conflict, unsigned t
     const auto current = snapshot();
     if (builder.size() == 0) return;
     if (!builder.custom_ids() && current->next_id > max_next_id - std::int64_t{0xffffffff})
-        fail("ids: no numbers are left above the largest");
+        fail("ids: expected ids, as no larger default ids are left");
     const auto added = builder.finish(current->next_id, progress);
     if (const std::int64_t twice = added->duplicate_id(progress); twice >= 0)
         fail("ids: " + std::to_string(twice) + " is given twice");
@@ -268,7 +269,7 @@ std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnC
     return joined;
 }
 
-// What a file holds. meta: kept by the caller as long as the result.
+// All parts to be saved. The result refers to meta.
 Parts Engine::as_parts(const std::string& meta) const {
     const auto current = snapshot();
     Parts parts = model_->parts;

@@ -1,6 +1,6 @@
-// An index: a model, and a snapshot of segments that is replaced as a whole. Readers take the snapshot once and never
-// lock again; what they hold stays valid, whatever is published or saved meanwhile. One writer at a time: a change that
-// another one overtakes is refused.
+// An index: a model, and a snapshot of segments that is replaced as a whole. Readers take the snapshot once and then
+// need no lock; their snapshot stays valid, even if the index is changed or saved meanwhile. One writer at a time: a
+// change fails if another one was made since it began.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@
 
 namespace fewbits {
 
-// Where the bytes go, as saved: names as in docs/format.md without the segment's number, summed over segments.
+// Bytes in a saved file by array, summed over segments; names as in docs/format.md, without the segment's number.
 struct ByteCounts {
     std::map<std::string, std::uint64_t> per_vector, fixed, on_disk;
     std::uint64_t tokens = 0;  // of all rows
 };
 
-// What becomes of an id that the index has already.
+// What to do with an id that the index already has.
 enum class OnConflict { error, replace };
 
 class Engine {
@@ -31,43 +31,43 @@ public:
     explicit Engine(const Parts& parts);
     explicit Engine(std::shared_ptr<const Model> model);  // empty
     static std::unique_ptr<Engine> open(const std::string& path, bool mapped, bool verify_all);
-    static std::unique_ptr<Engine> from_bytes(std::span<const std::byte> file);  // what to_bytes gave; checked in full
+    static std::unique_ptr<Engine> from_bytes(std::span<const std::byte> file);  // bytes from to_bytes; checked in full
 
     const Model& model() const { return *model_; }
     std::shared_ptr<const Snapshot> snapshot() const;
-    // directory: of the files, without names, that take what is kept on disk (empty: the system's for temporary files).
+    // directory: for the nameless files of codes that are kept on disk (empty: the system's for temporary files).
     std::unique_ptr<SegmentBuilder> builder(std::size_t expected, const std::string& directory) const;
-    // All or nothing: an error leaves the index as it was, as it does in all that follows, also one that `progress`
-    // throws. Small segments are merged as they pile up, in the builder's directory.
+    // All or nothing: an error, also one thrown by `progress`, leaves the index unchanged; the same holds for all
+    // changes below. Small segments are merged when they accumulate, in the builder's directory.
     void publish(SegmentBuilder& builder, OnConflict on_conflict = OnConflict::error, unsigned threads = 0,
                  const Progress& progress = {});
-    // At once for every search that starts from now on; the codes stay until their segment is merged. Unknown ids are
-    // passed over; returns how many were there.
+    // Takes effect for all searches that start afterwards; codes are kept until their segment is merged. Unknown ids
+    // are ignored; returns the number of removed vectors.
     std::size_t remove(std::span<const std::int64_t> ids);
-    // All segments become one, without the removed vectors. directory: as for a builder.
+    // Merges all segments into one, without removed vectors. directory: as for a builder.
     void compact(unsigned threads = 0, const Progress& progress = {}, const std::string& directory = "");
-    // An engine of the segments of all, which it shares with them. Their models must be the same, byte for byte. Where
-    // two have an id, the later one's vector stays, or it is an error.
+    // An engine with the segments of all engines, which it shares with them. Their models must be equal, byte for byte.
+    // If two engines have the same id, the vector of the later one is kept, or this fails.
     static std::unique_ptr<Engine> join(std::span<const Engine* const> engines, OnConflict on_conflict,
                                         const Progress& progress = {});
 
     void save(const std::string& path, const std::string& meta) const;
-    std::vector<std::byte> to_bytes(const std::string& meta) const;  // what save writes
+    std::vector<std::byte> to_bytes(const std::string& meta) const;  // the bytes that save writes
     const std::string& meta() const { return meta_; }
-    std::map<std::string, std::uint64_t> params() const;             // of the model, and the defaults
+    std::map<std::string, std::uint64_t> params() const;             // those of the model, and the defaults
     void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", "default.rerank"
 
-    // Another engine of the same state: changing one leaves the other as it is.
+    // Another engine with the same state: changes to one do not affect the other.
     std::unique_ptr<Engine> copy() const;
-    // Another engine over the same segments, which scores as `trained` says (see Model). This one stays as it is.
+    // Another engine over the same segments, with the scoring of `trained` (see Model). This one does not change.
     std::unique_ptr<Engine> with_scoring(const Parts& trained) const;
-    // The same for another input, with a compatible encoder of it ("dim", "codec.*"; see Model).
+    // Another engine over the same segments for other inputs, with a compatible encoder ("dim", "codec.*"; see Model).
     std::unique_ptr<Engine> with_encoder(const Parts& encoder) const;
 
-    // Ids that are not given go on from next_id, or from the largest id given so far.
+    // Default ids continue from next_id, or after the largest id assigned so far.
     void number_from(std::int64_t next_id);
 
-    // out: ids.size() x dim, decoded from the finest codes stored. An unknown id is an error that names it.
+    // out: ids.size() x dim, decoded from the finest stored codes. Fails for an unknown id, and names it.
     void reconstruct(std::span<const std::int64_t> ids, float* out) const;
     static ByteCounts bytes(const Snapshot& snapshot);
 
@@ -81,7 +81,7 @@ private:
 
     std::shared_ptr<const Model> model_;
     std::string meta_;
-    std::shared_ptr<const Snapshot> snapshot_;  // this and the defaults under a BriefLock
+    std::shared_ptr<const Snapshot> snapshot_;  // guarded by a BriefLock, as are the defaults
     std::shared_ptr<const Defaults> defaults_ = std::make_shared<const Defaults>();
 };
 

@@ -1,4 +1,4 @@
-// Exact search over plain floats: ground truth. Streams x in blocks, so memory does not depend on n.
+// Exact search over floats, for ground truth. Streams x in blocks, so memory does not depend on n.
 #pragma once
 
 #include <cstdint>

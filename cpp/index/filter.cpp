@@ -8,7 +8,7 @@
 namespace fewbits {
 namespace {
 
-// Asks `allows` about the id of every row alive.
+// Calls `allows` with the ids of all rows that are alive.
 template <class Allows>
 RowFilter::Ask by_id(Allows allows) {
     return [allows](const Snapshot& snapshot, std::size_t s, std::uint32_t first, std::uint32_t n, Bitmap& allowed,
@@ -65,7 +65,7 @@ private:
 class ByPredicate : public Filter {
 public:
     explicit ByPredicate(Predicate allows) : allows_(allows) {}
-    Given given() const override { return {{}, {}, Given::Kind::predicate}; }
+    Given given() const override { return {{}, {}, Given::Kind::predicate, allows_}; }
 
 private:
     RowFilter::Ask asks(const Snapshot&) const override {
@@ -74,7 +74,7 @@ private:
             return allows(id);
         });
     }
-    static constexpr std::size_t bytes_a_call = 1 << 14;  // nothing is known of what it does
+    static constexpr std::size_t bytes_a_call = 1 << 14;  // counted per call, as the cost of the predicate is unknown
     Predicate allows_;
 };
 

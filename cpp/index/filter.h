@@ -1,4 +1,4 @@
-// Which vectors a search may return: a question about ids, in all the ways of saying it. RowFilter holds its answers.
+// Which vectors a search may return, as a mask, ids or a predicate of ids. RowFilter is the filter evaluated for rows.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +15,22 @@ class Filter {
 public:
     using Predicate = bool (*)(std::int64_t id);
 
-    // Id i is allowed if mask[i] is not 0; ids past the end are not.
+    // Id i is allowed if mask[i] is not 0; ids past the end are not allowed.
     static std::unique_ptr<Filter> of_mask(std::span<const std::uint8_t> mask);
-    static std::unique_ptr<Filter> of_ids(std::span<const std::int64_t> ids, bool allow);  // or all but these
+    static std::unique_ptr<Filter> of_ids(std::span<const std::int64_t> ids, bool allow);  // these, or all others
     static std::unique_ptr<Filter> of_predicate(Predicate allows);
     virtual ~Filter() = default;
 
-    // What an equal filter can be made from; nothing for a predicate, which is code of this process.
+    // What an equal filter can be made from. A predicate is code of this process.
     struct Given {
         std::span<const std::uint8_t> mask;
         std::span<const std::int64_t> ids;
         enum class Kind { mask, allowed, denied, predicate } kind;
+        Predicate predicate = nullptr;
     };
     virtual Given given() const = 0;
 
-    // Remembers the answers for the snapshot it was last asked about. They must not be used after the filter is gone.
+    // Cached for the last snapshot. The result must not be used after the filter is destroyed.
     std::shared_ptr<const RowFilter> rows(const std::shared_ptr<const Snapshot>& snapshot, unsigned threads) const;
 
 private:

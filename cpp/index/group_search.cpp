@@ -12,7 +12,7 @@ namespace fewbits {
 namespace {
 
 constexpr std::uint32_t chunk_vectors = 2048;  // vectors scanned before thresholds are raised
-constexpr std::uint32_t first_chunk = 64;      // the same at the start of a query's nearest lists, then twice as many
+constexpr std::uint32_t first_chunk = 64;      // the same at the start of a query's nearest lists; doubled per step
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
@@ -21,7 +21,7 @@ std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
     return std::min<std::size_t>(wanted, snapshot.n());
 }
 
-// Staged codes that score more than their first stage promised were selected by the promise.
+// Sets the full scores of staged codes that were selected by a smaller score of the first stage.
 void restore(std::span<Hit> hits, std::vector<Hit>& exceeding) {
     const auto by_row = [](const Hit& x, const Hit& y) { return x.row < y.row; };
     std::sort(exceeding.begin(), exceeding.end(), by_row);
@@ -63,7 +63,7 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, Ma
 
 void GroupSearch::scan() {
     probe();
-    // The nearest lists of a query come first, so that it has a threshold before the many others are scanned.
+    // The nearest lists of a query are scanned first, so that there is a threshold before the many others are scanned.
     const std::size_t near = near_probes();
     scan_probes(0, near, first_chunk);
     scan_probes(near, probes_.width, chunk_vectors);
@@ -103,7 +103,7 @@ void GroupSearch::scan_probes(std::size_t begin, std::size_t end, std::uint32_t 
     }
 }
 
-// Stable, in one pass.
+// Counting sort, which is stable.
 void GroupSearch::sort_by_list(std::vector<std::uint32_t>& pairs) const {
     std::vector<std::uint32_t> next(model_.partition->nlist() + 1), sorted(pairs.size());
     for (const std::uint32_t pair : pairs) ++next[probes_.lists[pair].list + 1];
@@ -112,7 +112,7 @@ void GroupSearch::sort_by_list(std::vector<std::uint32_t>& pairs) const {
     pairs = std::move(sorted);
 }
 
-// Chunks depend on nothing but the list, so that all slices of the work agree on them.
+// Chunks depend only on the list, so that they are the same in all slices.
 void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, std::uint32_t first_step) {
     if (model_.relative)
         for (const std::uint32_t pair : pairs) queries_.prepare_relative(query_of(pair), list);
@@ -184,7 +184,7 @@ kernels::ScanQuery GroupSearch::scan_query(std::uint32_t pair, std::uint32_t n) 
     return query;
 }
 
-// What a scan found for query i, at the end of the hits already.
+// Adds the hits of a scan, which are already in the tail of hits_[i], for query i.
 void GroupSearch::keep_hits(const Chunk& chunk, const kernels::Scan& scan, std::size_t i, kernels::ScanQuery& found) {
     std::vector<Hit> exceeding;
     if (staged_ && found.count > 0) model_.codec->refine(scan, chunk.rest, queries_.row_query(i), found, 0, &exceeding);
@@ -199,7 +199,7 @@ void GroupSearch::keep_hits(const Chunk& chunk, const kernels::Scan& scan, std::
     hits_[i].added(found.count);
 }
 
-// Packed residual codes lie in one list, whatever theirs was: what their scores owe to it is added here.
+// Packed residual codes are in one list; this adds the terms of their scores that depend on their former lists.
 float GroupSearch::with_list(std::uint32_t row, std::size_t i, float score, const kernels::Scan& chunk) const {
     const std::uint32_t list = packed_->lists[row];
     const float own = list_scores_[i * model_.partition->nlist() + list];

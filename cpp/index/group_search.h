@@ -1,5 +1,5 @@
-// The steps of a search for one group of queries: choose lists, scan them list by list, keep the best. Several workers
-// can share the scans of a group, each a slice of them, and merge their hits.
+// The steps of a search for one group of queries: choose lists, scan them list by list, keep the best hits. Several
+// workers can share the scans of a group, one slice each, and merge their hits.
 #pragma once
 
 #include <cstddef>
@@ -16,15 +16,16 @@ namespace fewbits {
 
 class GroupSearch {
 public:
-    // packed: what the filter allows, if nothing else is to be scanned; or null. The slice-th of `slices` workers.
+    // packed: codes of the rows that the filter allows, if only these are to be scanned; or null. Scans slice `slice`
+    // of `slices`.
     GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries, const SearchParams& params,
                 std::size_t slice, std::size_t slices);
 
-    // Scans the share of (list, chunk) work that falls to this slice.
+    // Scans this slice's share of all (list, chunk) pairs.
     void scan();
-    // The hits of another slice of the same work.
+    // Adds the hits of another slice of the same work.
     void absorb(GroupSearch& other);
-    // The hits, once all slices scanned, as rows of the snapshot and by their final scores.
+    // The hits of all absorbed slices, as rows of the snapshot, with final scores.
     std::span<TopHits> finish();
 
 private:
@@ -47,7 +48,7 @@ private:
 
     const Snapshot& snapshot_;
     const PackedCodes* packed_;
-    const Snapshot& scanned_;  // its, or the snapshot
+    const Snapshot& scanned_;  // packed_'s snapshot, or snapshot_
     const Model& model_;
     SearchParams params_;
     std::size_t capacity_;  // hits per query
@@ -55,7 +56,7 @@ private:
     std::size_t slice_, slices_, work_ = 0;
     PreparedQueries queries_;
     Probes probes_;
-    std::vector<float> list_scores_;  // of every list, for packed residual codes: queries x nlist
+    std::vector<float> list_scores_;  // queries x nlist, for packed residual codes
     std::vector<TopHits> hits_;
     std::vector<std::vector<Hit>> exceeding_;  // of staged codes: see Codec::refine
     std::vector<kernels::ScanQuery> scan_queries_;

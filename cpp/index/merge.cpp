@@ -13,13 +13,13 @@ namespace fewbits {
 namespace {
 
 constexpr std::size_t task_rows = 8192;      // rows copied by one thread at a time
-constexpr std::size_t slice_rows = 1 << 17;  // copied between two reports of progress
-constexpr std::uint64_t min_full = 65536;    // a segment of fewer rows is merged, however few lists there are
+constexpr std::size_t slice_rows = 1 << 17;  // rows copied between two reports of progress
+constexpr std::uint64_t min_full = 65536;    // segments with fewer rows are merged, even if there are only a few lists
 constexpr std::uint64_t full_list = 2 * kernels::block_size;
 
 class Merge {
 public:
-    // rows: which to take.
+    // rows: which rows to merge.
     Merge(const Snapshot& sources, const Bitmap& rows, unsigned threads, const Progress& progress)
         : sources_(sources), model_(*sources.model), threads_(threads), progress_(progress) {
         order_rows(rows);
@@ -32,7 +32,7 @@ public:
     void keep_tokens(const std::string& directory);
     void keep_ids();
     Parts parts();
-    // All in one list: what they were is returned.
+    // Puts all rows into one list; returns their former lists.
     std::vector<std::uint32_t> join_lists();
     std::vector<std::uint32_t> order() { return std::move(order_); }
 
@@ -64,7 +64,7 @@ private:
     Parts parts_;
 };
 
-// By list, in a list by segment: within a list the order of arrival, as a build has it.
+// By list, and within a list by segment, which is the order of adding, as in a build.
 void Merge::order_rows(const Bitmap& rows) {
     const std::uint32_t nlist = model_.partition->nlist();
     lists_.reserve(std::size_t{nlist} + 1);
@@ -138,7 +138,7 @@ void Merge::keep_on_disk(const std::string& directory, std::size_t row_bytes) {
     keep("rerank", spill.map());
 }
 
-// Ids stay numbers from a first one where all sources have such, and they fit 4 bytes.
+// Stores ids as 4-byte offsets from a first id if all sources do so and the offsets fit, otherwise as 8-byte ids.
 void Merge::keep_ids() {
     const auto& segments = sources_.segments;
     const auto low = std::min_element(segments.begin(), segments.end(),

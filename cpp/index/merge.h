@@ -1,4 +1,4 @@
-// Segments made of other segments' rows, from their stored codes: nothing is ever encoded again, and ids stay.
+// Segments made of rows of other segments, from their stored codes: nothing is encoded again, and ids do not change.
 #pragma once
 
 #include <cstddef>
@@ -11,23 +11,23 @@
 
 namespace fewbits {
 
-// All rows alive as one segment. directory: where rerank rows and tokens go that are kept on disk.
+// All rows that are alive as one segment. directory: for rerank rows and tokens that are kept on disk.
 std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads,
                                      const Progress& progress = {});
 
-// Codes and factors of some rows, to scan them and nothing else: without ids, rerank codes and tokens, which are the
-// sources'.
+// Codes and factors of some rows, for scans of only these rows: without ids, rerank codes and tokens, which are read
+// from the sources.
 struct PackedCodes {
     std::shared_ptr<const Snapshot> snapshot;
     std::vector<std::uint32_t> rows;   // in the sources, by row of `snapshot`
     std::vector<std::uint32_t> lists;  // the same, if all are in one list now
 };
-// join: all in one list, to be scanned as a whole; else in the lists they are in.
+// join: puts all rows into one list, to be scanned as a whole; otherwise they stay in their lists.
 PackedCodes pack(const Snapshot& sources, const Bitmap& rows, bool join);
 
-// Where the run of last segments begins that is due to be one: a segment is merged once those behind it hold as many
-// rows as it does, so that adding n vectors in any steps copies each about log2(n) times and leaves about log2(n)
-// segments. Segments of full blocks in most lists cost a scan nothing more and are left alone.
+// The first of the last segments that should be merged into one. A segment is merged once those after it have as many
+// rows as it has, so that adding n vectors in any number of steps copies each of them about log2(n) times and leaves
+// about log2(n) segments. Segments with full blocks in most lists do not slow down scans and are not merged.
 std::size_t first_to_merge(const Snapshot& snapshot);
 
 }  // namespace fewbits

@@ -18,7 +18,7 @@ bool is_scoring(const std::string& name) {
     return name == "codec.scoring" || name.starts_with("query.");
 }
 
-// Whether readers of version 1 would find other vectors or scores: they do not know of these.
+// Whether the model has parts that readers of format 1 would ignore, which would change vectors or scores.
 bool needs_format_2(const Parts& parts) {
     return parts.has("center") || parts.has("codec.direction") || parts.has("rerank.direction")
            || parts.param_or("partition.relative", 0) != 0 || parts.param_or("partition.projected", 0) != 0
@@ -51,14 +51,14 @@ std::shared_ptr<const Model> Model::make(Parts parts) {
     model->residual = parts.param_or("partition.residual", 0) != 0;
     if (model->residual && model->partition->centroids().rows == 0)
         corrupt("partition.residual: got 1 without centroids, expected 0");
-    // Before there was a choice, cosine took every query for as long as its centroids.
+    // Files written before this param existed use no projection under cosine.
     model->projected = model->residual && model->metric != Metric::l2 && !parts.has("codec.direction")
                        && (model->metric == Metric::ip || parts.param_or("partition.projected", 0) != 0);
     model->relative = parts.param_or("partition.relative", 0) != 0;
     if (model->relative && (!model->residual || parts_metric != Metric::l2))
-        corrupt("partition.relative: expected 0 unless codes are of residuals under l2");
+        corrupt("partition.relative: expected 0 unless residuals are coded under metric l2");
     if (parts.has("center")) {
-        if (parts_metric != Metric::l2) corrupt("array 'center': expected it under l2 alone");
+        if (parts_metric != Metric::l2) corrupt("array 'center': expected only under metric l2");
         const auto center = parts.finite("center", model->dim);
         model->center.assign(center.begin(), center.end());
     }
@@ -91,11 +91,11 @@ std::shared_ptr<const Model> Model::with_scoring(const Parts& trained) const {
 std::shared_ptr<const Model> Model::with_encoder(const Parts& encoder) const {
     const CodecKind& kind = codec_kind(parts, "codec");
     if (!kind.traits.encoder || encoder.param("codec.kind") != kind.kind)
-        fail("encoder: expected recurrent binary codes, then and now");
+        fail("encoder: expected recurrent binary codes, in the index and for the new input");
     if (rerank || query_map || parts.param("transform.kind") != 0)
-        fail("encoder: a rerank store, a query map and a transform are of the old input, expected none");
+        fail("encoder: a rerank store, query map or transform is for the old input, expected none");
     if ((partition->centroids().rows > 0) != encoder.has("partition.centroids"))
-        fail("encoder: expected centroids for the new input where, and only where, the index has lists");
+        fail("encoder: expected centroids for the new input if, and only if, the index has lists");
     Parts changed = parts;
     const auto is_encoder = [](const auto& item) { return item.first.starts_with("codec."); };
     std::erase_if(changed.params, is_encoder);
@@ -114,7 +114,7 @@ bool Model::scores_cosines(bool reranks) const {
            && codec_kind(parts, rerank && reranks ? "rerank" : "codec").traits.exact;
 }
 
-// Relative to a list, a code of a residual is to a query what any other code is.
+// If queries are prepared per list, residual codes are scored like other codes.
 std::shared_ptr<const Codec> make_model_codec(const Parts& parts, const std::string& prefix) {
     const bool inner = prefix == "codec";
     const std::string dim = inner && parts.params.contains("transform.out_dim") ? "transform.out_dim" : "dim";
@@ -130,8 +130,8 @@ void Model::enter(MatrixView x, float* out) const {
         for (std::size_t j = 0; j < x.cols; ++j) out[i * x.cols + j] -= center[j];
 }
 
-// <q, r> = <q - s c, r> + s <c, r>, and b holds what the estimate of <c, r> is off by. q - s c is shortest, and so the
-// estimate of the first part best, where s c is q's projection.
+// <q, r> = <q - s c, r> + s <c, r>, and b is the error of the estimate of <c, r>. If s c is q's projection, q - s c is
+// shortest, and the estimate of the first term is best.
 float Model::b_scale(const QueryTerms& terms, const Partition::Probe& probe) const {
     return projected ? partition->projection(probe) : terms.b_scale;
 }

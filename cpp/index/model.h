@@ -1,5 +1,5 @@
-// A trained, immutable model: what turns vectors into codes and queries into scores. All segments of an index share
-// one.
+// A trained, immutable model, which turns vectors into codes and queries into scores. All segments of an index share
+// it.
 #pragma once
 
 #include <cstdint>
@@ -17,44 +17,45 @@
 namespace fewbits {
 
 struct Model {
-    Parts parts;  // what it was made from, which is how it is stored (docs/format.md)
+    Parts parts;  // what it was made from, also its stored form (docs/format.md)
     std::uint32_t dim;
     Metric metric;
     bool residual;              // codes are of x - centroid
-    bool projected;             // and factors b count by a query's projection on the centroid (ip)
-    bool relative;              // and queries are prepared for each list, as q - centroid (l2)
-    std::vector<float> center;  // l2: subtracted from vectors and queries before all else; or empty
+    bool projected;             // and factors b are scaled by the query's projection on the centroid (ip)
+    bool relative;              // and queries are prepared per list, as q - centroid (l2)
+    std::vector<float> center;  // l2: subtracted from vectors and queries first; or empty
     bool rerank_on_disk;
     std::shared_ptr<const QueryMap> query_map;  // or null
     std::shared_ptr<const Transform> transform;
     std::shared_ptr<const Partition> partition;
     std::shared_ptr<const Codec> codec;   // in transformed space
     std::shared_ptr<const Codec> rerank;  // in input space, or null
-    std::shared_ptr<const Codec> tokens;  // of the sets of tokens that vectors stand for, or null
+    std::shared_ptr<const Codec> tokens;  // of the token sets that vectors encode, or null
     bool tokens_on_disk;
 
-    // Rows as the parts see them: normalised, under cosine, and about the center, under l2. out: x or apart from it.
+    // Rows as input to the parts: normalised under cosine, centered under l2. out: x itself, or memory that does not
+    // overlap it.
     void enter(MatrixView x, float* out) const;
-    // What of factor b a score of codes in this list counts.
+    // The weight of factor b in scores of codes in this list.
     float b_scale(const QueryTerms& terms, const Partition::Probe& probe) const;
 
-    // Whether scores are cosines of float rows and of queries that no trained map has changed. reranks: of a search.
+    // Whether scores are cosines of float rows and unmapped queries. reranks: whether the search reranks.
     bool scores_cosines(bool reranks) const;
 
-    // The only constructor: parts come from training or from a file, and are validated all the same.
+    // The only constructor. Parts are validated, whether they come from training or from a file.
     static std::shared_ptr<const Model> make(Parts parts);
 
-    // The same model with another scoring codebook ("codec.scoring") and query map ("query.*"), or without where they
-    // are not given: what decides scores and not codes, so that codes keep their meaning. Cheap: all else is shared.
+    // The same model with another scoring codebook ("codec.scoring") and query map ("query.*"), or without those not
+    // given. They affect only scores, so stored codes stay valid. Cheap: everything else is shared.
     std::shared_ptr<const Model> with_scoring(const Parts& trained) const;
 
-    // The same model for another input of `dim` dimensions, whose encoder ("codec.*") gives codes of the same layout
-    // and meaning: of recurrent binary codes alone, or in lists, whose centroids ("partition.centroids") come with it.
+    // The same model for other inputs of `dim` dimensions, whose encoder ("codec.*") gives codes of the same layout and
+    // meaning. Only for recurrent binary codes; if they are in lists, with new centroids ("partition.centroids").
     std::shared_ptr<const Model> with_encoder(const Parts& encoder) const;
 };
 
-// The codec "codec" or "rerank" of a model, without the rest of it: "codec" sees transformed vectors, and residuals if
-// the lists have them; "rerank" sees vectors as they come in.
+// The codec "codec" or "rerank" of a model, without the rest of the model. "codec" codes transformed vectors, or their
+// residuals; "rerank" codes input vectors.
 std::shared_ptr<const Codec> make_model_codec(const Parts& parts, const std::string& prefix);
 
 // Rows divided by their norms (a zero row stays zero); cosine is ip of these.

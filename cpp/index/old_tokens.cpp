@@ -56,7 +56,7 @@ CodeSet OldTokens::document(std::uint32_t number) const {
     return columns_[column][number - first_documents_[column]];
 }
 
-// Of documents with one id the last counts.
+// If several documents have the same id, the last one is used.
 std::shared_ptr<const TokenRows> OldTokens::rows(std::size_t n,
                                                  const std::function<std::int64_t(std::uint32_t)>& id) const {
     std::vector<std::uint32_t> documents(n, nothing);

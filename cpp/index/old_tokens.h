@@ -1,5 +1,5 @@
-// Tokens in files of format 1: in segments of their own, by document id. Whoever opens such a file finds them by row;
-// what is saved has them in the segments of vectors (docs/format.md).
+// Tokens in files of format 1, which are in separate segments, by document id. After opening they are available by row;
+// new files store them in the segments of vectors (docs/format.md).
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@ namespace fewbits {
 
 class OldTokens : public std::enable_shared_from_this<OldTokens> {
 public:
-    // Whether a param or an array is of tokens that lie so.
+    // Whether a param or an array belongs to tokens in this form.
     static bool is_part(const std::string& name);
-    // Params "tokens.segments" and "tokens<i>.n", arrays "tokens<i>.ids", ".lists", ".codes", ".a"; null if a file has
-    // none. mapped: reads of single documents are announced to the system.
+    // Params "tokens.segments" and "tokens<i>.n", arrays "tokens<i>.ids", ".lists", ".codes", ".a"; null if the
+    // file has none. mapped: the system is advised that single documents will be read.
     static std::shared_ptr<const OldTokens> in(const Parts& parts, const CodeLayout& layout, bool mapped);
 
-    // The tokens of rows with these ids. Ids without tokens have an empty set.
+    // The tokens of rows with these ids; an empty set for ids without tokens.
     std::shared_ptr<const TokenRows> rows(std::size_t n, const std::function<std::int64_t(std::uint32_t)>& id) const;
 
 private:
@@ -29,8 +29,8 @@ private:
     CodeSet document(std::uint32_t number) const;
 
     std::vector<TokenColumn> columns_;
-    std::vector<std::uint32_t> first_documents_{0};              // of each column; one more at the end
-    std::vector<std::pair<std::int64_t, std::uint32_t>> by_id_;  // documents in order of their ids, then as they came
+    std::vector<std::uint32_t> first_documents_{0};              // per column, and the total at the end
+    std::vector<std::pair<std::int64_t, std::uint32_t>> by_id_;  // documents by id, then in the order of the file
 };
 
 }  // namespace fewbits

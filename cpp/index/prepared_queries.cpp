@@ -20,7 +20,7 @@ PreparedQueries::PreparedQueries(const Model& model, MatrixView queries)
     }
 }
 
-// Query maps are of the space of input; centers are subtracted from what they give.
+// Query maps apply to input space; the center is subtracted from their output.
 void PreparedQueries::enter(MatrixView queries) {
     if (!model_.query_map) return model_.enter(queries, entered_.data());
     std::vector<float> mapped(queries.data, queries.data + queries.size());

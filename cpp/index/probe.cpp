@@ -11,23 +11,23 @@ namespace {
 
 using Probe = Partition::Probe;
 
-constexpr double min_packed = 4096;     // vectors that take no longer to scan than to think about
-constexpr double max_packed_share = 1;  // times what a search without filter reads: each costs less than one in a list
-constexpr double max_copied_share = 0.25;  // of all vectors: copies take memory
-constexpr double copying = 50;             // vectors scanned in the time in which one is copied
+constexpr double min_packed = 4096;        // so few vectors are always packed, as scanning them is cheap
+constexpr double max_packed_share = 1;     // relative to a search without filter; packed vectors are cheaper to scan
+constexpr double max_copied_share = 0.25;  // of all vectors, as copies take memory
+constexpr double copying = 50;             // vectors scanned in the time needed to copy one
 
-// How much more is read where the lists nearest to a query hold nothing that is allowed: what is lies far off, where
-// the order of the lists says less about the order of their vectors. These two are measured: bench/filters.py.
+// How much more is scanned if the lists nearest to a query have no allowed rows. The allowed rows are then far away,
+// where the order of lists says less about the order of their vectors. Both are measured by bench/filters.py.
 constexpr double far_growth = 9;
-constexpr double slower = 0.65;  // read are share^(slower - 1) times as many vectors, of which that share is allowed
+constexpr double slower = 0.65;  // if a share s is allowed, s^(slower - 1) times as many vectors are scanned
 
-// Vectors that a search without filter reads.
+// Number of vectors that a search without filter scans.
 double read_unfiltered(const Snapshot& snapshot, std::uint32_t nprobe) {
     const std::uint32_t nlist = snapshot.model->partition->nlist();
     return double{1.0} * std::min(nprobe, nlist) * snapshot.n() / nlist;
 }
 
-// The lists, to be taken nearest first.
+// All lists, taken in order of distance.
 class Ranking {
 public:
     void reset(const float* scores, std::uint32_t nlist) {
@@ -38,7 +38,7 @@ public:
     std::size_t taken() const { return taken_; }
     bool empty() const { return taken_ == lists_.size(); }
 
-    // The nearest `count` (or all) of those not taken yet, in no order.
+    // The nearest `count` of the lists not taken yet (or all of them), in no particular order.
     std::span<Hit> take(std::size_t count) {
         const std::span<Hit> left = std::span(lists_).subspan(taken_);
         count = std::min(count, left.size());
@@ -52,7 +52,7 @@ private:
     std::size_t taken_ = 0;
 };
 
-// Chooses the lists of one query after another: the nearest that hold anything allowed, until that is enough.
+// Chooses lists for one query at a time: the nearest ones with allowed rows, until these are enough.
 class Choice {
 public:
     Choice(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::size_t wanted)
@@ -62,7 +62,7 @@ public:
           nprobe_(nprobe),
           wanted_(static_cast<double>(wanted)) {}
 
-    // scores: of all lists.
+    // scores: one per list.
     const std::vector<Probe>& choose(const float* scores) {
         ranking_.reset(scores, partition_.nlist());
         chosen_.clear();
@@ -73,7 +73,7 @@ public:
         min_allowed_ = std::max(min_allowed(farness(nearest)), 2 * wanted_);
         while (!enough() && !ranking_.empty()) {
             const std::span<Hit> next = ranking_.take(lists_more());
-            // Where a part of them may do it is the nearest.
+            // If a part of them may be enough, take the nearest first.
             if (allowed_ + allowed_in(next) >= min_allowed_) std::sort(next.begin(), next.end(), BetterHit{});
             for (const Hit& list : next)
                 if (!enough()) take(list);
@@ -96,8 +96,8 @@ private:
         return allowed;
     }
 
-    // How much less is allowed in the nearest lists than of all: 0 (no less) to 1 (nothing is, of a small share of
-    // all).
+    // How much smaller the allowed share is in the nearest lists than in all lists: from 0 (not smaller) to 1 (no rows
+    // there, and a small share in all).
     double farness(std::span<const Hit> nearest) const {
         const double share = filter_.expected() / snapshot_.n();
         double all = 1;
@@ -105,14 +105,14 @@ private:
         return std::max(0.0, 1 - allowed_ / all / share) * (1 - share);
     }
 
-    // The k best of a share s reach as far as the k / s best of all; what it takes to find these grows more slowly than
-    // that.
+    // The k best of a share s of the vectors are among about the k / s best of all; the number of vectors to scan for
+    // these grows more slowly than 1 / s.
     double min_allowed(double far) const {
         const double share = filter_.expected() / snapshot_.n();
         return (1 + far_growth * far) * std::pow(share, slower) * read_unfiltered(snapshot_, nprobe_);
     }
 
-    // About how many lists more hold what is missing, if they are like those taken.
+    // About how many more lists are needed, if they have as many allowed rows as those taken.
     std::size_t lists_more() const {
         const auto taken = static_cast<double>(ranking_.taken());
         const double more = taken * (min_allowed_ - allowed_) / std::max(allowed_, 1.0);

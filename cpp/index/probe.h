@@ -1,5 +1,5 @@
-// Which lists each query of a group reads, best first. With a filter lists that hold nothing allowed are passed over,
-// and more are read the less is allowed, so that recall stays what it is without.
+// Which lists each query of a group probes, best first. With a filter, lists without allowed rows are skipped, and the
+// fewer rows are allowed, the more lists are probed, so that recall is the same as without a filter.
 #pragma once
 
 #include <cstdint>
@@ -12,18 +12,18 @@
 namespace fewbits {
 
 struct Probes {
-    static constexpr std::uint32_t none = 0xffffffff;  // a list: this query reads fewer
+    static constexpr std::uint32_t none = 0xffffffff;  // instead of a list: this query probes fewer
 
     std::size_t width = 1;                // probes per query
     std::vector<Partition::Probe> lists;  // queries x width
 };
 
-// Whether to scan all that a filter allows, packed, instead of parts of lists: it is no more work.
+// Whether to scan packed codes of all rows that a filter allows instead of probing lists, as this is not slower.
 bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe);
-// Whether so many queries are worth a copy of what a filter allows, list by list, to read it without the rest.
+// Whether to copy the codes of allowed rows, list by list, as the filter is used by so many queries.
 bool packs_lists(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries);
 
-// queries: transformed. wanted: hits per query.
+// queries: transformed. wanted: number of hits per query.
 Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe);
 Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t nprobe, const RowFilter& filter,
                     std::size_t wanted);

@@ -10,7 +10,7 @@
 namespace fewbits {
 namespace {
 
-// Asks for all candidates of a group before the first is read, in the order in which they lie.
+// Requests all candidates of a group before the first is read, in the order in which they are stored.
 void advise_candidates(const Snapshot& snapshot, std::span<TopHits> hits) {
     for (std::size_t s = 0; s < snapshot.segments.size(); ++s) {
         const RowCodes& codes = snapshot.segments[s]->rerank();
@@ -31,7 +31,7 @@ std::vector<std::uint32_t> ascending_rows(std::span<const Hit> hits) {
     return rows;
 }
 
-// Of ascending rows of the snapshot, segment by segment.
+// rows: ascending rows of the snapshot; scored segment by segment.
 void score_rows(const Snapshot& snapshot, const std::uint8_t* query, std::span<const std::uint32_t> rows,
                 float* scores) {
     std::vector<std::uint32_t> own;

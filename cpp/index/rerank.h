@@ -1,4 +1,4 @@
-// The second pass of a search: candidates are scored anew by the rerank codec.
+// The second pass of a search: the rerank codec scores the candidates.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace fewbits {
 
-// Replaces the hits of each query by their k best of at least min_score. queries: as the parts see them, in input
-// space.
+// Rescores the hits of each query and keeps the k best with at least min_score. queries: entered (Model::enter), not
+// transformed.
 void rerank(const Snapshot& snapshot, MatrixView queries, std::size_t k, float min_score, std::span<TopHits> hits);
 
 }  // namespace fewbits

@@ -1,4 +1,4 @@
-// Hits as what users get: public ids, and scores in their own sense.
+// Converts hits to results: public ids, and scores in the sense of the metric.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,11 @@
 
 namespace fewbits {
 
-// What the sum of dim products of two vectors of length 1 may be off by.
+// The rounding error of the inner product of two unit vectors of `dim` dimensions.
 float cosine_rounding(std::size_t dim);
 
-// The k best hits of one query as public ids and scores, padded; shared with exact search. Cosines are in -1..1, and 1
-// where rounding alone may have kept them from it: of equal vectors.
+// The k best hits of one query as public ids and scores, padded; shared with exact search. Cosines are
+// clamped to -1..1, and rounded to 1 if they differ from 1 by at most the rounding error, as for equal vectors.
 void write_results(std::span<const Hit> hits, std::size_t k, Metric metric, std::size_t dim, std::int64_t* ids,
                    float* scores, const std::function<std::int64_t(std::uint32_t row)>& id);
 

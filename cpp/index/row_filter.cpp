@@ -10,7 +10,7 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t task_rows = 1 << 16;  // a multiple of 64: no two workers write one word
+constexpr std::size_t task_rows = 1 << 16;  // a multiple of 64, so that no two workers write the same word
 constexpr std::uint32_t sample_rows = 2048;
 constexpr std::uint64_t sample_seed = 0x5a3;
 

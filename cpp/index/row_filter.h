@@ -1,5 +1,5 @@
-// What a filter says of the rows of one state of an index. It is asked list by list, when a search first reaches one,
-// and its answers are shared by all searches of that state: no row is asked about twice, or before it is looked at.
+// A filter evaluated for the rows of one snapshot: list by list, when a search first probes a list. The results are
+// shared by all searches of that snapshot, so each row is evaluated at most once, and only if it is needed.
 #pragma once
 
 #include <atomic>
@@ -17,8 +17,8 @@ namespace fewbits {
 
 class RowFilter {
 public:
-    // Sets bit at + i of `allowed` where row first + i of a segment (i < n) is alive and allowed; called from several
-    // threads.
+    // Sets bit at + i of `allowed` if row first + i of a segment (i < n) is alive and allowed. Called concurrently from
+    // several threads.
     using Ask = std::function<void(const Snapshot& snapshot, std::size_t segment, std::uint32_t first, std::uint32_t n,
                                    Bitmap& allowed, std::size_t at)>;
     // One list: its rows, segment after segment.
@@ -27,16 +27,16 @@ public:
         std::uint32_t n_allowed = 0;
     };
 
-    // The snapshot of all calls is the one that this was made from. A list that every search reads is asked at once.
+    // All calls must pass the same snapshot. If there is only one list, it is evaluated immediately.
     RowFilter(const Snapshot& snapshot, Ask ask, unsigned threads);
 
-    // About how many rows are allowed, by a sample; exact if there are few rows.
+    // The number of allowed rows, estimated from a sample; exact if there are few rows.
     double expected() const { return expected_; }
     const List& list(const Snapshot& snapshot, std::uint32_t list) const;
-    // The codes of all that is allowed, side by side: in one list, or each in its own. Copied at the first call.
+    // Packed codes of all allowed rows: in one list, or each in its own. Copied at the first call.
     const PackedCodes& joined(const Snapshot& snapshot, unsigned threads) const;
     const PackedCodes& by_list(const Snapshot& snapshot, unsigned threads) const;
-    // How many queries have been asked with this filter, these included.
+    // Adds to the number of queries that have used this filter, and returns it.
     std::uint64_t count(std::uint64_t queries) const { return queries_ += queries; }
 
 private:

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t no_place = std::numeric_limits<std::size_t>::max();
 
-// The vectors that some ids name: each once, by ascending row, and for each id the place of its vector among them.
+// The vectors with these ids: each once, by ascending row, and for each id the place of its vector in `rows`.
 struct Wanted {
     std::vector<std::uint32_t> rows;
     std::vector<std::size_t> places;  // no_place for padding
@@ -40,7 +40,7 @@ struct Wanted {
     }
 };
 
-// What a search finds that may return the wanted vectors alone: rows and public scores, queries.rows x rows.size().
+// The results of a search for only the wanted vectors: rows and public scores, queries.rows x rows.size().
 struct Found {
     std::vector<std::int64_t> rows;
     std::vector<float> scores;
@@ -77,7 +77,7 @@ Found scanned(const std::shared_ptr<const Snapshot>& snapshot, MatrixView querie
     return found;
 }
 
-// Of queries that ask for the same ids.
+// Scores the same ids for all queries.
 void score_same(const std::shared_ptr<const Snapshot>& snapshot, MatrixView queries, std::span<const std::int64_t> ids,
                 unsigned threads, float* scores) {
     constexpr float infinity = std::numeric_limits<float>::infinity();

@@ -12,9 +12,9 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t group_queries = 1024;  // queries that share a pass over the lists, at most
-constexpr std::size_t worth_sharing = 64;    // queries; groups are not made smaller only so that threads end together
-constexpr double worker_bytes = 1 << 20;     // codes read per worker that make it worth starting one (about 50 us)
+constexpr std::size_t group_queries = 1024;  // maximum number of queries that share a pass over the lists
+constexpr std::size_t worth_sharing = 64;    // queries; groups are not made smaller just to balance the threads
+constexpr double worker_bytes = 1 << 20;     // codes per worker for which it is worth starting one (about 50 us)
 
 const PackedCodes* packed_or_null(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
     if (!params.filter) return nullptr;
@@ -35,7 +35,7 @@ unsigned useful_threads(const Snapshot& snapshot, std::size_t n_queries, const S
         std::clamp(bytes / worker_bytes, 1.0, static_cast<double>(resolve_threads(params.threads))));
 }
 
-// Several groups per thread, so that none waits long for the others; each shares its scans.
+// Several groups per thread, so that threads finish at about the same time. The queries of a group share scans.
 std::size_t queries_per_group(std::size_t n_queries, unsigned threads) {
     const auto share = [&](std::size_t parts) { return (n_queries + parts - 1) / parts; };
     const std::size_t group =

@@ -1,5 +1,5 @@
-// The search pipeline over one consistent set of segments: transform, probe, scan, rerank. Batches are list-major (a
-// list is read once for all its queries); one query alone goes the same way, so its results are the same bits.
+// The search pipeline over one snapshot: transform, probe, scan, rerank. Batches are list-major (a list is read once
+// for all queries that probe it). Single queries take the same path, so their results are bitwise the same.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,16 @@ namespace fewbits {
 
 struct SearchParams {
     std::size_t k = 10;
-    std::uint32_t nprobe = 1;  // lists; more than there are means all
-    std::size_t rerank = 0;    // candidates; 0 means none
+    std::uint32_t nprobe = 1;  // lists; larger numbers mean all
+    std::size_t rerank = 0;    // candidates; 0: none
     unsigned threads = 0;
-    float min_score = -std::numeric_limits<float>::infinity();  // similarity of a result
-    const RowFilter* filter = nullptr;                          // of this snapshot, or all rows alive
+    float min_score = -std::numeric_limits<float>::infinity();  // as a similarity
+    const RowFilter* filter = nullptr;                          // of this snapshot; null: all rows alive
     bool as_rows = false;                                       // results are rows of the snapshot, not ids
 };
 
-// ids, scores: queries.rows x k, best first, padded with id -1 and the worst score. Scores as users see them: squared
-// distances (l2) or similarities.
+// ids, scores: queries.rows x k, best first, padded with id -1 and the worst score. Scores are squared distances (l2)
+// or similarities.
 void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids, float* scores);
 
 }  // namespace fewbits

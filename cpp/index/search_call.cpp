@@ -20,7 +20,7 @@ std::vector<std::vector<std::size_t>> queries_of(const QueryFilters& filters, st
              + std::to_string(n_queries));
     std::vector<std::vector<std::size_t>> queries(filters.filters.size());
     for (std::size_t i = 0; i < n_queries; ++i) {
-        require(filters.of_query[i] < queries.size(), "filters: a query has the number of no filter");
+        require(filters.of_query[i] < queries.size(), "filters: the filter number of a query is out of range");
         queries[filters.of_query[i]].push_back(i);
     }
     return queries;

@@ -1,4 +1,4 @@
-// One call of search as users make it: every query, whatever its filter, searches one snapshot.
+// A user's call of search: all queries search the same snapshot, each with its own filter.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,14 @@
 
 namespace fewbits {
 
-// Filters, and for each query the number of its own; `of_query` is empty where all queries share the first filter, and
-// there may be none at all.
+// Filters, and per query the number of its filter. If `of_query` is empty, all queries use the first filter, or none if
+// there is none.
 struct QueryFilters {
     std::span<const Filter* const> filters;
     std::span<const std::uint32_t> of_query;
 };
 
-// As `search`, with params.filter left out.
+// As `search`; params.filter is ignored.
 void search_call(const std::shared_ptr<const Snapshot>& snapshot, MatrixView queries, const SearchParams& params,
                  const QueryFilters& filters, std::int64_t* ids, float* scores);
 

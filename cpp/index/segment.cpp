@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint64_t max_rows = 0xffffffffu - 1;  // rows are u32
 constexpr std::uint64_t max_first_id = std::uint64_t{1} << 62;
 
-// Sorts runs, then merges them, so that sorting many rows can be cancelled.
+// Sorts runs and then merges them, so that sorting many rows can be cancelled.
 template <class Less>
 void sort_in_steps(std::vector<std::uint32_t>& rows, const Progress& progress, Less less) {
     constexpr std::size_t run = 1 << 17;
@@ -41,8 +41,8 @@ void check_lists(std::span<const std::uint64_t> lists, std::uint64_t n) {
 
 Segment::Segment(const Model& model, const Parts& parts, const std::string& prefix, const OldTokens* old) try
     : parts_(parts.under(prefix)) {
-    parts_.arrays.erase("removed");  // changes, so it is the snapshot's
-    for (auto& [name, array] : parts_.arrays) array.bulk = !name.ends_with("lists");  // which search follows
+    parts_.arrays.erase("removed");  // part of the snapshot, as it changes
+    for (auto& [name, array] : parts_.arrays) array.bulk = !name.ends_with("lists");  // search relies on lists
     n_ = static_cast<std::uint32_t>(parts_.param("n", 0, max_rows));
     first_id_ = static_cast<std::int64_t>(parts_.param("first_id", 0, max_first_id));
     const std::uint32_t nlist = model.partition->nlist();

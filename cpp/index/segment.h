@@ -42,23 +42,24 @@ public:
     const std::uint8_t* rest_rows() const { return rest_.data(); }
     const RowCodes& rerank() const { return rerank_; }
     std::span<const std::byte> rerank_bytes() const { return std::as_bytes(rerank_rows_); }
-    // Where the model has a codec of tokens.
+    // Only if the model has a codec for tokens.
     const TokenRows& tokens() const { return *tokens_; }
-    // Whether they are among the parts. Else they lie as in an old file.
+    // Whether the parts contain the tokens. Otherwise they are as in an old file.
     bool stores_tokens() const { return parts_.has("tokens.lists"); }
 
     std::int64_t id(std::uint32_t row) const {
         if (!custom_ids_.empty()) return custom_ids_[row];
         return first_id_ + (positions_.empty() ? row : positions_[row]);
     }
-    bool custom_ids() const { return !custom_ids_.empty(); }  // else they count from first_id
+    bool custom_ids() const { return !custom_ids_.empty(); }  // otherwise ids count from first_id
     std::int64_t first_id() const { return first_id_; }
-    std::int64_t next_id() const { return next_id_; }  // above every id
-    // The row that carries the id, or -1.
+    std::int64_t next_id() const { return next_id_; }  // larger than all ids
+    // The row with this id, or -1.
     std::int64_t row_of(std::int64_t id) const;
-    // What the first row_of does once under a lock, and here without one, so that it can report and be cancelled.
+    // Prepares row_of. Its first call would do the same under a lock; this does not lock, so it can report progress and
+    // be cancelled.
     void order_ids(const Progress& progress) const;
-    // The first id that two rows carry, or -1.
+    // The first id that two rows have, or -1.
     std::int64_t duplicate_id(const Progress& progress = {}) const;
 
     // A row's code in row form, as the codec encoded it.

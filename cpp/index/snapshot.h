@@ -1,5 +1,5 @@
-// The state of an index at one moment: segments, and which of their rows are alive. A snapshot never changes; adding,
-// removing and merging make another one. Rows of the whole are the segments' rows, one segment after the other.
+// The state of an index: segments, and which of their rows are alive. A snapshot is immutable; adding, removing and
+// merging create new ones. Its rows are those of the segments, one segment after the other.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct Snapshot {
     Bitmap alive;                           // of all rows; empty while none is removed
     std::int64_t next_id = 0;               // above every id that was ever given, also to vectors since removed
 
-    // alive: of all rows, or empty. Segments without a row alive are left out.
+    // alive: per row, or empty. Segments without rows alive are dropped.
     static std::shared_ptr<const Snapshot> make(std::shared_ptr<const Model> model,
                                                 std::vector<std::shared_ptr<const Segment>> segments, Bitmap alive,
                                                 std::int64_t next_id);
@@ -31,16 +31,16 @@ struct Snapshot {
     Bitmap alive_rows() const { return alive.size() == 0 ? Bitmap(rows(), true) : alive; }
     std::size_t segment_of(std::uint32_t row) const;
     std::int64_t id(std::uint32_t row) const;
-    CodeSet tokens(std::uint32_t row) const;     // where the model has a codec of tokens
+    CodeSet tokens(std::uint32_t row) const;     // only if the model has a codec for tokens
     std::int64_t row_of(std::int64_t id) const;  // alive, or -1
-    // Appends the ids of vectors alive, from a row on and at most so many; returns the row to go on from.
+    // Appends the ids of at most max_count vectors alive, from this row on; returns the row to continue from.
     std::uint32_t ids(std::uint32_t row, std::size_t max_count, std::vector<std::int64_t>& out) const;
     std::vector<std::int64_t> sorted_ids() const;  // of vectors alive
-    // Of every vector alive, in row order: id, list, and code in row form (row_bytes each).
+    // For all vectors alive, in row order: id, list, and code (row_bytes each, as written by Codec::encode).
     void codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows) const;
-    // The same vectors' factors b; zeros where the codec has none.
+    // Factors b of the same vectors; zeros if the codec has none.
     void factors_b(float* b) const;
-    // Segments begin..end alone, with the same rows alive.
+    // Only segments begin..end, with the same rows alive.
     std::shared_ptr<const Snapshot> part(std::size_t begin, std::size_t end) const;
 };
 

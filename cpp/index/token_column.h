@@ -1,5 +1,5 @@
-// The tokens of every row: a set of coded vectors, of any number each. What they mean is for whoever reads them to know
-// (cpp/multivector); to a segment they are one more column.
+// The tokens of each row: a set of any number of coded vectors. Segments store them as another column; their meaning is
+// defined in cpp/multivector.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@
 
 namespace fewbits {
 
-// Sets by row. A set may be empty: of a row that was removed.
+// Sets by row. The set of a removed row may be empty.
 class TokenRows {
 public:
     virtual ~TokenRows() = default;
     virtual CodeSet operator[](std::size_t row) const = 0;
 };
 
-// In the order of rows, in RAM or mapped.
+// Sets in row order, in RAM or mapped.
 class TokenColumn final : public TokenRows {
 public:
     // Arrays "lists" (u64, the first token of each row, and one more), "codes" and "a"; every length is checked.
@@ -36,24 +36,24 @@ public:
     std::span<const std::byte> codes() const { return std::as_bytes(codes_); }
 
 private:
-    Parts parts_;  // keeps the arrays
+    Parts parts_;  // keeps the arrays alive
     std::span<const std::uint64_t> lists_;
     std::span<const std::uint8_t> codes_;
     std::span<const float> a_;
     std::vector<std::size_t> code_offsets_;
 };
 
-// Collects sets, row by row.
+// Collects sets row by row.
 class TokenColumnBuilder {
 public:
-    // directory: of the nameless file that takes the codes; empty: they stay in memory.
+    // directory: for a nameless file of the codes; empty: codes are kept in memory.
     TokenColumnBuilder(const CodeLayout& layout, const std::string& directory);
 
     void append(const CodeSets& sets);
     void append(const CodeSet& set);
     std::size_t size() const { return rows_; }
     std::size_t tokens() const { return tokens_; }
-    Parts finish();  // what a TokenColumn is made of; ends the builder
+    Parts finish();  // the parts of a TokenColumn; ends the builder
 
 private:
     void put(std::span<const std::uint8_t> codes, std::span<const float> a);
@@ -67,7 +67,7 @@ private:
     std::size_t code_bytes_ = 0, factors_ = 0, tokens_ = 0, rows_ = 0;
 };
 
-// The column whose row i is set_of(i). A step per row and one per token.
+// The column whose row i is set_of(i). One step per row and per token.
 template <class SetOf>
 Parts gathered_tokens(const CodeLayout& layout, const std::string& directory, std::size_t rows, ProgressCounter& steps,
                       const SetOf& set_of) {

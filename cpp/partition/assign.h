@@ -1,4 +1,4 @@
-// The lists of many rows, in fixed blocks on all threads: every row's list depends on that row and the centroids alone.
+// Assigns rows to lists, in fixed blocks on all threads. The list of a row depends only on the row and the centroids.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace fewbits {
 
-// From this many centroids on, rows are assigned through groups of centroids (TwoLevelCentroids).
+// With at least this many centroids, rows are assigned through groups of centroids (TwoLevelCentroids).
 inline constexpr std::uint32_t two_level_from = 4096;
 
 template <class Centroids>
@@ -21,7 +21,7 @@ void assign_rows(MatrixView x, const Centroids& centroids, std::uint32_t* lists,
     });
 }
 
-// x against k x d centroids, exactly for few and through groups for many.
+// centroids: k x d. Exact for few centroids, through groups for many.
 void assign(MatrixView x, MatrixView centroids, bool spherical, std::uint32_t* lists, unsigned threads);
 
 }  // namespace fewbits

@@ -1,4 +1,4 @@
-// The best of many scores: TopHits, with a threshold from the start where selection would cost more than the scores do.
+// Selects the best of many scores: TopHits with an initial threshold, if selection would cost more than scoring.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,8 @@ public:
         top_.reset(capacity);
     }
 
-    // Offers scores of rows first, first + 1, ... A NaN (infinities met in a product) ranks last, so that the best n
-    // are always n rows.
+    // Offers scores of rows first, first + 1, ... NaN (from infinities in a product) ranks last, so that the n best are
+    // always n rows.
     void offer(std::uint32_t first, std::span<const float> scores) {
         const float floor = top_.threshold() == lowest ? bound(scores) : lowest;
         float threshold = std::max(floor, top_.threshold());
@@ -38,8 +38,8 @@ public:
 private:
     static constexpr float lowest = -std::numeric_limits<float>::infinity();
 
-    // The greatest of each of 2 * capacity strips, and of these the capacity-th: that many scores are at least as
-    // great, so what is below is not among the best.
+    // The capacity-th largest of the maxima of 2 * capacity strips. At least `capacity` scores are as large, so smaller
+    // ones are not among the best.
     float bound(std::span<const float> scores) {
         const std::size_t strips = 2 * capacity_;
         if (capacity_ == 0 || scores.size() < 2 * strips) return lowest;

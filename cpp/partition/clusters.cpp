@@ -47,12 +47,12 @@ std::size_t Clusters::update(float* centroids, std::uint64_t seed, unsigned thre
 }
 
 std::size_t Clusters::fill_empty(float* centroids, std::uint64_t seed) const {
-    // Less than a half, so that both parts keep members; small, so that they are about equal in high dimension, where
-    // members are nearly at right angles to each other.
+    // Less than 1/2, so that both parts have members; small, so that they are about equal in high dimensions, where
+    // members are nearly orthogonal to each other.
     constexpr double step = 1.0 / 32;
     const std::size_t d = x_.cols;
     std::vector<std::size_t> empty;
-    std::priority_queue<std::pair<double, std::size_t>> largest;  // size that is left, k - cluster: the first on ties
+    std::priority_queue<std::pair<double, std::size_t>> largest;  // remaining size, k - cluster (the first on ties)
     for (std::size_t c = 0; c < k_; ++c) {
         const std::size_t size = members(c).size();
         if (size == 0) empty.push_back(c);

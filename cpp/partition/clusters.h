@@ -1,5 +1,5 @@
-// The points of a k-means run and the cluster each is in: what a Lloyd iteration assigns and averages. Points are taken
-// through an order, of which an iteration sees a prefix. The same bits for any thread count.
+// The points of a k-means run and their clusters, which Lloyd iterations assign and average. Points are visited in a
+// given order, and an iteration uses a prefix of it. Results are bitwise equal for any number of threads.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace fewbits {
 
-// All rows in a random order, of which every prefix is a uniform sample.
+// All rows in a random order, such that every prefix is a uniform sample.
 std::vector<std::uint32_t> shuffled(std::size_t n, std::uint64_t seed);
 
 class Clusters {
@@ -21,16 +21,16 @@ public:
     Clusters(MatrixView x, std::span<const std::uint32_t> order, std::size_t k)
         : x_(x), order_(order), k_(k), cluster_(order.size(), std::numeric_limits<std::uint32_t>::max()) {}
 
-    // The first `seen` points to their best centroids; returns how many changed their cluster.
+    // Assigns the first `seen` points to their best centroids; returns how many changed their cluster.
     template <class Centroids>
     std::size_t assign(const Centroids& centroids, std::size_t seen, unsigned threads, const Progress& progress = {});
 
-    // Each centroid becomes the mean of its members. A cluster without members gets part of the largest: a point a
-    // little off its mean, towards one of its members; where all points are the same, a copy. Returns how many it
-    // refilled.
+    // Sets each centroid to the mean of its members. An empty cluster gets part of the largest one: its centroid is
+    // near that mean, moved towards one of the members (or equal to it, if all points are equal). Returns how many
+    // were empty.
     std::size_t update(float* centroids, std::uint64_t seed, unsigned threads);
 
-    // Row numbers, in the order's order; as of the last collect_members(), which update() calls.
+    // Row numbers of the members, in the given order, at the last collect_members(), which update() calls.
     void collect_members();
     std::span<const std::uint32_t> members(std::size_t c) const {
         return {members_.data() + begin_[c], begin_[c + 1] - begin_[c]};
@@ -44,7 +44,7 @@ private:
     std::span<const std::uint32_t> order_;
     std::size_t k_;
     std::size_t seen_ = 0;
-    std::vector<std::uint32_t> cluster_;  // of the point at each place of the order
+    std::vector<std::uint32_t> cluster_;  // of the i-th point in the order
     std::vector<std::size_t> begin_;      // cluster c has members_[begin_[c] .. begin_[c + 1]]
     std::vector<std::uint32_t> members_;
 };

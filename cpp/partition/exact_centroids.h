@@ -1,5 +1,5 @@
-// Centroids laid out for the tile kernels: by distance as they are (score <x, c> - |c|^2 / 2), spherical as directions
-// (score <x, c> / |c|). A zero centroid has the direction 0, so nothing here divides by zero.
+// Centroids in the layout of the tile kernels: unchanged for distances (score <x, c> - |c|^2 / 2), as directions if
+// spherical (score <x, c> / |c|). The direction of a zero centroid is 0, so nothing divides by zero.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,12 @@ public:
     std::uint32_t dim() const { return dim_; }
     bool spherical() const { return spherical_; }
 
-    static constexpr std::size_t batch = 512;  // rows that a call of best() works well with
+    static constexpr std::size_t batch = 512;  // efficient number of rows per call of best()
 
-    // The best centroid of each of n rows and its score (greater is nearer); the first on ties. scores may be null.
+    // The best centroid of each of n rows and its score (larger is nearer); the first on ties. scores may be null.
     void best(const float* x, std::size_t n, std::uint32_t* lists, float* scores = nullptr) const;
 
-    // scores[i * count + c] of row i and centroid first + c; first is a multiple of 32.
+    // scores[i * count + c] is that of row i and centroid first + c; first is a multiple of 32.
     void scores(const float* x, std::size_t n, std::uint32_t first, std::uint32_t count, float* scores) const;
     // Per centroid: -|c|^2 / 2, or |c| (spherical).
     const std::vector<float>& terms() const { return terms_; }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* centroids_name = "partition.centroids";
 
-// Finite, and so that |c|^2 is: what makes every score of a finite query a number or an infinity.
+// Requires |c|^2 to be finite in float32, so that scores of finite queries are never NaN.
 void require_bounded(MatrixView centroids) {
     for (std::size_t c = 0; c < centroids.rows; ++c) {
         if (!(squared_length(centroids.row(c), centroids.cols) <= double{std::numeric_limits<float>::max()})) {
@@ -79,7 +79,7 @@ void Ivf::scores(MatrixView queries, float* scores) const {
 void Ivf::nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const {
     check_nprobe(nprobe, nlist_);
     constexpr std::size_t query_block = 32;
-    constexpr std::uint32_t centroid_block = 1024;  // the scores of a block of both fit the second-level cache
+    constexpr std::uint32_t centroid_block = 1024;  // scores of a block of queries and centroids fit the L2 cache
     const std::uint32_t width = std::min(centroid_block, nlist_);
     std::vector<float> scores(std::min(query_block, queries.rows) * width);
     std::vector<BestScores> top(std::min(query_block, queries.rows));

@@ -1,5 +1,5 @@
-// Inverted lists by centroids, which are the means of their lists' members, so that residuals are small: l2 compares
-// with them as they are, ip and cosine with their directions (spherical).
+// Inverted lists by centroids. Centroids are the means of their members, so that residuals are small; l2 compares with
+// the centroids, ip and cosine with their directions (spherical).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ public:
 
     std::uint32_t nlist() const override { return nlist_; }
     MatrixView centroids() const override { return {centroids_, nlist_, dim_}; }
-    // Exact for small nlist, through a two-level search for large ones.
+    // Exact for small nlist, by a two-level search for large nlist.
     void assign(MatrixView x, std::uint32_t* lists, unsigned threads) const override;
     void nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const override;
     void scores(MatrixView queries, float* scores) const override;

@@ -1,6 +1,6 @@
-// Lloyd's iterations. Two things make them cheap: early iterations, whose centroids move far anyway, see a growing
-// random part of the points; and means are sums over each cluster's members in their order, one cluster a task, so that
-// no thread count changes a bit.
+// Lloyd's iterations. Early iterations use a growing random part of the points, as their centroids move far anyway.
+// Means are sums over the members of a cluster in a fixed order, one task per cluster, so that results do not depend on
+// the number of threads.
 #include "partition/kmeans.h"
 
 #include <algorithm>
@@ -16,9 +16,9 @@ namespace fewbits {
 namespace {
 
 constexpr std::size_t least_points_per_centroid = 32;
-constexpr std::uint32_t max_extra_iterations = 5;  // to see the clusters that the last iterations refilled gain members
+constexpr std::uint32_t max_extra_iterations = 5;  // until clusters refilled by the last iterations have members
 
-// How many points iteration t of T sees: a quarter, then half, then for the last 40 % of the iterations all of them.
+// Number of points used by iteration t: a quarter, then half, then all for the last 40 % of the iterations.
 std::size_t points_seen(std::uint32_t t, std::uint32_t iterations, std::size_t n, std::size_t k) {
     const std::uint64_t left = iterations - t, tenths = 10 * left;
     const std::size_t wanted = left == 1 || tenths <= 4ull * iterations ? n
@@ -36,7 +36,7 @@ void check_kmeans(MatrixView x, const KMeansOptions& options) {
     require(x.rows <= std::numeric_limits<std::uint32_t>::max(), "x: got 2^32 vectors or more, expected fewer");
     checked_mul(options.k, x.cols);
     require(options.initial.data == nullptr || (options.initial.rows == options.k && options.initial.cols == x.cols),
-            "initial: expected k centroids of as many dimensions as x has");
+            "initial: expected k centroids of the dimension of x");
 }
 
 std::vector<float> kmeans(MatrixView x, const KMeansOptions& options, const Progress& progress) {
@@ -46,7 +46,7 @@ std::vector<float> kmeans(MatrixView x, const KMeansOptions& options, const Prog
     std::vector<float> centroids(k * d);
     for (std::size_t c = 0; c < k; ++c) std::copy_n(x.row(order[c % x.rows]), d, centroids.data() + c * d);
     if (k >= x.rows) return centroids;
-    // What is given to start from would be lost on part of the points.
+    // Initial centroids would be lost if iterations used only a part of the points.
     const bool started = options.initial.data != nullptr;
     if (started) std::copy_n(options.initial.data, k * d, centroids.data());
     const auto seen_at = [&](std::uint32_t t) {

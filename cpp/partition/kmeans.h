@@ -1,5 +1,5 @@
-// k-means: Lloyd's iterations over a sample, counter-based seeding, no empty clusters, bounded iterations, the same
-// centroids for any thread count.
+// k-means: Lloyd's iterations over a sample, counter-based seeding, no empty clusters, bounded iterations. Centroids
+// are the same for any number of threads.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +16,17 @@ struct KMeansOptions {
     bool spherical = false;  // assign by cosine; centroids are still the means of their members
     std::uint64_t seed = 0;
     unsigned threads = 0;
-    MatrixView initial{};  // kmeans only: k x d centroids to start from, or none: points drawn by the seed
+    MatrixView initial{};  // kmeans only: k x d initial centroids; by default points drawn by the seed
 };
 
 // Throws unless k is 1..2^24 and x has 1..2^32 - 1 rows of at least one dimension.
 void check_kmeans(MatrixView x, const KMeansOptions& options);
 
-// k x d centroids (means, not normalised). Fewer points than k: the points, then repeats of them.
+// k x d centroids (means, not normalised). If there are fewer points than k, the points, repeated.
 std::vector<float> kmeans(MatrixView x, const KMeansOptions& options, const Progress& progress = {});
 
-// The same, for large k (nlist) in sub-quadratic time: clusters of clusters, refined. Worth it where an iteration of
-// kmeans would take seconds, which is what kmeans_auto looks at.
+// The same for large k (nlist) in sub-quadratic time: clusters of clusters, refined. Worthwhile if an iteration of
+// kmeans would take seconds; kmeans_auto decides by that.
 std::vector<float> kmeans_hierarchical(MatrixView x, const KMeansOptions& options, const Progress& progress = {});
 std::vector<float> kmeans_auto(MatrixView x, const KMeansOptions& options, const Progress& progress = {});
 

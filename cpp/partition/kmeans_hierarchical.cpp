@@ -1,5 +1,5 @@
 // k-means for many centroids: about sqrt(k) superclusters, k-means within each, and a few Lloyd iterations over all
-// points whose assignment goes through groups of centroids. An iteration costs n * sqrt(k) instead of n * k.
+// points, which are assigned through groups of centroids. An iteration costs n * sqrt(k) instead of n * k.
 #include <algorithm>
 #include <cmath>
 #include <queue>
@@ -13,7 +13,7 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t supercluster_points = 256;  // sampled for each supercluster
+constexpr std::size_t supercluster_points = 256;  // points sampled per supercluster
 constexpr std::uint32_t refinements = 3;
 
 std::vector<float> gather(MatrixView x, std::span<const std::uint32_t> rows) {
@@ -29,7 +29,7 @@ std::vector<float> superclusters(MatrixView x, std::span<const std::uint32_t> or
     return kmeans({sample.data(), n, x.cols}, options);
 }
 
-// k seats in proportion to the sizes (highest averages), never more than the size, since the sizes sum to k or more.
+// Divides k in proportion to the sizes (highest averages). No share exceeds its size, as the sizes sum to at least k.
 std::vector<std::uint32_t> shares(const Clusters& clusters, std::size_t groups, std::uint32_t k) {
     std::vector<std::uint32_t> share(groups, 0);
     std::priority_queue<std::pair<double, std::size_t>> quotients;
@@ -69,7 +69,7 @@ std::vector<float> within_superclusters(MatrixView x, std::span<const std::uint3
     return centroids;
 }
 
-// Progress of a part of the work, between two fractions of the whole.
+// Progress for a part of the work, which spans from..to of the whole.
 Progress part(const Progress& whole, double from, double to) {
     if (!whole) return {};
     return [&whole, from, to](double fraction) { whole(from + (to - from) * fraction); };
@@ -79,8 +79,7 @@ Progress part(const Progress& whole, double from, double to) {
 
 std::vector<float> kmeans_hierarchical(MatrixView x, const KMeansOptions& options, const Progress& progress) {
     check_kmeans(x, options);
-    require(options.initial.data == nullptr,
-            "initial: got centroids, expected none: k is too large to start from them");
+    require(options.initial.data == nullptr, "initial: got centroids, expected none for such a large k");
     if (options.k >= x.rows) return kmeans(x, options, progress);
     const std::vector<std::uint32_t> order = shuffled(x.rows, options.seed);
     std::vector<float> centroids = within_superclusters(x, order, options, part(progress, 0, 0.2));
@@ -95,7 +94,7 @@ std::vector<float> kmeans_hierarchical(MatrixView x, const KMeansOptions& option
 }
 
 std::vector<float> kmeans_auto(MatrixView x, const KMeansOptions& options, const Progress& progress) {
-    constexpr double products = 2e11;  // of one iteration; some seconds on one core
+    constexpr double products = 2e11;  // per iteration; several seconds on one core
     const double cost = static_cast<double>(x.rows) * options.k * static_cast<double>(x.cols);
     const bool many = options.k >= 1024 && cost > products && options.initial.data == nullptr;
     return many ? kmeans_hierarchical(x, options, progress) : kmeans(x, options, progress);

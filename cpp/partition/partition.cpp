@@ -9,7 +9,7 @@
 namespace fewbits {
 namespace {
 
-// One list that every query reads.
+// One list that all queries probe.
 class Flat final : public Partition {
 public:
     explicit Flat(std::uint32_t dim) : dim_(dim) {}
@@ -30,7 +30,7 @@ private:
 
 std::shared_ptr<const Partition> make_flat_of(const Parts& parts, std::uint32_t dim, Metric) {
     if (parts.param_or("partition.nlist", 1) != 1)
-        corrupt("param 'partition.nlist': expected 1 where partition.kind is 0");
+        corrupt("param 'partition.nlist': expected 1 if partition.kind is 0");
     return make_flat(dim);
 }
 

@@ -1,4 +1,4 @@
-// Which lists a vector belongs to, and which lists a query reads: an interface, and the table of its kinds.
+// Which lists a vector belongs to, and which lists a query probes: an interface, and the table of its kinds.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@ class Partition {
 public:
     struct Probe {
         std::uint32_t list;
-        float coarse;  // what a residual code's score adds: <q, c> (ip) or 2 <q, c> (l2)
+        float coarse;  // the term added to scores of residual codes: <q, c> (ip) or 2 <q, c> (l2)
     };
 
     virtual ~Partition() = default;
     virtual std::uint32_t nlist() const = 0;
-    // What codes may be residuals of: a row of f32 per list, or no rows.
+    // The centroids that residuals are relative to: one row per list, or no rows.
     virtual MatrixView centroids() const = 0;
 
     // The first list of each row of x. Same result for any block of rows and any thread count, as below.
@@ -29,10 +29,11 @@ public:
 
     // The nprobe best lists of each query, best first (ties: smaller list first): probes[i * nprobe + j].
     virtual void nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const = 0;
-    // What `nearest` ranks by, of every list: scores[i * nlist + list], and what such a hit's probe has as `coarse`.
+    // The scores by which `nearest` ranks all lists, scores[i * nlist + list], and `coarse` of the probe for such a
+    // hit.
     virtual void scores(MatrixView queries, float* scores) const = 0;
     virtual float coarse(const Hit& hit) const = 0;
-    // How many centroids long the query's projection on the centroid is: <q, c> / <c, c>. Not under l2.
+    // The query's projection on the centroid in units of the centroid: <q, c> / <c, c>. Not under l2.
     virtual float projection(const Probe& probe) const = 0;
 };
 
@@ -43,9 +44,9 @@ struct PartitionKind {
 };
 std::span<const PartitionKind> partition_kinds();
 
-// Makes the kind that param "partition.kind" selects, of vectors of dim dimensions. metric: l2 or ip.
+// Makes the kind selected by param "partition.kind", for vectors of dim dimensions. metric: l2 or ip.
 std::shared_ptr<const Partition> make_partition(const Parts& parts, std::uint32_t dim, Metric metric);
-// Of one list, for vectors that are scanned as a whole.
+// A partition with one list, for vectors that are always scanned.
 std::shared_ptr<const Partition> make_flat(std::uint32_t dim);
 
 // Throws unless nprobe is 1..nlist.

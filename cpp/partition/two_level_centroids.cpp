@@ -11,7 +11,7 @@
 namespace fewbits {
 namespace {
 
-// A row is compared with `probes` of g groups: g + probes * k / g products, least at g = sqrt(probes * k).
+// A row is compared with g means and `probes` groups: g + probes * k / g products, minimal at g = sqrt(probes * k).
 constexpr std::uint32_t wanted_probes = 16;
 
 std::vector<float> group_means(MatrixView centroids, bool spherical, unsigned threads) {
@@ -39,7 +39,7 @@ TwoLevelCentroids::TwoLevelCentroids(MatrixView centroids, bool spherical, unsig
     std::vector<std::vector<std::uint32_t>> members(all.k());
     for (std::uint32_t c = 0; c < centroids.rows; ++c) members[group_of[c]].push_back(c);
 
-    std::vector<float> kept;  // an empty group would take a probe and give no answer
+    std::vector<float> kept;  // without empty groups, which would waste probes
     for (std::size_t g = 0; g < members.size(); ++g) {
         if (members[g].empty()) continue;
         kept.insert(kept.end(), means.data() + g * d, means.data() + (g + 1) * d);

@@ -1,5 +1,5 @@
-// The best centroid without comparing with all of them: centroids are grouped by k-means, and a row is compared with
-// the members of its few best groups. Built from the centroids alone, so the same centroids always give the same lists.
+// Finds the best centroid without comparing all of them: centroids are grouped by k-means, and a row is compared with
+// the members of its best groups. Determined by the centroids alone, so equal centroids always give equal lists.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ class TwoLevelCentroids {
 public:
     TwoLevelCentroids(MatrixView centroids, bool spherical, unsigned threads);
 
-    static constexpr std::size_t batch = 4096;  // so that many rows share a group
+    static constexpr std::size_t batch = 4096;  // large, so that many rows share a group
 
-    // The best of each of n rows' groups: greatest score, the first on ties.
+    // The best centroid in the groups of each of n rows: the largest score, the first on ties.
     void best(const float* x, std::size_t n, std::uint32_t* lists) const;
 
 private:

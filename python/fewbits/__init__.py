@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .choose.build import build
     from .choose.build_multivector import build_multivector
     from .choose.tuning import Tuned, tune
+    from .collection.collection import Collection
     from .errors import CorruptIndexError, FewbitsError, FormatVersionError, NotTrainedError
     from .evaluation.measures import evaluate, exact_search, recall
     from .fusing import fuse
@@ -30,11 +31,17 @@ if TYPE_CHECKING:
     from .multivector.index import MultiVectorIndex, chamfer
     from .multivector.lemur import LEMUR
     from .multivector.pooling import Pooling, carve
+    from .neighbors.duplicates import deduplicate
+    from .neighbors.graph import knn_graph
     from .opening import inspect, open, verify
     from .rocchio import feedback
+    from .source.load import load_vectors
+    from .sparse.index import SparseIndex
+    from .spec.chain import Chain
     from .spec.float import Float
     from .spec.identity import Identity
     from .spec.ivf import IVF
+    from .spec.leanvec import LeanVec
     from .spec.opq import OPQ
     from .spec.pca import PCA
     from .spec.pq import PQ
@@ -50,6 +57,8 @@ __all__ = [
     "OPQ",
     "PCA",
     "PQ",
+    "Chain",
+    "Collection",
     "CorruptIndexError",
     "FewbitsError",
     "Filter",
@@ -57,6 +66,7 @@ __all__ = [
     "FormatVersionError",
     "Identity",
     "Index",
+    "LeanVec",
     "MultiVectorIndex",
     "NotTrainedError",
     "Pooling",
@@ -65,6 +75,7 @@ __all__ = [
     "RecurrentBinary",
     "Scalar",
     "SearchResult",
+    "SparseIndex",
     "Tuned",
     "__version__",
     "available_isas",
@@ -72,6 +83,7 @@ __all__ = [
     "build_multivector",
     "carve",
     "chamfer",
+    "deduplicate",
     "evaluate",
     "exact_search",
     "feedback",
@@ -79,6 +91,8 @@ __all__ = [
     "fuse",
     "inspect",
     "isa",
+    "knn_graph",
+    "load_vectors",
     "merge",
     "open",
     "recall",
@@ -91,8 +105,12 @@ __all__ = [
 _MODULES = {
     "choose.build": ("build",),
     "choose.build_multivector": ("build_multivector",),
+    "collection.collection": ("Collection",),
+    "source.load": ("load_vectors",),
+    "spec.chain": ("Chain",),
     "spec.float": ("Float",),
     "spec.identity": ("Identity",),
+    "spec.leanvec": ("LeanVec",),
     "spec.opq": ("OPQ",),
     "spec.pca": ("PCA",),
     "spec.pq": ("PQ",),
@@ -103,6 +121,9 @@ _MODULES = {
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "integrations.faiss": ("from_faiss",),
     "multivector.fde": ("FDE",),
+    "sparse.index": ("SparseIndex",),
+    "neighbors.duplicates": ("deduplicate",),
+    "neighbors.graph": ("knn_graph",),
     "multivector.lemur": ("LEMUR",),
     "opening": ("inspect", "open", "verify"),
     "input.filters": ("Filter",),

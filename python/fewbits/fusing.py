@@ -1,4 +1,4 @@
-"""fb.fuse: one ranking of what several indexes found for the same queries."""
+"""fb.fuse: one ranking from the results of several indexes for the same queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .input.checks import one_of, real_number, whole_number
 from .numeric.arrays import F64, I64
 
 NORMALIZATIONS = ("minmax", "theoretical", "zscore", "rrf")
-_RANK_CONSTANT = 60  # of reciprocal rank fusion, as published
+_RANK_CONSTANT = 60  # the published constant of reciprocal rank fusion
 
 
 def fuse(
@@ -27,7 +27,7 @@ def fuse(
     indexes: Sequence[Any] | None = None,
     queries: Sequence[Any] | None = None,
 ) -> SearchResult:
-    """Fuse what several indexes found for the same queries into one ranking.
+    """Fuse the results of several indexes for the same queries into one ranking.
 
     The fused score is the weighted sum of the normalised scores.
 
@@ -35,13 +35,13 @@ def fuse(
     ----------
     results : sequence of SearchResult or (ids, scores)
         One per index, each best first, of shapes (n, m) or (m,) for a single query; m may differ. Scores may be
-        similarities or distances: the order of the results tells which.
+        similarities or distances: which of the two follows from their order.
     weights : (len(results),) floats >= 0, optional
-        None: all equal. `fb.train.fuse` learns them. A list of weight 0 takes no part.
+        None: all equal. `fb.train.fuse` learns them. Lists with weight 0 are ignored.
     k : int
         Results per query.
     normalize : {"minmax", "theoretical", "zscore", "rrf"}
-        How the scores s of one list for one query become comparable with those of another.
+        How the scores s of each list for each query are normalised.
         "minmax": (s - min) / (max - min). "theoretical": the same with the lowest possible score, `lowest`, as the
         minimum. "zscore": (s - mean) / deviation. "rrf": 1 / (60 + rank), whatever the scores.
     lowest : (len(results),) floats, optional
@@ -53,16 +53,16 @@ def fuse(
     Returns
     -------
     SearchResult
-        Larger scores are better. Ties go to what the earlier list has, and has further up.
+        Larger scores are better. Of equal scores, that from the earlier list, and further up in it, comes first.
 
     Raises
     ------
     TypeError, ValueError
-        For lists that do not fit together, and arguments that have no effect with each other.
+        For lists that do not fit together, and for arguments that have no effect in combination.
 
     Notes
     -----
-    A weighted sum ranks better than "rrf" as soon as a few judged queries are there to learn the weight from, and
+    A weighted sum ranks better than "rrf" if there are a few judged queries to learn the weight from, and it
     hardly depends on the normalisation. Without judgements, equal weights or "rrf" are safe choices.
 
     References
@@ -87,16 +87,16 @@ def fuse(
 
 @dataclass(frozen=True)
 class FoundList:
-    """What one index found: ids, -1 where padded, and scores of which the larger is better."""
+    """The results of one index: ids, -1 where padded, and scores, larger is better."""
 
     ids: I64
     scores: F64
-    sign: float  # what makes the index's own scores such
+    sign: float  # -1 if the index's own scores are smaller for better results
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What any of the lists has: documents, query by query, in the order in which the lists have them.
+    """The documents of all lists, query by query, in the order of the lists.
 
     owners: (m,) the query of each; ids: (m,); scores, ranks: (lists, m), NaN where a list lacks the document.
     """
@@ -108,7 +108,7 @@ class Pool:
     ranks: F64
 
     def normalized(self, how: str, lowest: F64 | None) -> F64:
-        """(lists, m), 0 or the worst of the list where a document is missing."""
+        """Normalised scores (lists, m); 0, or the worst score of the list, where a document is missing."""
         if how == "rrf":
             return np.nan_to_num(1 / (_RANK_CONSTANT + self.ranks), nan=0.0)
         return np.stack([self._scaled(i, how, None if lowest is None else lowest[i]) for i in range(len(self.scores))])
@@ -127,7 +127,7 @@ class Pool:
             unit = unit - zero
         with np.errstate(invalid="ignore", divide="ignore"):
             scaled = (s - zero[self.owners]) / unit[self.owners]
-        equal = 0.0 if how == "zscore" else 1.0  # of a list whose scores are all the same
+        equal = 0.0 if how == "zscore" else 1.0  # for lists whose scores are all equal
         flat = np.where(has, equal, 0.0)
         return np.where((unit > 0)[self.owners] & np.isfinite(scaled), scaled, flat)
 
@@ -149,7 +149,7 @@ class Pool:
 
 
 def found_lists(results: Sequence[Any], indexes: Sequence[Any] | None) -> tuple[list[FoundList], bool]:
-    """The lists, and whether they are of a single query."""
+    """The lists, and whether they are for a single query."""
     if not isinstance(results, list | tuple) or not results:
         raise TypeError(f"results: expected a list of search results, got {type(results).__name__} {results!r:.60}")
     pairs = [_pair(i, result) for i, result in enumerate(results)]
@@ -209,7 +209,7 @@ def lowest_scores(lowest: Sequence[float] | None, normalize: str, lists: list[Fo
 def pooled(
     lists: list[FoundList], normalize: str, indexes: Sequence[Any] | None, queries: Sequence[Any] | None
 ) -> Pool:
-    """All documents of all lists; those that one lacks are scored by its index, where there is one."""
+    """All documents of all lists. If there are indexes, they score the documents that their lists lack."""
     pool = _union(lists)
     if (indexes is None) != (queries is None):
         raise ValueError("indexes: expected together with queries, got one without the other")
@@ -238,7 +238,7 @@ def _union(lists: list[FoundList]) -> Pool:
     keys, places, sources, flat = keys[has], places[has], sources[has], flat[has]
     order = np.lexsort((places, sources, keys // max(len(known), 1)))
     _, first = np.unique(keys[order], return_index=True)
-    documents = keys[order][np.sort(first)]  # by query, then as the lists have them
+    documents = keys[order][np.sort(first)]  # by query, then in the order of the lists
     by_key = np.argsort(documents)
     at = by_key[np.searchsorted(documents, keys, sorter=by_key)]
     scores, ranks = (np.full((len(lists), len(documents)), np.nan) for _ in range(2))
@@ -247,7 +247,7 @@ def _union(lists: list[FoundList]) -> Pool:
 
 
 def _complete(pool: Pool, i: int, sign: float, index: Any, queries: Any) -> None:
-    """Scores by list i's index what the list lacks."""
+    """Scores the documents that list i lacks with its index."""
     missing = np.flatnonzero(np.isnan(pool.scores[i]))
     if not len(missing):
         return

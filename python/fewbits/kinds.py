@@ -1,4 +1,4 @@
-"""The core's registry: the kinds of every part by name, with the numbers that files hold and what codecs can do."""
+"""The core's registry: the kinds of all parts by name, with their numbers in files and the capabilities of codecs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import _core
 
 
 class CodecTraits(NamedTuple):
-    """What a codec can do; cpp/codec/registry.h explains each."""
+    """The capabilities of a codec, explained in cpp/codec/registry.h."""
 
     exact: bool
     cosine_only: bool
@@ -37,4 +37,4 @@ TRANSFORMS = {row["name"]: row["kind"] for row in _REGISTRY["transforms"]}
 QUERY_MAPS = {row["name"]: row["kind"] for row in _REGISTRY["query_maps"]}
 PARTITIONS = {row["name"]: row["kind"] for row in _REGISTRY["partitions"]}
 METRICS = {row["name"]: row["kind"] for row in _REGISTRY["metrics"]}
-NONE = 0  # the number of a part that there is not
+NONE = 0  # the kind number of an absent part

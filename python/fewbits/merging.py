@@ -1,4 +1,4 @@
-"""fb.merge: one index of several that share their training, of either kind."""
+"""fb.merge: one index from several of either kind that share their training."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ AnyIndex = TypeVar("AnyIndex", Index, MultiVectorIndex)
 
 
 def merge(indexes: Sequence[AnyIndex], *, on_conflict: str = "error") -> AnyIndex:
-    """Merge indexes into a new one, without coding a vector again.
+    """Merge indexes into a new one, without coding vectors again.
 
-    Codes are shared with the given indexes, which stay as they are. The segments stay apart until `compact` is called.
+    Codes are shared with the given indexes, which do not change. Segments remain separate until `compact` is called.
 
     Parameters
     ----------
     indexes : sequence of Index, or of MultiVectorIndex
-        All share their training, byte for byte: copies of one trained index (`fb.open` of one file, say) that were
-        filled apart.
+        All must share their training, byte for byte: copies of one trained index (from `fb.open` of one file, say) that
+        were filled separately.
     on_conflict : {"error", "replace"}
-        What to do with an id that two of them have: raise ValueError, or keep what the later index has. Give ids of
-        your own when adding.
+        What to do with an id that two of them have: raise ValueError, or keep the vector of the later index. Give your
+        own ids when adding.
 
     Returns
     -------

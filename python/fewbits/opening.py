@@ -1,4 +1,4 @@
-"""fb.open, fb.inspect, fb.verify: files of either kind of index."""
+"""fb.open, fb.inspect, fb.verify: files of every kind of index."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from . import _core
-from .file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
+from .file.engines import check_flags, engine_of_bytes, is_multivector, is_sparse, open_engine
 from .file.places import Path, contents, encoded, shown
 from .index.index import Index, described
 from .multivector.index import MultiVectorIndex, described_sets
 from .records import Record
+from .sparse.index import SparseIndex
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> Index | MultiVectorIndex:
+def open(
+    path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False
+) -> Index | MultiVectorIndex | SparseIndex:
     """Open an index file, of whichever kind of index it holds.
 
     Parameters
@@ -26,14 +29,15 @@ def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = Fa
         memoryview, mmap, or bytes that begin as an index file does, are taken as the contents.
     mmap : bool
         Map the file: fast, shared between processes, pages are read as needed. With False the file is read into
-        memory, and later changes to it have no effect. File objects and buffers are always copied into memory.
+        memory, and later changes to it have no effect. File objects, buffers and sparse indexes are always copied into
+        memory.
     verify : bool
         Also compare the checksum of every byte. Everything that search relies on is checked in either case.
 
     Returns
     -------
-    Index or MultiVectorIndex
-        What was saved. `Index.open` and `MultiVectorIndex.open` open one kind and refuse the other.
+    Index, MultiVectorIndex or SparseIndex
+        What was saved. `Index.open` and those of the others open one kind and refuse the others.
 
     Raises
     ------
@@ -53,6 +57,8 @@ def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = Fa
     """
     check_flags(mmap, verify)
     file = contents(path)
+    if is_sparse(path, file):  # type: ignore[arg-type]
+        return SparseIndex.open(path if file is None else file)
     if file is not None:
         engine, name = engine_of_bytes(file), "bytes"
     else:

@@ -1,4 +1,4 @@
-"""Results with names: attributes, that can be read as items too."""
+"""Named results, whose attributes can also be read as items."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Record(Mapping[str, Any]):
-    """Base of frozen dataclasses whose fields are also items, and which print one field per line.
+    """Base class of frozen dataclasses whose fields are also items, and which print one field per line.
 
     Subclasses are declared with ``eq=False``, to compare as mappings do.
     """

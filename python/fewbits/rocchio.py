@@ -1,4 +1,4 @@
-"""fb.feedback: queries moved towards what they find (pseudo-relevance feedback on vectors)."""
+"""fb.feedback: queries moved towards their results (pseudo-relevance feedback on vectors)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .input.checks import one_of, real_number, thread_count, whole_number
 from .input.queries import as_queries
 from .numeric.arrays import F32, F64
 
-_TEMPERATURE = 0.02  # of score weights, for scores about -1..1
+_TEMPERATURE = 0.02  # of softmax weights, for scores of about -1..1
 
 
 def feedback(
@@ -33,16 +33,16 @@ def feedback(
     """Move queries towards the k best vectors that they find: Rocchio's pseudo-relevance feedback.
 
     The new query is ``alpha * q + beta * m``, where m is a mean of the vectors found, as `reconstruct` returns them.
-    Searching with it finds more of what is relevant in a deep list (recall@100), for a reranker to put in order. It is
+    Searching with it finds more relevant documents in a deep list (recall@100), to be reordered by a reranker. It is
     not meant for the final ranking; see Notes.
 
     Parameters
     ----------
     index : Index
     queries : (n, dim) or (dim,) array
-        Of the dtypes that `Index.add` takes. Under "cosine" they are normalised first.
+        In any dtype that `Index.add` takes. Under "cosine" they are normalised first.
     k : int
-        Vectors per query that are mixed in. 0: none.
+        Number of vectors per query that are mixed in. 0: none.
     alpha, beta : float
         Weights >= 0 of the query and of the mean. ``alpha=1/(k+1), beta=k/(k+1)`` is the average of all k + 1.
     weights : {"mean", "softmax"}
@@ -53,8 +53,8 @@ def feedback(
     Returns
     -------
     (n, dim) or (dim,) float32 array
-        New queries, for `Index.search`. Their scores are those of the new queries: thresholds and calibrations of the
-        old ones do not hold for them.
+        New queries, for `Index.search`. Thresholds and calibrations for scores of the old queries are not
+        valid for them.
 
     Raises
     ------
@@ -64,8 +64,8 @@ def feedback(
     Notes
     -----
     The usual settings (k = 5, alpha = .4, beta = .6, or the average of the query and three vectors) gain where queries
-    have many relevant documents, and cost up to 8 points of nDCG@10 where they have few. The defaults here hardly
-    change the top of the ranking; docs/hybrid.md has the figures.
+    have many relevant documents, and cost some 7 points of nDCG@10 where they have few; the defaults here cost one, and
+    find as much or more. docs/hybrid.md has the figures.
 
     References
     ----------
@@ -91,7 +91,7 @@ def feedback(
 
 
 def _weights(found: SearchResult, how: str) -> F64:
-    """Of each vector found, (n, k); each query's sum to 1, or to 0 if it found nothing."""
+    """The weight of each vector found, (n, k). Rows sum to 1, or to 0 if nothing was found."""
     has: NDArray[np.bool_] = found.ids >= 0
     best = found.scores[:, :1].astype(np.float64)
     gaps = np.where(has, -np.abs(np.where(has, found.scores, 0) - np.where(has[:, :1], best, 0)), -np.inf)
@@ -107,7 +107,7 @@ def _moved(index: Index, queries: F32, found: SearchResult, alpha: float, beta: 
     vectors[known] = index.reconstruct(ids[known])
     own = _core.normalize_rows(queries) if index.metric == "cosine" else queries
     mean = np.zeros(queries.shape, np.float64)
-    for place, weight in zip(places.reshape(found.ids.shape).T, weights.T, strict=True):  # one order of summing
+    for place, weight in zip(places.reshape(found.ids.shape).T, weights.T, strict=True):  # a fixed order of summing
         mean += weight[:, None] * vectors[place]
     moved = (alpha * own.astype(np.float64) + beta * mean).astype(np.float32)
     return np.where(found.ids[:, :1] >= 0, moved, queries)

@@ -36,7 +36,7 @@ inline std::vector<std::int64_t> searched(const Engine& engine, const Filter* fi
     return ids;
 }
 
-// What is done with tokens: ranks by them, and decodes those of documents that were found.
+// Uses tokens: ranks by them, and decodes those of the documents found.
 inline void use_tokens(const Engine& engine) {
     const auto snapshot = engine.snapshot();
     const std::vector<float> vectors = test::whole_numbers(n_queries * engine.model().dim);

@@ -30,6 +30,11 @@ FAST = {
 """Modules that together take less than a minute on two cores: `pytest -m fast`."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("asyncio"):  # LangChain's suite has tests that are coroutines
+        config.option.asyncio_mode = "auto"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(item.path).stem in FAST:

@@ -13,7 +13,7 @@ import pytest
 
 import fewbits as fb
 from fewbits.choose.build import choose
-from support.data import F32, brute_force, overlap, vectors
+from support.data import F32, brute_force, overlap, two_sided, vectors
 
 
 def rich(metric: str = "cosine", **changes: Any) -> fb.Index:
@@ -281,3 +281,35 @@ def test_build_refuses(base: F32) -> None:
         fb.build(base, metric="ip", bytes_per_vector=8, ids=np.arange(3000))
     with pytest.raises(TypeError, match="bytes"):
         fb.build(base, metric="ip", bytes=64)  # type: ignore[call-arg]
+
+
+def test_build_fits_codes_to_queries() -> None:
+    x, asked = two_sided(6000, 1500)
+    held_out = two_sided(0, 200, seed=2)[1]
+    truth = brute_force(x, held_out, 10, "ip")[0]
+    plain = fb.build(x, metric="ip", bytes_per_vector=8)
+    index = fb.build(x, metric="ip", bytes_per_vector=8, queries=asked)
+    assert index.transform == fb.Chain([fb.LeanVec(), fb.OPQ()])
+    assert "LeanVec: on 1,500 queries left out of the fit" in index.explain()
+    assert overlap(index.search(held_out).ids, truth) > overlap(plain.search(held_out).ids, truth) + 0.03
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+def test_build_reaches_the_recall_of_given_queries(metric: str) -> None:
+    """Queries that are unlike vectors of x need more lists than vectors of x do."""
+    x, asked = two_sided(12_000, 1500)
+    held_out = two_sided(0, 300, seed=2)[1]
+    index = fb.build(x, metric=metric, bytes_per_vector=64, recall=0.9, queries=asked)
+    assert "(measured with 500 of the given queries, held out of the fit)" in index.explain()
+    assert overlap(index.search(held_out, 10).ids, brute_force(x, held_out, 10, metric)[0]) > 0.88
+    own = fb.build(x, metric=metric, bytes_per_vector=64, recall=0.9)
+    assert "vectors of x as queries; queries of another kind find less" in own.explain()
+
+
+def test_build_refuses_queries_without_a_use(base: F32) -> None:
+    with pytest.raises(ValueError, match="queries: under metric 'l2' they are only used to reach a recall"):
+        fb.build(base, metric="l2", queries=base[:50])
+    with pytest.raises(ValueError, match="queries: expected at least 1"):
+        fb.build(base, metric="ip", queries=base[:0])
+    with pytest.raises(ValueError, match="queries: "):
+        fb.build(base, metric="ip", queries=base[:5, :7])

@@ -113,7 +113,7 @@ def test_another_score_needs_another_fit() -> None:
     double = Model({"query.kind": QUERY_MAPS["full"]}, {"query.matrix": 2 * np.eye(DIM, dtype=np.float32)})
     replace_state(index, "train", lambda now: now.scored_by(double))
     for same in (index, fb.Index.from_bytes(index.to_bytes())):
-        with pytest.raises(ValueError, match="min_probability: the index scores otherwise"):
+        with pytest.raises(ValueError, match="min_probability: the scores of the index have changed"):
             same.search(queries, 5, min_probability=0.5)
         assert "to be refitted" in same.explain()
     fb.train.calibrate(index, queries[:200], positives[:200])

@@ -37,6 +37,20 @@ def build(files, *options):
     )
 
 
+def test_build_is_told_of_queries(files, base, capsys):
+    np.save(files / "asked.npy", base[:600] + 0.1)
+    assert build(files, "--recall", "0.3", "--queries", str(files / "asked.npy")) == 0
+    assert "measured with 200 of the given queries" in capsys.readouterr().out
+
+
+def test_a_sparse_index_is_described_and_not_searched_with_vectors(files, capsys):
+    fb.SparseIndex().build([{0: 1.0, 7: 0.5}, {2: 1.5}]).save(files / "sparse.fb")
+    assert cli.main(["info", str(files / "sparse.fb")]) == 0
+    assert "2" in capsys.readouterr().out
+    assert cli.main(["search", str(files / "sparse.fb"), str(files / "q.npy")]) != 0
+    assert "got a sparse index" in capsys.readouterr().err
+
+
 def test_build_search_info_verify(files, base, queries, capsys):
     assert build(files) == 0
     out = capsys.readouterr().out
@@ -268,3 +282,31 @@ def test_a_multi_vector_file_is_described_searched_and_tuned(token_folder, tmp_p
     (token_folder / "doc_offsets.npy").unlink()
     assert cli.main(command) == 1
     assert "doc_offsets.npy" in capsys.readouterr().err
+
+
+def test_add_remove_merge(files, base, capsys):
+    index, other = files / "i.fb", files / "j.fb"
+    fb.Index(32, metric="l2").add(base[:1000]).save(index)
+    fb.Index(32, metric="l2").save(other)
+    np.save(files / "more.npy", base[1000:1500])
+    np.save(files / "ids.npy", np.arange(5000, 5500))
+    add = ["add", str(other), str(files / "more.npy"), "--ids", str(files / "ids.npy")]
+    assert cli.main(add) == 0
+    assert "500 vectors added" in capsys.readouterr().out
+    assert cli.main(add) == 1
+    assert "5000" in capsys.readouterr().err
+    assert cli.main([*add, "--replace", "-q"]) == 0
+    assert cli.main(["merge", str(index), str(other), "-o", str(files / "all.fb")]) == 0
+    assert "1,500 vectors" in capsys.readouterr().out
+    assert cli.main(["merge", str(index), str(other), "-o", str(index)]) == 1
+    assert "would be lost" in capsys.readouterr().err
+    assert cli.main(["remove", str(files / "all.fb"), str(files / "ids.npy"), "--compact"]) == 0
+    assert "500 removed" in capsys.readouterr().out
+    whole = fb.open(files / "all.fb")
+    assert whole.stats().removed == 0
+    assert np.array_equal(whole.search(base[:20], 5).ids, fb.open(index).search(base[:20], 5).ids)
+    assert cli.main(["merge", str(index), str(index), "-o", str(files / "all.fb"), "--replace", "-q"]) == 0
+    assert len(fb.open(files / "all.fb")) == 1000
+    fb.MultiVectorIndex(32).build([base[:4]], progress=False).save(files / "sets.fb")
+    assert cli.main(["add", str(files / "sets.fb"), str(files / "more.npy")]) == 1
+    assert "single vectors" in capsys.readouterr().err

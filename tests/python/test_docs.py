@@ -37,6 +37,7 @@ def public() -> Iterator[tuple[str, Any]]:
 PUBLIC = dict(public())
 INSIDE = {"fit", "check", "rotation", "need", "out_dim", "bytes_per_vector", "code_bits", "eta", "fitted", "lists"}
 INSIDE |= {
+    "rotates_for",
     "sample_size",
     "describe",
     "of",
@@ -75,6 +76,7 @@ def example_data() -> dict[str, Any]:
     documents = [x[i : i + 8] for i in range(0, 800, 8)]
     return {
         "x": x,
+        "sparse": [{int(term): 1.0 for term in row} for row in np.abs(x[:50] * 4).astype(int)],
         "more": vectors(50, 16, seed=2),
         "queries": vectors(40, 16, seed=1),
         "years": np.random.default_rng(0).integers(2000, 2026, len(x)),
@@ -95,13 +97,14 @@ EXAMPLES = {name: member for name, member in PUBLIC.items() if ">>>" in (member.
 
 def test_what_users_meet_first_has_examples() -> None:
     first = {"Index", "Filter", "SearchResult", "build", "open", "tune", "recall", "evaluate", "merge", "exact_search"}
-    first |= {"Float", "Scalar", "PQ", "RaBitQ", "RecurrentBinary", "IVF", "PCA", "OPQ", "RandomRotation"}
+    first |= {"Float", "Scalar", "PQ", "RaBitQ", "RecurrentBinary", "IVF", "PCA", "LeanVec", "OPQ"}
+    first |= {"RandomRotation", "Chain"}
     first |= {f"Index.{name}" for name in ("train", "add", "build", "search", "remove", "compact", "save", "stats")}
     first |= {f"MultiVectorIndex{name}" for name in ("", ".add", ".build", ".search", ".reconstruct")}
     assert first <= set(EXAMPLES)
 
 
-@pytest.mark.filterwarnings("ignore:.*fewer than.*:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*fewer than.*:UserWarning", "ignore:.*no clear gain.*:UserWarning")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_run(name: str, example_data: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -82,6 +82,23 @@ calls = {
     "Engine.ids": lambda e: e.ids(),
     "Engine.id_blocks": lambda e: list(e.id_blocks(10_000)),
     "Engine.stats": lambda e: e.stats(),
+    "SparseEngine.__init__": lambda e: _core.SparseEngine(),
+    "SparseEngine.added": lambda e: words.added(*rows, np.arange(3), replace=True),
+    "SparseEngine.removed": lambda e: words.removed(np.arange(2)),
+    "SparseEngine.compacted": lambda e: words.compacted(),
+    "SparseEngine.search": lambda e: words.search(*rows, 2, filters=[shared]),
+    "SparseEngine.score": lambda e: words.score(*rows, np.array([[0, 1]])),
+    "SparseEngine.reconstruct": lambda e: words.reconstruct(np.arange(2)),
+    "SparseEngine.contains": lambda e: words.contains(np.arange(2)),
+    "SparseEngine.ids": lambda e: words.ids(),
+    "SparseEngine.stats": lambda e: words.stats(),
+    "SparseEngine.__len__": lambda e: len(words),
+    "SparseEngine.next_id": lambda e: words.next_id,
+    "SparseEngine.meta": lambda e: words.meta,
+    "SparseEngine.save": lambda e: words.save(folder + f"/{threading.get_ident()}.fb", b"{}"),
+    "SparseEngine.to_bytes": lambda e: words.to_bytes(b"{}"),
+    "SparseEngine.open": lambda e: _core.SparseEngine.open(folder + "/words.fb"),
+    "SparseEngine.from_bytes": lambda e: _core.SparseEngine.from_bytes(words.to_bytes(b"{}")),
     "Filter.mask": lambda e: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[_core.Filter.mask(mask.astype(np.uint8))]),
     "Filter.ids": lambda e: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[_core.Filter.ids(ids[:9], allow=True)]),
     "Filter.predicate": lambda e: refused(lambda: _core.Filter.predicate(0)),
@@ -109,6 +126,9 @@ def refused(call):
         pass
 
 turns, shared = _core.Turns(), _core.Filter.ids(ids[:40_000], allow=True)
+rows = (np.arange(4), np.array([1, 2, 1], np.uint32), np.ones(3, np.float32))
+words = _core.SparseEngine().added(*rows)
+words.save(folder + "/words.fb", b"{}")
 little = fb.Index(d, metric="l2", codec=fb.Float(32)).add(x[:100], progress=False)
 small = little.to_bytes()
 documents = fb.MultiVectorIndex(d, encoder=encoder, tokens=fb.Scalar(4))
@@ -116,10 +136,10 @@ documents = documents.build((x, np.arange(n + 1)), ids=ids, progress=False).to_b
 little.save(folder + "/a.fb")
 members = {
     f"{kind.__name__}.{name}"
-    for kind in (_core.Engine, _core.Filter, _core.Builder, _core.Turns, _core.Turn)
+    for kind in (_core.Engine, _core.Filter, _core.Builder, _core.Turns, _core.Turn, _core.SparseEngine)
     for name, member in vars(kind).items()
     if not name.startswith("_") or name in ("__len__", "__enter__", "__exit__")
-} | {"Engine.__init__", "Turns.__init__"}
+} | {"Engine.__init__", "Turns.__init__", "SparseEngine.__init__"}
 assert members == set(calls), members ^ set(calls)
 
 def overtaken(call, engine):

@@ -9,7 +9,7 @@ import fewbits as fb
 from fewbits import kinds
 from fewbits.spec import registry
 from support import parts
-from support.data import F32
+from support.data import F32, two_sided
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,16 @@ def test_parts_that_fit_together_make_an_index_that_a_file_keeps(
 ) -> None:
     codec, turned = parts.ALL_CODECS[name].codec, parts.ALL_TRANSFORMS[transform]
     if "opq" in transform and not codec.kind.traits.subspaces:
-        with pytest.raises(ValueError, match="OPQ serves PQ codes"):
+        with pytest.raises(ValueError, match="OPQ is for PQ codes"):
             fb.Index(32, metric="cosine", transform=turned, codec=codec)
         return
-    index = fb.Index(32, metric="cosine", transform=turned, partition=partition, codec=codec).build(base[:400])
+    if transform == "leanvec" and codec.kind.traits.cosine_only:
+        with pytest.raises(ValueError, match="LeanVec changes lengths"):
+            fb.Index(32, metric="cosine", transform=turned, codec=codec)
+        return
+    asked = {"queries": two_sided(0, 300)[1]} if turned.needs_queries else {}
+    index = fb.Index(32, metric="cosine", transform=turned, partition=partition, codec=codec)
+    index.build(base[:400] if not asked else two_sided(400, 0)[0], **asked)
     opened = fb.Index.from_bytes(index.to_bytes())
     assert (opened.codec, opened.transform, opened.partition) == (codec, turned, partition)
     np.testing.assert_array_equal(opened.search(queries, 5).scores, index.search(queries, 5).scores)

@@ -215,7 +215,7 @@ def test_the_index_rotates_for_it(base: F32) -> None:
         (lambda: fb.RaBitQ(9), r"in 1\.\.8, got 9"),
         (lambda: fb.Index(8, metric="l2", codec=fb.RaBitQ(2, residual=True)), "partition=None"),
         (lambda: fb.Index(8, metric="l2", rerank=fb.RaBitQ(2)), "rerank: .* not rotated"),
-        (lambda: fb.Index(8, metric="l2", transform=fb.OPQ(), codec=fb.RaBitQ(2)), "OPQ serves PQ"),
+        (lambda: fb.Index(8, metric="l2", transform=fb.OPQ(), codec=fb.RaBitQ(2)), "OPQ is for PQ"),
     ],
 )
 def test_refuses(make: Any, message: str) -> None:

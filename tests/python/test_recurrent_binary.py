@@ -196,8 +196,8 @@ def test_words(tmp_path: Path) -> None:
     [
         (lambda: fb.RecurrentBinary(0), r"RecurrentBinary: bits: expected a whole number in 1\.\.4"),
         (lambda: fb.RecurrentBinary(5), r"in 1\.\.4, got 5"),
-        (lambda: fb.Index(8, metric="ip", codec=fb.RecurrentBinary()), "scores cosines, got metric 'ip'"),
-        (lambda: fb.Index(8, metric="l2", codec=fb.RecurrentBinary()), "scores cosines, got metric 'l2'"),
+        (lambda: fb.Index(8, metric="ip", codec=fb.RecurrentBinary()), "is for metric 'cosine', got metric 'ip'"),
+        (lambda: fb.Index(8, metric="l2", codec=fb.RecurrentBinary()), "is for metric 'cosine', got metric 'l2'"),
         (lambda: fb.Index(8, metric="cosine", rerank=fb.RecurrentBinary()), "rerank: .* not rotated"),
         (lambda: fb.Index(8, metric="cosine", codec=fb.RecurrentBinary(dim=8)).train(vectors(99, 8)), "PCA"),
         (

@@ -214,7 +214,7 @@ def test_training_twice_and_after_adding(base: F32, queries: F32) -> None:
 FEW: dict[str, tuple[dict[str, Any], int, str]] = {  # parts, vectors that are too few, and for what
     "pq": ({"codec": fb.PQ(4, bits=4)}, 15, "the 16 codewords of PQ"),
     "rerank pq": ({"codec": fb.RaBitQ(1), "rerank": fb.PQ(4, bits=8)}, 255, "the 256 codewords of PQ"),
-    "scalar": ({"codec": fb.Scalar(4)}, 15, "the 16 that show the range"),
+    "scalar": ({"codec": fb.Scalar(4)}, 15, "the 16 needed to estimate the range"),
     "pca": ({"codec": fb.Float(), "transform": fb.PCA(20)}, 19, "the 20 directions"),
     "opq": ({"codec": fb.PQ(4, bits=4), "transform": fb.OPQ(iterations=1)}, 31, "the 32 directions"),
     "lists": ({"codec": fb.Float(), "partition": fb.IVF(40)}, 39, "the 40 lists"),

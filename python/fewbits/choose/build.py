@@ -1,4 +1,7 @@
-"""fb.build: a good index for a number of bytes per vector, chosen from n and dim alone, and the reasons in words."""
+"""fb.build: a good index for a number of bytes per vector, chosen from n and dim, and the reasons in words.
+
+If queries are given, codes are fitted to them, and settings are chosen by them.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,15 @@ from ..index.index import MAX_DIM, Index
 from ..index.state import replace_state, state_of
 from ..input.checks import metric_name, real_number, thread_count
 from ..input.progress import ProgressArgument
+from ..input.queries import as_queries
 from ..input.rows import Rows
 from ..input.vectors import as_vectors
-from ..numeric.arrays import evenly, f32_array
+from ..numeric.arrays import F32, evenly, f32_array
 from ..numeric.moments import in_cone, unevenness
 from ..spec.codec import FACTOR_BYTES, Codec
 from ..spec.float import Float
 from ..spec.ivf import IVF
+from ..spec.leanvec import LeanVec
 from ..spec.opq import OPQ
 from ..spec.pq import PQ
 from ..spec.rabitq import RaBitQ
@@ -30,16 +35,17 @@ from ..spec.scalar import Scalar
 from ..spec.transform import MAX_DENSE_DIM, Transform
 from .tuning import Unreachable, keep, share, tune_to
 
-_MIN_N_FOR_LISTS = 10_000  # a scan of fewer takes less time than it saves
+_MIN_N_FOR_LISTS = 10_000  # with fewer vectors, lists save less time than they cost
 _MIN_BUDGET_FOR_LISTS = 12
-_MIN_N_FOR_CODEBOOKS = 5_000  # fewer do not pay for a rotation and 256 codewords per group
+_MIN_N_FOR_CODEBOOKS = 5_000  # fewer vectors are not worth a rotation and 256 codewords per group
 _MIN_BITS_FOR_RABITQ = {"l2": 2, "ip": 3, "cosine": 3}  # instead of untrained 4-bit PQ (docs/binary-embeddings.md)
 _SHAPE_ROWS = 16_384
-_CONE_MARGIN = 0.95  # training decides by another sample, and the budget must hold all the same
-_UNEVEN = 8.0  # times the typical spread: a column in which 8 bits of its own are coarse beside the others
-_NUMBER_BYTES = 4  # which vector an entry of a list is
-_OWN_ID_BYTES = 8  # instead of it
+_CONE_MARGIN = 0.95  # training may decide differently, by another sample; the budget must hold in both cases
+_UNEVEN = 8.0  # times the typical spread: the 8 bits of such a column are coarse relative to the other columns
+_NUMBER_BYTES = 4  # the number of a vector in a list
+_OWN_ID_BYTES = 8  # instead of the number
 _TUNING_QUERIES = 1000
+_TUNING_SHARE = 3  # one in this many given queries is for tuning, the others are for the fit
 _TUNED_K = 10
 
 
@@ -57,40 +63,51 @@ def build(
     metric: str,
     bytes_per_vector: float = 64,
     recall: float | None = None,
+    queries: Any = None,
     ids: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressArgument = None,
     threads: int | None = None,
 ) -> Index:
-    """Build an index of x whose codes, factors and ids take at most `bytes_per_vector` (what is fixed comes on top).
+    """Build an index of x whose codes, factors and ids take at most `bytes_per_vector` (not counting fixed parts).
 
     Parameters
     ----------
     x : (n, dim) array
-        As in `Index.add`, but an array: its n decides what is chosen.
+        As in `Index.add`, but an array, as n affects the choice.
     metric : {"l2", "ip", "cosine"}
     bytes_per_vector : float
-        Own ids take 8 bytes of it, default ones 4 (none in a small index).
+        Own ids take 8 of these bytes, default ids 4 (none in a small index).
     recall : float, optional
-        Set nprobe and rerank so that searches find this share of the true 10 nearest (see `fb.tune`): measured against
-        exact search among x, with vectors of x as queries.
+        Set nprobe and rerank so that searches find this share of the true 10 nearest (see `fb.tune`). It is measured
+        against exact search of x, with a third of the given queries (at most 1,000), or else with vectors of x. With
+        the same settings, recall is lower for real queries that differ from the vectors of x.
+    queries : (m, dim) array, optional
+        A sample of the expected queries, 1,000 or more in random order, without the queries that the index will be
+        evaluated on. Under "ip" and "cosine", codes of `PQ` with `OPQ` are fitted to them (`LeanVec`) if this helps
+        queries that were left out of the fit. For `recall`, settings are chosen by them.
     ids : (n,) array of int, optional
         Own ids; None: row numbers.
     seed : int
-        Of everything random.
+        Seed of everything random.
     progress, threads
         As in `Index.build`.
 
     Returns
     -------
     Index
-        `index.explain()` says what was chosen and why, `index.stats()` what it weighs.
+        `index.explain()` says what was chosen and why, `index.stats()` its size.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `Index.build`; for too few bytes; for queries under "l2" without `recall`, where they have no use.
 
     Warns
     -----
     UserWarning
-        If these bytes do not allow the recall; says how far they go, as does `explain()`. The settings that reach most
-        are then the defaults.
+        If these bytes do not allow the recall; the warning and `explain()` give the recall that was reached. The
+        settings with the best recall are then the defaults. If fitting to the queries gains nothing, so it is not used.
 
     Examples
     --------
@@ -104,56 +121,87 @@ def build(
     n, dim = rows.array.shape
     if not n:
         raise ValueError(f"x: expected at least 1 vector, got shape {rows.array.shape}")
+    asked = _asked(queries, dim, metric, target)
     choice = choose(n, dim, metric, budget, own_ids=ids is not None, shape=shape_of(rows, metric))
+    rotation = choice.transform
     index = Index(
         dim,
         metric=metric,
-        transform=choice.transform,
+        transform=[LeanVec(), rotation] if asked.to_fit is not None and isinstance(rotation, OPQ) else rotation,
         partition=choice.partition,
         codec=choice.codec,
         rerank=choice.rerank,
         seed=seed,
     )
-    index.build(rows.array, ids, progress=progress, threads=threads)
-    why = choice.why if target is None else [*choice.why, _tuned(index, rows, ids, target, threads)]
+    to_fit = asked.to_fit if index.transform.needs_queries else None
+    index.build(rows.array, ids, queries=to_fit, progress=progress, threads=threads)
+    why = [*choice.why, *state_of(index).why]
+    why += [] if target is None else [_tuned(index, rows, ids, target, asked.to_tune, threads)]
     replace_state(index, "build", lambda now: now.explained(tuple(why)))
     return index
 
 
-def _tuned(index: Index, rows: Rows, ids: ArrayLike | None, target: float, threads: int | None) -> str:
-    """Tunes with vectors of the index itself as queries, each of which does not count as its own neighbour."""
-    n = len(rows)
+class Asked(NamedTuple):
+    """The given queries: those for fitting codes, and those for choosing settings."""
+
+    to_fit: F32 | None
+    to_tune: F32 | None
+
+
+def _asked(queries: Any, dim: int, metric: str, target: float | None) -> Asked:
+    if queries is None:
+        return Asked(None, None)
+    if metric == "l2" and target is None:
+        raise ValueError("queries: under metric 'l2' they are only used to reach a recall, got recall=None")
+    given = as_queries(queries, dim, nonzero=metric == "cosine")[0]
+    if not len(given):
+        raise ValueError(f"queries: expected at least 1, got shape {given.shape}")
+    if target is None:
+        return Asked(given, None)
+    tuning = max(1, min(_TUNING_QUERIES, len(given) // _TUNING_SHARE))
+    fitting = given[:-tuning]
+    return Asked(fitting if len(fitting) and metric != "l2" else None, given[-tuning:])
+
+
+def _tuned(
+    index: Index, rows: Rows, ids: ArrayLike | None, target: float, given: F32 | None, threads: int | None
+) -> str:
+    """Tunes with the given queries, or else with vectors of the index, which do not count as their own neighbours."""
+    n, own, kind = len(rows), None, f"{0 if given is None else len(given):,} of the given queries, held out of the fit"
     if n == 1:
         return f"recall {target:g} asked for: a single vector is always found"
-    random = np.random.default_rng(state_of(index).description.seed)
-    picked = np.sort(random.choice(n, min(n, _TUNING_QUERIES), replace=False))
-    queries = np.asarray(rows.array[picked], np.float32)
-    own = picked if ids is None else np.asarray(ids, np.int64)[picked]
-    truth = Nearest(Originals(index, rows.array, ids), queries, _TUNED_K, thread_count(threads), own)
+    if given is None:
+        random = np.random.default_rng(state_of(index).description.seed)
+        picked = np.sort(random.choice(n, min(n, _TUNING_QUERIES), replace=False))
+        given = np.asarray(rows.array[picked], np.float32)
+        own = picked if ids is None else np.asarray(ids, np.int64)[picked]
+        kind = f"{len(picked):,} vectors of x as queries; queries of another kind find less: give queries=, or fb.tune"
+    truth = Nearest(Originals(index, rows.array, ids), given, _TUNED_K, thread_count(threads), own)
     try:
-        found = tune_to(index, queries, truth, _TUNED_K, target, threads, own)
+        found = tune_to(index, given, truth, _TUNED_K, target, threads, own)
     except Unreachable as error:
         warnings.warn(f"fb.build: {error}", UserWarning, stacklevel=3)
         keep(index, error.best)
-        return f"all is read by default: {error}"
+        return f"all is read by default: {error} (measured with {kind})"
     settings = [f"{name}={value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
-    return f"recall {target:g} asked for: {' and '.join(settings) or 'a full scan'} reach {found.recall:.3f}"
+    reached = f"{' and '.join(settings) or 'a full scan'} reach {found.recall:.3f}"
+    return f"recall {target:g} asked for: {reached} (measured with {kind})"
 
 
 class Shape(NamedTuple):
-    """What of the vectors decides: whether they lie in a cone, whose direction takes a factor, and by how much the
-    spread of one column exceeds the typical one."""
+    """The properties of vectors that affect the choice: whether they lie in a cone, whose direction takes a factor, and
+    how many times the typical spread the largest spread of a column is."""
 
     cone: bool = False
     unevenness: float = 1.0
 
 
 def shape_of(rows: Rows, metric: str) -> Shape:
-    """By a sample."""
+    """The shape of a sample of rows."""
     sample = f32_array(rows.array[evenly(len(rows), _SHAPE_ROWS)])
     if metric == "cosine":
         sample = _core.normalize_rows(sample)
-    with np.errstate(all="ignore"):  # what is not finite is an error of the build
+    with np.errstate(all="ignore"):  # values that are not finite are rejected by the build
         return Shape(metric != "l2" and in_cone(sample, _CONE_MARGIN), unevenness(sample))
 
 
@@ -165,19 +213,17 @@ def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False, 
     factor = FACTOR_BYTES if shape.cone or (metric == "l2" and lists) else 0
     needed = 1 + factor
     if room < needed:
-        raise ValueError(
-            f"bytes_per_vector: {budget:g} leave {room} for the code beside ids, expected at least {needed}"
-        )
+        raise ValueError(f"bytes_per_vector: {budget:g} leave {room} for a code after ids, expected at least {needed}")
     partition = IVF() if lists else None
     if lists:
         why = [
-            f"{n:,} vectors: lists, so that a query reads a part of them; each needs a number (4 bytes) or an id (8)"
+            f"{n:,} vectors: lists, so that a query scans a part of them; each needs a number (4 bytes) or an id (8)"
         ]
     else:
-        why = [f"{n:,} vectors, {budget:g} bytes: all are scanned, lists would not pay"]
+        why = [f"{n:,} vectors, {budget:g} bytes: all are scanned, as lists would not be worthwhile"]
     if shape.cone:
-        why.append("the vectors lie in a cone: where its direction is costs a factor of 4 bytes instead of recall")
-    for codec, quality in ((Float(32), "exact"), (Float(16), "all but exact"), (Scalar(8), _of_scalar(shape))):
+        why.append("the vectors lie in a cone: its direction is stored as a factor of 4 bytes, which saves recall")
+    for codec, quality in ((Float(32), "exact"), (Float(16), "almost exact"), (Scalar(8), _of_scalar(shape))):
         size = codec.bytes_per_vector(dim, metric, direction=shape.cone and codec.directed)
         if size <= room:
             why.append(f"{size} bytes hold {codec.describe()}: {quality}")
@@ -189,40 +235,38 @@ def _of_scalar(shape: Shape) -> str:
     if shape.unevenness < _UNEVEN:
         return "nearly exact"
     return (
-        f"lossy, as one column has {shape.unevenness:.0f} times the spread of the typical one, and its 8 bits the "
-        "error of all; columns of like units, or two bytes more per dimension, would lose less"
+        f"lossy, as one column has {shape.unevenness:.0f} times the typical spread, and its 8 bits determine "
+        "the error of all; columns of similar units, or two more bytes per dimension, would lose less"
     )
 
 
 def _fine(codec: Codec, n: int, dim: int, left: int, partition: IVF | None, why: list[str]) -> Choice:
-    """Codes that are good enough to rank by; with bytes left, short codes to scan in front of them."""
+    """Codes that are good enough to rank by; if bytes are left, also short codes that are scanned first."""
     m = min(2 * left, dim // 2) if partition is not None else 0
     if 2 * m < dim // 2:
         return Choice(None, partition, codec, None, why)
-    why.append(
-        f"{m / 2:g} more bytes for 4-bit codes, which are scanned much faster; the finer ones rank the best of them"
-    )
+    why.append(f"{m / 2:g} more bytes for 4-bit codes, which are scanned much faster; the finer codes rerank the best")
     return Choice(_rotation(n, dim), partition, PQ(m, bits=4), codec, why)
 
 
 def _compressed(
     n: int, dim: int, metric: str, room: int, partition: IVF | None, why: list[str], cone: bool, factor: int
 ) -> Choice:
-    """Product quantization of all the bytes there are: splitting them between scan and rerank would rank worse."""
+    """Product quantization with all bytes: splitting them between scan and rerank would rank worse."""
     of_rabitq, room = room, room - factor
     if n >= _MIN_N_FOR_CODEBOOKS:
         m = max(1, min(room, dim))
-        why.append(f"{m} bytes of 8-bit PQ codes: the best ranking for the bytes")
+        why.append(f"{m} bytes of 8-bit PQ codes: the best ranking at this size")
         return Choice(_rotation(n, dim), partition, PQ(m, bits=8), None, why)
     lists = partition is not None
     sizes = {b: RaBitQ(b).bytes_per_vector(dim, metric, residual=lists, direction=cone) for b in range(8, 0, -1)}
     bits = next((b for b, size in sizes.items() if size <= of_rabitq), 0)
     if bits >= _MIN_BITS_FOR_RABITQ[metric]:
         rabitq = RaBitQ(bits)
-        why.append(f"{rabitq.describe()}: {n:,} vectors do not pay for codebooks, and it needs none")
+        why.append(f"{rabitq.describe()}: {n:,} vectors are too few for codebooks, and it needs none")
         return Choice(RandomRotation(), partition, rabitq, None, why)
     m = max(1, min(2 * room, dim))
-    why.append(f"4-bit PQ codes: {n:,} vectors do not pay for the codebooks of 8-bit ones")
+    why.append(f"4-bit PQ codes: {n:,} vectors are too few for the codebooks of 8-bit codes")
     return Choice(RandomRotation(), partition, PQ(m, bits=4), None, why)
 
 

@@ -26,11 +26,11 @@ from ..spec.float import Float
 from ..spec.rabitq import RaBitQ
 from ..spec.scalar import Scalar
 
-_ID_BYTES = 16  # of a document: its id, and where its tokens start
+_ID_BYTES = 16  # per document: its id, and the offset of its tokens
 
 
 class Store(NamedTuple):
-    """How tokens are kept, and how many of them."""
+    """How tokens are stored, and how many of them."""
 
     codec: TokenCodec
     pooling: Pooling | None = None
@@ -44,8 +44,8 @@ class Choice(NamedTuple):
     why: list[str]
 
 
-# Finest first. At equal bytes RaBitQ of pooled tokens keeps more than fewer bits of all of them. Fewer bytes than the
-# last in memory would lose a fifth of the results and more, so that tokens rather go to disk.
+# Finest first. At equal bytes, RaBitQ of pooled tokens loses less than fewer bits for all tokens. With fewer bytes in
+# memory than the last such store, a fifth of the results or more would be lost, so tokens are kept on disk instead.
 _STORES = (
     Store(Float(16)),
     Store(RaBitQ(6)),
@@ -70,26 +70,26 @@ def build_multivector(
 ) -> MultiVectorIndex:
     """Build a MultiVectorIndex of documents for a number of bytes of memory per document.
 
-    Chooses the encoding, its codec, how tokens are coded, whether they are pooled to half as many, and whether they go
-    to disk.
+    Chooses the encoding, its codec, how tokens are coded, whether they are pooled to half as many, and whether they
+    are kept on disk.
 
     Parameters
     ----------
     documents : sets of vectors
         As in `MultiVectorIndex.add`.
     bytes_per_document : float
-        What codes, factors and ids may take of memory, on average. What is fixed, and tokens on disk, come on top.
+        Bytes of memory for codes, factors and ids, on average, not counting fixed parts and tokens on disk.
     ids : (n,) array of int, optional
-        Own ids. None: positions.
+        Own ids. None: row numbers.
     seed : int
-        Of everything random.
+        Seed of everything random.
     progress, threads
         As in `MultiVectorIndex.build`.
 
     Returns
     -------
     MultiVectorIndex
-        ``explain()`` says what was chosen and why, ``stats()`` what it weighs.
+        ``explain()`` says what was chosen and why, ``stats()`` its size.
 
     Raises
     ------
@@ -121,11 +121,11 @@ def choose(counts: I64, dim: int, budget: float, seed: int) -> Choice:
     good = _ID_BYTES + _size(*encodings[_GOOD])
     for store in _STORES:
         kept = counts if store.pooling is None else store.pooling.counts(counts)
-        size = float((kept + kept % 2).mean()) * bytes_in_memory(store.codec, dim)  # half bytes go by pairs of tokens
+        size = float((kept + kept % 2).mean()) * bytes_in_memory(store.codec, dim)  # half bytes: per pair of tokens
         if size + good <= budget or store is _STORES[-1]:
             break
     if store.codec.on_disk:
-        why = [f"the tokens go to disk: {budget:,.0f} bytes do not hold {tokens:,.0f} of {dim} dimensions well enough"]
+        why = [f"the tokens are kept on disk: {budget:,.0f} bytes are not enough for {tokens:,.0f} of {dim} dimensions"]
     else:
         pooled = "" if store.pooling is None else f", pooled from {tokens:,.0f}"
         why = [f"{size:,.0f} bytes hold the {kept.mean():,.0f} tokens of a document{pooled}: {store.codec.describe()}"]
@@ -139,11 +139,11 @@ def choose(counts: I64, dim: int, budget: float, seed: int) -> Choice:
     raise ValueError(f"bytes_per_document: expected at least {needed:,.0f} for these documents, got {budget:g}")
 
 
-_GOOD = 3  # the encoding that tokens leave room for
+_GOOD = 3  # the encoding for which the choice of tokens leaves room
 
 
 def _encodings(dim: int, seed: int) -> list[tuple[FDE, Codec]]:
-    """Best first. At equal bytes, fewer dimensions of more bits find more."""
+    """Best first. At equal bytes, fewer dimensions with more bits have better recall."""
     return [
         (FDE(dim, seed=seed), Scalar(4)),
         (FDE(dim, 20, 4, seed=seed), RaBitQ(bits=2)),

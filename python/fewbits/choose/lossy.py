@@ -1,4 +1,4 @@
-"""Whether what an index stores can stand in for its vectors, where recall is measured without them."""
+"""Warns if recall is measured without the vectors, and the codes of the index are too coarse to replace them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..index.index import Index
 from ..multivector.index import MultiVectorIndex
 from ..spec.codec import Codec
 
-_FAITHFUL_BITS = 8  # per dimension: codes of that size keep the true nearest but for one in a hundred or so
+_FAITHFUL_BITS = 8  # per dimension: codes of this size lose about one in a hundred true neighbours
 
 
 def warn_if_lossy(index: Index | MultiVectorIndex, stacklevel: int) -> None:
@@ -16,7 +16,7 @@ def warn_if_lossy(index: Index | MultiVectorIndex, stacklevel: int) -> None:
     if what is not None:
         warnings.warn(
             f"fb.tune: without x, recall is relative to the index's own codes, and {what} lose neighbours themselves: "
-            "the recall of the true nearest can be far lower. Pass x (and x_ids), the vectors, to measure that",
+            "the recall of true neighbours can be far lower. Pass the vectors as x (and x_ids) to measure it",
             UserWarning,
             stacklevel=stacklevel + 1,
         )
@@ -33,6 +33,6 @@ def _lossy_part(index: Index | MultiVectorIndex) -> str | None:
 
 
 def _lossy_codec(codec: Codec, dim: int, coded: int) -> str | None:
-    """coded: dimensions that are left to code."""
+    """coded: number of dimensions that are coded."""
     bits = codec.code_bits(coded) / dim
     return None if bits >= _FAITHFUL_BITS else f"{codec.describe()} ({bits:.2g} bits per dimension)"

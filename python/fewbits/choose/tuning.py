@@ -1,8 +1,8 @@
-"""fb.tune: the cheapest nprobe and rerank that reach a recall, measured, and kept as the index's defaults.
+"""fb.tune: measures which nprobe and rerank reach a recall at the least cost, and makes them the index's defaults.
 
-Recall rises with either, so for each depth of rerank the least nprobe is found by bisection; the depths that need
-different ones are then timed against each other. The target is held against the lower end of a confidence interval, so
-that it holds for other queries of the same distribution too.
+Recall grows with both, so for each depth of rerank the smallest nprobe is found by bisection; depths that need
+different nprobe are then timed against each other. The target is compared with the lower end of a confidence interval,
+so that it also holds for other queries of the same distribution.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ..multivector.index import MultiVectorIndex, chamfer
 from ..numeric.arrays import F32, I64
 from .lossy import warn_if_lossy
 
-_SIGMAS = 1.645  # of a one-sided 95 % interval
+_SIGMAS = 1.645  # standard errors of a one-sided 95 % interval
 _ROUNDS = 5
-_FINE = 0.04  # lists more or less, as a share, that are not worth another search
+_FINE = 0.04  # relative precision of nprobe
 
 
 class Tuned(NamedTuple):
@@ -37,7 +37,7 @@ class Tuned(NamedTuple):
     Attributes
     ----------
     nprobe, rerank : int or None
-        The settings; None where the index has no such part.
+        The settings; None if the index has no such part.
     recall : float
         Mean recall on the queries that were given.
     recall_low : float
@@ -45,8 +45,8 @@ class Tuned(NamedTuple):
     queries_per_second : float
         On one thread.
     truth : {"exact", "codes"}
-        What recall is measured against: exact search among the vectors (x was given), or what the index's own codes
-        give when everything is read, which says nothing about what the codes lose.
+        What recall is measured against: exact search over the vectors (if x was given), or an exhaustive search of the
+        index's own codes, which does not show what the codes lose.
     """
 
     nprobe: int | None
@@ -65,7 +65,7 @@ class _Setting(NamedTuple):
 
 
 class Unreachable(ValueError):
-    """The recall asked for is beyond what the index's codes can do; says how far they go, by the settings `best`."""
+    """The requested recall is higher than the codes of the index can reach; `best` has the highest recall."""
 
     def __init__(self, message: str, best: _Setting) -> None:
         super().__init__(message)
@@ -88,16 +88,16 @@ def tune(
     ----------
     index : Index or MultiVectorIndex
     queries : (n, dim) array
-        Held out: neither vectors of the index nor the queries it will be judged by; some hundreds or more. Sets of
-        vectors for a `MultiVectorIndex`, as its `search` takes them.
+        Held-out queries: neither vectors of the index nor queries that it will be evaluated on; at least several
+        hundred. Sets of vectors for a `MultiVectorIndex`, as in its `search`.
     k : int
         Results per query.
     recall : float
-        In 0..1; the lower end of a 95 % interval has to reach it.
+        In 0..1; the target for the lower end of a 95 % interval.
     x : (m, dim) array, optional
-        The vectors of the index: recall is of the true k nearest, on the scale of `fb.recall`, by exact search (by
-        Chamfer similarity with sets). Without x, the truth is what the index's finest codes give when everything is
-        read: that measures what nprobe and rerank lose, not what the codes lose.
+        The vectors of the index. Recall is then that of the true k nearest by exact search, as in `fb.recall` (for
+        sets, by Chamfer similarity). Without x, recall is relative to an exhaustive search of the index's finest codes:
+        this shows what nprobe and rerank lose, not what the codes lose.
     x_ids : (m,) array of int, optional
         The id of each row of x; None: row numbers.
     threads : int, optional
@@ -111,7 +111,8 @@ def tune(
     Raises
     ------
     ValueError
-        If the recall cannot be reached; says how much can, and the defaults stay. If x is not the index's.
+        If the recall cannot be reached (the message says what can; the defaults are unchanged), or if x does not match
+        the index.
 
     Warns
     -----
@@ -132,7 +133,7 @@ def tune(
         return _tune_multivector(index, queries, k, target, x, x_ids, count or None)
     require_index(index)
     matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
-    seen = frozen(index)  # one state, whatever happens to the index meanwhile
+    seen = frozen(index)  # one state, even if the index changes meanwhile
     if not len(matrix) or not len(seen):
         raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(seen)} vectors")
     truth: Truth
@@ -156,7 +157,7 @@ def _tune_multivector(
     threads: int | None,
 ) -> Tuned:
     sets, _ = read_sets(queries, index.dim, "queries")
-    seen = frozen(index)  # one state, whatever happens to the index meanwhile
+    seen = frozen(index)  # one state, even if the index changes meanwhile
     if len(sets.offsets) < 2 or not len(seen):
         raise ValueError(
             f"tune: expected queries and documents, got {len(sets.offsets) - 1} queries, {len(seen)} documents"
@@ -174,7 +175,7 @@ def _tune_multivector(
 def _best_documents(
     index: MultiVectorIndex, queries: Sets, k: int, x: Any, x_ids: ArrayLike | None, threads: int | None
 ) -> I64:
-    """Ids of the k best documents of x that the index has, by exact Chamfer similarity."""
+    """Ids of the k best documents by exact Chamfer similarity, among those documents of x that the index has."""
     scores = np.atleast_2d(chamfer(queries, x, threads=threads))
     ids = row_ids(x_ids, scores.shape[1])
     held = np.array([int(number) in index for number in ids])
@@ -202,7 +203,7 @@ def tune_to(
     threads: int | None,
     own: I64 | None,
 ) -> Tuned:
-    """own: where the queries are vectors of the index, their ids, which do not count as results."""
+    """own: if the queries are vectors of the index, their ids, which are removed from the results."""
 
     def search(setting: _Setting | tuple[int | None, int | None], used: int | None = threads) -> I64:
         extra = 0 if own is None else 1
@@ -230,7 +231,7 @@ def tune_to(
         assert best is not None
         raise Unreachable(
             f"recall: {target:g} asked for, these codes reach {best.recall:.3f} (at least {best.low:.3f} at 95 %) "
-            f"when all is read; give them more bytes or a rerank store, or ask for less",
+            f"when all vectors are scanned; use larger codes or a rerank store, or a lower recall",
             best,
         )
     seconds = _times([lambda setting=setting: search(setting, 1) for setting in good])  # type: ignore[misc]
@@ -251,7 +252,7 @@ def _depths(index: Index | MultiVectorIndex, k: int) -> list[int | None]:
 
 
 def _min_nprobe(index: Index | MultiVectorIndex, measured: Callable[[int | None], _Setting], target: float) -> _Setting:
-    """The setting of fewest lists whose recall reaches the target, within a few per cent, or of all lists."""
+    """The setting with the fewest lists (to within 4 %) whose recall reaches the target, or with all lists."""
     if index.partition is None:
         return measured(None)
     lists = index.stats()["lists"]
@@ -269,7 +270,7 @@ def _min_nprobe(index: Index | MultiVectorIndex, measured: Callable[[int | None]
 
 
 def _times(runs: list[Callable[[], object]]) -> list[float]:
-    """Seconds of CPU time of each, the least of alternating rounds."""
+    """CPU seconds of each run, the minimum of alternating rounds."""
     seconds = [float("inf")] * len(runs)
     for _ in range(_ROUNDS if len(runs) > 1 else 1):
         for number, run in enumerate(runs):

@@ -15,6 +15,19 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("index", type=Path, metavar="INDEX")
 
 
+def add_vectors(parser: argparse.ArgumentParser) -> None:
+    """A file of vectors and their ids, which files.given_vectors reads."""
+    parser.add_argument(
+        "vectors",
+        type=Path,
+        metavar="X",
+        help=".npy, .npz, Parquet (a file or a folder), HDF5, safetensors, .fvecs, .bvecs, .fbin, .u8bin or .i8bin",
+    )
+    parser.add_argument("--column", metavar="NAME", help="the column or array of vectors (default: the only one)")
+    parser.add_argument("--key", metavar="NAME", help="a column of whole numbers, which become the ids")
+    parser.add_argument("--ids", type=Path, metavar="IDS.npy", help="int64 ids (default: consecutive numbers)")
+
+
 def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive, metavar="N", help="threads to use (default: all CPUs)")
 

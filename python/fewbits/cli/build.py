@@ -9,33 +9,39 @@ import fewbits as fb
 
 from ..bench.datasets import load_array
 from ..kinds import METRICS
-from .arguments import add_progress, add_threads, progress, say
-from .files import check_output
+from .arguments import add_progress, add_threads, add_vectors, progress, say
+from .files import check_output, given_vectors
 
-SUMMARY = "build an index from a .npy file of vectors"
+SUMMARY = "build an index from a file of vectors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("vectors", type=Path, metavar="X.npy", help="matrix of vectors; read block by block")
+    add_vectors(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="INDEX", help="the index file to write")
     parser.add_argument("--metric", choices=METRICS, required=True)
     parser.add_argument("--bytes-per-vector", type=float, default=64, metavar="B", help="memory budget (default: 64)")
     parser.add_argument("--recall", type=float, metavar="R", help="set nprobe and rerank for this recall@10")
-    parser.add_argument("--ids", type=Path, metavar="IDS.npy", help="int64 ids (default: row numbers)")
+    parser.add_argument(
+        "--queries",
+        type=Path,
+        metavar="Q.npy",
+        help="a sample of the queries that will be asked, to fit codes and --recall",
+    )
     parser.add_argument("--seed", type=int, default=0)
     add_threads(parser)
     add_progress(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    x = load_array(arguments.vectors)
-    ids = load_array(arguments.ids) if arguments.ids else None
-    check_output(arguments.output, arguments.vectors, arguments.ids)
+    x, ids = given_vectors(arguments)
+    queries = load_array(arguments.queries) if arguments.queries else None
+    check_output(arguments.output, arguments.vectors, arguments.ids, arguments.queries)
     index = fb.build(
         x,
         metric=arguments.metric,
         bytes_per_vector=arguments.bytes_per_vector,
         recall=arguments.recall,
+        queries=queries,
         ids=ids,
         seed=arguments.seed,
         threads=arguments.threads,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,20 @@ import fewbits as fb
 
 from ..bench.datasets import load_array, load_sets
 from ..file.foreign import EMPTY, INDEX, UNKNOWN, instead, kind_of
+from ..source.load import load_column
+
+
+def open_any(path: Path) -> fb.Index | fb.MultiVectorIndex | fb.SparseIndex:
+    check_is_index(path)
+    return fb.open(path)
 
 
 def open_index(path: Path) -> fb.Index | fb.MultiVectorIndex:
-    check_is_index(path)
-    return fb.open(path)
+    """The index in a file, for commands that take vectors or documents of tokens."""
+    index = open_any(path)
+    if isinstance(index, fb.SparseIndex):
+        raise ValueError(f"{path}: expected an index of vectors or documents, got a sparse index: use it from Python")
+    return index
 
 
 def check_is_index(path: Path) -> None:
@@ -26,6 +36,21 @@ def check_is_index(path: Path) -> None:
 def load_vectors(index: fb.Index | fb.MultiVectorIndex, path: Path, name: str) -> Any:
     """Input for the index: rows of a file or, from a folder, NAME_tokens.npy and NAME_offsets.npy."""
     return load_sets(path, name) if isinstance(index, fb.MultiVectorIndex) and path.is_dir() else load_array(path)
+
+
+def given_vectors(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """The vectors and the ids of `arguments.add_vectors`; None for ids that are not given."""
+    x = fb.load_vectors(arguments.vectors, arguments.column)
+    if arguments.key is None:
+        return x, load_array(arguments.ids) if arguments.ids else None
+    if arguments.ids:
+        raise ValueError(f"--key: expected one of --key and --ids, got --key {arguments.key} --ids {arguments.ids}")
+    keys = load_column(arguments.vectors, arguments.key)
+    if keys.dtype.kind not in "iu":
+        raise ValueError(
+            f"--key: expected whole numbers in {arguments.key!r}, got {keys.dtype}; fb.Collection takes text"
+        )
+    return x, keys
 
 
 def files_of(path: Path) -> list[Path]:

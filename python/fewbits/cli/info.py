@@ -8,7 +8,7 @@ import fewbits as fb
 
 from ..file.places import shown
 from .arguments import add_index
-from .files import open_index
+from .files import open_any
 
 SUMMARY = "describe an index file"
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    print(open_index(arguments.index).explain())
+    print(open_any(arguments.index).explain())
     contents = fb.inspect(arguments.index)
     major, minor = contents.version
     print(f"\n{shown(arguments.index)}: format {major}.{minor}, {contents.bytes:,} bytes")

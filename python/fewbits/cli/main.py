@@ -17,7 +17,7 @@ import fewbits as fb
 
 from ..file.places import shown
 
-VERBS = ("demo", "build", "search", "tune", "info", "verify", "bench")
+VERBS = ("demo", "build", "add", "remove", "merge", "search", "tune", "info", "verify", "bench")
 """Modules of this package, each with a SUMMARY, `add_arguments(parser)` and `run(arguments)`, the exit code."""
 
 

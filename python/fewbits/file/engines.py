@@ -30,3 +30,9 @@ def check_flags(mmap: bool, verify: bool) -> None:
 def is_multivector(params: dict[str, int]) -> bool:
     """Whether an engine or a file with these params holds the tokens of documents."""
     return "tokens.dim" in params
+
+
+def is_sparse(path: Path, file: memoryview | None) -> bool:
+    """Whether a file, at a path or in memory, is of a sparse index."""
+    params = _core.params_of(file) if file is not None else _core.inspect(encoded(path))["params"]
+    return "sparse.kind" in params

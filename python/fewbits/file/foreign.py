@@ -22,13 +22,15 @@ HDF5 = Kind("an HDF5 file", _SAVE.format('h5py.File({0})["NAME"][:]'))
 NPZ = Kind("an archive of arrays (.npz)", _SAVE.format('np.load({0})["NAME"]'))
 INDEX = Kind("a fewbits index", "index = fewbits.open({0}); " + _SAVE.format("index.reconstruct(index.ids())"))
 NPY = Kind("a .npy array", "fewbits.build(np.load({0}), metric=METRIC).save('x.fb')")
+PARQUET = Kind("a Parquet file", _SAVE.format('np.stack(pandas.read_parquet({0})["COLUMN"])'))
+SAFETENSORS = Kind("a safetensors file", _SAVE.format('safetensors.numpy.load_file({0})["NAME"]'))
 _TORCH = Kind("a torch file", _SAVE.format("torch.load({0}).float().numpy()"))
 _FAISS = Kind("a faiss index", "fewbits.from_faiss({0}).save('x.fb')")
 _BEGINNINGS = {
     MAGIC: INDEX,
     NPY_MAGIC: NPY,
     b"\x89HDF\r\n\x1a\n": HDF5,
-    b"PAR1": Kind("a Parquet file", _SAVE.format('np.stack(pandas.read_parquet({0})["COLUMN"])')),
+    b"PAR1": PARQUET,
     b"ARROW1": Kind("an Arrow file", _SAVE.format('np.stack(pandas.read_feather({0})["COLUMN"])')),
     b"\x1f\x8b": Kind("a gzip file", "gzip.open({0})  # decompress it first"),
     b"\x28\xb5\x2f\xfd": Kind("a zstd file", "subprocess.run(['zstd', '-d', {0}])  # decompress it first"),
@@ -37,7 +39,6 @@ _BEGINNINGS = {
     b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j": _TORCH,
 }
 _PICKLE = Kind("a pickle", _SAVE.format("np.asarray(pickle.loads(pathlib.Path({0}).read_bytes()), np.float32)"))
-_SAFETENSORS = Kind("a safetensors file", _SAVE.format('safetensors.numpy.load_file({0})["NAME"]'))
 _JSON = Kind("JSON text", _SAVE.format("np.asarray(json.loads(pathlib.Path({0}).read_text()), np.float32)"))
 _TABLE = Kind("text", _SAVE.format("np.loadtxt({0}, np.float32, delimiter=',')"))
 _VECS = Kind(
@@ -59,12 +60,12 @@ def kind_of(path: str | Path) -> Kind:
             return kind
     if begin.startswith(b"PK"):
         return _of_archive(path)
+    if begin[8:10] == b'{"' and b"\0" in begin[:8]:
+        return SAFETENSORS
     if begin[:1] == b"\x80":
         return _PICKLE
     if begin[:1] == b"I" and begin[:4].isalnum() and begin[6:8] == b"\0\0":  # a code of four letters, the dimension
         return _FAISS
-    if begin[8:10] == b'{"' and b"\0" in begin[:8]:
-        return _SAFETENSORS
     if b"\0" not in begin and _is_text(begin):
         return _JSON if begin.lstrip()[:1] in (b"[", b"{") else _TABLE
     return _VECS if Path(path).suffix in (".fvecs", ".ivecs") else UNKNOWN

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .. import _core
 from ..errors import CorruptIndexError
 from ..kinds import METRICS, NONE
+from ..spec.chain import Chain
 from ..spec.description import Description
 from ..spec.registry import PARTS
 
@@ -28,7 +29,7 @@ def encode_meta(
     """others: parts that do not belong to the description, by name."""
     parts = {}
     for name, part in (description.parts | others).items():
-        parts[name] = None if part is None else {"kind": type(part).__name__} | _settings(part)
+        parts[name] = None if part is None else _stored(part)
     meta = {"parts": parts, "seed": description.seed, "why": why}
     return json.dumps(meta | ({"calibration": calibration} if calibration else {}), sort_keys=True).encode()
 
@@ -80,14 +81,21 @@ def _unreadable(name: str, error: Exception) -> CorruptIndexError:
     return CorruptIndexError(f"{name}: section 'meta': the description of the index is not readable ({error})")
 
 
-def _settings(part: Any) -> dict[str, Any]:
-    """The fields of a part, except those that are arrays in the file."""
-    return {field.name: getattr(part, field.name) for field in fields(part) if field.metadata.get("stored", True)}
+def _stored(part: Any) -> dict[str, Any]:
+    """Its kind and fields, but those that are arrays of the file."""
+    settings: dict[str, Any] = {"kind": type(part).__name__}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if field.metadata.get("stored", True):
+            settings[field.name] = [_stored(inner) for inner in value] if isinstance(part, Chain) else value
+    return settings
 
 
 def _part(stored: dict[str, Any] | None, *kinds: type) -> Any:
     if stored is None:
         return None
     settings = dict(stored)
-    known = PARTS | {kind.__name__: kind for kind in kinds}
-    return known[settings.pop("kind")](**settings)
+    known = (PARTS | {kind.__name__: kind for kind in kinds})[settings.pop("kind")]
+    if known is Chain:
+        return Chain([_part(inner) for inner in settings["parts"]])
+    return known(**settings)

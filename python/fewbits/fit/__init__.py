@@ -1,1 +1,1 @@
-"""From a sample of vectors to the numbers that make a part: means, rotations, centroids, codebooks."""
+"""Fits the parts of an index to a sample of vectors: means, rotations, centroids, codebooks."""

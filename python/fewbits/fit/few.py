@@ -1,4 +1,4 @@
-"""Whether an index was trained on too few vectors for what it is to hold."""
+"""Warns if an index was trained on too few vectors."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import warnings
 from ..spec.description import Description
 from ..spec.parts import Need
 
-# Measured on medquad, 384 dimensions: half as many vectors as codewords cost 10 to 14 % of the recall (four times as
-# many 1 %), half as many as PCA's directions 84 to 90 %, as lists 23 %.
-_TIMES = 4  # as many vectors as were trained on: what was fitted then has to hold for others
+# Measured on medquad, 384 dimensions: with half as many training vectors as codewords, 10 to 14 % of the recall is lost
+# (with four times as many 1 %), with half as many as PCA directions 84 to 90 %, with half as many as lists 23 %.
+_TIMES = 4  # an index with this many times the training vectors relies on the fit for vectors outside the sample
 
 
 def too_few(description: Description, sample: int, expected: int) -> str | None:
-    """What has more parts to fit than there are vectors in the sample, so that some have no vector of their own."""
+    """What the sample is too small for (such as codewords or lists, one vector each), in words; None if nothing."""
     needed, what = max(_needs(description, expected))
     return what if sample < needed else None
 
@@ -23,8 +23,8 @@ def warn_of_few(what: str, sample: int, n: int, stacklevel: int) -> bool:
     if n < _TIMES * sample:
         return False
     warnings.warn(
-        f"{sample:,} vectors to train on are fewer than {what}, for an index of {n:,} vectors, and cost recall; "
-        "expected a larger sample of what it is to hold",
+        f"{sample:,} vectors to train on are fewer than {what}, which reduces recall for an index of {n:,} vectors; "
+        "train on a larger sample",
         UserWarning,
         stacklevel=stacklevel + 1,
     )

@@ -1,8 +1,8 @@
-"""From a description of an index and a sample to the params and arrays that the core runs.
+"""Fits all parts of an index to a sample, which gives the params and arrays that the core uses.
 
-The order: normalise (cosine) or center (l2), transform, lists, residuals, the mean's direction, OPQ's rotation on what
-will be coded, codec, rerank store (which works in the input space). Everything is deterministic in (sample, seed),
-whatever the number of threads.
+The order: normalise (cosine) or center (l2), transform, lists, residuals, direction of the mean, rotation of OPQ (for
+the vectors that will be coded), codec; the rerank codec is fitted in the input space. The result is determined by
+sample and seed and does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -18,44 +18,58 @@ from ..input.rows import in_place
 from ..input.sample import Sample
 from ..numeric.arrays import F32, evenly, f32_array
 from ..numeric.directions import random_rotation
-from ..numeric.moments import center, lengths, mean_direction, typical, without
-from ..spec.codec import Codec
+from ..numeric.moments import center, lengths, typical, without
+from ..spec.codec import Codec, codec_direction
 from ..spec.description import CODEC_SAMPLE, Description
 from ..spec.ivf import default_nprobe, rms_distance, shift, stored
 from ..spec.parts import Fitting, Model
-from ..spec.transform import dense
+from ..spec.transform import PAIR, TransformFitting, turned
 
 Hook = Callable[[float], None]
 
-_FAR = 3.0  # times as long as their residuals: vectors whose lists are tight
-_LONG = 4.0  # times as long as the others: residuals of outlying vectors
+_FAR = 3.0  # lists are tight if vectors are this many times as long as their residuals
+_LONG = 4.0  # residuals of outliers are this many times as long as the median
 
 
-def train(description: Description, sample: Sample, expected: int, threads: int, progress: Progress) -> Model:
-    """The model of `description` fitted to the sample, which is used up; expected: how many vectors it will hold."""
+def train(
+    description: Description,
+    sample: Sample,
+    expected: int,
+    threads: int,
+    progress: Progress,
+    queries: F32 | None = None,
+) -> Model:
+    """Fits a model to the sample, which is consumed. expected: how many vectors the index will hold. queries: a sample
+    of the queries that it will be asked."""
+    _check_queries(description, queries)
     dim, metric = description.dim, description.metric
     fitting = Fitting("l2" if metric == "l2" else "ip", description.seed, threads)
     model = Model.without_parts(dim, metric)
     x = sample.take()
     if metric == "cosine":
         in_place(x, _core.normalize_rows)
+        queries = None if queries is None else _core.normalize_rows(queries)
     elif metric == "l2":
         _put_center(description, model, x)
-    model.put("transform", description.transform.fit(typical(x), fitting))
-    if description.transform.has_matrix and description.codec.rotates:
-        random = random_rotation(description.transform.out_dim(dim), description.seed)
-        model.put("transform", dense(random @ model.arrays["transform.matrix"]))
+    circumstances = TransformFitting(
+        fitting.metric, description.seed, threads, codec=description.codec, queries=queries
+    )
+    transform = description.transform.fit(typical(x), circumstances)
+    if description.transform.rotates_for(description.codec):
+        transform = turned(transform, random_rotation(description.transform.out_dim(dim), description.seed))
+    model.put("transform", transform)
     if description.rerank is not None:
         direction, rows = _split(description.rerank, _some(x), fitting)
         _put_codec(model, "rerank", description.rerank, rows, direction, fitting, progress.stage("rerank codec"))
         model.params["rerank.on_disk"] = int(description.rerank.on_disk)
     y = x if description.transform.keeps_space else apply_transform(model, x, threads)
-    del x  # the large sample is for the lists alone: from here on a part of it is all there is
+    del x  # only the lists are fitted to the whole sample
     centroids = None
     if description.partition is not None:
         nlist = description.partition.lists(expected)
         centroids = description.partition.fit(y, nlist, fitting.reporting(progress.stage("lists (k-means)")))
     y = _some(y)
+    fitting = replace(fitting, paired=transform.params["kind"] == PAIR)
     coding = replace(fitting, residual=description.residual)
     if centroids is not None:
         y, direction, coding = _put_lists(description, model, y, centroids, coding, progress)
@@ -67,8 +81,19 @@ def train(description: Description, sample: Sample, expected: int, threads: int,
     return model
 
 
+def _check_queries(description: Description, queries: F32 | None) -> None:
+    needed = description.transform.needs_queries
+    if needed and (queries is None or not len(queries)):
+        raise ValueError(
+            f"transform: {description.transform} is fitted to queries as well; expected a sample of some 1,000 or more "
+            "in queries= of Index.train or Index.build, got none; PCA(dim) and OPQ need none"
+        )
+    if queries is not None and not needed:
+        raise ValueError(f"queries: only LeanVec is fitted to queries, got them with transform={description.transform}")
+
+
 def _put_center(description: Description, model: Model, x: F32) -> None:
-    """Moves x, in place, to where its center is the origin. What holds float32 alone gains nothing."""
+    """Subtracts the center from x, in place. Not if all codecs are float32, which would gain nothing."""
     codecs = (description.codec, description.rerank)
     plain = description.partition is None and all(codec is None or codec.lossless for codec in codecs)
     about = None if plain else center(x)
@@ -86,8 +111,8 @@ def _put_codec(
 
 
 def _split(codec: Codec, y: F32, fitting: Fitting) -> tuple[F32 | None, F32]:
-    """The direction that the codec does without (None: there is none), and y without it."""
-    direction = mean_direction(y) if fitting.metric == "ip" and codec.directed else None
+    """The direction that is left out of the codes (None: there is none), and y without it."""
+    direction = codec_direction(codec, y) if fitting.metric == "ip" and not fitting.paired else None
     return direction, without(y, direction)
 
 
@@ -102,8 +127,8 @@ def apply_transform(model: Model, x: F32, threads: int = 0) -> F32:
 def _put_lists(
     description: Description, model: Model, y: F32, centroids: F32, coding: Fitting, progress: Progress
 ) -> tuple[F32, F32 | None, Fitting]:
-    """Puts the partition (and OPQ's rotation, which turns the centroids too); returns what the codec codes (in y's
-    place), the direction that it does without, and the circumstances of its fit."""
+    """Adds the partition (and OPQ's rotation, also applied to the centroids). Returns the vectors that the codec codes
+    (y is overwritten), the direction that is left out of them, and the settings of the codec's fit."""
     lists = _core.assign(y, centroids, spherical=coding.metric == "ip", threads=coding.threads)
     spread = rms_distance(y, centroids, lists)
     direction = _split(description.codec, y, coding)[0]
@@ -121,19 +146,19 @@ def _put_lists(
     model.params["partition.relative"] = int(relative)
     model.params["partition.projected"] = int(_corrects(description, coding))
     model.params["default.nprobe"] = default_nprobe(len(centroids))
-    if description.residual:  # of what is stored, which may be rounded
+    if description.residual:  # relative to the stored centroids, which may be rounded
         shift(y, centroids - part.arrays["centroids"], lists)
     return y, direction, replace(coding, residual=description.residual and not relative)
 
 
 def _corrects(description: Description, coding: Fitting) -> bool:
-    """Whether codes have a factor for what their estimate of <centroid, residual> is off by."""
+    """Whether codes have a factor that corrects the error of their <centroid, residual>."""
     return description.residual and coding.metric == "ip" and description.codec.corrected
 
 
 def _wants_relative(whole: F32, residual: F32) -> bool:
-    """Whether queries should be prepared for each list: residuals so short beside the vectors that the error of a
-    whole query's 8 bits would outweigh them, or some so long that they would set the step of all."""
+    """Whether queries should be prepared for each list: if residuals are so much shorter than the vectors that the
+    8-bit error of a whole query would outweigh them, or if a few are so long that they would set the step of all."""
     typical_residual = float(np.median(residual))
     return float(np.median(whole)) > _FAR * typical_residual or float(residual.max()) > _LONG * typical_residual
 
@@ -141,12 +166,12 @@ def _wants_relative(whole: F32, residual: F32) -> bool:
 def _rotate(
     description: Description, model: Model, coded: F32, fitting: Fitting, progress: Progress
 ) -> tuple[F32, F32 | None]:
-    """Turns the transform by the rotation that it fits to `coded`, if any; returns `coded` turned, and the rotation."""
+    """Fits the transform's rotation (if it has one) to `coded` and applies it; returns the result, and the rotation."""
     hook = fitting.reporting(progress.stage("OPQ rotation"))
     turn = description.transform.rotation(coded, description.codec, hook)
     if turn is None:
         return coded, None
-    model.put("transform", dense(turn @ model.arrays["transform.matrix"]))
+    model.put("transform", turned(model.part("transform"), turn))
     return f32_array(coded @ turn.T), turn
 
 

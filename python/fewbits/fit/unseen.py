@@ -1,4 +1,4 @@
-"""Whether vectors should have been shown to an index before they were added to it."""
+"""Warns if vectors are added to an index without training that should have been trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOOKED_AT = 1024  # rows
 
 
 def warn_if_far(description: Description, x: F32, stacklevel: int) -> None:
-    """Warns if the mean of x, which was not fitted, is a good share of the vectors."""
+    """Warns if the mean of x, which was not fitted, is large relative to the vectors."""
     rows = f32_array(x[evenly(len(x), _LOOKED_AT)])
     if in_cone(_core.normalize_rows(rows) if description.metric == "cosine" else rows):
         warnings.warn(

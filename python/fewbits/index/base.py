@@ -1,6 +1,6 @@
-"""What both kinds of index are: one reference to an immutable state (state.py), which a call reads once, and which a
-change replaces as the last thing it does. A call that raises, or is interrupted, leaves the index as it was, and
-searches running meanwhile see the index before or after, never between.
+"""The base class of both kinds of index: one reference to an immutable state (state.py), which each call reads once
+and each change replaces as its last step. A call that raises or is interrupted leaves the index unchanged, and
+concurrent searches see the index before or after a change, never in between.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class BaseIndex(Stateful):
 
     @property
     def is_trained(self) -> bool:
-        """Whether something can be added."""
+        """Whether vectors, or documents, can be added."""
         return self._state.engine is not None
 
     @property
@@ -93,7 +93,7 @@ class BaseIndex(Stateful):
         Returns
         -------
         (n,) int64 array, ascending; or an iterator over such arrays, unordered
-            In either case each id is there once, of the index as it was at the call.
+            In either case, each id that the index had at the time of the call occurs once.
 
         Examples
         --------
@@ -106,9 +106,9 @@ class BaseIndex(Stateful):
         return engine.ids() if size is None else engine.id_blocks(size)
 
     def remove(self, ids: ArrayLike) -> int:
-        """Remove the vectors, or documents, of these ids, at once and for good.
+        """Remove the vectors, or documents, with these ids, immediately and permanently.
 
-        Their bytes stay until their segment is merged or `compact` is called; ``stats().removed_share`` says how many.
+        Their bytes are freed when their segment is merged or `compact` is called; see ``stats().removed_share``.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class BaseIndex(Stateful):
         Returns
         -------
         int
-            How many there were.
+            How many vectors, or documents, were removed.
 
         Examples
         --------
@@ -139,10 +139,10 @@ class BaseIndex(Stateful):
         return removed
 
     def compact(self, *, progress: ProgressArgument = None, threads: int | None = None) -> Self:
-        """Rewrite all segments as one without what was removed, from the stored codes; ids stay.
+        """Rewrite all segments as one, without removed vectors, from the stored codes; ids do not change.
 
-        Needs memory (or room in `temp_dir`, for codes that are kept on disk) for a second copy of the codes meanwhile.
-        Searches continue in the state before, which Ctrl-C keeps.
+        Needs memory (or space in `temp_dir`, for codes that are kept on disk) for a second copy of the codes.
+        Meanwhile searches continue on the state before, which Ctrl-C restores.
 
         Parameters
         ----------
@@ -171,12 +171,12 @@ class BaseIndex(Stateful):
         return self
 
     def save(self, path: Path | SupportsWrite) -> None:
-        """Write the index to one file, atomically: after a crash there is the old file or the new one, whole.
+        """Write the index to one file, atomically: after a crash, either the old or the new file is there, complete.
 
         Parameters
         ----------
         path : str, bytes or os.PathLike, or a binary file object
-            A path; if it is a symbolic link, the link stays and the file that it leads to is replaced. Or an object
+            A path; if it is a symbolic link, the link stays and its target is replaced. Or an object
             with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
 
         Examples
@@ -227,7 +227,7 @@ class BaseIndex(Stateful):
     def _prepare_added(
         self, before: State, builder: _core.Builder, on_conflict: str, threads: int, progress: Progress
     ) -> tuple[_core.Turn, State]:
-        """As `_prepare`, for the state with what was coded for the state `before`."""
+        """As `_prepare`, for the state with the vectors of `builder`, which were coded for the state `before`."""
         before.training.check(before.n + len(builder), stacklevel=3)
 
         def added(now: State) -> State:
@@ -237,8 +237,12 @@ class BaseIndex(Stateful):
         return self._prepare("add", added)
 
     def _prepare_built(self, engine: _core.Engine, training: Training, action: str) -> tuple[_core.Turn, State]:
-        """As `_prepare`, for the state with a newly trained engine in the place of one without vectors."""
-        return self._prepare(action, lambda now: now.untouched(action).retrained(engine, training=training))
+        """As `_prepare`, for the state with a newly trained engine instead of one without vectors."""
+
+        def built(now: State) -> State:
+            return now.untouched(action).retrained(engine, training=training).explained(training.found)
+
+        return self._prepare(action, built)
 
 
 def folder(path: Path | None) -> bytes | None:
@@ -251,5 +255,5 @@ def folder(path: Path | None) -> bytes | None:
 
 
 def folder_of(index: BaseIndex) -> bytes | None:
-    """The folder of its temporary files, for the core."""
+    """The folder for the temporary files of the index, as the core takes it."""
     return index._temp_dir

@@ -1,8 +1,8 @@
-"""How likely a result is to be relevant: a monotone logistic model of its score and of the scores around it.
+"""How likely a result is to be relevant: a monotone logistic model of its score and the query's other scores.
 
-Six numbers are fitted (`fb.train.calibrate`): the weights of a result's score, of how many standard deviations it lies
-above the mean of the query's scores over all vectors, of its distance to the best score, of its rank, of the distance
-of the best to the second, and an intercept. The first four cannot make a lower score more likely.
+Six numbers are fitted (`fb.train.calibrate`): an intercept, and weights for a result's score, the number of standard
+deviations by which it exceeds the mean of the query's scores over all vectors, its distance to the best score, its
+rank, and the distance between the two best scores. The first four weights are never negative.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ..spec.description import Description
 from .result import CalibratedResult, SearchResult
 
 FEATURES = ("score", "deviations", "gap", "rank", "margin")
-_RANK = 32  # of the covariance that is stored
+_RANK = 32  # of the stored approximation of the covariance
 _SAMPLE = 1024
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and covariance of the stored vectors: of the covariance, factor.T @ factor + diag(rest).
+    """Mean of the stored vectors, and their covariance, approximated by factor.T @ factor + diag(rest).
 
-    Under l2 a vector x stands for (x, -|x|^2 / 2), whose product with (q, 1) ranks as the distance does.
+    Under l2 a vector x is replaced by (x, -|x|^2 / 2), whose product with (q, 1) ranks as the distance does.
     """
 
     mean: F64
@@ -37,21 +37,21 @@ class Moments:
 
     @staticmethod
     def of(x: F32, metric: str) -> Moments:
-        """Of a sample of at least two vectors."""
+        """The moments of a sample of at least two vectors."""
         rows = _lifted(x, metric)[:_SAMPLE]
         mean = rows.mean(axis=0)
         centered = (rows - mean) / np.sqrt(len(rows))
-        vectors = np.linalg.eigh(centered @ centered.T).eigenvectors  # of the small side
+        vectors = np.linalg.eigh(centered @ centered.T).eigenvectors  # of the Gram matrix of rows
         factor = vectors[:, ::-1][:, :_RANK].T @ centered
         rest = np.maximum((centered**2).sum(axis=0) - (factor**2).sum(axis=0), 0)
         return Moments(*(part.astype(np.float32).astype(np.float64) for part in (mean, factor, rest)))
 
     def deviations(self, scores: F64, queries: F32, metric: str) -> F64:
-        """Of similarities (n, k): how many standard deviations they lie above the mean of all of the query's scores."""
+        """The number of standard deviations by which similarities (n, k) exceed the mean of the query's scores."""
         q = _lifted(queries, metric, one=True)
         mean = (q * self.mean).sum(axis=1)
         variance = (q * q * self.rest).sum(axis=1)
-        for row in self.factor:  # sums along rows: the same bits for a query alone
+        for row in self.factor:  # sums along rows, so that a query alone gives the same bits
             variance += (q * row).sum(axis=1) ** 2
         deviation = np.sqrt(np.maximum(variance, 1e-12))
         if metric == "l2":
@@ -62,7 +62,7 @@ class Moments:
 def _lifted(x: F32, metric: str, one: bool = False) -> F64:
     rows = x.astype(np.float64)
     if metric == "cosine":
-        return rows / np.maximum(np.sqrt((rows * rows).sum(axis=1, keepdims=True)), 1e-30)
+        return np.asarray(rows / np.maximum(np.sqrt((rows * rows).sum(axis=1, keepdims=True)), 1e-30))
     if metric == "ip":
         return rows
     last = np.ones(len(rows)) if one else -(rows * rows).sum(axis=1) / 2
@@ -71,7 +71,7 @@ def _lifted(x: F32, metric: str, one: bool = False) -> F64:
 
 @dataclass(frozen=True)
 class Calibration:
-    """weights: of FEATURES, then the intercept. current: whether the index scores as it did when this was fitted."""
+    """weights: those of FEATURES, then the intercept. current: whether the index has not changed how it scores."""
 
     weights: tuple[float, ...]
     moments: Moments
@@ -84,7 +84,7 @@ class Calibration:
         return replace(self, current=False)
 
     def probabilities(self, found: SearchResult, queries: F32, metric: str) -> F32:
-        """(n, k), never rising along a row; 0 for padding."""
+        """(n, k), non-increasing along rows; 0 for padding."""
         x = features(found, queries, metric, self.moments)
         logit = np.full(found.scores.shape, self.weights[-1])
         for i, weight in enumerate(self.weights[:-1]):
@@ -93,7 +93,7 @@ class Calibration:
         return np.minimum.accumulate(p, axis=1).astype(np.float32) if p.size else p.astype(np.float32)
 
     def cut(self, found: SearchResult, queries: F32, metric: str, k: int, least: float) -> CalibratedResult:
-        """The first k results, as far as they are at least so likely."""
+        """Those of the first k results whose probability is at least `least`."""
         p = self.probabilities(found, queries, metric)[:, :k]
         keeps = (p >= np.float32(least)) & (found.ids[:, :k] >= 0)
         worst = np.inf if metric == "l2" else -np.inf
@@ -104,14 +104,14 @@ class Calibration:
         )
 
     def stored(self) -> dict[str, Any]:
-        """As it lies in a file's description."""
+        """The form in which a file's description stores it."""
         parts = {name: array_to(getattr(self.moments, name)) for name in ("mean", "factor", "rest")}
         fitted = {"fingerprint": self.fingerprint, "queries": self.queries, "k": self.k}
         return {"weights": list(self.weights)} | fitted | parts
 
 
 def calibration_of(stored: dict[str, Any], description: Description, engine: _core.Engine) -> Calibration:
-    """What `stored` gave, for the engine of its file; ValueError if it is not that."""
+    """The calibration that `stored` gave, for the engine of its file; raises ValueError if it is not valid."""
     width = description.dim + (description.metric == "l2")
     weights = tuple(finite_number(weight) for weight in stored["weights"])
     if len(weights) != len(FEATURES) + 1 or min(weights[: len(FEATURES) - 1]) < 0:
@@ -125,7 +125,7 @@ def calibration_of(stored: dict[str, Any], description: Description, engine: _co
 
 
 def fingerprint(engine: _core.Engine) -> str:
-    """Of all that decides scores: codecs, transform, query map; not of lists, or of what is stored."""
+    """A hash of all that determines scores: codecs, transform, query map; not of lists or stored vectors."""
     digest = hashlib.sha256()
     decides = ("codec", "rerank", "transform", "query", "metric", "dim", "center", "direction")
     for name, value in sorted(engine.params.items()):
@@ -138,7 +138,7 @@ def fingerprint(engine: _core.Engine) -> str:
 
 
 def features(found: SearchResult, queries: F32, metric: str, moments: Moments) -> F64:
-    """FEATURES of every result: (n, k, 5), of which all but the last do not rise along a row; padding is 0."""
+    """FEATURES of every result, (n, k, 5); all but the last are non-increasing along rows. 0 for padding."""
     has = found.ids >= 0
     s = np.where(has, found.scores, 0).astype(np.float64) * (-1 if metric == "l2" else 1)
     n, k = s.shape

@@ -1,4 +1,4 @@
-"""From vectors to codes: the part of `add` and `build` that changes nothing yet, and so holds nobody up."""
+"""From vectors to codes: the part of `add` and `build` that changes nothing yet, and therefore blocks no other call."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def encoded(
     threads: int,
     progress: Progress,
 ) -> _core.Builder:
-    """All vectors of the source, coded. n: how many there are, if known. new: whether ids must not be in the index.
-    directory: of what is kept on disk. first: checks the first block, by the name of its input."""
+    """Codes all vectors of the source. n: their number, if known. new: whether ids must not be in the index yet.
+    directory: for codes that are kept on disk. first: checks the first block, given the name of its input."""
     own = checked_ids(engine, ids, n, new)
     builder = engine.builder(n or 0, directory=directory)
     with progress:
@@ -50,7 +50,7 @@ def encoded(
 
 
 def checked_ids(engine: _core.Engine, ids: ArrayLike | None, n: int | None, new: bool) -> I64 | None:
-    """ids as the core takes them; n: how many there have to be, if known. new: whether the index may have none."""
+    """ids as the core takes them. n: the expected number, if known. new: whether they must not be in the index yet."""
     if ids is None:
         return None
     own = vector_ids(ids, n)

@@ -1,8 +1,8 @@
 """fb.Index: vectors in, a compact searchable index out. This file checks arguments; the core does the work.
 
-Invariant: a call that raises, or is interrupted, leaves the index as it was, and searches running meanwhile see the
-index before or after, never between: an index is one reference to an immutable state (state.py), which a call reads
-once, and which a change replaces as the last thing it does.
+Invariant: a call that raises or is interrupted leaves the index unchanged, and concurrent searches see the index before
+or after a change, never in between. An index is one reference to an immutable state (state.py), which each call reads
+once and each change replaces as its last step.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from ..input.renamed import renamed
 from ..input.rows import Rows
 from ..input.sample import Sample, split_sample
 from ..numeric.arrays import F32
+from ..spec.chain import Chain
 from ..spec.codec import Codec
 from ..spec.description import Description, default_transform
 from ..spec.float import Float
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
 
 
 MAX_DIM = 65_535
-_MAX_RESULTS = 2**40  # of a query: far beyond any memory
-_RERANK_PER_RESULT = 10  # candidates, where no depth is given or stored
+_MAX_RESULTS = 2**40  # per query: far beyond any memory
+_RERANK_PER_RESULT = 10  # candidates, if no depth is given or stored
 _MIN_RERANK = 100
 
 
@@ -71,8 +72,9 @@ class Index(BaseIndex):
     metric : {"l2", "ip", "cosine"}
         "l2": scores are squared distances, smaller first. "ip" and "cosine": similarities, larger first; "cosine"
         normalises vectors and queries by itself.
-    transform : Identity, RandomRotation, PCA or OPQ, optional
-        None: `RandomRotation` for `RaBitQ` and `RecurrentBinary`, which rely on it, else `Identity`.
+    transform : Identity, RandomRotation, PCA, LeanVec, OPQ, or a list of them, optional
+        Of a list, each is applied to what the one before it returns (`Chain`). None: `RandomRotation` for `RaBitQ` and
+        `RecurrentBinary`, which rely on it, else `Identity`.
     partition : IVF, optional
         None: every vector is scanned.
     codec : Float, Scalar, PQ, RaBitQ or RecurrentBinary, optional
@@ -81,7 +83,7 @@ class Index(BaseIndex):
         A codec for a finer copy of every vector, scored for the best candidates only. With ``on_disk=True`` it stays in
         a file.
     seed : int
-        Of everything random. The same seed and vectors give the same index for any number of threads.
+        Seed of everything random. The same seed and vectors give the same index for any number of threads.
     temp_dir : str, bytes or os.PathLike, optional
         The folder of the temporary files that codes with ``on_disk=True`` are written to until they are saved. None:
         the system's.
@@ -104,7 +106,7 @@ class Index(BaseIndex):
         dim: int,
         *,
         metric: str,
-        transform: Transform | None = None,
+        transform: Transform | Sequence[Transform] | None = None,
         partition: IVF | None = None,
         codec: Codec | None = None,
         rerank: Codec | None = None,
@@ -142,7 +144,7 @@ class Index(BaseIndex):
         return f"<fewbits.Index: {content}, {state.description.summary()}>"
 
     def explain(self) -> str:
-        """Say what this index is made of, why (if `fb.build` chose it), and where its bytes are; for people to read.
+        """Describe the parts of this index, why they were chosen (by `fb.build`), and their sizes in bytes, as text.
 
         Returns
         -------
@@ -181,6 +183,7 @@ class Index(BaseIndex):
         self,
         sample: Any,
         *,
+        queries: Any = None,
         expected: int | None = None,
         progress: ProgressArgument = None,
         threads: int | None = None,
@@ -190,9 +193,12 @@ class Index(BaseIndex):
         Parameters
         ----------
         sample : (n, dim) array or iterable of blocks
-            As x of `add`. Any n >= 1 works; a representative 65,536 or more is best.
+            As x of `add`. Any n >= 1 works; a representative sample of 65,536 or more is best.
+        queries : (m, dim) array, optional
+            For `LeanVec`, which is also fitted to queries: a sample of 1,000 or more, without the queries that the
+            index will be evaluated on.
         expected : int, optional
-            How many vectors the index will hold (None: n), by which IVF() chooses nlist.
+            How many vectors the index will hold (None: n), from which IVF() chooses nlist.
         progress, threads
             As in `build`.
 
@@ -204,13 +210,15 @@ class Index(BaseIndex):
         Raises
         ------
         ValueError
-            If the index holds vectors already: their codes would lose their meaning.
+            If the index holds vectors already: their codes would lose their meaning. If queries are missing that
+            `LeanVec` needs, or given where nothing is fitted to them.
 
         Warns
         -----
         UserWarning
             If the sample has fewer vectors than there are codewords, lists or directions to fit, and the index is to
-            hold at least four times as many: here, if `expected` says so, or from `add`.
+            hold at least four times as many: here, if that number is known already, otherwise from `add`. If `LeanVec`
+            gains nothing.
 
         Examples
         --------
@@ -221,11 +229,11 @@ class Index(BaseIndex):
         before = self._state.untouched("train")
         description = before.description
         size = description.sample_size(n or _length(sample))
+        asked = self._sample_of_queries(queries)
         x, source, known = split_sample(sample, description.dim, size, description.seed, nonzero=self._normalises)
         del source  # nothing is added here: its rows need not be kept while training
         expected = n or known or len(x)
-        training = Training(too_few(description, len(x), expected), len(x))
-        engine = _fitted(description, x, expected, count, Progress(progress))
+        engine, training = _fitted(description, x, expected, count, Progress(progress), asked)
         engine.number_from(before.next_id)
         training.check(expected, stacklevel=2)
         turn, after = self._prepare_built(engine, training, "train")
@@ -275,7 +283,7 @@ class Index(BaseIndex):
         """
         count = thread_count(threads)
         if conflict_rule(on_conflict) == "replace" and ids is None:
-            raise ValueError("on_conflict: 'replace' needs ids; vectors without get new ones")
+            raise ValueError("on_conflict: 'replace' needs ids; vectors without ids get new ones")
         shown = Progress(progress)
         before = self._state
         engine, dim = before.trained("add"), before.description.dim
@@ -298,17 +306,17 @@ class Index(BaseIndex):
         return self
 
     def upgrade(self, codec: RecurrentBinary) -> Index:
-        """Change to a newer embedding: from now on vectors and queries are what `codec` was trained on.
+        """Change to a newer embedding: from now on, vectors and queries are those that `codec` was trained on.
 
-        What is in the index stays as it is, and new queries search it. Vectors of the new embedding that are added, or
-        replace the old ones of the same ids, lie beside it. `reconstruct` returns the new embedding of all of them, and
-        `dim` is that of the new one.
+        The stored codes do not change, and new queries can search them. Vectors of the new embedding can be added, or
+        replace old ones with the same ids. `reconstruct` returns the new embedding of all vectors, and `dim` is that of
+        the new embedding.
 
         Parameters
         ----------
         codec : RecurrentBinary
-            What ``fb.train.recurrent_binary(..., compatible_with=..., old=...)`` returned for the codec of this index,
-            which is a trained `RecurrentBinary`, without rerank store and query map.
+            The result of ``fb.train.recurrent_binary(..., compatible_with=..., old=...)`` for the codec of this index,
+            which must be a trained `RecurrentBinary`, without rerank store and query map.
 
         Returns
         -------
@@ -345,6 +353,7 @@ class Index(BaseIndex):
         x: Any,
         ids: ArrayLike | None = None,
         *,
+        queries: Any = None,
         expected: int | None = None,
         progress: ProgressArgument = None,
         threads: int | None = None,
@@ -354,14 +363,16 @@ class Index(BaseIndex):
         Parameters
         ----------
         x : (n, dim) array or iterable of blocks
-            As in `add`. An array is sampled at random by the seed. Of an iterable, which may be readable only once, the
-            first rows are the sample (some 65,536, or 256 per list): if its order is not random, `train` on a fair
-            sample and `add` instead.
+            As in `add`. From an array a random sample is taken. From an iterable, which may be readable only once,
+            the first rows are taken (about 65,536, or 256 per list): if its order is not random, `train` on a
+            representative sample and `add` instead.
         ids : (n,) array of int, optional
             As in `add`.
+        queries : (m, dim) array, optional
+            As in `train`.
         expected : int, optional
-            About how many vectors an iterable will yield, by which `IVF` chooses the number of lists. None: as many as
-            were sampled.
+            About how many vectors an iterable will yield, from which `IVF` chooses the number of lists. None: the
+            size of the sample.
         progress : bool or callable, optional
             Show a bar, or call ``progress(stage, fraction)``. None: a bar if stderr is a terminal.
         threads : int, optional
@@ -375,7 +386,7 @@ class Index(BaseIndex):
         Raises
         ------
         TypeError, ValueError
-            As in `add`, and if the index holds vectors already.
+            As in `add` and `train`.
 
         Warns
         -----
@@ -392,10 +403,10 @@ class Index(BaseIndex):
         before, nonzero = self._state.untouched("build"), self._normalises
         description = before.description
         size = description.sample_size(n or _length(x))
+        asked = self._sample_of_queries(queries)
         sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero)
         holds = known or n or len(sample)
-        training = Training(too_few(description, len(sample), holds), len(sample))
-        engine = _fitted(description, sample, holds, count, shown)
+        engine, training = _fitted(description, sample, holds, count, shown, asked)
         engine.number_from(before.next_id)
         builder = encoded(
             engine,
@@ -437,39 +448,39 @@ class Index(BaseIndex):
         Parameters
         ----------
         queries : (n, dim) or (dim,) array
-            Of the dtypes that `add` takes.
+            In any dtype that `add` takes.
         k : int
             Results per query.
         nprobe : int, optional
-            Lists to probe; more than there are probe all. None: the index's default. Only with a partition.
+            Number of lists to probe; larger numbers mean all lists. None: the index's default. Only with a partition.
         rerank : int, optional
             How many candidates the rerank store scores. 0: none, and scores are those of the codec's codes. None: the
             index's default, or 10·k and at least 100. Only with a rerank store. With `scorer`: how many candidates the
             scorer scores; None: 100, or k if that is more.
         filter : array, numba cfunc, Filter or list of Filter, optional
             Which vectors may be returned: a boolean mask by id, an array of ids, a compiled predicate of the id, or a
-            prepared `fb.Filter` (prepare one that is used again); or a list with one `fb.Filter` per query. The fewer
-            vectors a filter allows, the more lists are probed; if it allows only a few, exactly those are scanned. With
-            nprobe of all lists min(k, allowed) vectors are found.
+            prepared `fb.Filter` (worthwhile if it is reused); or a list with one `fb.Filter` per query. The fewer
+            vectors a filter allows, the more lists are probed; if it allows only a few, exactly those are scanned. If
+            nprobe covers all lists, min(k, allowed) vectors are found.
         min_score : float, optional
             For "ip" and "cosine": only results of at least this score.
         max_distance : float, optional
             For "l2": only results of at most this squared distance.
         min_probability : float, optional
-            In 0..1: only results that are at least so likely to be relevant, by what `fb.train.calibrate` has fitted.
-            The result has `probabilities` too. The order stays that of the scores.
+            In 0..1: only results with at least this probability of being relevant, as fitted by
+            `fb.train.calibrate`. The result also has `probabilities`. Results are still ordered by score.
         scorer : function of (query numbers, ids), optional
-            Ranks the candidates of the index anew: a cross-encoder, or a rule. It is called once per search, without
-            any lock, with two int64 arrays (m,), a row number of `queries` and an id for each candidate, and returns
-            their scores (m,), larger is better under every metric; the results have these scores.
+            Reranks the candidates of the index, for example with a cross-encoder. It is called once per search, without
+            any lock, with two int64 arrays (m,): for each candidate the row number in `queries` and the id. It returns
+            scores (m,), larger is better under every metric, which become the scores of the results.
         threads : int, optional
             None: all CPUs.
 
         Returns
         -------
         SearchResult
-            Arrays ids and scores, best first. The bits are the same for any number of threads and for queries in a
-            batch or alone. Where fewer than k vectors are found, the end is padded; ``counts`` has the number found.
+            Arrays ids and scores, best first. They are bitwise equal for any number of threads and for queries in a
+            batch or alone. If fewer than k vectors are found, the end is padded; ``counts`` has the number found.
 
         Raises
         ------
@@ -507,16 +518,16 @@ class Index(BaseIndex):
     def score(self, queries: Any, ids: ArrayLike, *, threads: int | None = None) -> F32:
         """Score vectors that are given by id, as a search reports them.
 
-        Scores are those of the rerank store if there is one, else those of the codec's codes; every list counts, probed
-        or not. `fb.fuse` scores with this what another index has found.
+        Scores are those of the rerank store if there is one, else those of the codec's codes, in all lists. `fb.fuse`
+        uses this to score the results of another index.
 
         Parameters
         ----------
         queries : (n, dim) or (dim,) array
-            Of the dtypes that `add` takes.
+            In any dtype that `add` takes.
         ids : (m,) or (n, m) array of int
-            The same for all queries, or a row for each. -1, which pads results of a search, has the score that pads
-            them.
+            The same for all queries, or one row per query. -1, the padding of search results, gets the score of
+            padding.
         threads : int, optional
             None: all CPUs.
 
@@ -530,7 +541,7 @@ class Index(BaseIndex):
         NotTrainedError
             Before `train`.
         TypeError, ValueError
-            For wrong shapes or dtypes, and for an id that the index does not have, which is named.
+            For wrong shapes or dtypes, and for an id that the index does not have (the message names it).
 
         Examples
         --------
@@ -555,12 +566,12 @@ class Index(BaseIndex):
         Returns
         -------
         (n, dim) float32 array
-            Normalised, under "cosine".
+            Normalised under "cosine".
 
         Raises
         ------
         ValueError
-            Names the first id that the index does not have.
+            If the index does not have an id; the message names the first one.
 
         Examples
         --------
@@ -586,7 +597,7 @@ class Index(BaseIndex):
         Raises
         ------
         FileNotFoundError, CorruptIndexError, FormatVersionError
-            What is wrong with the file, and where.
+            If the file cannot be read; the message says what is wrong with it, and where.
         ValueError
             If the file holds a multi-vector index.
 
@@ -617,9 +628,9 @@ class Index(BaseIndex):
         Raises
         ------
         CorruptIndexError, FormatVersionError
-            What is wrong with the contents, and where.
+            If the contents are not valid; the message says what is wrong, and where.
         ValueError
-            If they are of a multi-vector index.
+            If they are those of a multi-vector index.
 
         Examples
         --------
@@ -639,20 +650,23 @@ class Index(BaseIndex):
     def _normalises(self) -> bool:
         return self.metric == "cosine"
 
+    def _sample_of_queries(self, queries: Any) -> F32 | None:
+        return None if queries is None else as_queries(queries, self.dim, nonzero=self._normalises)[0]
+
     def _meta(self, state: State) -> bytes:
         calibration = state.calibration.stored() if state.calibration else None
         return encode_meta(state.description, state.why, calibration)
 
 
 def index_of(description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
-    """An index over an engine that is there already."""
+    """An index over an existing engine."""
     return started(Index.__new__(Index), State(description, engine, tuple(why), Training()))
 
 
 def described(name: str, engine: _core.Engine) -> Index:
-    """The index of an engine that was read from what is called `name`."""
+    """The index of an engine that was read. name: of its source, for messages."""
     if is_multivector(engine.params):
-        raise ValueError(f"{name}: holds a multi-vector index: that is for fewbits.MultiVectorIndex to read")
+        raise ValueError(f"{name}: holds a multi-vector index: open it with fewbits.MultiVectorIndex")
     description, why = decode_meta(name, engine)
     index = index_of(description, engine, why)
     calibration = decode_calibration(name, engine, lambda stored: calibration_of(stored, description, engine))
@@ -663,13 +677,14 @@ def checked_description(
     dim: object,
     max_dim: int,
     metric: object,
-    transform: Transform | None,
+    transform: Transform | Sequence[Transform] | None,
     partition: IVF | None,
     codec: Codec | None,
     rerank: Codec | None,
     seed: object,
 ) -> Description:
-    _expect(transform, "transform", TRANSFORMS)
+    chain = Chain(transform) if isinstance(transform, list | tuple) else transform
+    _expect(chain, "transform", TRANSFORMS)
     _expect(partition, "partition", PARTITIONS)
     _expect(codec, "codec", CODECS)
     _expect(rerank, "rerank", CODECS)
@@ -677,7 +692,7 @@ def checked_description(
     return Description(
         dim=whole_number(dim, "dim", 1, max_dim),
         metric=metric_name(metric),
-        transform=default_transform(codec) if transform is None else transform,
+        transform=chain if isinstance(chain, Transform) else default_transform(codec),
         partition=partition,
         codec=codec,
         rerank=rerank,
@@ -686,20 +701,32 @@ def checked_description(
 
 
 def _fitted(
-    description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
-) -> _core.Engine:
+    description: Description,
+    sample: Sample,
+    expected: int,
+    threads: int | None,
+    progress: Progress,
+    queries: F32 | None,
+) -> tuple[_core.Engine, Training]:
     """An engine without vectors, trained on a sample."""
-    model = fitted_model(description, sample, expected, threads, progress)
-    return _core.Engine(model.params, model.arrays)
+    size = len(sample)
+    model = fitted_model(description, sample, expected, threads, progress, queries)
+    training = Training(too_few(description, size, expected), size, model.notes)
+    return _core.Engine(model.params, model.arrays), training
 
 
 def fitted_model(
-    description: Description, sample: Sample, expected: int, threads: int | None, progress: Progress
+    description: Description,
+    sample: Sample,
+    expected: int,
+    threads: int | None,
+    progress: Progress,
+    queries: F32 | None = None,
 ) -> Model:
     if description.needs_training and not len(sample):
         raise ValueError(f"training: expected at least 1 vector of dimension {description.dim}, got none")
     with progress:
-        return train(description, sample, expected, threads or 0, progress)
+        return train(description, sample, expected, threads or 0, progress, queries)
 
 
 def result_count(k: object) -> int:
@@ -713,7 +740,7 @@ def lists_to_read(state: State, engine: _core.Engine, nprobe: int | None) -> int
     if nprobe is None:
         return max(1, engine.params.get("default.nprobe", 0))
     if state.description.partition is None:
-        raise ValueError(f"nprobe: this index has no partition, so every vector is read; got nprobe={nprobe!r}")
+        raise ValueError(f"nprobe: this index has no partition, so every vector is scanned; got nprobe={nprobe!r}")
     return min(whole_number(nprobe, "nprobe", 1), MAX_NLIST)
 
 
@@ -731,7 +758,7 @@ def _untrained(description: Description) -> Index:
 
 
 def candidates(engine: _core.Engine, rerank: int | None, k: int) -> int:
-    """How many are reranked for k results, where `rerank` of them were asked for (None: the default, stored or not)."""
+    """How many candidates are reranked for k results. rerank: as requested; None: the default, stored or not."""
     if rerank is None:
         stored = engine.params.get("default.rerank", 0)
         return max(stored, k) if stored else max(_MIN_RERANK, _RERANK_PER_RESULT * k)
@@ -742,7 +769,7 @@ def candidates(engine: _core.Engine, rerank: int | None, k: int) -> int:
 
 
 def _length(x: Any) -> int:
-    """Rows of x if it can say so, else 0."""
+    """Number of rows of x if it is known, else 0."""
     try:
         return len(x) if not is_blocks(x) else 0
     except TypeError:

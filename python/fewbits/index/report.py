@@ -1,4 +1,4 @@
-"""What an index is and weighs, in words and numbers. Bytes always come in two columns: per vector, and fixed."""
+"""Describes an index and its size, in words and numbers. Bytes are always in two columns: per vector, and fixed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class PartBytes(Record):
     Attributes
     ----------
     per_vector : dict of str to int
-        What grows with the vectors: codes, factors, ids.
+        What grows with the number of vectors: codes, factors, ids.
     fixed : dict of str to int
         Codebooks, maps, centroids, lists.
     on_disk : dict of str to int
-        What lies in a file: a rerank store with ``on_disk=True``.
+        What is kept in a file: a rerank store with ``on_disk=True``.
     total : int
     """
 
@@ -46,9 +46,9 @@ class IndexStats(Record):
     segment_sizes : list of int
         Vectors per segment.
     removed : int
-        Vectors that were removed and still take bytes.
+        Vectors that were removed but still take bytes.
     removed_share : float
-        Their share of all.
+        Their share of all vectors that take bytes.
     lists : int
         Lists to probe.
     bytes : PartBytes
@@ -134,7 +134,7 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
         parts.append(("partition", f"IVF of {params['partition.nlist']:,} lists; {reads}"))
     residual = ", of differences from the list's centroid" if description.residual else ""
     parts.append(("codec", description.codec.describe() + residual))
-    scoring = _scoring(engine)
+    scoring = _scoring(description, engine)
     if scoring:
         parts.append(("scores", scoring))
     if description.rerank is not None:
@@ -145,15 +145,16 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
 _QUERY_MAPS = {QUERY_MAPS["full"]: "a full map of queries", QUERY_MAPS["low_rank"]: "a low-rank map of queries"}
 
 
-def _scoring(engine: _core.Engine | None) -> str:
-    """What training for ranking has moved."""
+def _scoring(description: Description, engine: _core.Engine | None) -> str:
+    """What training for ranking has changed."""
     if engine is None:
         return ""
     trained = ["a codebook of their own (vectors are encoded as before)"] if _has_scoring_codebook(engine) else []
     kind = engine.params.get("query.kind", NONE)
     reranks = engine.params["rerank.kind"] != NONE
     trained += [_QUERY_MAPS[kind]] if kind else []
-    trained += ["codes (vectors are mapped before they are coded)"] if engine.params["transform.kind"] == PAIR else []
+    if engine.params["transform.kind"] == PAIR and not description.transform.needs_queries:
+        trained.append("codes (vectors are mapped before they are coded)")
     if not trained:
         return ""
     reranked = "; rerank scores with mapped queries too" if kind and reranks else ""

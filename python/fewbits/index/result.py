@@ -1,4 +1,4 @@
-"""What a search returns."""
+"""Results of searches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class SearchResult(NamedTuple):
     """What a search returns: two arrays, best first.
 
-    Where fewer than k vectors were found, the end is padded with id -1 and score -inf (+inf under "l2").
+    If fewer than k vectors were found, the end is padded with id -1 and score -inf (+inf under "l2").
 
     Attributes
     ----------
@@ -63,5 +63,5 @@ class CalibratedResult(SearchResult):
         return CalibratedResult, (self.ids, self.scores, self.probabilities)
 
     def only(self) -> CalibratedResult:
-        """That of a single query, of a batch of one."""
+        """The result of the only query of a batch."""
         return CalibratedResult(self.ids[0], self.scores[0], self.probabilities[0])

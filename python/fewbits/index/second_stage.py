@@ -1,4 +1,4 @@
-"""What follows a search in the core: a scorer of the user's that ranks the candidates anew, or a calibrated cut."""
+"""What follows a search in the core: a user's scorer reranks the candidates, or improbable results are left out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..input.checks import real_number, whole_number
 from ..numeric.arrays import F32, I64
@@ -19,7 +20,7 @@ _DEPTH = 100
 
 @dataclass(frozen=True)
 class SecondStage:
-    """k: results that the user wants. width: results that the core is to return. rerank: the core's."""
+    """k: number of results for the user. width: number of results from the core. rerank: that of the core."""
 
     k: int
     width: int
@@ -29,7 +30,7 @@ class SecondStage:
     min_probability: float = 0.0
 
     def width_at(self, depth: int) -> int:
-        """The width where so many candidates are reranked (0: none): never more."""
+        """The width if `depth` candidates are reranked (0: none), which it must not exceed."""
         return self.width if not 0 < depth < self.width else self.k
 
     def result(self, found: SearchResult, queries: F32, metric: str, single: bool) -> SearchResult:
@@ -49,16 +50,14 @@ def second_stage(
     calibration: Calibration | None,
     by_score: bool,
 ) -> SecondStage:
-    """by_score: whether results below a score are left out."""
+    """by_score: whether min_score or max_distance is given."""
     if scorer is None and min_probability is None:
         return SecondStage(k, k, rerank)
     if min_probability is None:
         return SecondStage(k, scorer_depth(scorer, rerank, k), None, scorer)
     if scorer is not None or by_score:
         other = "scorer" if scorer is not None else "min_score or max_distance"
-        raise ValueError(
-            f"min_probability: expected without {other}: it was fitted on whole lists of the index's scores"
-        )
+        raise ValueError(f"min_probability: expected without {other}: it was fitted to complete results of the index")
     least = real_number(min_probability, "min_probability", 0.0)
     if least > 1:
         raise ValueError(f"min_probability: expected a number in 0..1, got {min_probability!r}")
@@ -66,14 +65,14 @@ def second_stage(
         raise ValueError("min_probability: expected a calibrated index: call fb.train.calibrate first")
     if not calibration.current:
         raise ValueError(
-            "min_probability: the index scores otherwise than when it was calibrated (it was trained, upgraded, or its "
-            "codecs replaced): call fb.train.calibrate again"
+            "min_probability: the scores of the index have changed since it was calibrated (it was trained, upgraded, "
+            "or its codecs replaced): call fb.train.calibrate again"
         )
     return SecondStage(k, max(k, 2), rerank, None, calibration, least)
 
 
 def scorer_depth(scorer: object, rerank: int | None, k: int) -> int:
-    """How many candidates of each query the scorer scores."""
+    """How many candidates per query the scorer scores."""
     if not callable(scorer):
         raise TypeError(f"scorer: expected a function (query numbers, ids) -> scores, got {scorer!r}")
     depth = max(_DEPTH, k) if rerank is None else whole_number(rerank, "rerank", 1)
@@ -83,13 +82,13 @@ def scorer_depth(scorer: object, rerank: int | None, k: int) -> int:
 
 
 def scored(found: SearchResult, scorer: Scorer, k: int) -> SearchResult:
-    """The k best candidates by the scorer, which is called once, if there are any; ties stay in their order."""
+    """The k best candidates by the scorer, which is called once, if there are any; ties keep their order."""
     has = found.ids >= 0
     queries, places = np.nonzero(has)
-    scores = np.full(found.ids.shape, -np.inf)
+    scores: NDArray[np.float64] = np.full(found.ids.shape, -np.inf)
     if len(queries):
         scores[has] = _checked(scorer(queries.astype(np.int64), found.ids[queries, places]), len(queries))
-    order = np.lexsort((np.broadcast_to(np.arange(scores.shape[1]), scores.shape), -scores, ~has), axis=1)[:, :k]
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     ids = np.take_along_axis(found.ids, order, axis=1)
     return SearchResult(ids, np.take_along_axis(scores, order, axis=1).astype(np.float32))
 

@@ -1,9 +1,9 @@
-"""The whole of an index at one moment, as one immutable object that a call reads once.
+"""The complete state of an index, as one immutable object that each call reads once.
 
-A change prepares the state that comes next, on a copy of the engine that nobody else sees, and commits it by one store
-of an attribute. Python raises KeyboardInterrupt when a call returns or a loop turns, not at a store or a `return`: a
-commit that is the last thing a method does happens if and only if the method returns. Hence no `with`, no call and no
-loop may follow it, which is why changes are written as
+A change prepares the next state on a private copy of the engine, and commits it with a single store of an attribute.
+Python raises KeyboardInterrupt when a call returns or a loop iterates, not at a store or a `return`. A commit that is
+the last step of a method therefore happens if and only if the method returns. As no `with`, call or loop may follow it,
+changes are written as
 
     turn, after = prepare(...)
     self._state = after
@@ -13,7 +13,8 @@ loop may follow it, which is why changes are written as
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -24,23 +25,33 @@ from ..fit.unseen import warn_if_far
 from ..input.rows import check_scale
 from ..numeric.arrays import F32
 from ..spec.description import Description
-from ..spec.parts import Model
+from ..spec.parts import Model, Note
 from .calibration import Calibration
 
 
 class Training:
-    """Stands for one training: codes made by one do not fit an index of another.
+    """Identifies one training: codes of one training are not valid in an index of another.
 
-    few: what it had more of to fit than vectors to fit it to, or None, and how many vectors those were. seen: whether
-    there was a sample.
+    few: what the sample was too small for, in words, or None. sample: its number of vectors. notes: findings of fits
+    of parts. seen: whether there was a sample.
     """
 
-    def __init__(self, few: str | None = None, sample: int = 0, *, seen: bool = True) -> None:
-        self._few, self._sample = few, sample
+    def __init__(
+        self, few: str | None = None, sample: int = 0, notes: Sequence[Note] = (), *, seen: bool = True
+    ) -> None:
+        self._few, self._sample, self._notes, self._told = few, sample, notes, False
         self.seen = seen
 
+    @property
+    def found(self) -> tuple[str, ...]:
+        return tuple(note.text for note in self._notes)
+
     def check(self, n: int, stacklevel: int) -> None:
-        """Warns, once, if this was too small a sample for an index that is to hold n vectors."""
+        """Warns, once, of doubtful fits, and if the sample was too small for an index of n vectors."""
+        for note in self._notes:
+            if note.doubtful and not self._told:
+                warnings.warn(note.text, UserWarning, stacklevel=stacklevel + 1)
+        self._told = True
         if self._few is not None and warn_of_few(self._few, self._sample, n, stacklevel + 1):
             self._few = None
 
@@ -59,7 +70,7 @@ class State:
 
     @property
     def next_id(self) -> int:
-        """Above every id that was ever given."""
+        """Larger than every id ever assigned."""
         return 0 if self.engine is None else self.engine.next_id
 
     def trained(self, action: str) -> _core.Engine:
@@ -68,20 +79,20 @@ class State:
         return self.engine
 
     def untouched(self, action: str) -> State:
-        """Itself, if it holds no vectors."""
+        """This state; raises ValueError if it holds vectors."""
         if self.n:
             raise ValueError(f"{action}: expected an empty index, got one that holds {self.n}; make a new one")
         return self
 
     def check_first(self, x: F32, name: str) -> None:
-        """Refuses first vectors of an empty index that are too small, and warns if it should have been trained."""
+        """Rejects first vectors that are too small, and warns if the index should have been trained."""
         if self.description.metric != "cosine":
             check_scale(x, name)
         if self.description.codec.directed and not self.training.seen:
             warn_if_far(self.description, x, stacklevel=4)
 
     def of_training(self, before: State, action: str) -> State:
-        """Itself, if codes made for `before` fit it."""
+        """This state; raises RuntimeError if codes made for `before` are not valid in it."""
         if self.training is not before.training:
             raise RuntimeError(f"{action}: the index was trained or upgraded meanwhile, so this call changed nothing")
         return self
@@ -90,17 +101,17 @@ class State:
         return replace(self, engine=engine)
 
     def changed(self, action: str, change: Callable[[_core.Engine], object]) -> State:
-        """The state after `change` of a copy of the engine."""
+        """The state after `change`, which is applied to a copy of the engine."""
         engine = self.trained(action).copy()
         change(engine)
         return replace(self, engine=engine)
 
     def explained(self, why: tuple[str, ...]) -> State:
-        """With these reasons for what it is made of."""
+        """The state with these reasons for its parts."""
         return replace(self, why=why)
 
     def with_defaults(self, nprobe: int | None, rerank: int | None) -> State:
-        """With these defaults of search; None: as they are."""
+        """The state with these defaults for searches; None: unchanged."""
 
         def set_defaults(engine: _core.Engine) -> None:
             for name, value in (("nprobe", nprobe), ("rerank", rerank)):
@@ -110,18 +121,18 @@ class State:
         return self.changed("tune", set_defaults)
 
     def scored_by(self, model: Model) -> State:
-        """With this scoring codebook and query map."""
+        """The state with this scoring codebook and query map."""
         engine = self.trained("train").with_scoring(model.params, model.arrays)
         return replace(self, engine=engine, calibration=self._outdated())
 
     def calibrated(self, calibration: Calibration) -> State:
-        """With this model of how likely results are to be relevant."""
+        """The state with this model of how likely results are to be relevant."""
         return replace(self, calibration=calibration)
 
     def retrained(
         self, engine: _core.Engine, description: Description | None = None, training: Training | None = None
     ) -> State:
-        """With codes, or an encoder, that earlier vectors do not fit."""
+        """The state with a newly trained engine, or a newer encoder, which vectors coded before do not fit."""
         return replace(
             self,
             engine=engine,
@@ -135,17 +146,17 @@ class State:
 
 
 class Stateful:
-    """What holds a state: one reference to the present one, and whose turn it is to replace it."""
+    """Holds one reference to the current state, and the turns in which threads replace it."""
 
     _state: State
     _turns: _core.Turns
 
     def _begin(self, state: State) -> None:
-        """The first thing that is done to a new object."""
+        """Initializes a new object; called before anything else."""
         self._state, self._turns = state, _core.Turns()
 
     def _prepare(self, action: str, change: Callable[[State], State]) -> tuple[_core.Turn, State]:
-        """Waits for this thread's turn to change the index; the turn, and the state that `change` makes of this one."""
+        """Waits for this thread's turn to change the index; returns the turn, and `change` of the current state."""
         turn = self._turns.take(action)
         try:
             return turn, change(self._state)
@@ -162,7 +173,7 @@ def state_of(index: Stateful) -> State:
 
 
 def started(index: Held, state: State) -> Held:
-    """The same, a new and empty object so far, in a state that is there already."""
+    """The same index, a new object without a state so far, with this state."""
     index._begin(state)
     return index
 
@@ -176,12 +187,12 @@ def in_state(index: Held, state: State) -> Held:
 
 
 def frozen(index: Held) -> Held:
-    """An index of its own in the present state of this one, which later changes do not reach. Costs nothing."""
+    """A separate index with the current state of this one, which later changes do not affect. Costs nothing."""
     return in_state(index, index._state)
 
 
 def replace_state(index: Stateful, action: str, change: Callable[[State], State]) -> None:
-    """Commits what `change` makes of the state, as the last thing it does."""
+    """Commits `change` of the current state, as the last step."""
     turn, after = index._prepare(action, change)
     index._state = after
     del turn

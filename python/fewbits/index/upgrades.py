@@ -1,9 +1,9 @@
-"""An index that goes over to a newer embedding: codes of a compatible encoder beside those that are there.
+"""Upgrades an index to a newer embedding, whose codes are compatible with the stored ones.
 
-Compatible codes have one space, size and score (`fb.train.recurrent_binary`, compatible_with), so segments hold both
-and nothing changes but the encoder, and the centroids of lists: the mean of a list's vectors in the newer embedding is
-about what a linear map makes of their mean in the older. That the encoder was trained for just these codes is checked
-by a fingerprint of the old one's maps.
+Compatible codes (`fb.train.recurrent_binary`, compatible_with) have the same space, size and scores, so segments can
+hold both. Only the encoder and the centroids of lists change: the mean of a list's vectors in the newer embedding is
+approximately a linear map of their mean in the older. A fingerprint of the old encoder's maps shows whether the new
+encoder was trained for these codes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def encoder_of(index: Stateful) -> RecurrentBinary:
 
 
 def encoder(description: Description, engine: _core.Engine) -> RecurrentBinary:
-    """The trained codec of an index, with its maps, which a file has too."""
+    """The trained codec of an index, with its maps, which come from the engine."""
     codec = trained(description.codec)
     if codec is None:
         raise ValueError(f"upgrade: expected an index of trained RecurrentBinary codes, got {description.codec}")
@@ -37,24 +37,24 @@ def encoder(description: Description, engine: _core.Engine) -> RecurrentBinary:
 
 
 def upgraded(description: Description, engine: _core.Engine, codec: object) -> tuple[Description, _core.Engine]:
-    """The description and the engine of the same vectors, for inputs that `codec` codes."""
+    """Description and engine of the same vectors, for the inputs that `codec` takes."""
     newer = trained(codec)
     if newer is None or newer.maps is None or newer.predecessor is None:
         raise TypeError(
-            "codec: expected what fb.train.recurrent_binary(..., compatible_with=...) returned for this index's codec, "
+            "codec: expected the result of fb.train.recurrent_binary(..., compatible_with=...) for this index's codec, "
             f"got {codec!r}"
         )
     old = encoder(description, engine)
     if description.rerank is not None:
         raise ValueError(
-            "upgrade: a rerank store is of the old embedding, which new queries cannot be compared with; "
+            "upgrade: the rerank store holds vectors of the old embedding, which new queries cannot be compared with; "
             f"expected rerank=None, got {description.rerank}"
         )
     if any(name.startswith("query.") for name in engine.arrays()):
-        raise ValueError("upgrade: the query map of this index is of the old embedding; expected none")
+        raise ValueError("upgrade: the query map of this index is for the old embedding; expected none")
     assert old.maps is not None
     if newer.predecessor.fingerprint != fingerprint(old.bits, old.maps):
-        raise ValueError("codec: it was trained to be compatible with another encoder than this index's")
+        raise ValueError("codec: it was trained to be compatible with another encoder than that of this index")
     dim = newer.maps["base"].shape[-1]
     model = Model({"dim": dim})
     model.put("codec", newer.fit(np.zeros((0, dim), np.float32), Fitting("ip")))

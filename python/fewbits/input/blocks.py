@@ -9,16 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .rows import Rows, block_rows
+from .tables import from_table
 from .vectors import as_vectors, is_row
 
 
 def is_blocks(x: object) -> bool:
     """Whether x is an iterable of blocks rather than one array (or one list of rows)."""
-    if hasattr(x, "__array__") or hasattr(x, "__dlpack__") or not isinstance(x, Iterable):
+    if hasattr(x, "__array__") or hasattr(x, "__dlpack__") or _is_table(x) or not isinstance(x, Iterable):
         return False
     if isinstance(x, list | tuple):
         return bool(x) and all(getattr(block, "ndim", 0) == 2 for block in x)
     return not (isinstance(x, str | Mapping) or hasattr(x, "toarray") or _is_buffer(x))
+
+
+def _is_table(x: Any) -> bool:
+    """Whether x is a table or column of Arrow, not a reader of such."""
+    return hasattr(x, "__arrow_c_array__") or (hasattr(x, "__arrow_c_stream__") and hasattr(x, "__len__"))
 
 
 def _is_buffer(x: Any) -> bool:
@@ -45,7 +51,8 @@ def all_rows(x: object, dim: int, name: str = "x") -> Iterator[Rows]:
 def _blocks(x: Any, dim: int, name: str) -> Iterator[tuple[str, Any]]:
     """The blocks of an iterable with their names for messages; single rows are stacked to blocks."""
     stack: list[NDArray[Any]] = []
-    for number, block in enumerate(x):
+    for number, given in enumerate(x):
+        block = from_table(given, f"{name}: block {number}")
         single = is_row(block)
         if stack and (not single or len(stack) == block_rows(dim)):
             yield name, np.stack(stack)

@@ -6,26 +6,36 @@ Integers wider than a byte are rejected as vectors: they are almost always ids p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .lazy import LazyMatrix
+from .tables import from_table
 
 _VECTOR_CHARS = "efdbB"  # those that numpy itself has, for a fast check
 _VECTOR_DTYPES = ("float16", "float32", "float64", "bfloat16", "int8", "uint8")
 
 
 def as_vectors(x: object, name: str) -> NDArray[Any]:
-    """x as a numpy array with one of the dtypes of vectors; a view if numpy can make one."""
+    """x as a numpy array with one of the dtypes of vectors; a view if numpy can make one. (A LazyMatrix is kept.)"""
+    x = x if type(x) is np.ndarray else from_table(x, name)
     _refuse(x, name)
     from_list = isinstance(x, list | tuple)
+    if isinstance(x, LazyMatrix):
+        return _of_known_dtype(x, cast(NDArray[Any], x), name)
     try:
         by_dlpack = not hasattr(x, "__array__") and hasattr(x, "__dlpack__")
-        array = np.from_dlpack(x) if by_dlpack else np.asarray(x)  # type: ignore[arg-type]
+        array = np.from_dlpack(x) if by_dlpack else np.asarray(x)
     except Exception as error:
         raise TypeError(f"{name}: expected an array of vectors, got {type(x).__name__} ({error})") from None
     if from_list and array.dtype.kind in "iu":
         array = array.astype(np.float64)
+    return _of_known_dtype(x, array, name)
+
+
+def _of_known_dtype(x: object, array: NDArray[Any], name: str) -> NDArray[Any]:
     if array.dtype.char not in _VECTOR_CHARS and array.dtype.name not in _VECTOR_DTYPES:
         kind = f"a {type(x).__name__}" if array.dtype == object else f"dtype {array.dtype}"
         raise TypeError(

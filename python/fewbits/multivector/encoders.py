@@ -1,4 +1,4 @@
-"""Encoders of sets: one vector per set of tokens, such that inner products find what Chamfer similarity ranks.
+"""Encoders of sets: one vector per set of tokens, such that inner products approximate Chamfer similarity.
 
 A file holds the settings and arrays of an encoder under a prefix that says which encoder it is.
 """
@@ -41,14 +41,14 @@ def is_encoder(value: object) -> bool:
 
 
 def stored(encoder: Encoder) -> tuple[dict[str, int], Arrays]:
-    """The params and arrays of a file."""
+    """The params and arrays to store in a file."""
     prefix = next(name for name, kind in ENCODERS.items() if isinstance(encoder, kind))
     params = {f"{prefix}.{name}": value for name, value in encoder.params.items()}
     return params, {f"{prefix}.{name}": array for name, array in encoder.arrays().items()}
 
 
 def restored(engine: _core.Engine) -> Encoder:
-    """From a file. Raises CorruptIndexError, KeyError, IndexError, TypeError or ValueError where it holds none."""
+    """The encoder of a file. Raises CorruptIndexError, KeyError, IndexError, TypeError or ValueError if not valid."""
     for prefix, kind in ENCODERS.items():
         own = {name[len(prefix) + 1 :]: n for name, n in engine.params.items() if name.startswith(f"{prefix}.")}
         if own:

@@ -1,4 +1,4 @@
-"""fb.FDE: fixed-dimensional encodings of sets of vectors, so that one inner product stands for a Chamfer similarity."""
+"""fb.FDE: fixed-dimensional encodings of sets of vectors, so that inner products approximate Chamfer similarities."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class FDE:
     seed : int
         Of everything random. Encodings compare only if all settings are equal, and have the same bits on every machine.
     directions : {"hadamard", "gaussian"}
-        Of the buckets: rows of Hadamard matrices with random signs, or independent ones, as in the paper, which take
-        longer and rank no better.
+        Directions of the buckets: rows of Hadamard matrices with random signs, or independent ones as in the paper,
+        which are slower and do not rank better.
     length_fair : bool
         Stretch a document's mean of a bucket to the mean length of its tokens. Means shrink as buckets hold more
         tokens, so that with False, as in the paper, documents of many tokens are hardly found beside short ones.
@@ -115,7 +115,7 @@ class FDE:
             whole_number(self.final_dim, "FDE: final_dim", 1, encoded)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FDE.of, (self.params,)  # without the encoder, which follows from them
+        return FDE.of, (self.params,)  # without the encoder, which is made from them
 
     @property
     def dims(self) -> int:
@@ -211,7 +211,7 @@ class FDE:
 
     @staticmethod
     def of(params: dict[str, int]) -> FDE:
-        """From `params`. Raises KeyError, IndexError or ValueError where they are none."""
+        """From `params`. Raises KeyError, IndexError or ValueError if they are not valid."""
         plain: dict[str, Any] = {name: params[name] for name in _PLAIN}
         return FDE(
             **plain,
@@ -219,7 +219,7 @@ class FDE:
             projection_dim=params["projection_dim"] or None,
             final_dim=params["final_dim"] or None,
             fill_empty=bool(params["fill_empty"]),
-            directions=_DIRECTIONS[params.get("directions", 0)],  # files of before there was a choice do not say
+            directions=_DIRECTIONS[params.get("directions", 0)],  # absent in files written before this option
             length_fair=bool(params.get("length_fair", 0)),  # nor this
         )
 

@@ -1,7 +1,7 @@
 """fb.MultiVectorIndex: documents and queries of many vectors each, ranked by Chamfer similarity (MaxSim).
 
-An encoder makes one vector of a document; an engine holds these vectors and, row by row beside them, the coded tokens.
-Vectors find candidates, tokens rank them.
+An encoder turns each document into one vector. An engine stores these vectors and, in the same rows, the coded tokens.
+The vectors find candidates, and the tokens rank them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, fitted
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_MAX_DIMS = 65_535  # of encodings
+_MAX_DIMS = 65_535  # dimensions of encodings
 _MAX_CANDIDATES = 2**31
 
 
@@ -65,15 +65,15 @@ def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
     Parameters
     ----------
     queries, documents : sets of vectors
-        Each a list of (t, d) arrays, an (n, t, d) array or (tokens, offsets); or a single (t, d) array. No set is
-        empty.
+        Each a list of (t, d) arrays, an (n, t, d) array or (tokens, offsets); or a single (t, d) array. Sets must
+        not be empty.
     threads : int, optional
         None: all CPUs. The result has the same bits for any number.
 
     Returns
     -------
     (queries, documents) float32 array
-        Without the axis of a side that was given as a single (t, d) array.
+        Without the corresponding axis if an argument is a single (t, d) array.
 
     References
     ----------
@@ -94,7 +94,7 @@ def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
 
 
 class MultiVectorIndex(BaseIndex):
-    """A compact index of documents that are sets of token vectors, as ColBERT or ColPali make them.
+    """A compact index of documents that are sets of token vectors, such as those of ColBERT or ColPali.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ class MultiVectorIndex(BaseIndex):
         How a document becomes one vector. By default ``FDE(dim)``, of 10,240 dimensions, which needs no training. A
         `LEMUR` finds the same documents by far shorter vectors; it is trained with the index, unless it is already.
     transform, partition, codec
-        Of the index over these vectors, as in `Index`. By default codec is ``RaBitQ(bits=1)``, which needs no training.
+        Parts of the index of these vectors, as in `Index`. By default codec is ``RaBitQ(bits=1)``, without training.
     tokens : Float, Scalar, PQ or RaBitQ, optional
-        How tokens are kept for the final ranking, with ``on_disk=True`` in a file. By default ``Scalar(8)``.
+        How tokens are stored for the final ranking; with ``on_disk=True``, in a file. By default ``Scalar(8)``.
     pooling : Pooling, optional
-        Makes documents smaller as they are added.
+        Reduces documents to fewer tokens when they are added.
     seed : int
-        Of everything random but the encoder, which has its own.
+        Seed of everything random except the encoder, which has its own seed.
     temp_dir : str, bytes or os.PathLike, optional
         The folder of the temporary files that tokens with ``on_disk=True`` are written to until they are saved. By
         default the system's.
@@ -194,7 +194,7 @@ class MultiVectorIndex(BaseIndex):
         return _stats(self._trained("stats"))
 
     def explain(self) -> str:
-        """Say what this index is made of, why (if `fb.build_multivector` chose it), and where its bytes are.
+        """Describe the parts of this index, why they were chosen (by `fb.build_multivector`), and their sizes, as text.
 
         Returns
         -------
@@ -237,18 +237,18 @@ class MultiVectorIndex(BaseIndex):
         Parameters
         ----------
         sample : documents in any form that `add` takes
-            Some 10,000 or more are best.
+            10,000 or more are best.
         queries : sets of vectors, optional
             Real queries, for an encoder that learns: `LEMUR` is then accurate where they are.
         expected : int, optional
-            How many documents the index will hold (None: as many as the sample), by which IVF() chooses nlist.
+            How many documents the index will hold (None: as many as the sample), from which IVF() chooses nlist.
         progress, threads
             As in `Index.train`.
 
         Returns
         -------
         MultiVectorIndex
-            Itself.
+            This index.
 
         Raises
         ------
@@ -304,7 +304,7 @@ class MultiVectorIndex(BaseIndex):
         """
         count = thread_count(threads)
         if conflict_rule(on_conflict) == "replace" and ids is None:
-            raise ValueError("on_conflict: 'replace' needs ids; documents without get new ones")
+            raise ValueError("on_conflict: 'replace' needs ids; documents without ids get new ones")
         source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
         before = self._state
         before.trained("add")
@@ -382,11 +382,11 @@ class MultiVectorIndex(BaseIndex):
             Results per query.
         rerank : int, optional
             How many candidates, found by their encodings, are ranked by their tokens. 0: none, and scores are the
-            encodings' estimates of Chamfer similarity. None: what `fb.tune` has set, or 10·k and at least 100.
+            encodings' estimates of Chamfer similarity. None: as set by `fb.tune`, or 10·k and at least 100.
         nprobe : int, optional
             Lists to probe. None: the index's default. Only with a partition.
         carve : float, optional
-            Rank with fewer query tokens, as `fb.carve` makes them; candidates are found with all of them.
+            Rank with fewer query tokens, reduced as by `fb.carve`; candidates are found with all tokens.
         filter : array, numba cfunc, Filter or list of Filter, optional
             Which documents may be returned, by id, as in `Index.search`.
         min_score : float, optional
@@ -398,7 +398,7 @@ class MultiVectorIndex(BaseIndex):
         -------
         SearchResult
             Arrays ids and scores, best first, with the same bits for any number of threads. Scores are Chamfer
-            similarities of the query and the document's tokens as stored. Where fewer than k documents are found, the
+            similarities of the query and the document's tokens as stored. If fewer than k documents are found, the
             end is padded; ``counts`` has the number found.
 
         Raises
@@ -437,7 +437,7 @@ class MultiVectorIndex(BaseIndex):
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
     def rank_all(self, queries: Any, k: int = 10, *, threads: int | None = None) -> SearchResult:
-        """Rank all documents by their stored tokens: what `search` approaches with more candidates.
+        """Rank all documents by their stored tokens; `search` approaches this with more candidates.
 
         This is slow, and meant for measuring and tuning.
 
@@ -449,7 +449,7 @@ class MultiVectorIndex(BaseIndex):
         Returns
         -------
         SearchResult
-            As of `search`.
+            As in `search`.
         """
         engine = self._trained("rank_all")
         k = result_count(k)
@@ -494,12 +494,12 @@ class MultiVectorIndex(BaseIndex):
         return scores[0] if single and np.ndim(ids) < 2 else scores
 
     def reconstruct(self, ids: ArrayLike) -> Sets:
-        """The tokens of documents, as their codes have them: pooled, if the index pools.
+        """Decode the tokens of documents: pooled tokens, if the index has a `pooling`.
 
         Parameters
         ----------
         ids : (n,) whole numbers
-            Of documents in the index.
+            Ids of documents in the index.
 
         Returns
         -------
@@ -510,7 +510,7 @@ class MultiVectorIndex(BaseIndex):
         Raises
         ------
         ValueError
-            Names the first id that the index does not have.
+            If the index does not have an id; the message names the first one.
 
         Examples
         --------
@@ -536,7 +536,7 @@ class MultiVectorIndex(BaseIndex):
         Raises
         ------
         FileNotFoundError, CorruptIndexError, FormatVersionError
-            What is wrong with the file, and where.
+            If the file cannot be read; the message says what is wrong with it, and where.
         ValueError
             If the file holds an index of single vectors.
         """
@@ -563,9 +563,9 @@ class MultiVectorIndex(BaseIndex):
         Raises
         ------
         CorruptIndexError, FormatVersionError
-            What is wrong with the contents, and where.
+            If the contents are not valid; the message says what is wrong, and where.
         ValueError
-            If they are of an index of single vectors.
+            If they are those of an index of single vectors.
         """
         return MultiVectorIndex._of("bytes", engine_of_bytes(buffer(file)))
 
@@ -586,9 +586,9 @@ class MultiVectorIndex(BaseIndex):
 
     @classmethod
     def _of(cls, name: str, engine: _core.Engine) -> MultiVectorIndex:
-        """The index of an engine that was read from what is called `name`."""
+        """The index of an engine that was read. name: of its source, for messages."""
         if not is_multivector(engine.params):
-            raise ValueError(f"{name}: holds an index of single vectors: that is for fewbits.Index to read")
+            raise ValueError(f"{name}: holds an index of single vectors: open it with fewbits.Index")
         description, why = decode_meta(name, engine)
         index = cls.__new__(cls)
         try:
@@ -599,13 +599,13 @@ class MultiVectorIndex(BaseIndex):
             if encoder.dims_of(index._dim) != description.dim:
                 raise ValueError("encodings, index and tokens differ in their dimensions")
         except (CorruptIndexError, KeyError, IndexError, TypeError, ValueError) as error:
-            raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not usable ({error})") from None
+            raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not valid ({error})") from None
         return started(index, SetState(description, engine, why, Training(), encoder=encoder))
 
     def _fitted(
         self, before: State, source: SetsInput, queries: Any, expected: int | None, threads: int, progress: Progress
     ) -> SetState:
-        """A state without documents, trained on a sample of the source; ids go on as in the state before."""
+        """A state without documents, trained on a sample of the source; ids continue from the state before."""
         if not len(source):
             raise ValueError("training: expected at least 1 document, got none")
         of_queries = None if queries is None else SetsInput(queries, self.dim, "queries")
@@ -626,7 +626,7 @@ class MultiVectorIndex(BaseIndex):
         return SetState(description, engine, before.why, training, encoder=encoder)
 
     def _prepare_fitted(self, fitted: SetState, action: str) -> tuple[_core.Turn, State]:
-        """As `_prepare`, for a state that `_fitted` made, in the place of one without documents."""
+        """As `_prepare`, for a state from `_fitted`, which replaces one without documents."""
 
         def trained(now: State) -> State:
             return replace(fitted, why=now.untouched(action).why)
@@ -636,7 +636,7 @@ class MultiVectorIndex(BaseIndex):
     def _sampled(
         self, description: Description, encoder: Encoder, source: SetsInput, expected: int | None, threads: int
     ) -> tuple[F32, F32]:
-        """Encodings (none where nothing is trained on them) and tokens of some documents."""
+        """Encodings (none if nothing is trained on them) and tokens of a sample of documents."""
         size = description.sample_size(expected or len(source)) if description.needs_training else 1024
         encodings, tokens, held = [np.zeros((0, description.dim), np.float32)], [], 0
         for sets in source.sample(size, description.seed):
@@ -661,7 +661,7 @@ class MultiVectorIndex(BaseIndex):
         threads: int,
         progress: Progress,
     ) -> _core.Builder:
-        """All documents of the source, coded for the state. new: whether ids must not be in the index."""
+        """Codes all documents of the source for the state. new: whether ids must not be in the index yet."""
         engine, encoder, dims = state.trained("add"), encoder_of(state), state.description.dim
         own = checked_ids(engine, ids, len(source), new)
         builder = engine.builder(len(source), directory=self._temp_dir)
@@ -703,5 +703,5 @@ def _stats(engine: _core.Engine) -> MultiVectorStats:
 
 
 def described_sets(name: str, engine: _core.Engine) -> MultiVectorIndex:
-    """The index of an engine that was read from what is called `name`."""
+    """The index of an engine that was read. name: of its source, for messages."""
     return MultiVectorIndex._of(name, engine)

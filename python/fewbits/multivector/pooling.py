@@ -18,17 +18,17 @@ _ANY = 2**31
 
 @dataclass(frozen=True)
 class Pooling:
-    """Documents of fewer tokens: similar tokens of a document become their mean, stretched to their mean length.
+    """Reduces documents to fewer tokens: similar tokens are replaced by their mean, scaled to their mean length.
 
     Parameters
     ----------
     share : float, optional
-        How many of a document's tokens are left, in (0, 1].
+        The share of a document's tokens that is kept, in (0, 1].
     tokens : int, optional
-        At most this many per document. At least one of `share` and `tokens` is given; every document keeps one token.
+        Maximum per document. At least one of `share` and `tokens` is given; every document keeps at least one token.
     method : {"agglomerative", "kmeans"}
-        "agglomerative": Ward's criterion, whose time and memory grow with the square of a document's tokens; takes up
-        to 8,192 per document.
+        "agglomerative": Ward's criterion, whose time and memory grow with the square of a document's tokens; for at
+        most 8,192 tokens per document.
 
     References
     ----------
@@ -67,13 +67,13 @@ class Pooling:
         Returns
         -------
         (tokens, offsets)
-            Arrays (T, d) float32 and (n + 1,) int64, which is a form that `MultiVectorIndex.add` takes.
+            Arrays (T, d) float32 and (n + 1,) int64, a form that `MultiVectorIndex.add` takes.
         """
         sets, _ = read_sets(documents, token_dim(documents, "documents"), "documents")
         return self.of(sets, thread_count(threads))
 
     def counts(self, tokens: I64) -> I64:
-        """How many tokens are left of each document.
+        """The number of tokens that are kept per document.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Pooling:
         Returns
         -------
         (n,) int64 array
-            "kmeans" may leave fewer.
+            "kmeans" may keep fewer.
         """
         wanted = np.floor((self.share or 1.0) * tokens + 0.5)
         left: I64 = np.maximum(1, np.minimum(wanted, self.tokens or _ANY)).astype(np.int64)
@@ -101,11 +101,11 @@ class Pooling:
 
 @renamed(least="min_similarity")
 def carve(queries: Any, min_similarity: float = 0.7, *, threads: int | None = None) -> Sets:
-    """Ball carving: make queries of fewer tokens.
+    """Ball carving: reduce queries to fewer tokens.
 
-    The first token that is left takes along all tokens whose inner product with it is at least `min_similarity`, and
-    their sum takes their place; so on until none is left. Chamfer similarity with the sums is at most that with the
-    tokens, and takes time in proportion to their number.
+    The first remaining token and all remaining tokens whose inner product with it is at least `min_similarity` are
+    replaced by their sum, until no tokens remain. The Chamfer similarity of the sums is at most that of the tokens, and
+    is computed in time proportional to the number of sums.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def carve(queries: Any, min_similarity: float = 0.7, *, threads: int | None = No
     Returns
     -------
     (tokens, offsets)
-        Arrays (T, d) float32 and (n + 1,) int64, which is such a form.
+        Arrays (T, d) float32 and (n + 1,) int64, a form that `MultiVectorIndex.search` takes.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The state of a multi-vector index: with the encoder, which training makes, as it makes the engine."""
+"""The state of a multi-vector index, which includes the encoder, as training makes both encoder and engine."""
 
 from __future__ import annotations
 

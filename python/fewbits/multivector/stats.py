@@ -1,4 +1,4 @@
-"""What a multi-vector index says of its size."""
+"""The sizes of a multi-vector index."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class MultiVectorStats(Record):
     removed_share : float
         Their share of all documents that are stored.
     lists : int
-        Lists to probe.
+        Number of lists.
     tokens : int
-        Tokens as stored, of all documents.
+        Stored tokens of all documents.
     fde_bytes : float
-        Of a document's encoding: code, factors and id.
+        Bytes of a document's encoding: code, factors and id.
     token_bytes : float
-        Of a document's tokens, in memory.
+        Bytes of a document's tokens in memory.
     token_bytes_on_disk : float
-        Of a document's tokens, with ``on_disk=True``.
+        Bytes of a document's tokens on disk, with ``on_disk=True``.
     bytes_fixed : int
-        What does not grow with the documents.
+        Bytes that do not grow with the number of documents.
     """
 
     n: int

@@ -1,7 +1,7 @@
-"""How a multi-vector index keeps its tokens: which codecs do, and what they are when fitted to a sample.
+"""How a multi-vector index stores its tokens: codecs for tokens, and how they are fitted to a sample.
 
-RaBitQ wants a rotation in front, which is the tokens' own (params "tokens.transform.*"), and is read in one pass: sets
-of a document's length are too short for two stages.
+RaBitQ needs a rotation, for which tokens have their own transform (params "tokens.transform.*"). It is not staged, as
+the token sets of documents are too short for two stages.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def checked(codec: object, dim: int) -> TokenCodec:
     if getattr(codec, "staged", False):
         raise ValueError(f"tokens: staged is for codes that are scanned, got {codec}")
     if getattr(codec, "residual", None):
-        raise ValueError(f"tokens: there are no lists whose residuals could be coded, got {codec}")
+        raise ValueError(f"tokens: residual is for codes in lists, which tokens are not in, got {codec}")
     if isinstance(codec, PQ) and codec.m > dim:
         raise ValueError(f"tokens: PQ has at most one code per dimension ({dim}), got m={codec.m}")
     return codec
 
 
 def bytes_in_memory(codec: TokenCodec, dim: int) -> int:
-    """Of a token of `dim` dimensions: its code, unless that is on disk, and its factor, unless there is none."""
+    """Bytes per token of `dim` dimensions: its code, unless it is on disk, and its factor, if it has one."""
     factor = FACTOR_BYTES if isinstance(codec, Scalar | RaBitQ) else 0
     return factor if codec.on_disk else _as_stored(codec).bytes_per_vector(dim, "ip")
 
@@ -46,7 +46,7 @@ def _as_stored(codec: TokenCodec) -> TokenCodec:
 
 
 def fitted(codec: TokenCodec, sample: F32, fitting: Fitting) -> Fitted:
-    """Fitted to a sample of tokens."""
+    """Params and arrays of the codec, fitted to a sample of tokens."""
     model = Model({"dim": sample.shape[1], "on_disk": int(codec.on_disk)})
     if isinstance(codec, RaBitQ):
         model.put("transform", RandomRotation(fitting.seed).fit(sample, fitting))

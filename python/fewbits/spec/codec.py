@@ -1,5 +1,5 @@
-"""What all codecs share. A codec says what a vector is in memory and how a query scores it; most can be a rerank store
-(in RAM or on disk) too."""
+"""The base class of codecs. A codec defines how vectors are stored and how queries score them; most codecs can also be
+used as a rerank store (in RAM or on disk)."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from typing import ClassVar
 
 from ..kinds import CodecKind
 from ..numeric.arrays import F32
+from ..numeric.moments import mean_direction
 from .parts import Fitted, Fitting, Need
 
-FACTOR_BYTES = 4  # of a number that is stored with a code
-OWN_STAGE_FACTOR = 2  # param "staged": the first stage has a factor a of its own
+FACTOR_BYTES = 4  # bytes per number that is stored with a code
+OWN_STAGE_FACTOR = 2  # param "staged": the first stage has its own factor a
 
 
 class Codec:
-    """Base of the codecs, which are frozen dataclasses; the attributes are what holds for most of them."""
+    """Base class of the codecs, which are frozen dataclasses. The attributes have the values of most codecs."""
 
     kind: ClassVar[CodecKind]
     """The row of the core's registry."""
     bits: int
     on_disk: bool = False
     residual: bool | None = False
-    """Whether differences from the list's centroid are coded; None: if there are lists."""
+    """Whether the difference from the list's centroid is coded; None: if the index has lists."""
     staged: bool | None = False
     corrected: ClassVar[bool] = False
-    """Whether codes of residuals have a factor for the error of their own product with the centroid."""
+    """Whether residual codes have a factor that corrects the error of their product with the centroid."""
 
     @property
     def stored_as(self) -> tuple[int, ...]:
-        """The numbers that it may have in a file."""
+        """The kind numbers that it may have in a file."""
         return (self.kind.number,)
 
     @property
@@ -37,48 +38,48 @@ class Codec:
 
     @property
     def starts_empty(self) -> bool:
-        """Whether it codes vectors without having seen a sample."""
+        """Whether it can code vectors without a training sample."""
         return not self.needs_training
 
     @property
     def rotates(self) -> bool:
-        """Whether the codec wants a space that is rotated at random."""
+        """Whether vectors should be rotated at random before they are coded."""
         return self.kind.traits.rotates and not self.has_maps
 
     @property
     def directed(self) -> bool:
-        """Whether the codec gains from doing without the direction of the mean, where vectors are in a cone."""
+        """Whether codes are more accurate without the direction of the mean, if vectors lie in a cone."""
         return False
 
     @property
     def has_maps(self) -> bool:
-        """Whether the codec maps vectors by itself, so that it takes no transform."""
+        """Whether the codec has trained maps, so that it cannot have a transform before it."""
         return False
 
     @property
     def lossless(self) -> bool:
-        """Whether it holds vectors as they are, in float32."""
+        """Whether it stores vectors unchanged, in float32."""
         return False
 
     def check(self, name: str, dim: int, metric: str) -> None:
-        """Raises ValueError where it cannot code `dim` dimensions for this metric. name: the argument, for messages."""
+        """Raises ValueError if it cannot code `dim` dimensions for this metric. name: the argument, for messages."""
         if self.kind.traits.cosine_only and metric != "cosine":
-            raise ValueError(f"{name}: {type(self).__name__} scores cosines, got metric {metric!r}")
+            raise ValueError(f"{name}: {type(self).__name__} is for metric 'cosine', got metric {metric!r}")
 
     def bytes_per_vector(self, dim: int, metric: str, residual: bool = False, direction: bool = False) -> int:
-        """The bytes of a code and of the factors stored with it; direction: whether vectors are in a cone."""
+        """Bytes per vector of code and factors. direction: whether the direction of the mean is stored as a factor."""
         raise NotImplementedError
 
     def code_bits(self, dim: int) -> int:
-        """The bits of a code, without factors."""
+        """Bits per code, without factors."""
         return self.bits * dim
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
-        """Params and arrays, fitted to a sample of what is to be coded (residuals, if the index codes those)."""
+        """Params and arrays, fitted to a sample of the vectors to be coded (of residuals, if the index codes those)."""
         raise NotImplementedError
 
     def need(self) -> Need:
-        """What a sample has to be large enough for."""
+        """The smallest sample that suffices for the fit."""
         return Need()
 
     def describe(self) -> str:
@@ -88,3 +89,11 @@ class Codec:
     def label(self) -> str:
         """A short name for tables."""
         return f"{type(self).__name__}({self.bits})"
+
+
+def codec_direction(codec: Codec, y: F32) -> F32 | None:
+    """The direction that is left out of the codes: that of the mean, if vectors lie in a cone, or None.
+
+    Only if queries and vectors have the same map, as factor b assumes that queries resemble their nearest vectors.
+    """
+    return mean_direction(y) if codec.directed else None

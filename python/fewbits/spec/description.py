@@ -1,4 +1,4 @@
-"""What an index is to be, whole: its parts and whether they fit together. No data, no state."""
+"""The description of a whole index: its parts, and checks that they fit together. No data, no state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAMPLE_FLOATS = 1 << 28  # 1 GiB
 
 @dataclass(frozen=True)
 class Description:
-    """What the user asked for: the whole of an index but its data."""
+    """What the user asked for: everything that defines an index except its data."""
 
     dim: int
     metric: str
@@ -40,7 +40,7 @@ class Description:
             raise ValueError(
                 "codec: on_disk is for the rerank store; codes that are scanned are in RAM (or mapped by open)"
             )
-        self.transform.check(codec)
+        self.transform.check(codec, self.metric)
         codec.check("codec", dim, self.metric)
         if codec.residual and self.partition is None:
             raise ValueError(
@@ -51,10 +51,10 @@ class Description:
 
     def _check_rerank(self, rerank: Codec) -> None:
         if rerank.residual:
-            raise ValueError(f"rerank: its codes are of the vectors themselves, got {rerank}")
+            raise ValueError(f"rerank: residual=True is only for codes in lists, got {rerank}")
         if not rerank.kind.traits.rerank:
             raise ValueError(
-                f"rerank: its codes are of vectors as they come, not rotated; Scalar serves it, got {rerank}"
+                f"rerank: vectors in a rerank store are not rotated, as this codec requires; use Scalar, got {rerank}"
             )
         rerank.check("rerank", self.dim, self.metric)
         if rerank.staged:
@@ -62,7 +62,7 @@ class Description:
 
     @property
     def parts(self) -> dict[str, Any]:
-        """By name, with None for those that there are not."""
+        """The parts by name; None for those that the index does not have."""
         return {name: getattr(self, name) for name in self.PARTS}
 
     @property
@@ -75,17 +75,17 @@ class Description:
 
     @property
     def starts_empty(self) -> bool:
-        """Whether vectors can be added before a sample was seen."""
+        """Whether vectors can be added without training on a sample."""
         codecs = [codec for codec in (self.codec, self.rerank) if codec is not None]
         return not (self.partition or self.transform.needs_training) and all(codec.starts_empty for codec in codecs)
 
     def sample_size(self, n: int) -> int:
-        """Training vectors wanted of n."""
+        """Number of training vectors to sample from n."""
         wanted = max(CODEC_SAMPLE, self.partition.sample_size(n) if self.partition else 0)
         return min(wanted, max(1024, _SAMPLE_FLOATS // self.dim))
 
     def summary(self) -> str:
-        """One line: the parts in the order in which a vector meets them."""
+        """The parts in one line, in the order in which vectors pass through them."""
         parts = [f"dim {self.dim}", self.metric]
         if not self.transform.is_identity:
             parts.append(self.transform.describe())
@@ -98,5 +98,5 @@ class Description:
 
 
 def default_transform(codec: Codec) -> Transform:
-    """What stands in front of the codec where the user does not say."""
+    """The transform before this codec if the user does not give one."""
     return RandomRotation() if codec.rotates else Identity()

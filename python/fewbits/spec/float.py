@@ -1,4 +1,4 @@
-"""fb.Float: vectors as they are."""
+"""fb.Float: vectors as floats."""
 
 from __future__ import annotations
 

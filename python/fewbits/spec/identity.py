@@ -15,14 +15,14 @@ _KIND = TRANSFORMS["identity"]
 
 @dataclass(frozen=True)
 class Identity(Transform):
-    """The input space itself.
+    """No transform: vectors are coded in the input space.
 
     Examples
     --------
     >>> index = fb.Index(x.shape[1], metric="cosine", transform=fb.Identity(), codec=fb.RaBitQ(4)).build(x)
     """
 
-    stored_as = (_KIND, DENSE, PAIR)  # RepCONC makes a map of it
+    stored_as = (_KIND, DENSE, PAIR)  # RepCONC replaces it with maps
     needs_training: ClassVar[bool] = False
     is_identity: ClassVar[bool] = True
 

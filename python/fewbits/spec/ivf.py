@@ -1,4 +1,4 @@
-"""Partitions: which lists a query reads. No partition means one list that every query reads."""
+"""fb.IVF: vectors in lists, some of which a query probes. Without a partition there is one list for all queries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..numeric.arrays import F32, evenly, f32_array
 from .parts import Fitted, Fitting, Need
 
 MAX_NLIST = 1 << 24
-_MEMBERS_PER_LIST = 100  # fewer, and centroids and short blocks cost more bytes than they save time
+_MEMBERS_PER_LIST = 100  # with fewer, the bytes of centroids and short blocks outweigh the time saved
 _SAMPLE_PER_LIST = 256
 _BLOCK_ROWS = 4096
 _ROUNDING = 0.01  # of the residuals' size: below it, float16 centroids cost nothing
@@ -24,14 +24,14 @@ _ROUNDING = 0.01  # of the residuals' size: below it, float16 centroids cost not
 
 @dataclass(frozen=True)
 class IVF:
-    """Inverted lists by k-means (of directions under ip and cosine); a query reads the `nprobe` nearest.
+    """Inverted lists by k-means (of directions under ip and cosine); a query probes the `nprobe` nearest.
 
     Parameters
     ----------
     nlist : int, optional
         Number of lists. None: about 2·sqrt(n), with at least 100 vectors per list.
     sample : int, optional
-        Training vectors at most. None: 256 per list.
+        Maximum number of training vectors. None: 256 per list.
     iterations : int
         Of Lloyd's algorithm.
 
@@ -79,7 +79,7 @@ class IVF:
         )
 
     def need(self, n: int) -> Need:
-        """What a sample has to be large enough for, in an index of n vectors."""
+        """The smallest sample that suffices for an index of n vectors."""
         lists = self.lists(n)
         return Need(lists, f"the {lists:,} lists")
 
@@ -93,7 +93,7 @@ def default_nprobe(nlist: int) -> int:
 
 
 def rms_distance(x: F32, centroids: F32, lists: NDArray[np.uint32]) -> float:
-    """The root mean square of the differences between rows and the centroids of their lists, number by number."""
+    """Root mean square, over all numbers, of the differences between rows and the centroids of their lists."""
     total = 0.0
     for begin in range(0, len(x), _BLOCK_ROWS):
         rows = slice(begin, begin + _BLOCK_ROWS)
@@ -109,8 +109,8 @@ def shift(x: F32, by: F32, lists: NDArray[np.uint32]) -> None:
 
 
 def stored(centroids: F32, spread: float, residual: bool) -> Fitted:
-    """Centroids as float16 where rounding them is small beside the spread of their lists (residuals then absorb it),
-    else float32."""
+    """The centroids as float16 if the rounding error is small relative to the spread of the lists (residuals absorb
+    it), else as float32."""
     with np.errstate(over="ignore"):
         half = centroids.astype(np.float16)
     error = np.sqrt(np.mean(np.square(half.astype(np.float32) - centroids, dtype=np.float64)))

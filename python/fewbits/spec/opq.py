@@ -1,9 +1,10 @@
-"""fb.OPQ: the rotation that makes product quantization lose least.
+"""fb.OPQ: the rotation that minimizes the error of product quantization.
 
-The fit alternates between codebooks for the rotated vectors and the rotation that suits their codes best. Given codes
-with decoded vectors y^, the best rotation is orthogonal Procrustes: U V^T of the SVD of sum y^ x^T. Neither step can
-raise the error. Two starts are tried, the space as it is and PCA with eigenvalue allocation (principal directions dealt
-out so that every sub-quantizer gets an equal product of variances), and the better one is finished.
+The fit alternates between codebooks for the rotated vectors and the rotation that fits their codes best. Given the
+decoded vectors y^, the best rotation is that of the orthogonal Procrustes problem: U V^T of the SVD of sum y^ x^T.
+Neither step can increase the error. Two starts are tried: the identity, and PCA with eigenvalue allocation (principal
+directions are distributed such that the products of variances of all sub-quantizers are equal). The better one is
+continued.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from .transform import Transform, check_dense, dense
 _TRIAL_ALTERNATIONS = 4
 _FIRST_PQ_ITERATIONS = 8
 _NEXT_PQ_ITERATIONS = 2
-_STALLED = 0.999  # of the error before: less than that is not worth another alternation
+_STALLED = 0.999  # stop if the error is still more than this share of the previous one
 _SAMPLE_PER_CODEWORD = 128
 _MIN_SAMPLE = 16_384
 
 
 @dataclass(frozen=True)
 class OPQ(Transform):
-    """The rotation that makes product quantization lose least, fitted to what the `PQ` codes (residuals, with an IVF).
+    """The rotation that minimizes the error of the `PQ`, fitted to the vectors or residuals that it codes.
 
     Parameters
     ----------
     dim : int, optional
-        Reduce to this many dimensions first, by PCA. None: keep all, of which there are at most 2,048.
+        Reduce to this many dimensions first, by PCA. None: keep all dimensions (at most 2,048).
     iterations : int
         Alternations of codebook and rotation.
 
@@ -69,17 +70,17 @@ class OPQ(Transform):
         check_dense("OPQ", dim, dim if self.dim is None else self.dim)
         return dim if self.dim is None else self.dim
 
-    def check(self, codec: Codec) -> None:
+    def check(self, codec: Codec, metric: str) -> None:
         if not codec.kind.traits.subspaces:
-            raise ValueError(f"transform: OPQ serves PQ codes, got codec={codec}; PCA or RandomRotation serves it")
+            raise ValueError(f"transform: OPQ is for PQ codes, got codec={codec}; use PCA or RandomRotation")
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
-        """The reduction alone."""
+        """Only the PCA; `rotation` is fitted later."""
         dim = x.shape[1]
         return dense(np.eye(dim) if self.dim is None else principal_directions(x)[0][: self.dim])
 
     def rotation(self, coded: F32, codec: Codec, fitting: Fitting) -> F32:
-        """(dim, dim), for coding such vectors."""
+        """The (dim, dim) rotation for coding such vectors."""
         return best_rotation(typical(coded), cast(PQ, codec), self.iterations, fitting)
 
     def describe(self) -> str:
@@ -107,14 +108,14 @@ def best_rotation(x: F32, codec: PQ, alternations: int, fitting: Fitting) -> F32
 
 
 class Alternation:
-    """One descent: the rotation, and the codebook for x as rotated before it."""
+    """One run of alternations: the rotation, and the codebook for x under the previous rotation."""
 
     def __init__(self, x: F32, codec: PQ, rotation: F32, fitting: Fitting) -> None:
         self.x, self.codec, self.fitting = x, codec, fitting
         self.rotation = rotation
         self.codebook: F32 | None = None
         self.energy = energy(x)
-        self.error = np.inf  # the sum of squares that this rotation leaves
+        self.error = np.inf  # the sum of squared errors under this rotation
 
     def run(self, alternations: int, done: int, steps: int) -> None:
         for step in range(alternations):
@@ -137,7 +138,7 @@ class Alternation:
                 break
 
     def coded(self, y: F32) -> F32:
-        """y as its codes decode."""
+        """y encoded and decoded."""
         model = Model.without_parts(y.shape[1], "l2")
         model.put("transform", Identity().fit(y, self.fitting))
         model.put("codec", self.codec.fitted(self.codebook))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""fb.PCA: fewer dimensions."""
+"""fb.PCA: principal component analysis, to reduce the dimension."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .transform import Transform, check_dense, dense
 
 @dataclass(frozen=True)
 class PCA(Transform):
-    """The `dim` directions that keep most of the sample's energy, strongest first.
+    """Projection onto the `dim` directions that keep most of the sample's energy, in descending order.
 
-    Fitted on second moments about the origin: the map with the least error of reconstruction and of inner products.
+    Fitted to second moments about the origin, which minimizes the errors of reconstruction and of inner products.
 
     Parameters
     ----------
     dim : int
-        Dimensions that are kept; at most those of the vectors, which have at most 2,048.
+        Number of dimensions kept; at most the dimension of the vectors, which is at most 2,048.
 
     Examples
     --------

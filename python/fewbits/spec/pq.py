@@ -15,9 +15,9 @@ from .codec import FACTOR_BYTES, Codec
 from .parts import Fitted, Fitting, Need
 
 _ITERATIONS = 16
-# eta - 1 is 3 at 100 dimensions (Guo et al.: 3.1 for T = 0.2), falls with the root of the dimension, and below two bits
-# per dimension, where errors across the vector are large too, with the root of the bits. Measured at 64, 100 and 384
-# dimensions, 0.3 to 5 bits: recall within .01 of the best eta's, on held-out queries too (bench/score_aware.py).
+# eta - 1 is 3 at 100 dimensions (Guo et al.: 3.1 for T = 0.2) and proportional to 1 / sqrt(dim). Below two bits per
+# dimension, where orthogonal errors are large too, it is also proportional to sqrt(bits). Measured at 64, 100 and 384
+# dimensions, 0.3 to 5 bits: recall within .01 of that of the best eta, also on held-out queries (bench/score_aware.py).
 _ETA_SCALE = 30.0
 
 
@@ -30,11 +30,11 @@ class PQ(Codec):
     m : int
         Codes per vector, 1..dim.
     bits : {8, 4}
-        Bits per code. 4-bit codes are scanned much faster, 8-bit codes rank better for the bytes.
+        Bits per code. 4-bit codes are scanned much faster; 8-bit codes rank better at the same size.
     residual : bool, optional
         Code the difference from the list's centroid. None: if there is an `IVF`.
     score_aware : bool or float, optional
-        Anisotropic encoding for "ip" and "cosine": prefer codes whose error is across the vector, not along it. True
+        Anisotropic encoding for "ip" and "cosine": errors parallel to the vector weigh more than orthogonal ones. True
         chooses the weight by dimension and bits; a number >= 1 is the weight itself. None: True under "ip" and
         "cosine".
     on_disk : bool
@@ -84,7 +84,7 @@ class PQ(Codec):
         return self.m * self.bits
 
     def eta(self, dim: int, metric: str) -> float:
-        """The weight of error along the vector over error across it; 1 is plain PQ."""
+        """The weight of the parallel error relative to the orthogonal error; 1 is plain PQ."""
         if metric == "l2" or self.score_aware is False:
             return 1.0
         if self.score_aware is None or self.score_aware is True:
@@ -104,7 +104,7 @@ class PQ(Codec):
         return self.fitted(codebook, self.eta(x.shape[1], fitting.metric))
 
     def fitted(self, codebook: F32, eta: float = 1.0) -> Fitted:
-        """With this codebook, (m, 2**bits, ceil(dim / m))."""
+        """Params and arrays for this codebook, (m, 2**bits, ceil(dim / m))."""
         arrays = {"codebook": codebook}
         if eta > 1:
             arrays["eta"] = np.array([eta], np.float32)

@@ -1,4 +1,4 @@
-"""fb.RaBitQ: the nearest direction on a grid, behind a random rotation."""
+"""fb.RaBitQ: the nearest direction on a grid, after a random rotation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .parts import Fitted, Fitting
 class RaBitQ(Codec):
     """The nearest direction on a grid of 1 to 8 bits per dimension, and unbiased estimates of scores.
 
-    There is nothing to train but a mean, without which vectors can be added at once. Without a transform the index
-    rotates at random, which the estimates rely on: a rotation spreads a vector evenly over the dimensions, so that one
-    grid suits all of them and errors are random.
+    Training is optional and fits only a mean. If no transform is given, the index uses a random rotation, which the
+    estimates rely on: it spreads vectors evenly over the dimensions, so that one grid suits all dimensions and errors
+    are random.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ class RaBitQ(Codec):
     residual : bool, optional
         Code the difference from the list's centroid. None: if there is an `IVF`.
     staged : bool, optional
-        A search first scans one bit per dimension, and reads the others only of vectors that may still be among the
-        best (by 2.85 standard deviations). Worthwhile on processors without AVX-512 from 256 dimensions, for queries
-        that scan many codes. Takes 4 more bytes per vector. None: whole codes in one pass.
+        A search first scans one bit per dimension, and reads the others only for vectors that may still be among the
+        best (within 2.85 standard deviations). Worthwhile on processors without AVX-512 from 256 dimensions, for
+        queries that scan many codes. Takes 4 more bytes per vector. None: whole codes in one pass.
     on_disk : bool
-        For the tokens of a `MultiVectorIndex`: keep the codes in a file. (RaBitQ cannot be a rerank store, whose
-        vectors are not rotated.)
+        For the tokens of a `MultiVectorIndex`: keep the codes in a file. (RaBitQ cannot be a rerank store, as
+        vectors there are not rotated.)
 
     References
     ----------
@@ -80,7 +80,7 @@ class RaBitQ(Codec):
         return code + FACTOR_BYTES * (1 + (metric == "l2" or residual or direction) + self._is_staged)
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
-        """The mean, which codes are relative to; those of residuals have their lists' centroids instead."""
+        """The mean that codes are relative to; residual codes are relative to the centroids of their lists instead."""
         arrays = {} if fitting.residual else {"mean": f32_array(mean(x))}
         staged = OWN_STAGE_FACTOR if self._is_staged else 0
         return Fitted({"kind": self.kind.number, "bits": self.bits, "staged": staged}, arrays)

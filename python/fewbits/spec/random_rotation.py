@@ -24,7 +24,7 @@ class RandomRotation(Transform):
     Parameters
     ----------
     seed : int
-        Of the signs, 0..2^64 - 1.
+        Seed of the signs, 0..2^64 - 1.
 
     References
     ----------

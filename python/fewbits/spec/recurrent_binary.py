@@ -1,4 +1,4 @@
-"""fb.RecurrentBinary: signs, then signs of what those leave."""
+"""fb.RecurrentBinary: signs, then signs of the remaining error."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from .parts import Fitted, Fitting
 
 
 class Predecessor(NamedTuple):
-    """An older encoder of the same codes: the fingerprint of its maps, and how its inputs look in the newer one."""
+    """An older encoder of compatible codes: the fingerprint of its maps, and a map of its inputs to the newer ones."""
 
     fingerprint: str
-    forth: F32  # (dim, dim of the older embedding), the linear map of the least error
+    forth: F32  # (dim, dim of the older embedding), the linear map with the least error
 
 
 @dataclass(frozen=True)
 class RecurrentBinary(Codec):
-    """Signs of every dimension, then signs of what those leave, each of half the weight: 1 to 4 bits, for cosine.
+    """Signs of all dimensions, then signs of the remaining error with half the weight: 1 to 4 bits, for cosine.
 
-    Untrained, it codes a space that is rotated at random (after `PCA`, if that is the transform).
-    `fb.train.recurrent_binary` returns one whose maps are trained; `dim`, `maps` and `predecessor` are set there.
+    Without training, vectors are rotated at random before they are coded (after `PCA`, if that is the transform).
+    `fb.train.recurrent_binary` returns a codec with trained maps; it sets `dim`, `maps` and `predecessor`.
 
     Parameters
     ----------
     bits : int
         Bits per dimension, 1..4.
     symmetric : bool
-        Queries become codes too, and scores are cosines of codes, from exact integer sums. With False a query stays as
-        it is and only vectors are codes, which finds more in the same time.
+        Code queries too; scores are then cosines of codes, computed by exact integer sums. False: queries are not
+        coded, which gives better recall in the same time.
     dim : int, optional
-        Dimensions of trained codes.
+        Number of dimensions of trained codes.
     maps : mapping of str to float32 arrays, optional
         The trained maps.
     predecessor : Predecessor, optional
-        The encoder that it is compatible with.
+        The older encoder that this codec is compatible with.
 
     References
     ----------
@@ -68,7 +68,7 @@ class RecurrentBinary(Codec):
 
     @property
     def directed(self) -> bool:
-        return self.dim is None  # trained maps have seen the mean
+        return self.dim is None  # trained maps account for the mean
 
     @property
     def has_maps(self) -> bool:
@@ -89,8 +89,8 @@ class RecurrentBinary(Codec):
             return Fitted(params | {"m": x.shape[1]}, {})
         if self.maps is None:
             raise ValueError(
-                f"codec: the maps of {self} are where fb.train.recurrent_binary returned it (an opened index has them "
-                "in its file only); for untrained codes of fewer dimensions use PCA(dim) and leave dim out"
+                f"codec: expected the codec that fb.train.recurrent_binary returned, got {self} without maps (that of "
+                "an opened index has none); for untrained codes of fewer dimensions use PCA(dim) and leave dim out"
             )
         if self.maps["base"].shape[-1] != x.shape[1]:
             raise ValueError(
@@ -106,7 +106,7 @@ class RecurrentBinary(Codec):
 
 
 def trained(codec: object) -> RecurrentBinary | None:
-    """codec, if it has trained maps (which only a file may hold)."""
+    """The codec, if it is trained (its maps may be only in a file), or None."""
     return codec if isinstance(codec, RecurrentBinary) and codec.dim is not None else None
 
 
@@ -126,7 +126,7 @@ def with_maps(codec: RecurrentBinary, stored: Mapping[str, F32], dim: int) -> Re
 
 
 def fingerprint(bits: int, maps: Mapping[str, F32]) -> str:
-    """Identifies an encoder by its maps, whatever their shape, which a file does not keep."""
+    """Identifies an encoder by its maps, but not their shapes, which files do not store."""
     digest = blake2b(bytes([bits]), digest_size=16)
     for name in sorted(maps):
         digest.update(f"{name} {maps[name].size} ".encode())

@@ -1,11 +1,13 @@
-"""The one table of parts: a new one is a row here, and an export in `fewbits/__init__.py`."""
+"""The only table of parts. A new part needs an entry here and an export in `fewbits/__init__.py`."""
 
 from __future__ import annotations
 
+from .chain import Chain
 from .codec import Codec
 from .float import Float
 from .identity import Identity
 from .ivf import IVF
+from .leanvec import LeanVec
 from .opq import OPQ
 from .pca import PCA
 from .pq import PQ
@@ -16,6 +18,6 @@ from .scalar import Scalar
 from .transform import Transform
 
 CODECS: tuple[type[Codec], ...] = (Float, Scalar, PQ, RaBitQ, RecurrentBinary)
-TRANSFORMS: tuple[type[Transform], ...] = (Identity, RandomRotation, PCA, OPQ)
+TRANSFORMS: tuple[type[Transform], ...] = (Identity, RandomRotation, PCA, LeanVec, OPQ, Chain)
 PARTITIONS: tuple[type[IVF], ...] = (IVF,)
 PARTS: dict[str, type] = {part.__name__: part for part in (*TRANSFORMS, *PARTITIONS, *CODECS)}

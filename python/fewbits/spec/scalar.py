@@ -1,4 +1,4 @@
-"""fb.Scalar: every dimension by itself, as a level of 8 or 4 bits."""
+"""fb.Scalar: each dimension on its own, as a level of 8 or 4 bits."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from .._core import _Arrays as Arrays
 
 _NUDGE = 1e-12
-_LEVEL_ROWS = 16_384  # whose numbers decide where the levels are
+_LEVEL_ROWS = 16_384  # rows that the levels are fitted to
 # Lloyd-Max levels of the standard normal distribution (Max 1960, table 1, N = 16).
 _NORMAL_LEVELS = (0.1284, 0.3881, 0.6568, 0.9424, 1.2562, 1.6181, 2.0691, 2.7326)
-_MIN_SAMPLE = 16  # vectors that show the spread of a dimension
+_MIN_SAMPLE = 16  # vectors needed to estimate the spread of a dimension
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Scalar(Codec):
     bits : {8, 4}
         Bits per dimension.
     levels : {"uniform", "lloyd-max", "fixed"}
-        "uniform": equally spaced. "lloyd-max", of 4 bits: those with the least squared error on the sample. "fixed":
-        the same levels about zero for every dimension (of 4 bits, the best for a normal distribution), so that vectors
-        can be added without training; for dimensions of like spread, as embeddings have.
+        "uniform": equally spaced. "lloyd-max" (4 bits only): the least squared error on the sample. "fixed": the same
+        levels about zero for every dimension (with 4 bits, the best for a normal distribution), so that vectors can be
+        added without training; for dimensions of similar spread, as in most embeddings.
     staged : bool
-        Of 4 bits: a search first scans one bit per dimension, and reads the rest only of vectors that may still be
-        among the best (by 2.85 standard deviations). Scores are the same, results nearly identical; faster from about
-        256 dimensions on processors without AVX-512. Takes 4 more bytes per vector.
+        4 bits only: a search first scans one bit per dimension, and reads the rest only for vectors that may still be
+        among the best (within 2.85 standard deviations). Scores are the same and results nearly identical; faster
+        from about 256 dimensions on processors without AVX-512. Takes 4 more bytes per vector.
     on_disk : bool
         As a rerank store, or for the tokens of a `MultiVectorIndex`: keep the codes in a file.
 
@@ -81,7 +81,7 @@ class Scalar(Codec):
         return (dim * self.bits + 7) // 8 + factors
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
-        """Mean and step of every dimension, and the levels of 4-bit codes; a typical vector then has factor a = 1."""
+        """Mean and step per dimension, and levels of 4-bit codes, scaled so that a typical vector has factor a = 1."""
         staged = OWN_STAGE_FACTOR if self.staged else 0
         params = {"kind": self.kind.number, "bits": self.bits, "staged": staged}
         return Fitted(params, _fixed(x.shape[1], self.bits) if self.levels == "fixed" else self._fitted(x))
@@ -103,7 +103,7 @@ class Scalar(Codec):
     def need(self) -> Need:
         if not self.needs_training:
             return Need()
-        return Need(_MIN_SAMPLE, f"the {_MIN_SAMPLE} that show the range of values for {self.describe()}")
+        return Need(_MIN_SAMPLE, f"the {_MIN_SAMPLE} needed to estimate the range of values for {self.describe()}")
 
     def describe(self) -> str:
         kind = "Lloyd-Max" if self.levels == "lloyd-max" else self.levels
@@ -111,7 +111,7 @@ class Scalar(Codec):
 
 
 def _fixed(dim: int, bits: int) -> Arrays:
-    """Nothing that depends on data: every vector has a scale of its own."""
+    """Arrays that do not depend on data; every vector has its own scale."""
     mean = np.zeros(dim, np.float32)
     if bits == 8:
         return {"mean": mean, "step": np.full(dim, 1 / 127.5, np.float32)}
@@ -122,7 +122,7 @@ def _fixed(dim: int, bits: int) -> Arrays:
 
 
 def level_table(values: F32, levels: str) -> tuple[np.ndarray, float]:
-    """16 ascending levels on the grid 0..127, symmetric about 63.5, and the value that the outermost stands for."""
+    """16 ascending levels on the grid 0..127, symmetric about 63.5, and the value of the outermost one."""
     ordered = np.sort(np.abs(values).ravel())
     if levels == "uniform" or ordered.size < 16:
         largest = float(ordered[int(0.999 * (ordered.size - 1))]) if ordered.size else 1.0
@@ -131,6 +131,6 @@ def level_table(values: F32, levels: str) -> tuple[np.ndarray, float]:
     upper = _core.lloyd_max(f32_array(np.concatenate([-picked[::-1], picked])), 16)[8:]
     largest = float(upper[-1])
     half = np.maximum(np.round(63.5 + 63.5 * upper / max(largest, _NUDGE)), np.arange(64, 72))
-    if (np.diff(half) < 1).any():  # values too few or too alike for 16 levels
+    if (np.diff(half) < 1).any():  # too few different values for 16 levels
         return level_table(values, "uniform")
     return np.concatenate([127 - half[::-1], half]).astype(np.uint8), max(largest, _NUDGE)

@@ -1,4 +1,4 @@
-// Rows for an index of any kind: where it has tokens, every row gets some.
+// Rows for an index of any kind. If it has tokens, every row gets some.
 #pragma once
 
 #include <cstdint>

@@ -149,7 +149,7 @@ TEST("filter: what is allowed is copied for many queries, and they find what the
         const Found first = filtered(engine, *filter, params, q().block(0, 1));
         CHECK(calls < copies * n);
         for (int again = 0; again < 300; ++again) CHECK(filtered(engine, *filter, params, q().block(0, 1)) == first);
-        CHECK(calls > copies * n);  // called for about all of them: copied
+        CHECK(calls > copies * n);  // called for nearly all rows, as their codes are copied
         const Found all = filtered(engine, *filter, params);
         const auto fresh = Filter::of_predicate(fifth);
         CHECK(all == filtered(engine, *fresh, params));

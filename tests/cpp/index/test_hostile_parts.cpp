@@ -14,7 +14,7 @@ using namespace fewbits;
 
 namespace {
 
-// Without FEWBITS_LONG, every seventh case: coprime to the 25 of a param, so that each is tried somewhere.
+// Without FEWBITS_LONG, every seventh case: 7 is coprime to the 25 values per param, so each value is tried somewhere.
 const bool every_case = std::getenv("FEWBITS_LONG") != nullptr;
 
 struct Counts {
@@ -88,13 +88,13 @@ TEST("hostile parts: every param at its extremes, checksums right") {
     {
         const allocations::Peak peak;
         const std::vector<std::byte> bytes(100'000);
-        REQUIRE(peak.bytes() >= bytes.size());  // so measuring works
+        REQUIRE(peak.bytes() >= bytes.size());  // to show that measuring works
     }
     Counts counts;
     for (const golden::File& file : golden::files()) {
         const Parts parts = read_bytes(golden::bytes_of(file));
         for (const auto& [name, value] : parts.params) {
-            if (name == "format") continue;  // which the writer checks, and the reader has in the header too
+            if (name == "format") continue;  // the writer checks it, and the reader also has it in the header
             Parts without = parts;
             without.params.erase(name);
             try_parts(without, file.name + " without " + name, counts);

@@ -44,7 +44,7 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
     return ids;
 }
 
-// Results as sets: rows, and with them the order of equal scores, depend on the history.
+// Results as sets, as rows depend on the history, and with them the order of equal scores.
 std::vector<std::multimap<float, std::int64_t>> by_score(const Engine& engine) {
     const std::size_t k = n + 5;
     const Found found = find(engine, q(), {.k = k, .nprobe = 100, .rerank = engine.model().rerank ? k : 0});

@@ -1,5 +1,5 @@
-// Tokens beside the vectors of an index: what each codec makes of Chamfer similarity, and that every row keeps its own
-// through all changes, also from a file of format 1.
+// Tokens of an index: Chamfer similarities by each codec, and tokens that stay with their rows through all changes,
+// also from a file of format 1.
 #include <limits>
 #include <map>
 #include <set>
@@ -16,10 +16,10 @@ namespace {
 using namespace fewbits;
 using io_fixture::Folder;
 
-constexpr std::uint32_t dim = 20;     // of tokens
-constexpr std::uint32_t encoded = 6;  // of the vectors that find documents
+constexpr std::uint32_t dim = 20;     // dimension of tokens
+constexpr std::uint32_t encoded = 6;  // dimension of the vectors that find documents
 
-// The fixture's parts of a codec, as those of tokens.
+// The fixture's parts of a codec, as parts of the codec for tokens.
 Parts token_parts(const Parts& codec, bool rotated = false) {
     Parts parts;
     for (const auto& [name, value] : codec.params) parts.params["tokens." + name.substr(6)] = value;
@@ -53,7 +53,7 @@ struct Sets {
     std::vector<float> tokens;
 };
 
-// Chamfer similarity with the tokens as their codes hold them.
+// Chamfer similarity with decoded tokens.
 double expected(const Codec& codec, MatrixView query, MatrixView document) {
     std::vector<std::uint8_t> rows(document.rows * codec.layout().row_bytes());
     std::vector<float> a(document.rows), decoded(document.size());
@@ -93,7 +93,7 @@ Parts index_parts(const Parts& tokens, std::uint32_t nlist = 0, bool on_disk = f
     return parts;
 }
 
-// The vector of a document: of its id alone.
+// The vector of a document, which depends only on its id.
 std::vector<float> vectors_of(std::span<const std::int64_t> ids) {
     std::vector<float> x;
     for (const std::int64_t id : ids) {
@@ -148,7 +148,7 @@ TEST("tokens: scores are Chamfer similarities of the tokens as coded") {
             for (std::size_t i = 0; i < 75; i += 7) {
                 const auto document = static_cast<std::size_t>(found.ids[q * 75 + i]);
                 const double right = expected(*codec, query, documents.view()[document]);
-                // Eight bits of tables and queries; of codes in stages the first may cap the second.
+                // Tables and queries have 8 bits, and the first stage of staged codes may limit the score.
                 CHECK(std::abs(found.scores[q * 75 + i] - right) <= 0.25 * static_cast<double>(query.rows));
             }
         }
@@ -250,7 +250,7 @@ TEST("tokens: every row keeps its own through changes, merges and files") {
             }
 }
 
-// What a file of format 1 holds: tokens in segments of their own, the later of which count.
+// The parts of a file of format 1: tokens are in separate segments, and later ones take precedence.
 Parts old_layout(const Parts& now, const CodeLayout& layout) {
     Parts old = now;
     std::erase_if(old.params, [](const auto& item) { return item.first == "format"; });
@@ -274,7 +274,7 @@ Parts old_layout(const Parts& now, const CodeLayout& layout) {
     for (std::size_t row = n; row-- > 0;) (row % 3 == 0 ? some : backwards).push_back(row);
     std::vector<std::size_t> all = backwards;
     all.insert(all.end(), some.begin(), some.end());
-    put("tokens0", some, 1);  // which is overruled
+    put("tokens0", some, 1);  // replaced by tokens1
     put("tokens1", all, 0);
     old.params["tokens.segments"] = 2;
     old.params["tokens.next_id"] = 5000;

@@ -17,6 +17,15 @@ def vectors(n: int, dim: int, seed: int = 0, clusters: int = 24) -> F32:
     return (x + 0.2).astype(np.float32)
 
 
+def two_sided(n: int, asked: int, dim: int = 32, seed: int = 0) -> tuple[F32, F32]:
+    """Vectors, and queries of another kind: the directions in which vectors vary most matter least to them."""
+    random, shape = np.random.default_rng(seed), np.random.default_rng(98)
+    basis = np.linalg.qr(shape.normal(size=(dim, dim)))[0]
+    x = random.normal(size=(n, dim)) * np.linspace(2.0, 0.5, dim)
+    q = random.normal(size=(asked, dim)) * np.linspace(0.05, 1.0, dim) ** 2
+    return (x @ basis).astype(np.float32), (q @ basis).astype(np.float32)
+
+
 def brute_force(x: F32, q: F32, k: int, metric: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Exact search in float64, by numpy alone."""
     x64, q64 = x.astype(np.float64), q.astype(np.float64)

@@ -52,9 +52,14 @@ CODECS: dict[str, dict[str, Coded]] = {
 }
 TRANSFORMS: dict[str, dict[str, Transform]] = {
     "identity": {"identity": fb.Identity()},
-    "dense": {"pca": fb.PCA(20), "opq": fb.OPQ(iterations=2), "opq-reduced": fb.OPQ(20, iterations=2)},
+    "dense": {
+        "pca": fb.PCA(20),
+        "opq": fb.OPQ(iterations=2),
+        "opq-reduced": fb.OPQ(20, iterations=2),
+        "chain": fb.Chain([fb.RandomRotation(), fb.PCA(20)]),
+    },
     "block_hadamard": {"rotation": fb.RandomRotation(seed=3)},
-    "pair": {},  # which training makes of the others: test_train_repconc.py
+    "pair": {"leanvec": fb.LeanVec(20)},  # training makes pairs of the others, too: test_train_repconc.py
 }
 PARTITIONS: dict[str, dict[str, fb.IVF | None]] = {"flat": {"flat": None}, "ivf": {"ivf": fb.IVF(12)}}
 ALL_CODECS = {name: row for rows in CODECS.values() for name, row in rows.items()}

@@ -1,0 +1,38 @@
+"""`fewbits add`: more vectors for an index."""
+
+from __future__ import annotations
+
+import argparse
+
+import fewbits as fb
+
+from .arguments import add_index, add_progress, add_threads, add_vectors, progress, say
+from .files import check_output, given_vectors, open_index
+
+SUMMARY = "add vectors to an index file"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_index(parser)
+    add_vectors(parser)
+    parser.add_argument("--replace", action="store_true", help="replace vectors that have the same ids")
+    add_threads(parser)
+    add_progress(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    index = open_index(arguments.index)
+    if not isinstance(index, fb.Index):
+        raise ValueError(f"{arguments.index}: expected an index of single vectors, got {index!r}")
+    x, ids = given_vectors(arguments)
+    check_output(arguments.index, arguments.vectors, arguments.ids)
+    index.add(
+        x,
+        ids,
+        on_conflict="replace" if arguments.replace else "error",
+        threads=arguments.threads,
+        progress=progress(arguments),
+    )
+    index.save(arguments.index)
+    say(arguments)(f"{len(x):,} vectors added: {index!r}")
+    return 0

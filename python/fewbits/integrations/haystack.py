@@ -1,0 +1,120 @@
+"""A document store for Haystack, over `fb.Collection`: `pip install 'fewbits[haystack]'`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from haystack import Document, default_from_dict, default_to_dict
+from haystack.document_stores.errors import DuplicateDocumentError
+from haystack.document_stores.types import DuplicatePolicy
+from haystack.errors import FilterError
+from haystack.utils.filters import document_matches_filter
+
+from ..collection.collection import Collection
+
+Filters = dict[str, Any] | None
+
+
+class FewbitsDocumentStore:
+    """A Haystack document store in a folder.
+
+    Documents keep their embeddings as they are; those without are found by filters only. Filters are evaluated by
+    Haystack's own function, document by document.
+
+    Parameters
+    ----------
+    path : str
+        The folder of an `fb.Collection`, which is made if there is none.
+    embedding_dim : int
+        Dimensions of the embeddings.
+    metric : {"cosine", "l2", "ip"}
+        Of `embedding_retrieval`.
+
+    Examples
+    --------
+    >>> store = FewbitsDocumentStore("notes", embedding_dim=384)  # doctest: +SKIP
+    >>> store.write_documents([Document(content="first", embedding=vector)])  # doctest: +SKIP
+    >>> store.embedding_retrieval(vector, top_k=1)  # doctest: +SKIP
+    """
+
+    def __init__(self, path: str, embedding_dim: int = 768, metric: str = "cosine") -> None:
+        self._settings = {"path": path, "embedding_dim": embedding_dim, "metric": metric}
+        self.collection = Collection(path, dim=embedding_dim, metric=metric)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings, for pipelines."""
+        made: dict[str, Any] = default_to_dict(self, **self._settings)
+        return made
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FewbitsDocumentStore:
+        """A store of the settings that `to_dict` returned."""
+        made: FewbitsDocumentStore = default_from_dict(cls, data)
+        return made
+
+    def count_documents(self) -> int:
+        """How many documents there are."""
+        return len(self.collection)
+
+    def filter_documents(self, filters: Filters = None) -> list[Document]:
+        """The documents that meet the filters; all of them without."""
+        _check(filters)
+        documents = [Document.from_dict(stored) for stored in self.collection.get().documents]
+        return [each for each in documents if not filters or document_matches_filter(filters, each)]
+
+    def write_documents(self, documents: list[Document], policy: DuplicatePolicy = DuplicatePolicy.NONE) -> int:
+        """Write documents; returns how many were written. policy: what to do with ids that are there (NONE: fail)."""
+        if not isinstance(documents, list) or any(not isinstance(each, Document) for each in documents):
+            raise ValueError(f"documents: expected a list of Document, got {documents!r}")
+        chosen: dict[str, Document] = {}
+        known = set(self.collection.get([each.id for each in {d.id: d for d in documents}.values()]).keys)
+        for each in documents:
+            if each.id in known | chosen.keys() and policy != DuplicatePolicy.OVERWRITE:
+                if policy != DuplicatePolicy.SKIP:
+                    raise DuplicateDocumentError(f"ID '{each.id}' already exists.")
+                continue
+            chosen[each.id] = each
+        self._put(list(chosen.values()))
+        return len(documents) if policy == DuplicatePolicy.OVERWRITE else len(chosen)
+
+    def delete_documents(self, document_ids: list[str]) -> None:
+        """Delete the documents of these ids; others are ignored."""
+        self.collection.delete(document_ids)
+
+    def delete_all_documents(self) -> None:
+        """Delete every document."""
+        self.collection.delete(self.collection.keys())
+
+    def delete_by_filter(self, filters: dict[str, Any]) -> int:
+        """Delete the documents that meet the filters; returns how many."""
+        return self.collection.delete([each.id for each in self.filter_documents(filters)])
+
+    def update_by_filter(self, filters: dict[str, Any], meta: dict[str, Any]) -> int:
+        """Merge meta into that of the documents that meet the filters; returns how many."""
+        found = self.filter_documents(filters)
+        for each in found:
+            each.meta.update(meta)
+        self._put(found)
+        return len(found)
+
+    def embedding_retrieval(
+        self, query_embedding: list[float], filters: Filters = None, top_k: int = 10, return_embedding: bool = True
+    ) -> list[Document]:
+        """The top_k documents nearest to an embedding among those that meet the filters, with scores."""
+        keys = [each.id for each in self.filter_documents(filters)] if filters else None
+        found = self.collection.search(query_embedding, top_k, keys=keys)
+        fields = [stored | ({} if return_embedding else {"embedding": None}) for stored in found.documents]
+        scores = map(float, found.scores)
+        return [Document.from_dict(stored | {"score": s}) for stored, s in zip(fields, scores, strict=True)]
+
+    def _put(self, documents: list[Document]) -> None:
+        self.collection.upsert(
+            keys=[each.id for each in documents],
+            vectors=[each.embedding for each in documents],
+            documents=[each.to_dict(flatten=False) for each in documents],
+        )
+
+
+def _check(filters: Filters) -> None:
+    if filters and not ("operator" in filters and ("conditions" in filters or "field" in filters)):
+        raise FilterError(f"filters: expected a condition with operator and field or conditions, got {filters!r}")

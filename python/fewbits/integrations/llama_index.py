@@ -1,0 +1,136 @@
+"""A vector store for LlamaIndex, over `fb.Collection`: `pip install 'fewbits[llama-index]'`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.schema import BaseNode
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    FilterCondition,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+    VectorStoreQueryResult,
+)
+from llama_index.core.vector_stores.utils import build_metadata_filter_fn, metadata_dict_to_node, node_to_metadata_dict
+
+from ..collection.collection import Collection
+from ..collection.where import Compare, Condition, OneOf
+
+_REF_DOC = "_ref_doc_id"
+_MODES = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
+
+
+class FewbitsVectorStore(BasePydanticVectorStore):
+    """A LlamaIndex vector store in a folder.
+
+    Filters are evaluated by LlamaIndex's own function, node by node, so that all of its operators work.
+
+    Parameters
+    ----------
+    path : str
+        The folder of an `fb.Collection`, which the first nodes make.
+    metric : {"cosine", "l2", "ip"}
+        Of a new collection.
+
+    Examples
+    --------
+    >>> store = FewbitsVectorStore("notes")  # doctest: +SKIP
+    >>> index = VectorStoreIndex.from_vector_store(store)  # doctest: +SKIP
+    """
+
+    stores_text: bool = True
+    path: str
+    metric: str = "cosine"
+    _opened: Collection | None = PrivateAttr(default=None)
+
+    def __init__(self, path: str, metric: str = "cosine") -> None:
+        super().__init__(path=path, metric=metric)
+
+    @property
+    def client(self) -> Collection | None:
+        """The collection; None before there are nodes."""
+        if self._opened is None:
+            try:
+                self._opened = Collection(self.path)
+            except FileNotFoundError:
+                return None
+        return self._opened
+
+    def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """Add nodes, in place of those that have the same ids; returns the ids."""
+        own = {node.node_id: node for node in nodes}
+        if not own:
+            return []
+        vectors = [node.get_embedding() for node in own.values()]
+        if self.client is None:
+            self._opened = Collection(self.path, dim=len(vectors[0]), metric=self.metric)
+        assert self._opened is not None
+        self._opened.upsert(
+            keys=list(own),
+            vectors=vectors,
+            documents=[node_to_metadata_dict(node) for node in own.values()],
+            metadata=[node.metadata | {_REF_DOC: node.ref_doc_id} for node in own.values()],
+        )
+        return [node.node_id for node in nodes]
+
+    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """Delete the nodes of a document."""
+        if self.client is not None and _REF_DOC in self.client.columns:
+            self.client.delete(where=Compare(_REF_DOC, "=", ref_doc_id))
+
+    def delete_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **delete_kwargs: Any
+    ) -> None:
+        """Delete nodes by id, by filters, or those of the ids that meet the filters."""
+        if self.client is not None:
+            self.client.delete(self._keys(node_ids, filters))
+
+    def clear(self) -> None:
+        """Delete every node."""
+        if self.client is not None:
+            self.client.delete(self.client.keys())
+
+    def get_nodes(self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None) -> list[BaseNode]:
+        """Nodes by id, by filters, or both."""
+        if self.client is None:
+            return []
+        return [metadata_dict_to_node(stored) for stored in self.client.get(self._keys(node_ids, filters)).documents]
+
+    def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """The nodes nearest to an embedding, with similarities: larger is nearer, also under "l2"."""
+        if query.mode not in _MODES:
+            raise ValueError(f"mode: expected default or mmr, got {query.mode!r}")
+        if self.client is None:
+            return VectorStoreQueryResult(nodes=[], similarities=[], ids=[])
+        restricted = query.node_ids is not None or query.filters is not None
+        keys = self._keys(query.node_ids, query.filters) if restricted else None
+        where: Condition | None = None if query.doc_ids is None else OneOf(_REF_DOC, tuple(query.doc_ids))
+        mmr = query.mode == VectorStoreQueryMode.MMR
+        diversity = 1 - (0.5 if query.mmr_threshold is None else query.mmr_threshold) if mmr else None
+        found = self.client.search(query.query_embedding, query.similarity_top_k, where, keys=keys, diversity=diversity)
+        nodes = [metadata_dict_to_node(stored) for stored in found.documents]
+        scores = [1 / (1 + float(s)) if self.client.metric == "l2" else float(s) for s in found.scores]
+        return VectorStoreQueryResult(nodes=nodes, similarities=scores, ids=found.keys)
+
+    def _keys(self, node_ids: list[str] | None, filters: MetadataFilters | None) -> list[Any]:
+        assert self._opened is not None
+        got = self._opened.get(None if node_ids is None else list(dict.fromkeys(node_ids)))
+        if filters is None:
+            return list(got.keys)
+        return [key for key, values in zip(got.keys, got.metadata, strict=True) if _holds(filters, values)]
+
+
+def _holds(filters: MetadataFilters, metadata: Mapping[str, Any]) -> bool:
+    holds = [
+        _holds(each, metadata)
+        if isinstance(each, MetadataFilters)
+        else build_metadata_filter_fn(lambda _: metadata, MetadataFilters(filters=[each]))("")
+        for each in filters.filters
+    ]
+    if filters.condition == FilterCondition.NOT:
+        return not any(holds)
+    return any(holds) if filters.condition == FilterCondition.OR else all(holds)

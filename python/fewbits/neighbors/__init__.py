@@ -1,0 +1,1 @@
+"""What asks all vectors for their neighbours: graphs, duplicates."""

@@ -1,0 +1,114 @@
+"""fb.knn_graph: the nearest other vectors of every vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..choose.build import build
+from ..index.index import Index
+from ..index.result import SearchResult
+from ..input.checks import metric_name, real_number, thread_count, whole_number
+from ..input.rows import Rows, block_rows
+from ..input.vectors import as_vectors
+from ..numeric.arrays import F32, I64
+from ..spec.float import Float
+
+_EXACT_ROWS = 5_000  # up to which all pairs are compared
+_BYTES = 1.25  # per dimension: codes to rank by, and shorter ones to scan before
+_LEAST_BYTES = 32
+
+
+def knn_graph(
+    x: Any, k: int = 15, *, metric: str, recall: float = 0.95, seed: int = 0, threads: int | None = None
+) -> SearchResult:
+    """Find the k nearest other vectors of every vector.
+
+    Parameters
+    ----------
+    x : (n, dim) array
+        As x of `Index.add`.
+    k : int
+        Neighbours per vector, less than n.
+    metric : {"l2", "ip", "cosine"}
+    recall : float
+        The share of the true neighbours to find, at least; 1.0: compare all pairs, as is done for small n anyway.
+    seed : int
+        Of everything random.
+    threads : int, optional
+        None: all CPUs.
+
+    Returns
+    -------
+    SearchResult
+        ids, (n, k) int64: rows of x, best first, never a row itself; and scores, (n, k) float32, of the metric.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `fb.build`, and for a k that is not less than n.
+
+    Warns
+    -----
+    UserWarning
+        As `fb.build`, if the recall is not reached.
+
+    Examples
+    --------
+    >>> ids, scores = fb.knn_graph(x, 5, metric="cosine")
+    >>> ids.shape
+    (2000, 5)
+    """
+    metric_name(metric)
+    rows = checked(x)
+    n = len(rows)
+    count = whole_number(k, "k", 1, max(1, n - 1))
+    share = real_number(recall, "recall", 0.0)
+    if not 0 < share <= 1:
+        raise ValueError(f"recall: expected a share above 0 and at most 1, got {recall}")
+    thread_count(threads)
+    if n <= _EXACT_ROWS or share == 1:
+        index = Index(rows.array.shape[1], metric=metric, codec=Float(32)).add(rows.array, progress=False)
+    else:
+        budget = max(_LEAST_BYTES, _BYTES * rows.array.shape[1] + 16)
+        index = build(
+            rows.array,
+            metric=metric,
+            bytes_per_vector=budget,
+            recall=share,
+            seed=seed,
+            progress=False,
+            threads=threads,
+        )
+    return neighbors_of_all(index, rows, count, threads)
+
+
+def checked(x: Any) -> Rows:
+    """x as rows, at least two."""
+    array = as_vectors(x, "x")
+    if array.ndim != 2 or len(array) < 2:
+        raise ValueError(f"x: expected shape (n, dim) with n >= 2, got {array.shape}")
+    return Rows(array, array.shape[1])
+
+
+def neighbors_of_all(index: Index, rows: Rows, k: int, threads: int | None, **settings: Any) -> SearchResult:
+    """The k nearest of every row but itself, in an index that holds the rows by their numbers."""
+    ids, scores = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
+    step = block_rows(rows.array.shape[1])
+    for begin in range(0, len(rows), step):
+        part = slice(begin, begin + step)
+        found = index.search(rows.array[part], k + 1, threads=threads, **settings)
+        own = np.arange(begin, begin + len(found.ids))
+        ids[part], scores[part] = without_own(found.ids, found.scores, own)
+    return SearchResult(ids, scores)
+
+
+def without_own(ids: I64, scores: F32, own: I64) -> tuple[I64, F32]:
+    """Results of k + 1 without the query itself; without the last, where the query is not among them."""
+    others: NDArray[np.bool_] = ids != own[:, None]
+    missed = others.all(axis=1)
+    others[missed, -1] = False
+    shape = (len(ids), ids.shape[1] - 1)
+    return ids[others].reshape(shape), scores[others].reshape(shape)

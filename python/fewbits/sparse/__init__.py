@@ -1,0 +1,1 @@
+"""Sparse vectors and BM25: `SparseIndex`."""
