@@ -1,5 +1,5 @@
 // Recurrent binary codes: exact symmetric scores for every tail of half bytes, encoding row by row, damaged files.
-// tests/python/test_recurrent_binary.py has the oracle for the binarizer.
+// tests/python/spec/test_recurrent_binary.py has the oracle for the binarizer.
 #include "codec_fixture.h"
 
 namespace {

@@ -51,7 +51,7 @@ double rabitq_bound(const Case& one, const Coded& coded, std::size_t i, const fl
 }
 
 // Whether scores are estimates, which equal the decoded vectors' scores only under ip without residuals;
-// tests/python/test_rabitq.py has an oracle for all of them.
+// tests/python/spec/test_rabitq.py has an oracle for all of them.
 bool is_estimate(const Case& one, const Coded& coded, Metric metric) {
     return is_rabitq(one) && (metric == Metric::l2 || !coded.origin.empty());
 }

@@ -1,7 +1,7 @@
 """Files that were saved once open for ever, and answer with the same ids and the same score bits.
 
-`python tests/python/test_golden.py` writes those that are missing; to write others anew, for a new major version of the
-format only, remove them first.
+`python tests/python/file/test_golden.py` writes those that are missing. To write others anew, which is for a new major
+version of the format only, remove them first.
 """
 
 import json
@@ -12,7 +12,7 @@ import pytest
 
 import fewbits as fb
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 DIM = 12
 
 

@@ -14,7 +14,7 @@ from support.data import vectors
 
 torch: Any = pytest.importorskip("torch", reason="needs torch")
 bridge: Any = pytest.importorskip("fewbits.integrations.torch")
-EXAMPLE = Path(__file__).parents[2] / "examples" / "joint_encoder.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "joint_encoder.py"
 X, Q = vectors(300, 13), vectors(4, 13, seed=4)
 
 

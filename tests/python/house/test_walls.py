@@ -6,7 +6,7 @@ import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CPP = ROOT / "cpp"
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 # Tests compile the AVX-512 kernels once more, with intrinsics of their own.

@@ -3,7 +3,7 @@
 Run as a script it prints, for every seed, one line that says what was built and hashes the file and every result. The
 lines of two instruction sets are compared by test_differential.py.
 
-$ FEWBITS_ISA=scalar python tests/python/differential.py 0 40
+$ FEWBITS_ISA=scalar python tests/python/reliability/differential.py 0 40
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import fewbits
 
 ROOT = Path(fewbits.__file__).parent
 PACKAGE = ROOT.name
-ROOT_OF_PROJECT = Path(__file__).resolve().parents[2]
+ROOT_OF_PROJECT = Path(__file__).resolve().parents[3]
 
 
 def table() -> dict[str, set[str]]:

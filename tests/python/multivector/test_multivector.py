@@ -442,7 +442,7 @@ def test_replacing_needs_ids() -> None:
 )
 def test_what_search_follows_is_read_at_open_and_not_mapped(name, tmp_path):
     """Files of the old layout too, once they are saved."""
-    golden = Path(__file__).resolve().parents[1] / "golden" / f"{name}.fb"
+    golden = Path(__file__).resolve().parents[2] / "golden" / f"{name}.fb"
     fb.open(golden).save(tmp_path / "i.fb")
     bulk = {
         section.name: section.bulk for section in fb.inspect(tmp_path / "i.fb").sections if section.name[:3] == "seg"

@@ -201,7 +201,7 @@ assert not risky, risky
 
 
 def test_opening_a_file_runs_no_code(tmp_path: Path) -> None:
-    golden = sorted((Path(__file__).parents[1] / "golden").glob("*.fb"))
+    golden = sorted((Path(__file__).parents[2] / "golden").glob("*.fb"))
     damaged = []
     for path in golden:
         data = bytearray(path.read_bytes())
