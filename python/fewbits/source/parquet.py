@@ -79,9 +79,9 @@ class ParquetMatrix(LazyMatrix):
 
 def matrix(path: Path, column: str | None) -> LazyMatrix:
     """The column of that name, or the only one of lists."""
-    import pyarrow.types as types
-
     files = _opened(path)
+    import pyarrow.types as types  # after the message that says how to install it
+
     schema = files[0].schema_arrow
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
     names = [field.name for field in schema if any(of(getattr(field.type, "storage_type", field.type)) for of in lists)]
@@ -105,7 +105,7 @@ def _opened(path: Path) -> list[Any]:
         import pyarrow  # noqa: F401
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"{shown(path)}: this is a Parquet file; to read it needs pyarrow: pip install 'fewbits[files]'"
+            f"{shown(path)}: this is a Parquet file, and reading it needs pyarrow: pip install 'fewbits[files]'"
         ) from error
     return [_file(place) for place in (sorted(path.glob("*.parquet")) if path.is_dir() else [path])]
 

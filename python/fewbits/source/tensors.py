@@ -24,7 +24,7 @@ def npy(path: Path, column: str | None) -> NDArray[Any]:
         x: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(
-            f"{shown(path)}: a .npy file of numbers expected ({error}); of an array of arrays: "
+            f"{shown(path)}: a .npy file of numbers expected ({error}); for an array of arrays: "
             'np.save("x.npy", np.stack(column).astype(np.float32))'
         ) from error
     return x

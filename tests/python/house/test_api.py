@@ -88,6 +88,8 @@ EFFECTS: dict[str, dict[str, Any]] = {
     "RandomRotation": {"transform": fb.RandomRotation()},
     "RandomRotation.seed": {"transform": fb.RandomRotation(seed=9)},
     "PCA.dim": {"transform": fb.PCA(10)},
+    "Chain": {"transform": [fb.PCA(20), fb.OPQ(iterations=2)]},
+    "Chain.parts": {"transform": [fb.PCA(24), fb.OPQ(iterations=2)]},
     "OPQ.dim": {"transform": fb.OPQ(dim=10, iterations=2)},
     "OPQ.iterations": {"transform": fb.OPQ(iterations=8)},
     "partition": {"partition": None},
@@ -132,6 +134,7 @@ def test_every_setting_has_an_effect(base: F32, queries: F32) -> None:
 def test_the_effects_cover_every_setting() -> None:
     layout = {"on_disk", "staged"}  # where codes lie, not what is found: tested by bytes and by equality
     trained = {f"RecurrentBinary.{name}" for name in ("dim", "maps", "predecessor")}  # which the trainer sets
+    trained |= {"LeanVec.dim"}  # which is fitted to queries: test_leanvec.py
     for spec in PARTS.values():
         for field in dataclasses.fields(spec):
             if f"{spec.__name__}.{field.name}" in trained:

@@ -277,7 +277,7 @@ def test_build_refuses(base: F32) -> None:
         fb.build(base[0], metric="ip")
     with pytest.raises(ValueError, match="at least 1 vector"):
         fb.build(base[:0], metric="ip")
-    with pytest.raises(ValueError, match="8 leave 0 for the code beside ids, expected at least 1"):
+    with pytest.raises(ValueError, match="8 leave 0 for a code after ids, expected at least 1"):
         fb.build(base, metric="ip", bytes_per_vector=8, ids=np.arange(3000))
     with pytest.raises(TypeError, match="bytes"):
         fb.build(base, metric="ip", bytes=64)  # type: ignore[call-arg]
