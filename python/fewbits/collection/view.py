@@ -20,6 +20,7 @@ from ..index.state import frozen
 from ..numeric.arrays import F32, I64
 
 _REMOVED_SHARE = 0.2  # from which on a file is written without them
+_BATCH_BYTES = 1 << 25  # of a row of `pending`: SQLite's rows have at most 1e9
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,11 @@ def with_added(view: View, vectors: F32, ids: I64) -> View:
 
 
 def log_added(connection: sqlite3.Connection, vectors: F32, ids: I64) -> None:
-    batch = (int(ids[-1]), len(ids), ids.astype("<i8").tobytes(), vectors.astype("<f4").tobytes())
-    connection.execute("INSERT INTO pending VALUES (?, ?, ?, ?)", batch)
+    rows = max(1, _BATCH_BYTES // (vectors[0].nbytes + ids.itemsize))
+    for first in range(0, len(ids), rows):
+        own, x = ids[first : first + rows], vectors[first : first + rows]
+        batch = (int(own[-1]), len(own), own.astype("<i8").tobytes(), x.astype("<f4").tobytes())
+        connection.execute("INSERT INTO pending VALUES (?, ?, ?, ?)", batch)
 
 
 def log_removed(connection: sqlite3.Connection, ids: list[int]) -> None:

@@ -232,6 +232,24 @@ def test_a_log_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert sorted(other.search(X[0], k=400).keys) == list(range(1, 400, 2))
 
 
+def test_a_large_batch_is_several_rows_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fewbits.collection.view._BATCH_BYTES", 7 * (DIM * 4 + 8) + 1)
+    with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes, fb.Collection(tmp_path / "a") as other:
+        filled(notes)
+        with notes._database.read() as connection:
+            sizes = connection.execute("SELECT n, length(vectors) FROM pending ORDER BY last_id").fetchall()
+        assert sizes == [(7, 7 * DIM * 4)] * 14 + [(2, 2 * DIM * 4)]
+        expected = notes.search(X[200:210], k=100)
+        with fb.Collection(tmp_path / "a") as late:
+            for reader in (other, late):
+                found = reader.search(X[200:210], k=100)
+                assert found.keys == expected.keys
+                np.testing.assert_array_equal(np.stack(found.scores), np.stack(expected.scores))
+    monkeypatch.setattr("fewbits.collection.view._BATCH_BYTES", 1)
+    with fb.Collection(tmp_path / "b", dim=DIM, metric="l2") as notes:
+        assert filled(notes, 5).search(X[3], k=1).keys == ["k3"]
+
+
 class Model(RuleBasedStateMachine):
     """Against a dict of key -> (vector, document, metadata); two objects of one collection take turns."""
 
