@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,7 +28,7 @@ from ..numeric.arrays import F32, I64
 from ..spec.float import Float
 from . import items, view
 from .columns import checked_metadata, with_new
-from .database import Database, check_format, create_tables
+from .database import Database, check_format, create_tables, has_tables
 from .diversity import diverse
 from .result import Hits, Items, distinct, hits
 from .result import items as item_lists
@@ -93,15 +94,12 @@ class Collection:
         if template is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
         elif not self._database_file.exists():
-            raise FileNotFoundError(f"{self._folder}: no collection there; to make one, pass dim and metric")
+            raise _absent(self._folder)
         self._database = Database(self._database_file)
         try:
-            with self._database.write() as connection:
-                if template is not None and create_tables(connection):
-                    template.save(view.index_file(self._folder, 0))
-                check_format(connection, self._database_file)
-                self._view = view.caught_up(connection, self._folder, None)
-            _check_same(self._folder, self._view.index, dim, metric, index)
+            self._create_if_new(template)
+            with self._reading() as (_, now):
+                _check_same(self._folder, now.index, dim, metric, index)
         except BaseException:
             self._database.close()
             raise
@@ -149,7 +147,10 @@ class Collection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            self._database.close()  # no fold, whose failure would hide the error
 
     # --- changing it ---
 
@@ -182,6 +183,7 @@ class Collection:
         >>> notes.add(keys=range(100), vectors=x[:100], metadata=[{"row": i} for i in range(100)])
         """
         self._put(keys, vectors, documents, metadata, replace_old=False)
+        self._fold_by_itself(_LOG, 2)
 
     def upsert(self, *, keys: Any, vectors: Any, documents: Any = None, metadata: Any = None) -> None:
         """Add items, in place of those that have the same keys: nothing of the old items stays.
@@ -205,6 +207,7 @@ class Collection:
         ['final']
         """
         self._put(keys, vectors, documents, metadata, replace_old=True)
+        self._fold_by_itself(_LOG, 2)
 
     def delete(self, keys: Any = None, where: str | Condition | None = None) -> int:
         """Delete items by key, by a condition, or those of the keys that meet the condition.
@@ -237,13 +240,21 @@ class Collection:
             ids = self._selected(connection, wanted, having)
             after = _removed(connection, before, ids)
         self._publish(after)
-        self._fold_if(max(_LOG, len(after.index) // 2))
+        self._fold_by_itself(_LOG, 2)
         return len(ids)
 
     def compact(self) -> None:
         """Write the index file anew, without what was deleted, and empty the log.
 
-        This happens by itself, when the log has become long, and on `close`. Readers continue meanwhile.
+        This happens by itself, when the log has become long, and on `close`. Readers continue meanwhile. If it fails
+        by itself (the disk is full, say), that is a warning: the change before it is committed.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; the old file and the log stay.
+        TimeoutError
+            If another process has been writing for a minute.
 
         Examples
         --------
@@ -255,13 +266,19 @@ class Collection:
     def close(self) -> None:
         """Let go of all files, after folding a long log into the index file. Nothing depends on it for safety.
 
+        Closing again does nothing.
+
         Examples
         --------
         >>> notes = fb.Collection("notes", dim=16, metric="l2")
         >>> notes.close()
         """
-        self._fold_if(max(_LOG_AT_CLOSE, len(self._seen.index) // 8))
-        self._database.close()
+        if self._database.closed:
+            return
+        try:
+            self._fold_by_itself(_LOG_AT_CLOSE, 8)
+        finally:
+            self._database.close()
 
     # --- using it ---
 
@@ -403,6 +420,19 @@ class Collection:
         assert self._view is not None
         return self._view
 
+    def _create_if_new(self, template: Index | None) -> None:
+        """Waits for no writer if there is a collection."""
+        with self._database.read() as connection:
+            new = not has_tables(connection)  # also after a kill while it was made
+        if new:
+            if template is None:
+                raise _absent(self._folder)
+            with self._database.write() as connection:
+                if create_tables(connection):
+                    template.save(view.index_file(self._folder, 0))
+        with self._database.read() as connection:
+            check_format(connection, self._database_file)
+
     def _put(self, keys: Any, vectors: Any, documents: Any, metadata: Any, *, replace_old: bool) -> None:
         own = items.checked_keys(keys)
         stored = items.checked_documents(documents, len(own))
@@ -420,7 +450,6 @@ class Collection:
             ids = items.insert(connection, columns, own, stored, rows)
             after = _added(connection, now, batch, ids)
         self._publish(after)
-        self._fold_if(max(_LOG, len(after.index) // 2))
 
     def _fold_if(self, length: int) -> None:
         """Folds a log of this length or more into the index file."""
@@ -428,11 +457,24 @@ class Collection:
             if view.logged(connection) < length:
                 return
         with self._database.write() as connection:
+            if view.logged(connection) < length:  # another writer has folded it meanwhile
+                return
             now = view.caught_up(connection, self._folder, self._view)
             view.fold(connection, self._folder, now)
             after = view.caught_up(connection, self._folder, None)
         self._publish(after)
         view.remove_old_files(self._folder, after.generation)
+
+    def _fold_by_itself(self, least: int, divisor: int) -> None:
+        """Folds a long log. What came before is committed: a failure is a warning."""
+        try:
+            self._fold_if(max(least, len(self._seen.index) // divisor))
+        except OSError as error:  # also TimeoutError
+            warnings.warn(
+                f"{self._folder}: the log was not folded into the index file ({error}). Nothing is lost; compact() "
+                "repeats it",
+                stacklevel=3,
+            )
 
     def _publish(self, after: View) -> None:
         with self._database.lock:
@@ -460,9 +502,9 @@ class Collection:
     def _at(self, connection: sqlite3.Connection, version: int) -> View | None:
         """The view of this version; None if another thread has gone beyond it."""
         with self._database.lock:
-            if self._seen.version < version:
+            if self._view is None or self._view.version < version:
                 self._view = view.caught_up(connection, self._folder, self._view)
-            return self._view if self._seen.version == version else None
+            return self._view if self._view.version == version else None
 
     def _selected(
         self, connection: sqlite3.Connection, keys: Sequence[items.Key] | None, having: Condition | None
@@ -497,6 +539,10 @@ def _removed(connection: sqlite3.Connection, now: View, ids: list[int]) -> View:
     view.log_removed(connection, ids)
     view.advance(connection)
     return view.with_removed(connection, now)
+
+
+def _absent(folder: Path) -> FileNotFoundError:
+    return FileNotFoundError(f"{folder}: no collection there; to make one, pass dim and metric")
 
 
 def _template(dim: int | None, metric: str | None, index: Index | None) -> Index | None:

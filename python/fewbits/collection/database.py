@@ -36,7 +36,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._closed = False
+        self.closed = False
         self._renew()
 
     @contextmanager
@@ -52,7 +52,7 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        self._closed = True
+        self.closed = True
         while self._idle:
             self._idle.pop().close()
 
@@ -60,21 +60,20 @@ class Database:
     def _transaction(self, begin: str, end: str) -> Iterator[sqlite3.Connection]:
         connection = self._take()
         try:
-            try:
-                connection.execute(begin)
-            except sqlite3.OperationalError as error:
-                raise _explained(error, self._path) from error
+            connection.execute(begin)
             yield connection
             connection.execute(end)
-        except BaseException:
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             connection.close()
+            if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+                raise _explained(error, self._path) from error
             raise
         self._idle.append(connection)
 
     def _take(self) -> sqlite3.Connection:
-        if self._closed:
+        if self.closed:
             raise ValueError("this collection is closed")
         if os.getpid() != self._pid:
             _inherited.extend(self._idle)
@@ -101,9 +100,13 @@ class Database:
         return connection
 
 
+def has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
+
+
 def create_tables(connection: sqlite3.Connection) -> bool:
-    """Makes the tables of a new collection, within a transaction; False if they are there."""
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'settings'").fetchone():
+    """Makes the tables of a new collection, within a transaction; False if there are tables."""
+    if has_tables(connection):
         return False
     for statement in filter(str.strip, _SCHEMA.split(";")):
         connection.execute(statement)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 import fewbits as fb
+from fewbits.collection import view
 from support.data import F32, brute_force, vectors
 
 DIM = 16
@@ -217,6 +219,54 @@ def test_what_opens_a_collection(tmp_path: Path) -> None:
         notes.search(X[0])
 
 
+def test_opening_waits_for_no_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fewbits.collection.database._WAIT", 0.1)
+    with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes:
+        filled(notes)
+        with notes._database.write():
+            for arguments in ({}, {"dim": DIM, "metric": "l2"}):
+                with fb.Collection(tmp_path / "a", **arguments) as other:
+                    assert other.search(X[5], k=1).keys == ["k5"]
+            with pytest.raises(TimeoutError, match="another process"):
+                notes.delete(["k1"])
+
+
+def test_opening_survives_a_fold_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes:
+        filled(notes)
+        version_of = view.version_of
+
+        def first_fold(connection: sqlite3.Connection) -> tuple[int, int]:
+            found = version_of(connection)
+            monkeypatch.setattr(view, "version_of", version_of)
+            notes.compact()
+            return found
+
+        monkeypatch.setattr(view, "version_of", first_fold)
+        with fb.Collection(tmp_path / "a") as other:
+            assert other.search(X[5], k=1).keys == ["k5"]
+
+
+def test_a_database_without_tables_is_no_collection_yet(tmp_path: Path) -> None:
+    for mode in ("DELETE", "WAL"):
+        database = sqlite3.connect(tmp_path / "collection.db")
+        database.execute(f"PRAGMA journal_mode = {mode}")
+        database.close()
+        with pytest.raises(FileNotFoundError, match="dim and metric"):
+            fb.Collection(tmp_path)
+    with fb.Collection(tmp_path, dim=DIM, metric="l2") as notes:
+        assert filled(notes).search(X[5], k=1).keys == ["k5"]
+
+
+def test_another_database_is_left_alone(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "collection.db")
+    other.execute("CREATE TABLE mine (x)")
+    with pytest.raises(fb.CorruptIndexError, match="database of a collection"):
+        fb.Collection(tmp_path, dim=DIM, metric="l2")
+    assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
+    other.close()
+
+
 def test_a_log_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fewbits.collection.collection._LOG", 50)
     with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes, fb.Collection(tmp_path / "a") as other:
@@ -230,6 +280,83 @@ def test_a_log_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert notes.index.stats().removed == 0  # folded and compacted
         assert other.search(X[3], k=1).keys == [3]
         assert sorted(other.search(X[0], k=400).keys) == list(range(1, 400, 2))
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fewbits.collection.view.fold", fail)
+
+
+def test_a_fold_by_itself_that_fails_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full_disk(monkeypatch)
+    monkeypatch.setattr("fewbits.collection.collection._LOG", 2)
+    monkeypatch.setattr("fewbits.collection.collection._LOG_AT_CLOSE", 1)
+    notes = fb.Collection(tmp_path / "a", dim=DIM, metric="l2")
+    changes = (
+        lambda: notes.add(keys=[1, 2, 3], vectors=X[:3]),
+        lambda: notes.upsert(keys=[3, 4], vectors=X[2:4]),
+        lambda: notes.delete([1]),
+    )
+    for change in changes:
+        with pytest.warns(UserWarning, match=r"No space left.*compact\(\) repeats it") as caught:
+            change()
+        assert [warning.filename for warning in caught] == [__file__]
+    assert notes.keys() == [2, 3, 4]
+    with pytest.raises(OSError, match="No space left"):
+        notes.compact()
+    with pytest.warns(UserWarning, match="No space left"):
+        notes.close()
+    notes.close()
+    with pytest.raises(ValueError, match="closed"):
+        notes.keys()
+    monkeypatch.undo()
+    with fb.Collection(tmp_path / "a") as notes:
+        assert notes.search(X[3], k=3).keys[0] == 4
+        notes.compact()
+
+
+def test_the_database_is_closed_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fewbits.collection.collection._LOG_AT_CLOSE", 1)
+    full_disk(monkeypatch)
+    notes = filled(fb.Collection(tmp_path / "a", dim=DIM, metric="l2"))
+    with pytest.raises(ValueError, match="'k1'"), notes:
+        notes.add(keys=["k1"], vectors=X[:1])
+    assert notes._database.closed
+    notes = fb.Collection(tmp_path / "a")
+    with pytest.raises(UserWarning, match="No space left"):  # warnings are errors in these tests
+        notes.close()
+    assert notes._database.closed
+
+
+def test_a_full_disk_of_sqlite_is_an_os_error(notes: fb.Collection) -> None:
+    with notes._database.write() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OSError, match=r"collection\.db: database or disk is full"):
+        filled(notes)
+    assert len(notes) == 0
+    assert len(filled(notes)) == 100
+
+
+def test_a_log_that_another_writer_has_folded_is_not_folded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes, fb.Collection(tmp_path / "a") as other:
+        filled(other)
+        logged = view.logged
+
+        def first_the_other(connection: sqlite3.Connection) -> int:
+            length = logged(connection)
+            monkeypatch.setattr(view, "logged", logged)
+            other.compact()
+            return length
+
+        monkeypatch.setattr(view, "logged", first_the_other)
+        notes._fold_if(50)
+        assert [file.name for file in (tmp_path / "a").glob("*.fb")] == ["vectors-1.fb"]
+        assert notes.search(X[5], k=1).keys == ["k5"]
 
 
 def test_a_large_batch_is_several_rows_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

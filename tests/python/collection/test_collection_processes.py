@@ -131,6 +131,8 @@ Index.save = die
 fb.Collection(sys.argv[1], dim=8, metric="l2")
 """
     assert subprocess.run([sys.executable, "-c", script, str(tmp_path / "a")], check=False).returncode == -9
+    with pytest.raises(FileNotFoundError, match="dim and metric"):
+        fb.Collection(tmp_path / "a")
     with fb.Collection(tmp_path / "a", dim=4, metric="ip") as notes:
         notes.add(keys=[1], vectors=np.ones((1, 4)))
         assert len(notes) == 1

@@ -84,6 +84,15 @@ def test_what_a_folder_holds_is_there_again(tmp_path: Path) -> None:
     second.collection.close()
 
 
+def test_a_folder_whose_making_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "collection.db").touch()
+    store = FewbitsVectorStore(EMBEDDING, tmp_path)
+    assert store.similarity_search("x") == []
+    assert store.add_texts(["a"], ids=["1"]) == ["1"]
+    assert store.collection is not None
+    store.collection.close()
+
+
 async def test_as_a_retriever(store: FewbitsVectorStore) -> None:
     retriever = store.as_retriever(search_kwargs={"k": 2, "filter": {"lang": "en"}})
     found = await retriever.ainvoke("text 4")

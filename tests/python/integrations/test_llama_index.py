@@ -87,6 +87,16 @@ def test_filters(store: FewbitsVectorStore, key: str, operator: str, value: Any,
     assert {node.node_id for node in store.get_nodes(filters=neither)} == {f"n{i}" for i in range(30)} - expected
 
 
+def test_a_folder_whose_making_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "collection.db").touch()
+    store = FewbitsVectorStore(str(tmp_path))
+    assert store.get_nodes() == []
+    store.add(NODES[:3])
+    assert len(store.get_nodes()) == 3
+    assert store.client is not None
+    store.client.close()
+
+
 def test_deletions(store: FewbitsVectorStore) -> None:
     store.delete("doc1")
     assert {node.ref_doc_id for node in store.get_nodes()} == {"doc0", "doc2"}
