@@ -32,16 +32,17 @@ class Column(NamedTuple):
     def sql_name(self) -> str:
         return f"m{self.position}"
 
-    def comparable(self, value: Scalar, *, ordered: bool) -> Scalar:
-        """value, if it can be compared with those of the column."""
+    def comparable(self, value: Scalar | np.generic, *, ordered: bool) -> Scalar:
+        """value as a Python object, if it can be compared with those of the column."""
         if self.kind == "json":
             raise ValueError(f"where: {self.name!r} holds lists or dicts, which can only be tested by 'is null'")
         if ordered and self.kind == "bool":
             raise ValueError(f"where: {self.name!r} holds true and false, which have no order; expected = or !=")
+        plain: Scalar = value.item() if isinstance(value, np.generic) else value
         number = {"int", "float"}
-        if kind_of(value) != self.kind and not {kind_of(value), self.kind} <= number:
-            raise ValueError(f"where: {self.name!r} holds {_WORDS[self.kind]}, got {value!r}")
-        return value
+        if kind_of(plain) != self.kind and not {kind_of(plain), self.kind} <= number:
+            raise ValueError(f"where: {self.name!r} holds {_WORDS[self.kind]}, got {plain!r}")
+        return checked_scalar(plain, "where: ", repr(self.name))
 
     def stored(self, value: Any) -> Any:
         return json.dumps(value) if self.kind == "json" and value is not None else value

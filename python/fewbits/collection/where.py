@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .columns import Column, Scalar, checked_scalar
 
 MAX_TESTS = 400  # SQLite's expressions have at most 1,000 levels
@@ -26,7 +28,7 @@ _EQUAL = {"=": "IS", "!=": "IS NOT"}
 _SAME = {"==": "=", "<>": "!="}
 _TOKEN = re.compile(
     r"""\s*(?:
-      (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+      (?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
     | (?P<text>'(?:[^']|'')*')
     | (?P<quoted>"(?:[^"]|"")*")
     | (?P<word>[^\W\d]\w*)
@@ -34,6 +36,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_END = re.compile(r"\s*\Z")
 _KEYWORDS = {"and", "or", "not", "in", "is", "null", "true", "false"}
 
 
@@ -75,6 +78,9 @@ class OneOf(Condition):
     def sql(self, columns: Mapping[str, Column]) -> Sql:
         column = _column(columns, self.name)
         values = [column.comparable(value, ordered=False) for value in self.values]
+        cut = next((value for value in values if isinstance(value, str) and "\0" in value), None)
+        if cut is not None:  # json_each would end it there
+            raise ValueError(f"where: several texts: expected texts without U+0000, got {cut!r}; compare it by =")
         return Sql(f"(({column.sql_name} IN (SELECT value FROM json_each(?))) IS TRUE)", [json.dumps(values)])
 
 
@@ -248,10 +254,10 @@ class _Parser:
 
 def _tokens(text: str) -> Iterator[_Token]:
     at = 0
-    while text[at:].strip():
+    while not _END.match(text, at):
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
-            start = at + len(text[at:]) - len(text[at:].lstrip())
+            start = len(text) - len(text[at:].lstrip())
             raise ValueError(f"where: expected a name, a value or a sign at character {start}: {text!r}")
         yield _Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
         at = match.end()
@@ -259,9 +265,13 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def all_equal(values: Mapping[str, Any]) -> Condition:
-    """Whether every named column has this value, or one of these."""
-    tests = [
-        OneOf(name, tuple(value)) if isinstance(value, list | tuple | set) else Compare(name, "=", value)
-        for name, value in values.items()
-    ]
-    return Junction("and", tuple(tests))
+    """Whether every named column has this value, or one of these; None: no value."""
+    return Junction("and", tuple(_equal(name, value) for name, value in values.items()))
+
+
+def _equal(name: str, value: Any) -> Condition:
+    """None stands for a missing value."""
+    if not isinstance(value, list | tuple | set | frozenset | np.ndarray):
+        return Missing(name) if value is None else Compare(name, "=", value)
+    some = OneOf(name, tuple(each for each in value if each is not None))
+    return some if len(some.values) == len(value) else Junction("or", (Missing(name), some))

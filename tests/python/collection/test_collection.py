@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import fewbits as fb
 from fewbits.collection import view
+from fewbits.collection.where import all_equal, condition
 from support.data import F32, brute_force, vectors
 
 DIM = 16
@@ -605,3 +607,62 @@ def test_names_of_columns_are_only_data(notes: fb.Collection) -> None:
 def test_many_values_and_tests(table: fb.Collection) -> None:
     assert len(table.get(where=f"n in ({', '.join(map(str, range(5000)))})")) == 16
     assert len(table.get(where=" or ".join(["n = 2"] * 400))) == 8
+
+
+EQUAL: list[tuple[dict[str, Any], Any]] = [
+    ({}, lambda row: True),
+    ({"n": 2, "s": "de"}, lambda row: row["n"] == 2 and row["s"] == "de"),
+    ({"n": None}, lambda row: row["n"] is None),
+    ({"n": [None, 2]}, lambda row: row["n"] in (None, 2)),
+    ({"s": {None}}, lambda row: row["s"] is None),
+    ({"s": []}, lambda row: False),
+    ({"n": np.int64(2), "b": np.bool_(True)}, lambda row: row["n"] == 2 and row["b"] is True),
+    ({"n": np.float32(2.5), "s": np.str_("it's")}, lambda row: row["n"] == 2.5 and row["s"] == "it's"),
+    ({"n": np.array([-1, 0])}, lambda row: row["n"] in (-1, 0)),
+    ({"n": [np.float64(2.5), np.int8(-1)]}, lambda row: row["n"] in (2.5, -1)),
+    ({"s": frozenset(["", "de"])}, lambda row: row["s"] in ("", "de")),
+]
+
+
+@pytest.mark.parametrize(("values", "holds"), EQUAL, ids=range(len(EQUAL)))
+def test_equal_values(table: fb.Collection, values: dict[str, Any], holds: Any) -> None:
+    expected = [number for number, row in enumerate(ROWS) if holds(row)]
+    assert table.get(where=all_equal(values)).keys == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        (float("nan"), "'n'.*finite numbers, got nan"),
+        ([1, np.float32("inf")], "'n'.*finite numbers, got inf"),
+        (2**63, "'n'.*64 bits"),
+        ([1, -(2**70)], "'n'.*64 bits"),
+        ([[1]], "'n' holds a number"),
+        ({"a": 1}, "'n' holds a number"),
+    ],
+)
+def test_other_equal_values_are_refused(table: fb.Collection, value: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=f"where: {match}"):
+        table.get(where=all_equal({"n": value}))
+
+
+def test_texts_with_u_0000(notes: fb.Collection) -> None:
+    notes.add(keys=[1, 2], vectors=X[:2], metadata=[{"s": "a\0b"}, {"s": "a"}])
+    assert notes.get(where="s = 'a\0b'").keys == [1]
+    for where in ("s in ('a\0b')", all_equal({"s": ["a", "a\0b"]})):
+        with pytest.raises(ValueError, match=r"without U\+0000, got 'a\\x00b'"):
+            notes.get(where=where)
+
+
+def test_long_conditions_take_linear_time(table: fb.Collection) -> None:
+    def seconds(values: int) -> float:
+        text = f"n in ({','.join('1' * values)})"
+        begin = time.process_time()
+        condition(text)
+        return time.process_time() - begin
+
+    assert min(seconds(160_000) for _ in range(2)) < 10 * min(seconds(40_000) for _ in range(3))
+    begin = time.process_time()
+    with pytest.raises(ValueError, match="character 4"):
+        table.get(where=f"n = {'1' * 100_000}x")
+    assert time.process_time() - begin < 5
