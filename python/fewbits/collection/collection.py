@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from ..index.state import frozen
 from ..input.checks import real_number, whole_number
 from ..input.queries import as_queries
 from ..numeric.arrays import F32, I64
+from ..spec.description import Description
 from ..spec.float import Float
 from . import items, view
 from .columns import checked_metadata, with_new
@@ -64,7 +65,8 @@ class Collection:
         As in `Index`. An existing collection knows it.
     index : Index, optional
         For a new collection: an index without vectors, trained if its parts need training, that says how vectors are
-        stored. None: ``Index(dim, metric=metric, codec=Float(16))``.
+        stored. An existing collection must have the same dim, metric and parts. None:
+        ``Index(dim, metric=metric, codec=Float(16))``.
 
     Raises
     ------
@@ -133,10 +135,12 @@ class Collection:
             return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
     def __contains__(self, key: object) -> bool:
-        if isinstance(key, bool) or not isinstance(key, str | int):
+        try:
+            own = items.checked_keys([key])
+        except (TypeError, ValueError):
             return False
         with self._database.read() as connection:
-            return bool(items.ids_of(connection, [key]))
+            return bool(items.ids_of(connection, own))
 
     def __repr__(self) -> str:
         return f"<fewbits.Collection: {str(self._folder)!r}, {self._seen.index!r}>"
@@ -167,8 +171,8 @@ class Collection:
             Text, or anything that JSON can hold, per key.
         metadata : sequence of dict, optional
             Values by name, per key: true or false, whole numbers, floats, text; also lists and dicts, which cannot be
-            compared. A name has the type of its first value; whole numbers and floats go together. None stands for no
-            value.
+            compared. A name has the type of its first value; whole numbers and floats go together (those that a float
+            cannot hold come back as they are). None stands for no value.
 
         Raises
         ------
@@ -365,7 +369,8 @@ class Collection:
         Raises
         ------
         TypeError, ValueError
-            As `Index.search`; for conditions that cannot be read, or on names that no metadata has.
+            As `Index.search`; for conditions that cannot be read, or on names that no metadata has; for filter and
+            scorer, which would get internal ids.
 
         References
         ----------
@@ -379,6 +384,7 @@ class Collection:
         >>> notes.search(x[0], k=2, where="year in (2019, 2020)").keys
         ['b']
         """
+        _check_settings(settings)
         having, count = condition(where), result_count(k)
         among = None if keys is None else items.checked_keys(keys, unique=False)
         wanted = _candidates(count, diversity, candidates)
@@ -559,10 +565,18 @@ def _template(dim: int | None, metric: str | None, index: Index | None) -> Index
 
 
 def _check_same(folder: Path, own: Index, dim: int | None, metric: str | None, index: Index | None) -> None:
-    for name, expected, got in (("dim", own.dim, dim), ("metric", own.metric, metric), ("codec", own.codec, index)):
-        given = got.codec if isinstance(got, Index) else got
-        if given is not None and given != expected:
-            raise ValueError(f"{name}: the collection {folder} has {expected!r}, got {given!r}")
+    given = [(name, value) for name, value in (("dim", dim), ("metric", metric)) if value is not None]
+    if index is not None:
+        given += [(name, getattr(index, name)) for name in ("dim", "metric", *Description.PARTS)]
+    for name, got in given:
+        if getattr(own, name) != got:
+            raise ValueError(f"{name}: the collection {folder} has {getattr(own, name)!r}, got {got!r}")
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    for name in ("filter", "scorer"):
+        if name in settings:
+            raise TypeError(f"search: {name} is for internal ids, which a collection does not show; use where or keys")
 
 
 def _candidates(k: int, diversity: float | None, candidates: int | None) -> int:

@@ -50,7 +50,14 @@ class Column(NamedTuple):
     def loaded(self, value: Any) -> Any:
         if self.kind == "json":
             return json.loads(value)
-        return {"bool": bool, "float": float}.get(self.kind, lambda same: same)(value)
+        if self.kind == "float":
+            return _as_float(value)
+        return bool(value) if self.kind == "bool" else value
+
+
+def _as_float(value: float) -> float:
+    """A whole number that no float is equal to stays one."""
+    return float(value) if float(value) == value else value
 
 
 _KINDS: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str"}

@@ -83,6 +83,10 @@ def test_keys_are_text_or_whole_numbers_and_differ(notes: fb.Collection) -> None
     assert "1" in notes
     assert 2 not in notes
     assert True not in notes
+    for key in (np.int64(1), np.str_("1")):
+        assert key in notes
+    for key in (np.int64(2), np.bool_(True), 2**63, -(2**70), "\ud800", 1.0, None, [1]):
+        assert key not in notes
     assert notes.delete(["1", "1", "other"]) == 1
     assert notes.search(X[1], k=4).keys.count("1") == 0
     assert len(notes) == 3
@@ -195,8 +199,41 @@ def test_any_trained_index_can_be_the_template(tmp_path: Path) -> None:
     with fb.Collection(tmp_path / "a") as notes:
         assert notes.index.partition == index.partition
         assert notes.search(X[5], k=1, nprobe=4, rerank=50).keys == ["k5"]
+    fb.Collection(tmp_path / "a", index=index).close()
+    others: list[tuple[str, str, dict[str, Any]]] = [
+        ("dim", "l2", {"dim": 8}),
+        ("metric", "ip", {}),
+        ("transform", "l2", {"transform": fb.OPQ()}),
+        ("partition", "l2", {"partition": fb.IVF(5)}),
+        ("codec", "l2", {"codec": fb.PQ(4)}),
+        ("rerank", "l2", {"rerank": None}),
+    ]
+    for name, metric, wrong in others:
+        parts = {"dim": DIM, "partition": fb.IVF(4), "codec": fb.PQ(8), "rerank": fb.Scalar(8)} | wrong
+        other = fb.Index(metric=metric, **parts).train(X[:, : parts["dim"]])
+        with pytest.raises(ValueError, match=f"^{name}: the collection .* has "):
+            fb.Collection(tmp_path / "a", index=other)
     with pytest.raises(ValueError, match="without vectors"):
         fb.Collection(tmp_path / "b", index=index.add(X))
+
+
+@pytest.mark.parametrize("name", ["filter", "scorer"])
+def test_search_refuses_what_would_get_internal_ids(notes: fb.Collection, name: str) -> None:
+    filled(notes)
+    for having in ({}, {"where": "row < 5"}):
+        with pytest.raises(TypeError, match=f"search: {name} is for internal ids"):
+            notes.search(X[0], **having, **{name: None})
+
+
+def test_whole_numbers_that_a_float_cannot_hold_stay(notes: fb.Collection) -> None:
+    values = [2**53 + 1, -(2**63), 2**63 - 1, 7, 0.5]
+    notes.add(keys=range(4), vectors=X[:4], metadata=[{"n": value} for value in values[:4]])
+    notes.add(keys=[4], vectors=X[4:5], metadata=[{"n": values[4]}])
+    assert notes.columns == {"n": "float"}
+    got = [row["n"] for row in notes.get().metadata]
+    assert got == values
+    assert [type(value) for value in got] == [int, float, int, float, float]
+    assert notes.get(where=f"n = {2**53 + 1}").keys == [0]
 
 
 def test_what_opens_a_collection(tmp_path: Path) -> None:
