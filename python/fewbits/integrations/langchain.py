@@ -164,6 +164,8 @@ class FewbitsVectorStore(VectorStore):
         **kwargs: Any,
     ) -> FewbitsVectorStore:
         """A store of these texts."""
+        if kwargs:
+            raise TypeError(f"from_texts: expected ids, path and metric, got {next(iter(kwargs))!r}")
         store = cls(embedding, path, metric=metric)
         store.add_texts(texts, metadatas, ids=ids)
         return store

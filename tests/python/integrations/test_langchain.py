@@ -93,6 +93,11 @@ def test_a_folder_whose_making_was_killed(tmp_path: Path) -> None:
     store.collection.close()
 
 
+def test_from_texts_refuses_other_arguments() -> None:
+    with pytest.raises(TypeError, match=r"from_texts: expected ids, path and metric, got 'distance'"):
+        FewbitsVectorStore.from_texts(TEXTS, EMBEDDING, distance="l2")
+
+
 async def test_as_a_retriever(store: FewbitsVectorStore) -> None:
     retriever = store.as_retriever(search_kwargs={"k": 2, "filter": {"lang": "en"}})
     found = await retriever.ainvoke("text 4")
