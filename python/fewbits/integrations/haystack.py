@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from haystack import Document, default_from_dict, default_to_dict
@@ -66,16 +67,17 @@ class FewbitsDocumentStore:
         """Write documents; returns how many were written. policy: what to do with ids that are there (NONE: fail)."""
         if not isinstance(documents, list) or any(not isinstance(each, Document) for each in documents):
             raise ValueError(f"documents: expected a list of Document, got {documents!r}")
-        chosen: dict[str, Document] = {}
-        known = set(self.collection.get([each.id for each in {d.id: d for d in documents}.values()]).keys)
-        for each in documents:
-            if each.id in known | chosen.keys() and policy != DuplicatePolicy.OVERWRITE:
-                if policy != DuplicatePolicy.SKIP:
-                    raise DuplicateDocumentError(f"ID '{each.id}' already exists.")
-                continue
-            chosen[each.id] = each
-        self._put(list(chosen.values()))
-        return len(documents) if policy == DuplicatePolicy.OVERWRITE else len(chosen)
+        if policy == DuplicatePolicy.OVERWRITE:
+            self.collection.upsert(**_items({each.id: each for each in documents}.values()))
+            return len(documents)
+        while True:
+            chosen = self._new(documents, skip=policy == DuplicatePolicy.SKIP)
+            try:
+                self.collection.add(**_items(chosen.values()))
+                return len(chosen)
+            except ValueError:
+                if not self._known(chosen):  # otherwise another process has just written some of them
+                    raise
 
     def delete_documents(self, document_ids: list[str]) -> None:
         """Delete the documents of these ids; others are ignored."""
@@ -94,7 +96,7 @@ class FewbitsDocumentStore:
         found = self.filter_documents(filters)
         for each in found:
             each.meta.update(meta)
-        self._put(found)
+        self.collection.upsert(**_items(found))
         return len(found)
 
     def embedding_retrieval(
@@ -107,12 +109,29 @@ class FewbitsDocumentStore:
         scores = map(float, found.scores)
         return [Document.from_dict(stored | {"score": s}) for stored, s in zip(fields, scores, strict=True)]
 
-    def _put(self, documents: list[Document]) -> None:
-        self.collection.upsert(
-            keys=[each.id for each in documents],
-            vectors=[each.embedding for each in documents],
-            documents=[each.to_dict(flatten=False) for each in documents],
-        )
+    def _new(self, documents: list[Document], *, skip: bool) -> dict[str, Document]:
+        """Those whose ids are not there, by id."""
+        known = self._known(each.id for each in documents)
+        chosen: dict[str, Document] = {}
+        for each in documents:
+            if each.id not in known and each.id not in chosen:
+                chosen[each.id] = each
+            elif not skip:
+                raise DuplicateDocumentError(f"ID '{each.id}' already exists.")
+        return chosen
+
+    def _known(self, ids: Iterable[str]) -> set[Any]:
+        return set(self.collection.get(list(dict.fromkeys(ids))).keys)
+
+
+def _items(documents: Iterable[Document]) -> dict[str, Any]:
+    """As arguments of `Collection.add`."""
+    own = list(documents)
+    return {
+        "keys": [each.id for each in own],
+        "vectors": [each.embedding for each in own],
+        "documents": [each.to_dict(flatten=False) for each in own],
+    }
 
 
 def _check(filters: Filters) -> None:

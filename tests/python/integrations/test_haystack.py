@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("haystack", reason="needs the extra integrations")
 from haystack import Document
+from haystack.document_stores.errors import DuplicateDocumentError
+from haystack.document_stores.types import DuplicatePolicy
 from haystack.testing.document_store import DocumentStoreBaseExtendedTests
 
 from fewbits.integrations.haystack import FewbitsDocumentStore
@@ -48,3 +51,47 @@ def test_retrieval(tmp_path: Path) -> None:
     again = FewbitsDocumentStore.from_dict(settings)
     assert again.count_documents() == 31
     again.collection.close()
+
+
+POLICIES = [DuplicatePolicy.NONE, DuplicatePolicy.FAIL, DuplicatePolicy.SKIP, DuplicatePolicy.OVERWRITE]
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=str)
+def test_a_document_that_another_process_writes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: DuplicatePolicy
+) -> None:
+    store, other = (FewbitsDocumentStore(str(tmp_path / "a"), embedding_dim=8) for _ in range(2))
+    get, put = store.collection.get, other.collection.add
+
+    def then_the_other(*arguments: Any, **settings: Any) -> Any:
+        found = get(*arguments, **settings)
+        monkeypatch.undo()
+        put(keys=["1"], vectors=None, documents=[Document(id="1", content="other").to_dict(flatten=False)])
+        return found
+
+    monkeypatch.setattr(store.collection, "get", then_the_other)
+    if policy == DuplicatePolicy.OVERWRITE:
+        monkeypatch.undo()
+        other.write_documents([Document(id="1", content="other")])
+    documents = [Document(id="1", content="mine"), Document(id="2", content="new")]
+    if policy in (DuplicatePolicy.NONE, DuplicatePolicy.FAIL):
+        with pytest.raises(DuplicateDocumentError, match="'1' already exists"):
+            store.write_documents(documents, policy)
+        expected = {"1": "other"}
+    elif policy == DuplicatePolicy.SKIP:
+        assert store.write_documents(documents, policy) == 1
+        expected = {"1": "other", "2": "new"}
+    else:
+        assert store.write_documents(documents, policy) == 2
+        expected = {"1": "mine", "2": "new"}
+    assert {each.id: each.content for each in store.filter_documents()} == expected
+    for each in (store, other):
+        each.collection.close()
+
+
+def test_other_errors_of_writing_are_raised(tmp_path: Path) -> None:
+    store = FewbitsDocumentStore(str(tmp_path / "a"), embedding_dim=8)
+    with pytest.raises(ValueError, match="expected shape"):
+        store.write_documents([Document(id="1", embedding=[1.0, 2.0])])
+    assert store.count_documents() == 0
+    store.collection.close()
