@@ -93,7 +93,8 @@ void chamfer(const SetsView& queries, const SetsView& documents, float* out, uns
                                   false);
     std::deque<ChamferQuery> prepared;
     for (std::size_t q = 0; q < queries.size(); ++q) prepared.emplace_back(codec, queries[q]);
-    std::vector<ChamferQuery::Scratch> scratch(resolve_threads(threads));
+    threads = resolve_threads(threads);
+    std::vector<ChamferQuery::Scratch> scratch(threads);
     parallel_for(documents.size(), threads, [&](std::size_t d, unsigned worker) {
         const std::vector<float> blocks = pack_floats(documents[d]);
         const auto* codes = reinterpret_cast<const std::uint8_t*>(blocks.data());

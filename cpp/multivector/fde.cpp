@@ -86,7 +86,8 @@ void Fde::encode(const SetsView& sets, bool document, float* out, unsigned threa
         fail(std::string(name) + ": got " + std::to_string(sets.tokens.cols) + " dimensions, expected "
              + std::to_string(params_.dim));
     for (std::size_t i = 0; i < sets.size(); ++i) check("tokens of a set", sets[i].rows, 1, one_bit - 1);
-    std::vector<Scratch> scratch(resolve_threads(threads));
+    threads = resolve_threads(threads);
+    std::vector<Scratch> scratch(threads);
     parallel_for((sets.size() + sets_per_task - 1) / sets_per_task, threads, [&](std::size_t task, unsigned worker) {
         const std::size_t end = std::min(sets.size(), (task + 1) * sets_per_task);
         for (std::size_t i = task * sets_per_task; i < end; ++i)

@@ -72,7 +72,8 @@ Lemur::Lemur(Parts parts)
 
 void Lemur::encode_queries(const SetsView& queries, float* out, float* shared, unsigned threads) const {
     check(queries, dim_, "queries");
-    std::vector<std::vector<float>> scratch(resolve_threads(threads));
+    threads = resolve_threads(threads);
+    std::vector<std::vector<float>> scratch(threads);
     for_sets(queries, threads, [&](std::size_t first, std::size_t count, unsigned worker) {
         std::vector<float> sums(count * features_.size()), mapped(count * (dims_ + 1));
         for (std::size_t i = 0; i < count; ++i)
@@ -87,7 +88,8 @@ void Lemur::encode_queries(const SetsView& queries, float* out, float* shared, u
 
 void Lemur::encode_documents(const SetsView& documents, float* out, unsigned threads) const {
     check(documents, dim_, "documents");
-    std::vector<TokenMaxima::Scratch> scratch(resolve_threads(threads));
+    threads = resolve_threads(threads);
+    std::vector<TokenMaxima::Scratch> scratch(threads);
     for_sets(documents, threads, [&](std::size_t first, std::size_t count, unsigned worker) {
         std::vector<float> values(count * maxima_.size());
         for (std::size_t i = 0; i < count; ++i)
@@ -99,7 +101,8 @@ void Lemur::encode_documents(const SetsView& documents, float* out, unsigned thr
 
 void find_maxima(const TokenMaxima& points, const SetsView& sets, float* out, unsigned threads) {
     check_sets(sets, "documents");
-    std::vector<TokenMaxima::Scratch> scratch(resolve_threads(threads));
+    threads = resolve_threads(threads);
+    std::vector<TokenMaxima::Scratch> scratch(threads);
     for_sets(sets, threads, [&](std::size_t first, std::size_t count, unsigned worker) {
         for (std::size_t i = first; i < first + count; ++i)
             points.find(sets[i], scratch[worker], out + i * points.size());

@@ -15,7 +15,8 @@ Csr::Csr(const CsrView& given, const char* name)
         || terms_.size() != values_.size())
         fail(what + "expected offsets from 0 to the number of terms, and as many values");
     for (std::size_t row = 0; row < rows(); ++row) {
-        if (offsets_[row] > offsets_[row + 1]) fail(what + "expected ascending offsets");
+        if (offsets_[row] > offsets_[row + 1] || offsets_[row + 1] > terms_.size())
+            fail(what + "expected ascending offsets");
         for (std::size_t i = offsets_[row]; i < offsets_[row + 1]; ++i) {
             const bool ascends = i == offsets_[row] || terms_[i - 1] < terms_[i];
             if (terms_[i] >= max_terms || !ascends)

@@ -159,9 +159,10 @@ void Engine::search(const CsrView& queries, const Params& params, const Filters&
         fail("filters: got " + std::to_string(filters.of_query.size()) + ", expected one per query");
     std::vector<Bitmap> allowed;
     for (const Filter* filter : filters.filters) allowed.push_back(allowed_rows(snapshot, *filter));
-    std::vector<Scratch> scratch(resolve_threads(params.threads));
+    const unsigned threads = resolve_threads(params.threads);
+    std::vector<Scratch> scratch(threads);
     const std::size_t k = std::min<std::size_t>(params.k, snapshot.n);
-    parallel_for(own.rows(), params.threads, [&](std::size_t i, unsigned worker) {
+    parallel_for(own.rows(), threads, [&](std::size_t i, unsigned worker) {
         const std::size_t of = filters.of_query.empty() ? 0 : filters.of_query[i];
         require(allowed.empty() || of < allowed.size(), "filters: a query has the number of no filter");
         const Query query(own, i, *snapshot.scales);
@@ -182,7 +183,8 @@ void Engine::score(const CsrView& queries, Matrix<const std::int64_t> ids, unsig
     const Csr own(queries, "queries");
     if (ids.rows != 1 && ids.rows != own.rows())
         fail("ids: got " + std::to_string(ids.rows) + " rows, expected one per query");
-    std::vector<std::vector<std::uint32_t>> weights(resolve_threads(threads));
+    threads = resolve_threads(threads);
+    std::vector<std::vector<std::uint32_t>> weights(threads);
     parallel_for(own.rows(), threads, [&](std::size_t i, unsigned worker) {
         const Query query(own, i, *snapshot.scales);
         auto& of_term = weights[worker];

@@ -8,7 +8,7 @@
 namespace fewbits::sparse {
 
 Postings::Postings(const Rows& rows)
-    : windows_((rows.n() + window_rows - 1) / window_rows), rows_(rows.size()), codes_(rows.size()) {
+    : windows_(rows.n() / window_rows + (rows.n() % window_rows != 0)), rows_(rows.size()), codes_(rows.size()) {
     std::vector<std::size_t> next;  // place of a term's next posting
     for (std::size_t i = 0; i < rows.size(); ++i) {
         if (rows.term(i) + 2 > next.size()) next.resize(rows.term(i) + 2);

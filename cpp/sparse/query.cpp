@@ -7,12 +7,12 @@ namespace fewbits::sparse {
 namespace {
 
 constexpr double max_weight = 65535;
-constexpr double max_total = 12e6;  // of all weights before rounding: whatever it adds, 255 times their sum fits u32
+constexpr double max_total = 16.8e6;  // of all weights: 255 times their sum fits u32, as do 2^24 weights of 1
 
 }  // namespace
 
 Query::Query(const Csr& queries, std::size_t row, const Scales& scales) {
-    double largest = 0, total = 0;
+    double largest = 0, total = 0, positive = 0;
     const auto weight = [&](std::size_t i) {
         const std::uint32_t term = queries.term(i);
         return term < scales.size() ? double{queries.value(i)} * scales[term] : 0.0;
@@ -20,12 +20,13 @@ Query::Query(const Csr& queries, std::size_t row, const Scales& scales) {
     for (std::size_t i = queries.begin(row); i < queries.end(row); ++i) {
         largest = std::max(largest, weight(i));
         total += weight(i);
+        positive += weight(i) > 0;
     }
     if (largest == 0) return;
-    step = std::max(largest / max_weight, total / max_total);
-    for (std::size_t i = queries.begin(row); i < queries.end(row); ++i)
-        if (const auto steps = static_cast<std::uint32_t>(std::nearbyint(weight(i) / step)); steps > 0)
-            terms.push_back({queries.term(i), steps});
+    step = std::max(largest / max_weight, total / (max_total - positive));
+    for (std::size_t i = queries.begin(row); i < queries.end(row); ++i)  // at least 1: a common term is never lost
+        if (const double exact = weight(i) / step; exact > 0)
+            terms.push_back({queries.term(i), static_cast<std::uint32_t>(std::max(1.0, std::nearbyint(exact)))});
 }
 
 std::uint64_t Query::min_sum(float min_score) const {

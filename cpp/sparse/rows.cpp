@@ -37,6 +37,7 @@ void learn_scales(const Csr& x, Scales& scales) {
 Rows::Rows(Parts parts, const Scales& scales) : parts_(std::move(parts)) {
     offsets_ = parts_.array<std::uint64_t>("rows", parts_.count<std::uint64_t>("rows"));
     if (offsets_.empty() || offsets_.front() != 0) corrupt("array 'rows': expected offsets from 0 on");
+    if (offsets_.size() > 0xffffffffu) corrupt("array 'rows': expected less than 2^32 rows");
     const auto size = static_cast<std::size_t>(offsets_.back());
     if (parts_.has("terms") && parts_.arrays.at("terms").dtype == DType::u16)
         narrow_ = parts_.array<std::uint16_t>("terms", size);

@@ -80,8 +80,14 @@ def fuse(
     k = whole_number(k, "k", 1)
     lists, single = found_lists(results, indexes)
     own = list_weights(weights, len(lists))
+    worst = lowest_scores(lowest, normalize, lists)
+    check_sources(lists, normalize, indexes, queries)
+    taken = np.flatnonzero(own > 0).tolist()  # the other lists have no part in the ranges of scores, either
+    lists = [lists[i] for i in taken]
+    if indexes is not None and queries is not None:
+        indexes, queries = [indexes[i] for i in taken], [queries[i] for i in taken]
     pool = pooled(lists, normalize, indexes, queries)
-    ids, scores = pool.best(own, pool.normalized(normalize, lowest_scores(lowest, normalize, lists)), k)
+    ids, scores = pool.best(own[taken], pool.normalized(normalize, None if worst is None else worst[taken]), k)
     return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
 
@@ -210,20 +216,28 @@ def pooled(
     lists: list[FoundList], normalize: str, indexes: Sequence[Any] | None, queries: Sequence[Any] | None
 ) -> Pool:
     """All documents of all lists. If there are indexes, they score the documents that their lists lack."""
+    check_sources(lists, normalize, indexes, queries)
     pool = _union(lists)
+    if indexes is not None and queries is not None:
+        for i, (each, index, asked) in enumerate(zip(lists, indexes, queries, strict=True)):
+            _complete(pool, i, each.sign, index, asked)
+    return pool
+
+
+def check_sources(
+    lists: list[FoundList], normalize: str, indexes: Sequence[Any] | None, queries: Sequence[Any] | None
+) -> None:
+    """Whether there is one index that can score, and its queries, per list; or neither."""
     if (indexes is None) != (queries is None):
         raise ValueError("indexes: expected together with queries, got one without the other")
     if indexes is None or queries is None:
-        return pool
+        return
     if normalize == "rrf":
         raise ValueError("indexes: expected None with normalize='rrf', which counts ranks and not scores")
     if not isinstance(queries, list | tuple) or len(queries) != len(lists):
         raise ValueError(f"queries: expected a list of {len(lists)}, the queries of each index, got {queries!r:.60}")
     if not all(hasattr(index, "score") for index in indexes):
         raise TypeError(f"indexes: expected indexes that can score, got {[type(index).__name__ for index in indexes]}")
-    for i, (each, index, asked) in enumerate(zip(lists, indexes, queries, strict=True)):
-        _complete(pool, i, each.sign, index, asked)
-    return pool
 
 
 def _union(lists: list[FoundList]) -> Pool:

@@ -87,6 +87,8 @@ def feedback(
     if k and beta:
         found = same.search(matrix, k, nprobe=nprobe, rerank=rerank, threads=threads)
         matrix = _moved(same, matrix, found, alpha, beta, _weights(found, weights))
+    else:
+        matrix = matrix.copy()
     return matrix[0] if single else matrix
 
 

@@ -136,7 +136,7 @@ def build(
     to_fit = asked.to_fit if index.transform.needs_queries else None
     index.build(rows.array, ids, queries=to_fit, progress=progress, threads=threads)
     why = [*choice.why, *state_of(index).why]
-    why += [] if target is None else [_tuned(index, rows, ids, target, asked.to_tune, threads)]
+    why += [] if target is None else [tuned_for(index, rows, ids, target, asked.to_tune, threads)]
     replace_state(index, "build", lambda now: now.explained(tuple(why)))
     return index
 
@@ -163,10 +163,16 @@ def _asked(queries: Any, dim: int, metric: str, target: float | None) -> Asked:
     return Asked(fitting if len(fitting) and metric != "l2" else None, given[-tuning:])
 
 
-def _tuned(
-    index: Index, rows: Rows, ids: ArrayLike | None, target: float, given: F32 | None, threads: int | None
+def tuned_for(
+    index: Index,
+    rows: Rows,
+    ids: ArrayLike | None,
+    target: float,
+    given: F32 | None,
+    threads: int | None,
+    k: int = _TUNED_K,
 ) -> str:
-    """Tunes with the given queries, or else with vectors of the index, which do not count as their own neighbours."""
+    """Tunes recall@k with the given queries, or else with vectors of the index, none of which is its own neighbour."""
     n, own, kind = len(rows), None, f"{0 if given is None else len(given):,} of the given queries, held out of the fit"
     if n == 1:
         return f"recall {target:g} asked for: a single vector is always found"
@@ -176,9 +182,9 @@ def _tuned(
         given = np.asarray(rows.array[picked], np.float32)
         own = picked if ids is None else np.asarray(ids, np.int64)[picked]
         kind = f"{len(picked):,} vectors of x as queries; queries of another kind find less: give queries=, or fb.tune"
-    truth = Nearest(Originals(index, rows.array, ids), given, _TUNED_K, thread_count(threads), own)
+    truth = Nearest(Originals(index, rows.array, ids), given, k, thread_count(threads), own)
     try:
-        found = tune_to(index, given, truth, _TUNED_K, target, threads, own)
+        found = tune_to(index, given, truth, k, target, threads, own)
     except Unreachable as error:
         warnings.warn(f"fb.build: {error}", UserWarning, stacklevel=3)
         keep(index, error.best)

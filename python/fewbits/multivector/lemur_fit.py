@@ -76,6 +76,8 @@ def fit(
 
 def _sampled(documents: SetsInput, queries: SetsInput | None, n_documents: int, sample: int, seed: int) -> F32:
     """Tokens drawn by the seed: of documents, or half of them of queries."""
+    if queries is not None and not len(queries):
+        raise ValueError("queries: expected at least 1, got none")
     of_queries = [] if queries is None else [_tokens(queries, len(queries), sample // 2, seed)]
     left = sample - sum(map(len, of_queries))
     return np.concatenate([_tokens(documents, n_documents, left, seed), *of_queries])

@@ -8,10 +8,11 @@ import numpy as np
 
 from ..index.index import Index
 from ..input.checks import metric_name
+from ..input.filters import Filter
 from ..input.queries import min_similarity
 from ..numeric.arrays import I64
 from ..spec.float import Float
-from .graph import checked, neighbors_of_all
+from .graph import checked, neighbors_of
 
 _LINKS = 16
 
@@ -65,24 +66,30 @@ def deduplicate(
         raise ValueError(f"{name}: expected how near duplicates are, got None")
     min_similarity(min_score, max_distance, metric)
     if index is None:
-        index = Index(rows.array.shape[1], metric=metric, codec=Float(32)).add(rows.array, progress=False)
+        index = Index(rows.array.shape[1], metric=metric, codec=Float(32))
+        index.add(rows.array, threads=threads, progress=False)
     elif index.metric != metric or not np.array_equal(index.ids(), np.arange(len(rows))):
         raise ValueError(f"index: expected one of these {len(rows)} rows, by number, under {metric}, got {index!r}")
-    links = min(_LINKS, len(rows) - 1)
-    found = neighbors_of_all(index, rows, links, threads, min_score=min_score, max_distance=max_distance)
-    linked = found.ids >= 0
-    own = np.repeat(np.arange(len(rows)), linked.sum(axis=1))
-    return _groups(len(rows), own, found.ids[linked])
+    settings: dict[str, Any] = {"threads": threads, "min_score": min_score, "max_distance": max_distance}
+    first, left = np.arange(len(rows)), np.arange(len(rows))
+    while True:  # many copies hide what else is near: the rows that stand for them look again
+        links = min(_LINKS, len(left) - 1)
+        allowed = None if len(left) == len(rows) else Filter.allow(left)
+        found = neighbors_of(index, rows, left, links, filter=allowed, **settings)
+        linked = found.ids >= 0
+        first = _groups(first, np.repeat(left, linked.sum(axis=1)), found.ids[linked])
+        if links == 0 or not linked.all(axis=1).any():
+            return first
+        left = np.flatnonzero(first == np.arange(len(rows)))
 
 
-def _groups(n: int, a: I64, b: I64) -> I64:
-    """Of every row the least row that links lead to."""
-    first = np.arange(n, dtype=np.int64)
+def _groups(first: I64, a: I64, b: I64) -> I64:
+    """For each row, the lowest row that links a[i] - b[i] lead to; first: what earlier links lead to."""
     while True:
-        least = np.minimum(first[a], first[b])
+        lowest = np.minimum(first[a], first[b])
         after = first.copy()
-        np.minimum.at(after, first[a], least)
-        np.minimum.at(after, first[b], least)
+        np.minimum.at(after, first[a], lowest)
+        np.minimum.at(after, first[b], lowest)
         after = after[after]
         if np.array_equal(after, first):
             return first

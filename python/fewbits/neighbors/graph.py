@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..choose.build import build
+from ..choose.build import build, tuned_for
 from ..index.index import Index
 from ..index.result import SearchResult
 from ..input.checks import metric_name, real_number, thread_count, whole_number
@@ -18,7 +18,7 @@ from ..spec.float import Float
 
 _EXACT_ROWS = 5_000  # up to which all pairs are compared
 _BYTES = 1.25  # per dimension: codes to rank by, and shorter ones to scan before
-_LEAST_BYTES = 32
+_MIN_BYTES = 32
 
 
 def knn_graph(
@@ -70,19 +70,24 @@ def knn_graph(
         raise ValueError(f"recall: expected a share above 0 and at most 1, got {recall}")
     thread_count(threads)
     if n <= _EXACT_ROWS or share == 1:
-        index = Index(rows.array.shape[1], metric=metric, codec=Float(32)).add(rows.array, progress=False)
+        index = Index(rows.array.shape[1], metric=metric, codec=Float(32))
+        index.add(rows.array, threads=threads, progress=False)
     else:
-        budget = max(_LEAST_BYTES, _BYTES * rows.array.shape[1] + 16)
+        budget = max(_MIN_BYTES, _BYTES * rows.array.shape[1] + 16)
         index = build(
             rows.array,
             metric=metric,
             bytes_per_vector=budget,
-            recall=share,
             seed=seed,
             progress=False,
             threads=threads,
         )
-    return neighbors_of_all(index, rows, count, threads)
+        tuned_for(index, rows, None, share, None, threads, k=count)
+    found = neighbors_of(index, rows, np.arange(n), count, threads)
+    short = np.flatnonzero((found.ids < 0).any(axis=1))  # their lists hold too few vectors
+    if len(short):
+        found.ids[short], found.scores[short] = neighbors_of(index, rows, short, count, threads, nprobe=n)
+    return found
 
 
 def checked(x: Any) -> Rows:
@@ -93,15 +98,14 @@ def checked(x: Any) -> Rows:
     return Rows(array, array.shape[1])
 
 
-def neighbors_of_all(index: Index, rows: Rows, k: int, threads: int | None, **settings: Any) -> SearchResult:
-    """The k nearest of every row but itself, in an index that holds the rows by their numbers."""
-    ids, scores = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
+def neighbors_of(index: Index, rows: Rows, numbers: I64, k: int, threads: int | None, **settings: Any) -> SearchResult:
+    """The k nearest of each numbered row but itself, in an index that holds the rows by their numbers."""
+    ids, scores = np.empty((len(numbers), k), np.int64), np.empty((len(numbers), k), np.float32)
     step = block_rows(rows.array.shape[1])
-    for begin in range(0, len(rows), step):
+    for begin in range(0, len(numbers), step):
         part = slice(begin, begin + step)
-        found = index.search(rows.array[part], k + 1, threads=threads, **settings)
-        own = np.arange(begin, begin + len(found.ids))
-        ids[part], scores[part] = without_own(found.ids, found.scores, own)
+        found = index.search(rows.array[numbers[part]], k + 1, threads=threads, **settings)
+        ids[part], scores[part] = without_own(found.ids, found.scores, numbers[part])
     return SearchResult(ids, scores)
 
 

@@ -55,14 +55,18 @@ class ParquetMatrix(LazyMatrix):
         group = int(np.searchsorted(self._begins, row, "right")) - 1
         if group != self._group or row < self._at:
             self._open(group)
+        self._group = -1  # if reading fails, the next call opens the group again
         while row >= self._at + len(self._batch):
+            batch = next(self._batches)
             self._at += len(self._batch)
-            self._batch = next(self._batches)
+            self._batch = batch
+        self._group = group
         return self._batch
 
     def _open(self, group: int) -> NDArray[Any]:
         """The first batch of a row group."""
         file, number = self._groups[group]
+        self._group = -1
         self._batches = self._read(file, number)
         self._group, self._at, self._batch = group, int(self._begins[group]), next(self._batches)
         return self._batch
@@ -70,9 +74,10 @@ class ParquetMatrix(LazyMatrix):
     def _read(self, file: Any, group: int) -> Iterator[NDArray[Any]]:
         for batch in file.iter_batches(_BATCH, [group], [self._column]):
             numbers = arrow_matrix(batch.column(0), f"{self._name}: {self._column}")
-            if hasattr(self, "shape") and numbers.shape[1] != self.shape[1]:
+            if hasattr(self, "shape") and (numbers.shape[1], numbers.dtype) != (self.shape[1], self.dtype):
                 raise ValueError(
-                    f"{self._name}: expected {self.shape[1]} dimensions, as in row 0, got {numbers.shape[1]} later"
+                    f"{self._name}: expected {self.shape[1]} dimensions of {self.dtype}, as in row 0, got "
+                    f"{numbers.shape[1]} of {numbers.dtype} later"
                 )
             yield numbers
 

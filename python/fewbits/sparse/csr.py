@@ -59,6 +59,7 @@ def canonical(indptr: Any, indices: Any, data: Any, name: str) -> Csr:
     """Compressed rows with terms in order, each once (values of repeated terms are added), without zeros. Copies."""
     offsets, terms, values = np.array(indptr), np.array(indices), np.array(data)
     _check(offsets, terms, values, name)
+    offsets = offsets.astype(np.int64)
     rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     weights = values.astype(np.float64)
     key = rows * np.int64(MAX_TERMS) + terms.astype(np.int64)

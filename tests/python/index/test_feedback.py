@@ -68,3 +68,8 @@ def test_what_is_refused() -> None:
         fb.feedback(index, Q, alpha=-1)
     with pytest.raises(ValueError, match="k"):
         fb.feedback(index, Q, k=-1)
+
+
+def test_the_result_is_not_the_input() -> None:
+    same = fb.feedback(built("cosine"), Q, k=0)
+    assert not np.shares_memory(same, Q)

@@ -155,3 +155,12 @@ def test_what_training_refuses() -> None:
         fb.train.fuse(lists, np.array([[0, 1, 0]]))
     with pytest.raises(ValueError, match=r"queries 0\.\.4"):
         fb.train.fuse(lists, np.array([[9, 1, 1]]))
+
+
+def test_a_list_without_weight_has_no_part_in_the_others() -> None:
+    strange = fb.SearchResult(np.full((len(Q), 1), N - 1), np.full((len(Q), 1), 1e6, np.float32))
+    lists, indexes, queries = [*LISTS, strange], [LEFT, RIGHT, LEFT], [*HALVES, HALVES[0]]
+    two = fb.fuse(LISTS, [0.4, 0.6], indexes=[LEFT, RIGHT], queries=HALVES)
+    three = fb.fuse(lists, [0.4, 0.6, 0], indexes=indexes, queries=queries)
+    assert np.array_equal(two.ids, three.ids)
+    assert np.array_equal(two.scores, three.scores)

@@ -314,3 +314,9 @@ def test_descriptions_say_what_it_is(lemur, documents):
     assert "LEMUR of 48 random features, reduced to 24 dimensions" in index.explain()
     assert "the tokens' coordinates" in fb.LEMUR().describe()
     assert repr(replace(lemur)) == "LEMUR(features=48, sample=16384, dim=24, seed=3)"
+
+
+def test_no_queries_are_refused() -> None:
+    documents = list(np.random.default_rng(0).normal(size=(20, 5, 8)).astype(np.float32))
+    with pytest.raises(ValueError, match="queries: expected at least 1, got none"):
+        fb.LEMUR(sample=64).train(documents, queries=[])

@@ -84,3 +84,21 @@ WRONG: list[tuple[Any, str]] = [
 def test_wrong_arguments(call: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_copies_do_not_hide_what_is_near_them() -> None:
+    a = vectors(30, 8)
+    x = np.concatenate([np.repeat(a[:1], 40, axis=0), np.repeat(a[:1] + np.float32(1e-4), 40, axis=0), a[1:]])
+    first = fb.deduplicate(x, metric="l2", max_distance=1e-6)
+    assert (first[:80] == 0).all()
+    assert np.array_equal(first[80:], np.arange(80, len(x)))
+
+
+def test_the_graph_keeps_its_recall_for_many_neighbours() -> None:
+    x = vectors(12_000, 16, clusters=40)
+    ids = fb.knn_graph(x, 50, metric="l2", recall=0.9).ids
+    rows = np.arange(0, len(x), 60)
+    truth = fb.exact_search(x, x[rows], 51, metric="l2").ids
+    assert (ids >= 0).all()
+    true = [[other for other in found if other != row][:50] for row, found in zip(rows, truth, strict=True)]
+    assert np.mean([len(np.intersect1d(a, b)) for a, b in zip(ids[rows], true, strict=True)]) / 50 > 0.88

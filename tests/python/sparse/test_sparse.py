@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fewbits as fb
+from fewbits import _core
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -46,8 +47,9 @@ class Oracle:
             weights[row.col] = row.data.astype(np.float32).astype(np.float64) * self.scales[row.col]
             if not weights.any():
                 continue
-            step = max(weights.max() / 65535, weights.sum() / 12e6)
-            sums = self.codes @ np.rint(weights / step).astype(np.int64)
+            step = max(weights.max() / 65535, weights.sum() / (16.8e6 - np.count_nonzero(weights)))
+            steps = np.where(weights > 0, np.maximum(np.rint(weights / step), 1), 0)
+            sums = self.codes @ steps.astype(np.int64)
             sums[np.setdiff1d(np.arange(n), np.arange(n) if allowed is None else allowed)] = 0
             best = np.lexsort((np.arange(n), -sums))[:k]
             best = best[sums[best] > 0]
@@ -328,3 +330,16 @@ def test_other_arguments_that_are_refused() -> None:
             call()
     assert index.to_bytes() == before
     assert fb.SparseIndex().search(Q, 3).counts.tolist() == [0] * 20
+
+
+def test_a_common_term_of_little_weight_is_found() -> None:
+    index = fb.SparseIndex().build([{0: 1.0}, {1: 1e-9}, {2: 1.0}])
+    found = index.search([{0: 1.0, 1: 1.0}], 3)
+    assert found.ids[0].tolist() == [0, 1, -1]
+    assert index.score([{0: 1.0, 1: 1.0}], [1])[0, 0] > 0
+
+
+@pytest.mark.parametrize("offsets", [[0, 5, 1], [0, -1, 1], [0, 2**62, 1]])
+def test_offsets_of_rows_are_checked_again_by_the_core(offsets: list[int]) -> None:
+    with pytest.raises(ValueError, match="ascending offsets"):
+        _core.SparseEngine().added(np.asarray(offsets), np.zeros(1, np.uint32), np.ones(1, np.float32))
