@@ -14,6 +14,7 @@ import pytest
 
 import fewbits as fb
 from fewbits.index.state import replace_state
+from support.alarm import Alarm
 from support.data import vectors
 
 DIM = 8
@@ -138,21 +139,16 @@ def test_interrupted_is_unchanged(name: str) -> None:
 def test_interrupts_at_any_time() -> None:
     """By a timer: signals arrive in the middle of the core's work too."""
     random = np.random.default_rng(0)
-    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
     states, base = set(), trained().to_bytes()
-    try:
+    with Alarm() as alarm:
         for _ in range(150):
             index, returned = fb.Index.from_bytes(base), None
             try:
-                signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 6e-3))
+                alarm.start(random.uniform(1e-5, 6e-3))
                 returned = index.add(np.tile(X, (4, 1)), threads=1, progress=False)
+                alarm.stop()
             except KeyboardInterrupt:
                 pass
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+            alarm.stop()
             states.add(("interrupted" if returned is None else "returned", len(index)))
-    except KeyboardInterrupt:  # of a timer that was late
-        pass
-    finally:
-        signal.signal(signal.SIGALRM, handler)
     assert states <= {("returned", 2700), ("interrupted", 300)}

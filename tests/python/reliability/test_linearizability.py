@@ -11,7 +11,6 @@ import itertools
 import os
 import pickle
 import random
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
+from support.alarm import Alarm
 from support.data import F32, vectors
 from support.linearizability import Call, final_states
 
@@ -277,13 +277,16 @@ READS = [
 INTERRUPTS = sys.version_info >= (3, 11)  # before, one may come between the end of a call and the store of its result
 
 
+ALARM = Alarm()
+
+
 def outcome(call: Callable[[Arguments], Any], of: Arguments, seconds: float) -> Any:
     """What the call returns; `seconds`: until Ctrl-C, or 0. Python does not look for signals between the end of a call
     and the store of its result, so that no result is lost."""
     result: Any = INTERRUPTED
     try:
         if seconds:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+            ALARM.start(seconds)
         try:
             result = call(of)
         except (ValueError, RuntimeError) as error:
@@ -292,7 +295,7 @@ def outcome(call: Callable[[Arguments], Any], of: Arguments, seconds: float) -> 
             result = REFUSED
         finally:
             if seconds:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                ALARM.stop()
     except KeyboardInterrupt:
         pass
     return result
@@ -327,10 +330,10 @@ def run_round(calls: Calls, n_threads: int, n_calls: int, seed: int, clock: Iter
 def test_calls_side_by_side(kind: str, tmp_path: Path) -> None:
     of_kind = KINDS[kind]()
     model, clock = model_of(of_kind), itertools.count()
-    switching, handler = sys.getswitchinterval(), signal.signal(signal.SIGALRM, signal.default_int_handler)
+    switching = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     seen: set[tuple[str, bool]] = set()
-    try:
+    with ALARM:
         calls, states = Calls(of_kind, tmp_path), {State(0, frozenset())}
         for seed in range(3000 if os.environ.get("FEWBITS_LONG") else 150):
             if seed % 20 == 0:
@@ -339,9 +342,7 @@ def test_calls_side_by_side(kind: str, tmp_path: Path) -> None:
             seen |= {(call.name, call.result not in (REFUSED, INTERRUPTED)) for call in history}
             before, states = states, final_states(history, states, model)
             assert states, (before, sorted(history, key=lambda call: call.began))
-    finally:
-        signal.signal(signal.SIGALRM, handler)
-        sys.setswitchinterval(switching)
+    sys.setswitchinterval(switching)
     names = {*WRITES, *READS} - ({"upgrade"} if of_kind.versions else set())
     assert {name for name, done in seen if done} == names
 
