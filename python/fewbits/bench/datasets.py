@@ -17,6 +17,7 @@ from ..file.foreign import HDF5, NPY, NPZ, instead, kind_of
 from ..file.places import shown
 from ..input.rows import Rows
 from ..kinds import METRICS
+from ..source import tensors
 
 Array = NDArray[Any]
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -50,14 +51,7 @@ def load_array(path: str | Path) -> Array:
     path = Path(path)
     if path.is_dir() or kind_of(path) is not NPY:
         raise ValueError(f"{shown(path)}: a .npy file of numbers expected, {instead(path)}")
-    try:
-        x: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(
-            f"{shown(path)}: a .npy file of numbers expected ({error}); for an array of arrays: "
-            'np.save("x.npy", np.stack(column).astype(np.float32))'
-        ) from error
-    return x
+    return tensors.npy(path, None)
 
 
 def load_sets(folder: str | Path, name: str) -> tuple[Array, Array]:

@@ -71,7 +71,7 @@ def _lifted(x: F32, metric: str, one: bool = False) -> F64:
 
 @dataclass(frozen=True)
 class Calibration:
-    """weights: those of FEATURES, then the intercept. current: whether the index has not changed how it scores."""
+    """weights: one per entry of FEATURES, then the intercept. current: false once the index scores in another way."""
 
     weights: tuple[float, ...]
     moments: Moments

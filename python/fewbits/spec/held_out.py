@@ -1,7 +1,7 @@
-"""Whether a transform that is fitted to queries helps queries that it has not seen, measured with the codes it is for.
+"""Tests whether a transform fitted to some queries improves the results of others, with the codec that will be used.
 
-Queries are split in halves. What is fitted to one is judged by the other, so that every query counts once, and none for
-a fit that it took part in.
+The queries are split into halves. The transform fitted to one half is judged by the other, so that every query is used
+once, and never to judge a fit that it was part of.
 """
 
 from __future__ import annotations
