@@ -17,7 +17,7 @@ from ..file.foreign import HDF5, NPY, NPZ, instead, kind_of
 from ..file.places import shown
 from ..input.rows import Rows
 from ..kinds import METRICS
-from ..source import tensors
+from ..source import hdf5, tensors
 
 Array = NDArray[Any]
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -108,19 +108,16 @@ def _read(path: Path) -> tuple[dict[str, Array], str | None]:
 
 
 def _read_hdf5(path: Path) -> tuple[dict[str, Array], str | None]:
-    try:
-        import h5py  # type: ignore[import-untyped, unused-ignore]
-    except ImportError as error:
-        raise ModuleNotFoundError(f"{path}: reading HDF5 needs h5py: pip install 'fewbits[hdf5]'") from error
-    with h5py.File(path, "r") as file:
-        if "train" not in file:
-            raise ValueError(f"{path}: expected an ann-benchmarks file (train, test, neighbors), got {sorted(file)}")
+    file, found = hdf5.opened(path)
+    with file:
+        if "train" not in found:
+            raise ValueError(f"{path}: expected an ann-benchmarks file (train, test, neighbors), got {found}")
         names = {"train": "base", "test": "queries", "neighbors": "neighbors"}
         distance = file.attrs.get("distance")
         distance = distance.decode() if isinstance(distance, bytes) else distance
         if distance is not None and distance not in _HDF5_METRICS:
             raise ValueError(f"{path}: distance {distance!r} is not one of {', '.join(_HDF5_METRICS)}")
-        parts = {ours: file[theirs][:] for theirs, ours in names.items() if theirs in file}
+        parts = {ours: file[theirs][:] for theirs, ours in names.items() if theirs in found}
         return parts, _HDF5_METRICS[distance] if distance else None
 
 

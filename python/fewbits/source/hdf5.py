@@ -34,6 +34,14 @@ def matrix(path: Path, column: str | None) -> LazyMatrix:
 
 def dataset(path: Path, column: str | None) -> Any:
     """An array of the file, which stays open as long as it is used."""
+    file, names = opened(path)
+    if column is None and "train" in names:
+        column = "train"
+    return file[chosen(names, column, path)]
+
+
+def opened(path: Path) -> tuple[Any, list[str]]:
+    """The file, and the names of its arrays."""
     try:
         import h5py
     except ImportError as error:
@@ -41,6 +49,4 @@ def dataset(path: Path, column: str | None) -> Any:
     file = h5py.File(path, "r")
     names: list[str] = []
     file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    if column is None and "train" in names:
-        column = "train"
-    return file[chosen(names, column, path)]
+    return file, names
