@@ -216,7 +216,8 @@ class LEMUR:
         given = {name: params[f"given.{name}"] for name in _SETTINGS}
         untrained = LEMUR(given["features"] or None, given["sample"], given["dim"] or None, given["seed"])
         trained = replace(untrained, _regression=_core.Lemur.of(engine))
-        trained.dims_of(params["dim"])
+        if (params["dims"], params["features"]) != (trained.dims_of(params["dim"]), untrained.features or 0):
+            raise ValueError(f"{untrained!r} does not make encodings of {params['dims']} dimensions")
         return trained
 
     def _trained(self, action: str) -> _core.Lemur:

@@ -280,9 +280,18 @@ def spoilt(name, at, value):
     return change
 
 
+def narrowed(params, arrays):
+    """An encoder in order, but of another number of dimensions than its settings and the index have."""
+    params["lemur.dims"] = 20
+    arrays["lemur.queries"] = arrays["lemur.queries"][[*range(20), -1]]
+    for name in ("documents", "offset"):
+        arrays[f"lemur.{name}"] = arrays[f"lemur.{name}"][:20]
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        narrowed,
         *(
             (lambda params, arrays, name=name, value=value: params.update({f"lemur.{name}": value}))
             for name, value in (
