@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from . import _core
 from .index.index import Index
-from .index.state import in_state, state_of
+from .index.turns import in_state, state_of
 from .input.checks import conflict_rule
 from .multivector.index import MultiVectorIndex
 

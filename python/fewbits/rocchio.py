@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from . import _core
 from .index.index import Index
 from .index.result import SearchResult
-from .index.state import frozen
+from .index.turns import frozen
 from .input.checks import one_of, real_number, thread_count, whole_number
 from .input.queries import as_queries
 from .numeric.arrays import F32, F64

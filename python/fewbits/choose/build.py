@@ -15,7 +15,7 @@ from .. import _core
 from ..evaluation.originals import Originals
 from ..evaluation.truth import Nearest
 from ..index.index import MAX_DIM, Index
-from ..index.state import replace_state, state_of
+from ..index.turns import replace_state, state_of
 from ..input.checks import metric_name, real_number, thread_count
 from ..input.progress import ProgressArgument
 from ..input.queries import as_queries

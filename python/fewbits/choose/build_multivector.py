@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..index.state import replace_state
+from ..index.turns import replace_state
 from ..input.checks import real_number
 from ..input.progress import ProgressArgument
 from ..input.sets import SetsInput, token_dim

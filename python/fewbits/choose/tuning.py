@@ -18,7 +18,7 @@ from ..evaluation.measures import in_full, require_index
 from ..evaluation.originals import Originals, row_ids
 from ..evaluation.truth import Listed, Nearest, Truth, without
 from ..index.index import Index
-from ..index.state import frozen, replace_state
+from ..index.turns import frozen, replace_state
 from ..input.checks import real_number, thread_count, whole_number
 from ..input.queries import as_queries
 from ..input.sets import Sets, read_sets

@@ -21,7 +21,7 @@ from ..file.places import Path as AnyPath
 from ..file.places import encoded
 from ..index.index import Index, result_count
 from ..index.result import SearchResult
-from ..index.state import frozen
+from ..index.turns import frozen
 from ..input.checks import real_number, whole_number
 from ..input.queries import as_queries
 from ..numeric.arrays import F32, I64

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..index.index import Index
-from ..index.state import frozen
+from ..index.turns import frozen
 from ..numeric.arrays import F32, I64
 
 _REMOVED_SHARE = 0.2  # from which on a file is written without them

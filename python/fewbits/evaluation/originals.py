@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..index.index import Index
-from ..index.state import state_of
+from ..index.turns import state_of
 from ..input.ids import check_unique, vector_ids
 from ..input.rows import Rows
 from ..numeric.arrays import F32, I64

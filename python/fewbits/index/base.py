@@ -1,4 +1,4 @@
-"""The base class of both kinds of index: one reference to an immutable state (state.py), which each call reads once
+"""The base class of both kinds of index: one reference to an immutable state (turns.py), which each call reads once
 and each change replaces as its last step. A call that raises or is interrupted leaves the index unchanged, and
 concurrent searches see the index before or after a change, never in between.
 """

@@ -1,7 +1,7 @@
 """fb.Index: vectors in, a compact searchable index out. This file checks arguments; the core does the work.
 
 Invariant: a call that raises or is interrupted leaves the index unchanged, and concurrent searches see the index before
-or after a change, never in between. An index is one reference to an immutable state (state.py), which each call reads
+or after a change, never in between. An index is one reference to an immutable state (turns.py), which each call reads
 once and each change replaces as its last step.
 """
 
@@ -46,7 +46,8 @@ from .filling import encoded, publish
 from .report import IndexStats
 from .result import SearchResult
 from .second_stage import Scorer, second_stage
-from .state import State, Training, frozen, in_state, started, state_of
+from .state import State, Training
+from .turns import frozen, in_state, started, state_of
 from .upgrades import upgraded
 
 if TYPE_CHECKING:

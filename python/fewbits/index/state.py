@@ -1,22 +1,10 @@
-"""The complete state of an index, as one immutable object that each call reads once.
-
-A change prepares the next state on a private copy of the engine, and commits it with a single store of an attribute.
-Python raises KeyboardInterrupt when a call returns or a loop iterates, not at a store or a `return`. A commit that is
-the last step of a method therefore happens if and only if the method returns. As no `with`, call or loop may follow it,
-changes are written as
-
-    turn, after = prepare(...)
-    self._state = after
-    del turn
-    return self
-"""
+"""The complete state of an index, as one immutable object that each call reads once (turns.py)."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from .. import _core
 from ..errors import NotTrainedError
@@ -27,6 +15,7 @@ from ..numeric.arrays import F32
 from ..spec.description import Description
 from ..spec.parts import Model, Note
 from .calibration import Calibration
+from .turns import Turned
 
 
 class Training:
@@ -145,54 +134,4 @@ class State:
         return self.calibration and self.calibration.outdated()
 
 
-class Stateful:
-    """Holds one reference to the current state, and the turns in which threads replace it."""
-
-    _state: State
-    _turns: _core.Turns
-
-    def _begin(self, state: State) -> None:
-        """Initializes a new object; called before anything else."""
-        self._state, self._turns = state, _core.Turns()
-
-    def _prepare(self, action: str, change: Callable[[State], State]) -> tuple[_core.Turn, State]:
-        """Waits for this thread's turn to change the index; returns the turn, and `change` of the current state."""
-        turn = self._turns.take(action)
-        try:
-            return turn, change(self._state)
-        except BaseException:
-            turn.end()
-            raise
-
-
-Held = TypeVar("Held", bound=Stateful)
-
-
-def state_of(index: Stateful) -> State:
-    return index._state
-
-
-def started(index: Held, state: State) -> Held:
-    """The same index, a new object without a state so far, with this state."""
-    index._begin(state)
-    return index
-
-
-def in_state(index: Held, state: State) -> Held:
-    """A new index of the same kind and settings in another state."""
-    other = type(index).__new__(type(index))
-    other.__dict__.update(index.__dict__)
-    other._begin(state)
-    return other
-
-
-def frozen(index: Held) -> Held:
-    """A separate index with the current state of this one, which later changes do not affect. Costs nothing."""
-    return in_state(index, index._state)
-
-
-def replace_state(index: Stateful, action: str, change: Callable[[State], State]) -> None:
-    """Commits `change` of the current state, as the last step."""
-    turn, after = index._prepare(action, change)
-    index._state = after
-    del turn
+Stateful = Turned[State]  # an index of vectors, or of documents

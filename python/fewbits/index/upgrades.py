@@ -17,7 +17,8 @@ from ..numeric.arrays import f32_array
 from ..spec.description import Description
 from ..spec.parts import Fitted, Fitting, Model
 from ..spec.recurrent_binary import RecurrentBinary, fingerprint, trained, with_maps
-from .state import Stateful, state_of
+from .state import Stateful
+from .turns import state_of
 
 
 def encoder_of(index: Stateful) -> RecurrentBinary:

@@ -15,7 +15,7 @@ import torch
 
 from ..errors import NotTrainedError
 from ..index.index import Index
-from ..index.state import replace_state, state_of
+from ..index.turns import replace_state, state_of
 from ..input.checks import thread_count
 from ..numeric.arrays import I64, f32_array
 from ..spec.parts import Model

@@ -24,7 +24,8 @@ from ..index.base import BaseIndex
 from ..index.filling import checked_ids, publish
 from ..index.index import candidates, checked_description, fitted_model, lists_to_read, result_count
 from ..index.result import SearchResult
-from ..index.state import State, Training, frozen, started, state_of
+from ..index.state import State, Training
+from ..index.turns import frozen, started, state_of
 from ..input.checks import conflict_rule, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import id_table, vector_ids

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..index.state import State, Stateful, state_of
+from ..index.state import State, Stateful
+from ..index.turns import state_of
 from .encoders import Encoder
 
 

@@ -1,6 +1,6 @@
 """fb.SparseIndex: sparse vectors and BM25 in an inverted index. This file checks arguments; the core does the work.
 
-An index is one reference to an immutable state, as `fb.Index` is (fewbits/index/state.py).
+An index is one reference to an immutable state, as `fb.Index` is (fewbits/index/turns.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from ..file.places import Path, buffer, contents, encoded, shown, write
 from ..index.result import SearchResult
+from ..index.turns import Turned, started
 from ..input.checks import conflict_rule, real_number, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import check_unique, id_table, vector_ids
@@ -38,7 +39,7 @@ class _State:
     bm25: Bm25 | None = None
 
 
-class SparseIndex:
+class SparseIndex(Turned[_State]):
     """An inverted index of sparse vectors, such as those of SPLADE, or of texts under BM25 (`SparseIndex.bm25`).
 
     The score of a vector is its inner product with the query. Values are stored in one byte, in units of a scale per
@@ -54,8 +55,10 @@ class SparseIndex:
     array([[0, 1]])
     """
 
+    _tokenizer: Tokenizer | None = None
+
     def __init__(self) -> None:
-        self._begin(_State(_core.SparseEngine()), None)
+        self._begin(_State(_core.SparseEngine()))
 
     @classmethod
     def bm25(
@@ -119,9 +122,9 @@ class SparseIndex:
             raise ValueError(f"documents: expected texts with at least one token, got {len(tokens)} without")
         bm25 = Bm25.of(tokens, k1, b, vocabulary, builtin=tokenizer is None)
         numbers = _ids(ids, len(tokens))
-        made = cls.__new__(cls)
         engine = _core.SparseEngine().added(*bm25.documents(tokens), numbers)
-        made._begin(_State(engine, bm25), tokenizer)
+        made = started(cls.__new__(cls), _State(engine, bm25))
+        made._tokenizer = tokenizer
         return made
 
     def __len__(self) -> int:
@@ -443,17 +446,6 @@ class SparseIndex:
 
     # --- inside ---
 
-    def _begin(self, state: _State, tokenizer: Tokenizer | None) -> None:
-        self._state, self._tokenizer, self._turns = state, tokenizer, _core.Turns()
-
-    def _prepare(self, action: str, change: Callable[[_State], _State]) -> tuple[_core.Turn, _State]:
-        turn = self._turns.take(action)
-        try:
-            return turn, change(self._state)
-        except BaseException:
-            turn.end()
-            raise
-
     def _changed(self, action: str, change: Callable[[_State], _State]) -> SparseIndex:
         turn, after = self._prepare(action, change)
         self._state = after
@@ -556,6 +548,6 @@ def _opened(name: str, engine: _core.SparseEngine, tokenizer: Tokenizer | None) 
         _tokenizer(tokenizer)
         if bm25 is None or bm25.builtin or bm25.vocabulary is None:
             raise ValueError("tokenizer: expected None, as the index was not built with one")
-    index = SparseIndex.__new__(SparseIndex)
-    index._begin(_State(engine, bm25), tokenizer)
+    index = started(SparseIndex.__new__(SparseIndex), _State(engine, bm25))
+    index._tokenizer = tokenizer
     return index

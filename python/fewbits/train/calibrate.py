@@ -11,7 +11,8 @@ from ..evaluation.measures import require_index
 from ..index.calibration import FEATURES, Calibration, Moments, features, fingerprint
 from ..index.index import Index
 from ..index.result import SearchResult
-from ..index.state import State, frozen, replace_state, state_of
+from ..index.state import State
+from ..index.turns import frozen, replace_state, state_of
 from ..input.checks import whole_number
 from ..input.queries import as_queries
 from ..numeric.arrays import F32, F64, I64, evenly

@@ -16,7 +16,8 @@ from .. import _core
 from ..errors import NotTrainedError
 from ..index.base import folder_of
 from ..index.index import Index
-from ..index.state import State, replace_state, state_of
+from ..index.state import State
+from ..index.turns import replace_state, state_of
 from ..input.progress import Progress, ProgressArgument
 from ..input.queries import as_queries
 from .batches import Batches

@@ -10,7 +10,7 @@ import pytest
 
 import fewbits as fb
 from fewbits.index.calibration import Moments, features
-from fewbits.index.state import replace_state
+from fewbits.index.turns import replace_state
 from fewbits.kinds import QUERY_MAPS
 from fewbits.numeric.logistic import logistic, loss
 from fewbits.spec.parts import Model

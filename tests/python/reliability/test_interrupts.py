@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from fewbits.index.state import replace_state
+from fewbits.index.turns import replace_state
 from support.alarm import Alarm
 from support.data import vectors
 
