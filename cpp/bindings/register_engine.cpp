@@ -1,5 +1,6 @@
 // The engine, declared in python/fewbits/_core.pyi.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <mutex>
@@ -14,16 +15,87 @@
 namespace fewbits::bindings {
 namespace {
 
+using Lists = py::array_t<std::uint32_t, py::array::c_style>;
+using GivenProbes = std::optional<std::pair<Lists, FloatArray>>;  // lists and their `coarse`, (queries, width) each
+
+void check_lists(std::span<const Partition::Probe> probes, std::uint32_t nlist) {
+    std::vector<std::uint32_t> lists;
+    for (const Partition::Probe& probe : probes) {
+        if (probe.list == Probes::none) continue;
+        if (probe.list >= nlist)
+            fail("lists: got " + std::to_string(probe.list) + ", but the index has lists 0 to "
+                 + std::to_string(nlist - 1));
+        if (!std::isfinite(probe.coarse)) fail("lists: expected the finite scores that probe returned");
+        lists.push_back(probe.list);
+    }
+    std::sort(lists.begin(), lists.end());
+    const auto twice = std::adjacent_find(lists.begin(), lists.end());
+    if (twice != lists.end()) fail("lists: " + std::to_string(*twice) + " is given twice for one query");
+}
+
+std::optional<Probes> probes_from(const Engine& engine, const GivenProbes& given, py::ssize_t queries) {
+    if (!given) return {};
+    const auto& [lists, coarse] = *given;
+    const bool fits = lists.ndim() == 2 && lists.shape(0) == queries && lists.shape(1) > 0 && coarse.ndim() == 2
+                      && coarse.shape(0) == queries && coarse.shape(1) == lists.shape(1);
+    require(fits, "lists: expected lists and scores of the shape (queries, nprobe), as probe returns them");
+    Probes probes;
+    probes.width = static_cast<std::size_t>(lists.shape(1));
+    for (py::ssize_t i = 0; i < lists.size(); ++i) probes.lists.push_back({lists.data()[i], coarse.data()[i]});
+    for (std::size_t i = 0; i < static_cast<std::size_t>(queries); ++i)
+        check_lists(std::span(probes.lists).subspan(i * probes.width, probes.width), engine.model().partition->nlist());
+    return probes;
+}
+
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
                         std::size_t rerank, const Filters& filters, const Numbers& filter_of, float min_score,
-                        unsigned threads) {
+                        const GivenProbes& lists, bool keys, unsigned threads) {
     const QueryFilters allowed = query_filters(filters, filter_of);
-    return searched(engine, queries, k, [&](MatrixView view, Results& results) {
+    const auto probes = probes_from(engine, lists, queries.ndim() == 2 ? queries.shape(0) : -1);
+    std::vector<float> selected_by;
+    py::tuple found = searched(engine, queries, k, [&](MatrixView view, Results& results) {
         const auto snapshot = engine.snapshot();
-        const SearchParams params{k, nprobe, rerank, threads, min_score, nullptr};
+        SearchParams params{k, nprobe, rerank, threads, min_score};
+        if (probes) {
+            params.probes = &*probes;
+            params.nprobe = static_cast<std::uint32_t>(probes->width);
+        }
+        selected_by.resize(keys ? results.scores.size() : 0);
+        if (keys) params.keys = selected_by.data();
         search_call(snapshot, view, params, allowed, results.ids.data(), results.scores.data());
         if (snapshot->model->scores_cosines(rerank > 0)) keep_within_one(results.scores);
     });
+    if (!keys) return found;
+    return py::make_tuple(found[0], found[1],
+                          to_numpy(std::move(selected_by), {queries.shape(0), static_cast<py::ssize_t>(k)}));
+}
+
+py::tuple probe_engine(const Engine& engine, const FloatArray& queries, std::uint32_t nprobe, unsigned threads) {
+    const MatrixView view = queries_view(engine, queries);
+    const std::uint32_t width = std::clamp(nprobe, 1u, engine.model().partition->nlist());
+    std::vector<std::uint32_t> lists;
+    std::vector<float> coarse;
+    unlocked([&] {
+        const auto own = checked_copy(view, row_rule(engine.model().metric), "queries");
+        const Probes probes = probe(engine.model(), {own.data(), view.rows, view.cols}, width, threads);
+        lists.clear();
+        coarse.clear();
+        for (const Partition::Probe& found : probes.lists) {
+            lists.push_back(found.list);
+            coarse.push_back(found.coarse);
+        }
+    });
+    const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(view.rows), static_cast<py::ssize_t>(width)};
+    return py::make_tuple(to_numpy(std::move(lists), shape), to_numpy(std::move(coarse), shape));
+}
+
+std::unique_ptr<Engine> take_ids(const Engine& engine, const IdArray& ids, const std::optional<std::string>& directory,
+                                 unsigned threads) {
+    std::unique_ptr<Engine> taken;
+    unlocked([&] {
+        taken = engine.take({ids.data(), static_cast<std::size_t>(ids.size())}, directory.value_or(""), threads);
+    });
+    return taken;
 }
 
 OnConflict conflict_from(const std::string& name) {
@@ -250,7 +322,10 @@ void register_engine(py::module_& m) {
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
              "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
-             "min_score"_a = -std::numeric_limits<float>::infinity(), "threads"_a = 0)
+             "min_score"_a = -std::numeric_limits<float>::infinity(), "lists"_a.noconvert() = py::none(),
+             "keys"_a = false, "threads"_a = 0)
+        .def("probe", &probe_engine, "queries"_a.noconvert(), "nprobe"_a, py::kw_only(), "threads"_a = 0)
+        .def("take", &take_ids, "ids"_a.noconvert(), py::kw_only(), "directory"_a = py::none(), "threads"_a = 0)
         .def("score", &score_ids, "queries"_a.noconvert(), "ids"_a.noconvert(), py::kw_only(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())

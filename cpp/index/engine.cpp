@@ -269,6 +269,24 @@ std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnC
     return joined;
 }
 
+std::unique_ptr<Engine> Engine::take(std::span<const std::int64_t> ids, const std::string& directory,
+                                     unsigned threads) const {
+    const auto current = snapshot();
+    Bitmap rows(current->rows());
+    for (const std::int64_t id : ids) {
+        const std::int64_t row = current->row_of(id);
+        if (row < 0) fail("ids: " + std::to_string(id) + " is not in the index");
+        rows.set(static_cast<std::size_t>(row));
+    }
+    auto taken = std::make_unique<Engine>(model_);
+    taken->defaults_ = shared_defaults();
+    if (!ids.empty()) {
+        auto segment = fewbits::take(*current, rows, folder_or_usual(directory), threads);
+        taken->snapshot_ = Snapshot::make(model_, {std::move(segment)}, Bitmap(), 0);
+    }
+    return taken;
+}
+
 // All parts to be saved. The result refers to meta.
 Parts Engine::as_parts(const std::string& meta) const {
     const auto current = snapshot();

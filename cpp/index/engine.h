@@ -51,6 +51,11 @@ public:
     static std::unique_ptr<Engine> join(std::span<const Engine* const> engines, OnConflict on_conflict,
                                         const Progress& progress = {});
 
+    // Another engine with these vectors, from their stored codes; its bytes depend on nothing else. Fails for an
+    // unknown id, and names it. directory: as for a builder.
+    std::unique_ptr<Engine> take(std::span<const std::int64_t> ids, const std::string& directory = "",
+                                 unsigned threads = 0) const;
+
     void save(const std::string& path, const std::string& meta) const;
     std::vector<std::byte> to_bytes(const std::string& meta) const;  // the bytes that save writes
     const std::string& meta() const { return meta_; }

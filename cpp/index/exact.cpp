@@ -48,7 +48,7 @@ void search_group(MatrixView x, MatrixView queries, std::size_t k, Metric metric
         for (std::size_t i = 0; i < queries.rows; ++i) hits[i].added(scan_queries[i].count);
     }
     for (std::size_t i = 0; i < queries.rows; ++i)
-        write_results(hits[i].sorted(), k, metric, x.cols, ids + i * k, scores + i * k,
+        write_results(hits[i], k, metric, x.cols, ids + i * k, scores + i * k,
                       [first_id](std::uint32_t row) { return first_id + row; });
 }
 

@@ -21,9 +21,12 @@ std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
     return std::min<std::size_t>(wanted, snapshot.n());
 }
 
+bool by_row(const Hit& x, const Hit& y) {
+    return x.row < y.row;
+}
+
 // Sets the full scores of staged codes that were selected by a smaller score of the first stage.
 void restore(std::span<Hit> hits, std::vector<Hit>& exceeding) {
-    const auto by_row = [](const Hit& x, const Hit& y) { return x.row < y.row; };
     std::sort(exceeding.begin(), exceeding.end(), by_row);
     for (Hit& hit : hits) {
         const auto found = std::lower_bound(exceeding.begin(), exceeding.end(), hit, by_row);
@@ -41,13 +44,15 @@ struct GroupSearch::Chunk {
 };
 
 GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries,
-                         const SearchParams& params, std::size_t slice, std::size_t slices)
+                         std::size_t first_query, const SearchParams& params, std::size_t slice, std::size_t slices)
     : snapshot_(snapshot),
       packed_(packed),
       scanned_(packed_ ? *packed_->snapshot : snapshot),
       model_(*snapshot.model),
       params_(params),
       capacity_(candidates(snapshot, params)),
+      first_query_(first_query),
+      order_(snapshot),
       staged_(model_.codec->layout().rest_bytes > 0),
       reranks_(model_.rerank && params.rerank > 0),
       slice_(slice),
@@ -58,7 +63,10 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, Ma
     if (model_.metric == Metric::cosine)
         params_.min_score = std::min(params_.min_score, 1 - cosine_rounding(model_.dim));
     // Codes that are reranked are compared with one another only: their scores are not the final ones.
-    for (TopHits& top : hits_) top.reset(capacity_, reranks_ ? -infinity : params_.min_score);
+    for (TopHits& top : hits_) {
+        top.break_ties_by(order_.ids());
+        top.reset(capacity_, reranks_ ? -infinity : params_.min_score);
+    }
 }
 
 void GroupSearch::scan() {
@@ -72,7 +80,9 @@ void GroupSearch::scan() {
 void GroupSearch::probe() {
     const MatrixView queries = queries_.transformed();
     const std::uint32_t nprobe = std::clamp(params_.nprobe, 1u, model_.partition->nlist());
-    if (joined()) {
+    if (params_.probes) {
+        take_given_probes();
+    } else if (joined()) {
         probes_ = choose_lists(*scanned_.model, queries, 1);
         list_scores_.resize(model_.residual ? queries.rows * model_.partition->nlist() : 0);
         if (model_.residual) model_.partition->scores(queries, list_scores_.data());
@@ -80,6 +90,13 @@ void GroupSearch::probe() {
         probes_ = choose_lists(snapshot_, queries, nprobe, *params_.filter, capacity_);
     else
         probes_ = choose_lists(model_, queries, nprobe);
+}
+
+void GroupSearch::take_given_probes() {
+    const auto first =
+        params_.probes->lists.begin() + static_cast<std::ptrdiff_t>(first_query_ * params_.probes->width);
+    probes_.width = params_.probes->width;
+    probes_.lists.assign(first, first + static_cast<std::ptrdiff_t>(queries_.size() * probes_.width));
 }
 
 std::size_t GroupSearch::near_probes() const {
@@ -228,12 +245,22 @@ void GroupSearch::absorb(GroupSearch& other) {
 }
 
 std::span<TopHits> GroupSearch::finish() {
-    if (reranks_) {
-        rerank(snapshot_, queries_.entered(), params_.k, params_.min_score, hits_);
-    } else {
-        for (std::size_t i = 0; i < exceeding_.size(); ++i) restore(hits_[i].kept(), exceeding_[i]);
-    }
+    if (reranks_) rerank(snapshot_, queries_.entered(), params_.k, params_.min_score, hits_);
+    if (params_.keys) keep_keys();
+    for (std::size_t i = 0; i < exceeding_.size() && !reranks_; ++i) restore(hits_[i].kept(), exceeding_[i]);
     return hits_;
+}
+
+void GroupSearch::keep_keys() {
+    for (TopHits& top : hits_) {
+        const std::span<Hit> kept = top.kept();
+        keys_.emplace_back(kept.begin(), kept.end());
+        std::sort(keys_.back().begin(), keys_.back().end(), by_row);
+    }
+}
+
+float GroupSearch::key(std::size_t i, std::uint32_t row) const {
+    return std::lower_bound(keys_[i].begin(), keys_[i].end(), Hit{row, 0}, by_row)->score;
 }
 
 }  // namespace fewbits

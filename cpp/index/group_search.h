@@ -10,16 +10,17 @@
 #include "blocks/top_k.h"
 #include "index/prepared_queries.h"
 #include "index/probe.h"
+#include "index/row_order.h"
 #include "index/search.h"
 
 namespace fewbits {
 
 class GroupSearch {
 public:
-    // packed: codes of the rows that the filter allows, if only these are to be scanned; or null. Scans slice `slice`
-    // of `slices`.
-    GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries, const SearchParams& params,
-                std::size_t slice, std::size_t slices);
+    // packed: codes of the rows that the filter allows, if only these are to be scanned; or null. first_query: the
+    // number of the group's first query in the search. Scans slice `slice` of `slices`.
+    GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries, std::size_t first_query,
+                const SearchParams& params, std::size_t slice, std::size_t slices);
 
     // Scans this slice's share of all (list, chunk) pairs.
     void scan();
@@ -27,11 +28,15 @@ public:
     void absorb(GroupSearch& other);
     // The hits of all absorbed slices, as rows of the snapshot, with final scores.
     std::span<TopHits> finish();
+    // What finish() selected a hit of query i by. Only if params.keys is set.
+    float key(std::size_t i, std::uint32_t row) const;
 
 private:
     struct Chunk;
 
     void probe();
+    void take_given_probes();
+    void keep_keys();
     std::size_t near_probes() const;
     void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
     void sort_by_list(std::vector<std::uint32_t>& pairs) const;
@@ -52,6 +57,8 @@ private:
     const Model& model_;
     SearchParams params_;
     std::size_t capacity_;  // hits per query
+    std::size_t first_query_;
+    RowOrder order_;
     bool staged_, reranks_;
     std::size_t slice_, slices_, work_ = 0;
     PreparedQueries queries_;
@@ -59,6 +66,7 @@ private:
     std::vector<float> list_scores_;  // queries x nlist, for packed residual codes
     std::vector<TopHits> hits_;
     std::vector<std::vector<Hit>> exceeding_;  // of staged codes: see Codec::refine
+    std::vector<std::vector<Hit>> keys_;       // of the best hits, by row
     std::vector<kernels::ScanQuery> scan_queries_;
 };
 

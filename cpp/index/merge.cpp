@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <numeric>
 
 #include "base/progress.h"
 #include "blocks/blocks.h"
@@ -30,7 +31,9 @@ public:
     void keep_codes();
     void keep_rerank(const std::string& directory);
     void keep_tokens(const std::string& directory);
+    void order_by_id();
     void keep_ids();
+    void keep_least_ids();
     Parts parts();
     // Puts all rows into one list; returns their former lists.
     std::vector<std::uint32_t> join_lists();
@@ -40,6 +43,7 @@ private:
     using Column = std::function<const std::uint8_t*(const Segment&)>;
 
     void order_rows(const Bitmap& rows);
+    std::vector<std::int64_t> ids() const;
     void keep(const char* name, Array array);
     void keep_blocks();
     void keep_column(const char* name, DType dtype, std::size_t row_bytes, const Column& column);
@@ -54,6 +58,9 @@ private:
             body(i, *sources_.segments[s], row - sources_.first_rows[s]);
         }
     }
+
+    // Ids as offsets from first_id, in 4 bytes each, or in none if they are 0, 1, 2...
+    void keep_offsets(std::int64_t first_id);
 
     const Snapshot& sources_;
     const Model& model_;
@@ -147,26 +154,55 @@ void Merge::keep_ids() {
     const bool numbered = std::all_of(segments.begin(), segments.end(), [&](const auto& segment) {
         return !segment->custom_ids() && segment->next_id() - first_id <= 0xffffffff;
     });
-    std::vector<std::int64_t> ids(numbered ? 0 : order_.size());
-    std::vector<std::uint32_t> positions(numbered ? order_.size() : 0);
-    bool implied = numbered;
     std::int64_t next_id = 0;
     for (const auto& segment : segments) next_id = std::max(next_id, segment->next_id());
-    for_rows(0, order_.size(), [&](std::size_t i, const Segment& segment, std::uint32_t row) {
-        const std::int64_t id = segment.id(row);
-        if (!numbered) {
-            ids[i] = id;
-            return;
-        }
-        positions[i] = static_cast<std::uint32_t>(id - first_id);
-        implied = implied && positions[i] == i;
-    });
-    parts_.params["segment.first_id"] = numbered ? static_cast<std::uint64_t>(first_id) : 0;
     parts_.params["segment.next_id"] = static_cast<std::uint64_t>(next_id);
-    if (!numbered)
-        keep("ids", owned_array(std::move(ids)));
-    else if (!implied)
-        keep("ids", owned_array(std::move(positions)));
+    if (numbered)
+        keep_offsets(first_id);
+    else
+        keep("ids", owned_array(ids()));
+}
+
+std::vector<std::int64_t> Merge::ids() const {
+    std::vector<std::int64_t> ids(order_.size());
+    for_rows(0, order_.size(),
+             [&](std::size_t i, const Segment& segment, std::uint32_t row) { ids[i] = segment.id(row); });
+    return ids;
+}
+
+void Merge::keep_offsets(std::int64_t first_id) {
+    std::vector<std::uint32_t> offsets(order_.size());
+    bool implied = true;
+    for_rows(0, order_.size(), [&](std::size_t i, const Segment& segment, std::uint32_t row) {
+        offsets[i] = static_cast<std::uint32_t>(segment.id(row) - first_id);
+        implied = implied && offsets[i] == i;
+    });
+    parts_.params["segment.first_id"] = static_cast<std::uint64_t>(first_id);
+    if (!implied) keep("ids", owned_array(std::move(offsets)));
+}
+
+void Merge::order_by_id() {
+    const std::vector<std::int64_t> id_of = ids();
+    std::vector<std::uint32_t> places(order_.size()), ordered(order_.size());
+    std::iota(places.begin(), places.end(), 0u);
+    in_slices(lists_.size() - 1, 1 + slice_rows * lists_.size() / (order_.size() + 1), threads_, progress_,
+              [&](std::size_t list) {
+                  std::sort(places.begin() + static_cast<std::ptrdiff_t>(lists_[list]),
+                            places.begin() + static_cast<std::ptrdiff_t>(lists_[list + 1]),
+                            [&](std::uint32_t x, std::uint32_t y) { return id_of[x] < id_of[y]; });
+              });
+    for (std::size_t i = 0; i < order_.size(); ++i) ordered[i] = order_[places[i]];
+    order_ = std::move(ordered);
+}
+
+void Merge::keep_least_ids() {
+    std::vector<std::int64_t> own = ids();
+    const auto [low, high] = std::minmax_element(own.begin(), own.end());
+    parts_.params["segment.next_id"] = static_cast<std::uint64_t>(*high + 1);
+    if (*high - *low < 0xffffffff)
+        keep_offsets(*low);
+    else
+        keep("ids", owned_array(std::move(own)));
 }
 
 const std::uint8_t* bytes_of(const float* values) {
@@ -228,6 +264,18 @@ std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string&
     if (sources.model->rerank) work.keep_rerank(directory);
     if (sources.model->tokens) work.keep_tokens(directory);
     work.keep_ids();
+    return std::make_shared<Segment>(*sources.model, work.parts(), "segment");
+}
+
+std::shared_ptr<const Segment> take(const Snapshot& sources, const Bitmap& rows, const std::string& directory,
+                                    unsigned threads) {
+    const Progress silent;
+    Merge work(sources, rows, threads, silent);
+    work.order_by_id();
+    work.keep_codes();
+    if (sources.model->rerank) work.keep_rerank(directory);
+    if (sources.model->tokens) work.keep_tokens(directory);
+    work.keep_least_ids();
     return std::make_shared<Segment>(*sources.model, work.parts(), "segment");
 }
 

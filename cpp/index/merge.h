@@ -15,6 +15,11 @@ namespace fewbits {
 std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string& directory, unsigned threads,
                                      const Progress& progress = {});
 
+// These rows, all alive, as one segment whose bytes depend on nothing but the vectors and their ids: in every list they
+// are ordered by id, and ids are stored as offsets from the smallest one if they fit.
+std::shared_ptr<const Segment> take(const Snapshot& sources, const Bitmap& rows, const std::string& directory,
+                                    unsigned threads);
+
 // Codes and factors of some rows, for scans of only these rows: without ids, rerank codes and tokens, which are read
 // from the sources.
 struct PackedCodes {

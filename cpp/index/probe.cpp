@@ -4,7 +4,9 @@
 #include <cmath>
 #include <span>
 
+#include "base/parallel.h"
 #include "blocks/top_k.h"
+#include "index/prepared_queries.h"
 
 namespace fewbits {
 namespace {
@@ -139,6 +141,19 @@ bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32
 bool packs_lists(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries) {
     return filter.expected() <= max_copied_share * snapshot.n()
            && static_cast<double>(queries) * read_unfiltered(snapshot, nprobe) >= copying * filter.expected();
+}
+
+Probes probe(const Model& model, MatrixView queries, std::uint32_t nprobe, unsigned threads) {
+    constexpr std::size_t group = 64;
+    Probes probes;
+    probes.width = nprobe;
+    probes.lists.resize(checked_mul(queries.rows, nprobe));
+    parallel_for((queries.rows + group - 1) / group, threads, [&](std::size_t g, unsigned) {
+        const std::size_t first = g * group;
+        const PreparedQueries own(model, queries.block(first, std::min(group, queries.rows - first)));
+        model.partition->nearest(own.transformed(), nprobe, probes.lists.data() + first * nprobe);
+    });
+    return probes;
 }
 
 Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe) {

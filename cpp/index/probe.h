@@ -23,6 +23,9 @@ bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32
 // Whether to copy the codes of allowed rows, list by list, as the filter is used by so many queries.
 bool packs_lists(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries);
 
+// The lists that a search without filter probes, for queries as users give them.
+Probes probe(const Model& model, MatrixView queries, std::uint32_t nprobe, unsigned threads);
+
 // queries: transformed. wanted: number of hits per query.
 Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe);
 Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t nprobe, const RowFilter& filter,

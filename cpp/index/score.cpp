@@ -56,7 +56,7 @@ Found reranked(const Snapshot& snapshot, MatrixView queries, const Wanted& wante
     }
     rerank(snapshot, prepared.entered(), k, -std::numeric_limits<float>::infinity(), hits);
     for (std::size_t i = 0; i < queries.rows; ++i)
-        write_results(hits[i].sorted(), k, snapshot.model->metric, snapshot.model->dim, found.rows.data() + i * k,
+        write_results(hits[i], k, snapshot.model->metric, snapshot.model->dim, found.rows.data() + i * k,
                       found.scores.data() + i * k, [](std::uint32_t row) { return std::int64_t{row}; });
     return found;
 }

@@ -1,6 +1,7 @@
 #include "index/search.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,7 +20,7 @@ constexpr double worker_bytes = 1 << 20;     // codes per worker for which it is
 const PackedCodes* packed_or_null(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
     if (!params.filter) return nullptr;
     const RowFilter& filter = *params.filter;
-    if (!snapshot.model->relative && scans_packed(snapshot, filter, params.nprobe))
+    if (!snapshot.model->relative && !params.probes && scans_packed(snapshot, filter, params.nprobe))
         return &filter.joined(snapshot, params.threads);
     if (packs_lists(snapshot, filter, params.nprobe, filter.count(n_queries)))
         return &filter.by_list(snapshot, params.threads);
@@ -60,14 +61,18 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
         const std::span<TopHits> hits = work.finish();
         for (std::size_t i = 0; i < hits.size(); ++i) {
             const std::size_t at = (g * group + i) * params.k;
-            write_results(hits[i].sorted(), params.k, snapshot.model->metric, snapshot.model->dim, ids + at,
-                          scores + at,
-                          [&](std::uint32_t row) { return params.as_rows ? std::int64_t{row} : snapshot.id(row); });
+            float* key = params.keys ? params.keys + at : nullptr;
+            if (key) std::fill_n(key, params.k, -std::numeric_limits<float>::infinity());
+            write_results(hits[i], params.k, snapshot.model->metric, snapshot.model->dim, ids + at, scores + at,
+                          [&](std::uint32_t row) {
+                              if (key) *key++ = work.key(i, row);
+                              return params.as_rows ? std::int64_t{row} : snapshot.id(row);
+                          });
         }
     };
     if (slices == 1) {
         parallel_for(groups, threads, [&](std::size_t g, unsigned) {
-            GroupSearch work(snapshot, packed, group_of(g), params, 0, 1);
+            GroupSearch work(snapshot, packed, group_of(g), g * group, params, 0, 1);
             work.scan();
             finish(work, g);
         });
@@ -75,8 +80,8 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
     }
     std::vector<std::unique_ptr<GroupSearch>> works(groups * slices);
     parallel_for(works.size(), threads, [&](std::size_t task, unsigned) {
-        works[task] =
-            std::make_unique<GroupSearch>(snapshot, packed, group_of(task / slices), params, task % slices, slices);
+        works[task] = std::make_unique<GroupSearch>(snapshot, packed, group_of(task / slices), task / slices * group,
+                                                    params, task % slices, slices);
         works[task]->scan();
     });
     parallel_for(groups, threads, [&](std::size_t g, unsigned) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/matrix.h"
+#include "index/probe.h"
 #include "index/row_filter.h"
 #include "index/snapshot.h"
 
@@ -19,10 +20,14 @@ struct SearchParams {
     float min_score = -std::numeric_limits<float>::infinity();  // as a similarity
     const RowFilter* filter = nullptr;                          // of this snapshot; null: all rows alive
     bool as_rows = false;                                       // results are rows of the snapshot, not ids
+    const Probes* probes = nullptr;  // of all queries: reads these lists, whatever nprobe is; null: chooses them
+    float* keys = nullptr;           // queries x k, or null: the score that each result was selected by; -inf pads
 };
 
 // ids, scores: queries.rows x k, best first, padded with id -1 and the worst score. Scores are squared distances (l2)
-// or similarities.
+// or similarities. Results of equal scores are ordered by id. The result is that of its parts: for any division of the
+// rows among indexes of one model, the k best of their results by (key, id), ordered by (score, id), are those of one
+// index, if they read the same lists and nothing is reranked.
 void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids, float* scores);
 
 }  // namespace fewbits

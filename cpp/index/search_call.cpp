@@ -7,6 +7,17 @@
 namespace fewbits {
 namespace {
 
+// The lists of some queries of a search.
+Probes probes_of(const Probes& all, std::span<const std::size_t> queries) {
+    Probes own;
+    own.width = all.width;
+    for (const std::size_t i : queries) {
+        const auto first = all.lists.begin() + static_cast<std::ptrdiff_t>(i * all.width);
+        own.lists.insert(own.lists.end(), first, first + static_cast<std::ptrdiff_t>(all.width));
+    }
+    return own;
+}
+
 void search_one(const std::shared_ptr<const Snapshot>& snapshot, MatrixView queries, SearchParams params,
                 const Filter* filter, std::int64_t* ids, float* scores) {
     const auto allowed = filter ? filter->rows(snapshot, params.threads) : nullptr;
@@ -37,7 +48,7 @@ void search_call(const std::shared_ptr<const Snapshot>& snapshot, MatrixView que
     const auto groups = queries_of(filters, queries.rows);
     std::vector<float> rows;
     std::vector<std::int64_t> found;
-    std::vector<float> found_scores;
+    std::vector<float> found_scores, found_keys;
     for (std::size_t f = 0; f < groups.size(); ++f) {
         const auto& group = groups[f];
         rows.resize(group.size() * queries.cols);
@@ -45,11 +56,17 @@ void search_call(const std::shared_ptr<const Snapshot>& snapshot, MatrixView que
             std::copy_n(queries.row(group[i]), queries.cols, rows.data() + i * queries.cols);
         found.resize(group.size() * params.k);
         found_scores.resize(found.size());
-        search_one(snapshot, {rows.data(), group.size(), queries.cols}, params, filters.filters[f], found.data(),
+        found_keys.resize(params.keys ? found.size() : 0);
+        const Probes probes = params.probes ? probes_of(*params.probes, group) : Probes();
+        SearchParams own = params;
+        if (params.probes) own.probes = &probes;
+        if (params.keys) own.keys = found_keys.data();
+        search_one(snapshot, {rows.data(), group.size(), queries.cols}, own, filters.filters[f], found.data(),
                    found_scores.data());
         for (std::size_t i = 0; i < group.size(); ++i) {
             std::copy_n(found.data() + i * params.k, params.k, ids + group[i] * params.k);
             std::copy_n(found_scores.data() + i * params.k, params.k, scores + group[i] * params.k);
+            if (params.keys) std::copy_n(found_keys.data() + i * params.k, params.k, params.keys + group[i] * params.k);
         }
     }
 }

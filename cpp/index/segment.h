@@ -51,7 +51,8 @@ public:
         if (!custom_ids_.empty()) return custom_ids_[row];
         return first_id_ + (positions_.empty() ? row : positions_[row]);
     }
-    bool custom_ids() const { return !custom_ids_.empty(); }  // otherwise ids count from first_id
+    bool custom_ids() const { return !custom_ids_.empty(); }  // otherwise they are offsets from first_id
+    bool counts_ids() const { return custom_ids_.empty() && positions_.empty(); }  // ids are first_id + row
     std::int64_t first_id() const { return first_id_; }
     std::int64_t next_id() const { return next_id_; }  // larger than all ids
     // The row with this id, or -1.

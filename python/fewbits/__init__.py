@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import __version__, available_isas, isa
 
 if TYPE_CHECKING:
-    from . import train
+    from . import shards, train
     from .choose.build import build
     from .choose.build_multivector import build_multivector
     from .choose.tuning import Tuned, tune
@@ -96,6 +96,7 @@ __all__ = [
     "merge",
     "open",
     "recall",
+    "shards",
     "train",
     "tune",
     "unpack_bits",
@@ -139,12 +140,13 @@ _MODULES = {
     "multivector.pooling": ("Pooling", "carve"),
     "choose.tuning": ("Tuned", "tune"),
 }
+_PACKAGES = ("shards", "train")
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "train":
-        return import_module(".train", __name__)
+    if name in _PACKAGES:
+        return import_module(f".{name}", __name__)
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'fewbits' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)

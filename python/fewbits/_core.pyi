@@ -1,7 +1,7 @@
 """The compiled core. Arrays are C-contiguous, float input is float32; the public interface is fewbits.index."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypedDict
+from typing import Any, Final, Literal, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,6 +170,7 @@ class Engine:
     def arrays(self) -> _Arrays: ...  # the model's arrays (copies)
     def set_default(self, name: str, value: int) -> None: ...  # "default.nprobe", "default.rerank"
     def __len__(self) -> int: ...
+    @overload
     def search(
         self,
         queries: _F32,
@@ -180,8 +181,29 @@ class Engine:
         filters: Sequence[Filter] = ...,
         filter_of: _U32 | None = None,  # per query, the number of its filter; None: all use the first
         min_score: float = ...,  # lowest similarity (l2: minus the squared distance) of a result
+        lists: tuple[_U32, _F32] | None = None,  # what probe returned: these lists are read
+        keys: Literal[False] = False,
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
+    @overload
+    def search(
+        self,
+        queries: _F32,
+        k: int,
+        *,
+        nprobe: int,
+        rerank: int,
+        filters: Sequence[Filter] = ...,
+        filter_of: _U32 | None = None,
+        min_score: float = ...,
+        lists: tuple[_U32, _F32] | None = None,
+        keys: Literal[True],  # also returns what each result was selected by, a similarity; -inf pads
+        threads: int = 0,
+    ) -> tuple[_I64, _F32, _F32]: ...
+    # Per query the nearest lists, and their scores (for search): (queries, nprobe); fewer if there are fewer lists.
+    def probe(self, queries: _F32, nprobe: int, *, threads: int = 0) -> tuple[_U32, _F32]: ...
+    # Another engine with these vectors, unique; its bytes depend on nothing else.
+    def take(self, ids: _I64, *, directory: _Path | None = None, threads: int = 0) -> Engine: ...
     # Of vectors by id: (queries, m), as search reports them. ids: (1, m) for all queries, or (queries, m); -1 pads.
     def score(self, queries: _F32, ids: _I64, *, threads: int = 0) -> _F32: ...
     # Of an engine with tokens: `candidates` rows that are found by vectors (one per query) are ranked by tokens (a set

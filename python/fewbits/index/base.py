@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ..file.places import Path, encoded, write
 from ..input.checks import thread_count, whole_number
-from ..input.ids import vector_ids
+from ..input.ids import check_unique, vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..numeric.arrays import I64
 from ..spec.codec import Codec
@@ -23,7 +23,9 @@ from ..spec.description import Description
 from ..spec.ivf import IVF
 from ..spec.transform import Transform
 from .filling import publish
+from .fingerprint import training_id
 from .state import State, Stateful, Training
+from .turns import in_state
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -169,6 +171,79 @@ class BaseIndex(Stateful):
         self._state = after
         del turn
         return self
+
+    @property
+    def training_id(self) -> str:
+        """A fingerprint of the training: equal for two indexes if and only if `fb.merge` can merge them.
+
+        It depends on the trained parts alone. Adding, removing, saving and opening do not change it; training for
+        ranking and `upgrade` do.
+
+        Raises
+        ------
+        NotTrainedError
+            Before `train`.
+
+        Examples
+        --------
+        >>> index.training_id == fb.Index.from_bytes(index.to_bytes()).training_id
+        True
+        """
+        return training_id(self._trained("training_id"))
+
+    def empty(self) -> Self:
+        """Return a new index with the training and the settings of this one, and no vectors.
+
+        Its bytes depend on the training alone, whatever was added or removed before. Filled with parts of a data set,
+        copies of it are merged by `fb.merge`, or searched together (docs/scale-out.md).
+
+        Returns
+        -------
+        Index or MultiVectorIndex
+
+        Raises
+        ------
+        NotTrainedError
+            Before `train`.
+
+        Examples
+        --------
+        >>> part = index.empty().add(x[:100], ids=np.arange(5000, 5100))
+        """
+        return self.take([])
+
+    def take(self, ids: ArrayLike, *, threads: int | None = None) -> Self:
+        """Return a new index with these vectors, or documents, and no others, from their stored codes.
+
+        Its bytes depend on the training, the vectors and their ids alone, not on the order of ids, nor on when and in
+        which order the vectors were added. Each id takes 4 bytes if they span less than 2^32, otherwise 8.
+
+        Parameters
+        ----------
+        ids : (n,) array of int
+            Unique.
+        threads : int, optional
+            None: all CPUs.
+
+        Returns
+        -------
+        Index or MultiVectorIndex
+
+        Raises
+        ------
+        NotTrainedError
+            Before `train`.
+        TypeError, ValueError
+            For wrong or repeated ids, and for an id that the index does not have (the message names it).
+
+        Examples
+        --------
+        >>> even = index.take(index.ids()[::2])
+        """
+        state = self._state
+        engine, count, own = state.trained("take"), thread_count(threads), vector_ids(ids)
+        check_unique(own)
+        return in_state(self, state.with_engine(engine.take(own, directory=self._temp_dir, threads=count)))
 
     def save(self, path: Path | SupportsWrite) -> None:
         """Write the index to one file, atomically: after a crash, either the old or the new file is there, complete.

@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
@@ -21,7 +21,7 @@ from ..file.places import Path, contents, shown
 from ..fit.few import too_few
 from ..fit.model import train
 from ..input.blocks import all_rows, is_blocks
-from ..input.checks import conflict_rule, metric_name, thread_count, whole_number
+from ..input.checks import boolean, conflict_rule, metric_name, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import id_table, vector_ids
 from ..input.progress import Progress, ProgressArgument
@@ -44,7 +44,7 @@ from .base import BaseIndex
 from .calibration import calibration_of
 from .filling import encoded, publish
 from .report import IndexStats
-from .result import SearchResult
+from .result import KeyedResult, Probes, SearchResult
 from .second_stage import Scorer, second_stage
 from .state import State, Training
 from .turns import frozen, in_state, started, state_of
@@ -442,6 +442,8 @@ class Index(BaseIndex):
         max_distance: float | None = None,
         min_probability: float | None = None,
         scorer: Scorer | None = None,
+        lists: Probes | None = None,
+        keys: bool = False,
         threads: int | None = None,
     ) -> SearchResult:
         """Find the k best vectors for each query.
@@ -474,14 +476,22 @@ class Index(BaseIndex):
             Reranks the candidates of the index, for example with a cross-encoder. It is called once per search, without
             any lock, with two int64 arrays (m,): for each candidate the row number in `queries` and the id. It returns
             scores (m,), larger is better under every metric, which become the scores of the results.
+        lists : Probes, optional
+            What `probe` of this index, or of another one with the same `training_id`, returned for these queries:
+            exactly these lists are read, instead of nprobe. Several parts of a data set are searched faster if only
+            the first of them, or an empty one, looks for the nearest lists.
+        keys : bool
+            Also return by what the results were selected, as a `KeyedResult`, from which `fewbits.shards.gather` makes
+            the results of several parts those of one index. Not with `scorer` and `min_probability`.
         threads : int, optional
             None: all CPUs.
 
         Returns
         -------
         SearchResult
-            Arrays ids and scores, best first. They are bitwise equal for any number of threads and for queries in a
-            batch or alone. If fewer than k vectors are found, the end is padded; ``counts`` has the number found.
+            Arrays ids and scores, best first, and of equal scores the smaller id first. They are bitwise equal for any
+            number of threads, for queries in a batch or alone, and for vectors added or merged in any order. If fewer
+            than k vectors are found, the end is padded; ``counts`` has the number found.
 
         Raises
         ------
@@ -503,17 +513,67 @@ class Index(BaseIndex):
         by_score = min_score is not None or max_distance is not None
         stage = second_stage(k, rerank, scorer, min_probability, state.calibration, by_score)
         depth = min(_rerank_depth(state, engine, stage.rerank, stage.width if scorer else k), 2**31)
-        ids, scores = engine.search(
-            matrix,
-            stage.width_at(depth),
-            nprobe=lists_to_read(state, engine, nprobe),
-            rerank=depth,
-            filters=filters,
-            filter_of=filter_of,
-            min_score=min_similarity(min_score, max_distance, description.metric),
-            threads=count,
-        )
+        given = given_lists(state, lists, nprobe, single)
+        boolean(keys, "keys")
+        if keys and (scorer is not None or min_probability is not None):
+            raise ValueError("keys: expected without scorer and min_probability, which select results afterwards")
+        asked: dict[str, Any] = {
+            "nprobe": lists_to_read(state, engine, nprobe),
+            "rerank": depth,
+            "filters": filters,
+            "filter_of": filter_of,
+            "min_score": min_similarity(min_score, max_distance, description.metric),
+            "lists": given,
+            "threads": count,
+        }
+        if keys:
+            found = engine.search(matrix, k, keys=True, **asked)
+            ids, scores, own = (array[0] for array in found) if single else found
+            return KeyedResult(ids, scores, own, smaller_first=description.metric == "l2")
+        ids, scores = engine.search(matrix, stage.width_at(depth), **asked)
         return stage.result(SearchResult(ids, scores), matrix, description.metric, single)
+
+    @renamed(q="queries")
+    def probe(self, queries: Any, nprobe: int | None = None, *, threads: int | None = None) -> Probes:
+        """Find the nearest lists of each query, for ``search(..., lists=)`` of this index or of parts like it.
+
+        Parameters
+        ----------
+        queries : (n, dim) or (dim,) array
+            In any dtype that `add` takes.
+        nprobe : int, optional
+            Number of lists; larger numbers mean all lists. None: the index's default.
+        threads : int, optional
+            None: all CPUs.
+
+        Returns
+        -------
+        Probes
+            Arrays lists and scores, nearest list first. They depend on the training only: an `empty` index returns the
+            same.
+
+        Raises
+        ------
+        NotTrainedError
+            Before `train`.
+        TypeError, ValueError
+            For wrong shapes, dtypes or settings; for an index without a partition.
+
+        Examples
+        --------
+        >>> whole = index.search(queries, k=10, nprobe=4)
+        >>> probes = index.probe(queries, nprobe=4)
+        >>> bool((index.search(queries, k=10, lists=probes).ids == whole.ids).all())
+        True
+        """
+        state = self._state
+        engine = state.trained("probe")
+        count = thread_count(threads)
+        if state.description.partition is None:
+            raise ValueError("probe: this index has no partition, so every vector is scanned")
+        matrix, single = as_queries(queries, state.description.dim, nonzero=self._normalises)
+        lists, scores = engine.probe(matrix, lists_to_read(state, engine, nprobe), threads=count)
+        return Probes(lists[0], scores[0]) if single else Probes(lists, scores)
 
     @renamed(q="queries")
     def score(self, queries: Any, ids: ArrayLike, *, threads: int | None = None) -> F32:
@@ -743,6 +803,19 @@ def lists_to_read(state: State, engine: _core.Engine, nprobe: int | None) -> int
     if state.description.partition is None:
         raise ValueError(f"nprobe: this index has no partition, so every vector is scanned; got nprobe={nprobe!r}")
     return min(whole_number(nprobe, "nprobe", 1), MAX_NLIST)
+
+
+def given_lists(state: State, lists: object, nprobe: int | None, single: bool) -> tuple[NDArray[np.uint32], F32] | None:
+    if lists is None:
+        return None
+    if not isinstance(lists, Probes):
+        raise TypeError(f"lists: expected what Index.probe returns, got {lists!r}")
+    if state.description.partition is None:
+        raise ValueError("lists: this index has no partition, so every vector is scanned")
+    if nprobe is not None:
+        raise ValueError(f"nprobe: expected without lists, which say what is read; got nprobe={nprobe!r}")
+    numbers, scores = np.asarray(lists.lists, np.uint32), np.asarray(lists.scores, np.float32)
+    return (np.atleast_2d(numbers), np.atleast_2d(scores)) if single else (numbers, scores)
 
 
 def _rerank_depth(state: State, engine: _core.Engine, rerank: int | None, k: int) -> int:

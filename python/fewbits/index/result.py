@@ -41,6 +41,53 @@ class SearchResult(NamedTuple):
         return np.asarray((self.ids >= 0).sum(axis=-1), dtype=np.int64)
 
 
+class Probes(NamedTuple):
+    """What `Index.probe` returns: which lists each query reads, nearest first.
+
+    Attributes
+    ----------
+    lists : (n, nprobe) or (nprobe,) uint32 array
+        (nprobe,) for a single query.
+    scores : (n, nprobe) or (nprobe,) float32 array
+        The share of a list's centroid in the scores of its vectors.
+
+    Examples
+    --------
+    >>> probes = index.probe(queries, nprobe=4)
+    >>> probes.lists.shape
+    (40, 4)
+    """
+
+    lists: NDArray[np.uint32]
+    scores: F32
+
+
+class KeyedResult(SearchResult):
+    """What a search with ``keys=True`` returns: the results of one part, for `fewbits.shards.gather`.
+
+    Attributes
+    ----------
+    ids, scores, counts
+        As of `SearchResult`.
+    keys : (n, k) or (k,) float32 array
+        By which the k best vectors were selected, larger first; -inf where padded. Scores differ from these where codes
+        are staged, or where a score was rounded to 1.
+    smaller_first : bool
+        Whether smaller scores are better ("l2").
+    """
+
+    keys: F32
+    smaller_first: bool
+
+    def __new__(cls, ids: I64, scores: F32, keys: F32, smaller_first: bool) -> Self:
+        made = super().__new__(cls, ids, scores)
+        made.keys, made.smaller_first = keys, smaller_first
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return KeyedResult, (self.ids, self.scores, self.keys, self.smaller_first)
+
+
 class CalibratedResult(SearchResult):
     """What a search with `min_probability` returns: also how likely each result is to be relevant.
 

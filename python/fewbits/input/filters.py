@@ -62,7 +62,7 @@ class Filter:
                 "filter: a compiled predicate is code of this process and cannot be pickled or copied; pass a mask or "
                 "ids, or create the filter again where it is needed"
             )
-        return _filter_of, (kind, given)
+        return _filter_of, _packed(kind, given)
 
     @classmethod
     def allow(cls, ids: Any) -> Filter:
@@ -105,11 +105,23 @@ class Filter:
         return made
 
 
-def _filter_of(kind: str, given: NDArray[Any]) -> Filter:
+def _packed(kind: str, given: NDArray[Any]) -> tuple[str, NDArray[Any], int]:
+    """What a filter is pickled as: of a mask, one bit per id from the first that is allowed to the last, and the first
+    of these ids; of ids, 4 bytes each if they are small."""
+    if kind != "mask":
+        return kind, given.astype(np.uint32) if not given.size or int(given.max()) < 2**32 else given, 0
+    allowed = np.flatnonzero(given)
+    first, end = (int(allowed[0]), int(allowed[-1]) + 1) if allowed.size else (0, 0)
+    return kind, np.packbits(given[first:end]), first
+
+
+def _filter_of(kind: str, stored: NDArray[Any], first: int = 0) -> Filter:
     """Restores a pickled filter."""
     if kind == "denied":
-        return Filter.deny(given)
-    return Filter(given.view(np.bool_) if kind == "mask" else given)
+        return Filter.deny(stored)
+    if kind != "mask":
+        return Filter(stored)
+    return Filter(np.concatenate((np.zeros(first, np.bool_), np.unpackbits(stored).view(np.bool_))))
 
 
 def core_filters(value: Any, n_queries: int) -> tuple[list[_core.Filter], NDArray[np.uint32] | None]:

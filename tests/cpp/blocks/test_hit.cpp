@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "blocks/hit.h"
+#include "blocks/top_k.h"
 #include "check.h"
 
 using namespace fewbits;
@@ -62,5 +62,30 @@ TEST("hits: selection of organ pipes and saws") {
         }
         check_selection(pipes);
         check_selection(saws);
+    }
+}
+
+TEST("hits: of equal scores those with the smallest ids are kept, in their order, whatever arrives when") {
+    struct Backwards : RowIds {
+        std::int64_t id(std::uint32_t row) const override { return -std::int64_t{row}; }
+    } backwards;
+    std::mt19937 random(2);
+    for (const std::uint32_t scores : {1u, 2u, 5u, 1000u}) {
+        std::vector<Hit> hits(3000);
+        for (std::uint32_t i = 0; i < hits.size(); ++i) hits[i] = {i, static_cast<float>(random() % scores)};
+        std::vector<Hit> sorted = hits;
+        std::sort(sorted.begin(), sorted.end(),
+                  [](const Hit& x, const Hit& y) { return x.score != y.score ? x.score > y.score : x.row > y.row; });
+        for (const std::size_t capacity : {std::size_t{1}, std::size_t{7}, std::size_t{100}, hits.size() + 1}) {
+            std::shuffle(hits.begin(), hits.end(), random);
+            TopHits top;
+            top.break_ties_by(&backwards);
+            top.reset(capacity);
+            for (const Hit& hit : hits)
+                if (hit.score >= top.threshold()) top.push(hit);
+            const auto best = top.sorted();
+            CHECK(best.size() == std::min(capacity, hits.size()));
+            CHECK(std::equal(best.begin(), best.end(), sorted.begin(), same));
+        }
     }
 }

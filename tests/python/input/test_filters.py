@@ -191,6 +191,20 @@ def test_filters_pickle_and_copy() -> None:
     assert set(index.search(x[0], 5, filter=pickle.loads(pickle.dumps(prepared))).ids) == set(range(5))
 
 
+def test_pickled_filters_are_small() -> None:
+    mask = np.zeros(10**6, np.bool_)
+    assert len(pickle.dumps(fb.Filter(mask))) < 1000
+    mask[500_000:580_000] = True
+    assert len(pickle.dumps(fb.Filter(mask))) < 80_000 / 8 + 1000
+    assert len(pickle.dumps(fb.Filter(np.arange(10_000)))) < 41_000
+    index = fb.Index(4, metric="l2", codec=fb.Float()).add(np.eye(4, dtype=np.float32), ids=[3, 2**33, 2**40, 2**61])
+    for ids in ([], [3], [2**33, 2**61]):
+        for prepared in (fb.Filter.allow(ids), fb.Filter.deny(ids)):
+            again = pickle.loads(pickle.dumps(prepared))
+            wanted = index.search(np.ones(4), 4, filter=prepared).ids
+            assert index.search(np.ones(4), 4, filter=again).ids.tolist() == wanted.tolist()
+
+
 def test_a_filter_of_code_does_not_pickle() -> None:
     numba = pytest.importorskip("numba")
     prepared = fb.Filter(numba.cfunc("boolean(int64)")(lambda i: i > 3))

@@ -66,6 +66,8 @@ calls = {
     "Engine.set_default": lambda e: e.set_default("default.nprobe", 2),
     "Engine.__len__": len,
     "Engine.search": lambda e: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[shared]),
+    "Engine.probe": lambda e: e.probe(x[:3], 2),
+    "Engine.take": lambda e: e.take(ids[30_000:30_010]),
     "Engine.search_sets": lambda e: e.search_sets(
         encodings(3), x[:3], np.arange(4), 5, nprobe=1, candidates=9, filters=[shared]
     ),
