@@ -21,12 +21,11 @@ from ..file.places import Path as AnyPath
 from ..file.places import encoded
 from ..index.index import Index, result_count
 from ..index.result import SearchResult
-from ..index.turns import frozen
+from ..index.turns import frozen, state_of
 from ..input.checks import real_number, whole_number
 from ..input.queries import as_queries
 from ..numeric.arrays import F32, I64
 from ..spec.description import Description
-from ..spec.float import Float
 from . import items, view
 from .columns import checked_metadata, with_new
 from .database import Database, check_format, create_tables, has_tables
@@ -66,7 +65,7 @@ class Collection:
     index : Index, optional
         For a new collection: an index without vectors, trained if its parts need training, that says how vectors are
         stored. An existing collection must have the same dim, metric and parts. None:
-        ``Index(dim, metric=metric, codec=Float(16))``.
+        ``Index(dim, metric=metric, codec="auto")``, float16 that is coded anew when there are enough vectors.
 
     Raises
     ------
@@ -248,10 +247,10 @@ class Collection:
         return len(ids)
 
     def compact(self) -> None:
-        """Write the index file anew, without what was deleted, and empty the log.
+        """Write the index file anew, without what was deleted, empty the log, and make the database file smaller.
 
-        This happens by itself, when the log has become long, and on `close`. Readers continue meanwhile. If it fails
-        by itself (the disk is full, say), that is a warning: the change before it is committed.
+        All but the last happens by itself, when the log has become long, and on `close`. Readers continue meanwhile. If
+        it fails by itself (the disk is full, say), that is a warning: the change before it is committed.
 
         Raises
         ------
@@ -266,6 +265,7 @@ class Collection:
         >>> notes.compact()
         """
         self._fold_if(0)
+        self._database.shrink()
 
     def close(self) -> None:
         """Let go of all files, after folding a long log into the index file. Nothing depends on it for safety.
@@ -556,18 +556,26 @@ def _template(dim: int | None, metric: str | None, index: Index | None) -> Index
     if index is None:
         if (dim is None) != (metric is None):
             raise ValueError(f"expected dim and metric, or neither, got dim={dim!r} and metric={metric!r}")
-        return None if dim is None or metric is None else Index(dim, metric=metric, codec=Float(16))
+        return None if dim is None or metric is None else Index(dim, metric=metric, codec="auto")
     if not isinstance(index, Index):
         raise TypeError(f"index: expected fewbits.Index, got {index!r}")
     if not index.is_trained or len(index):
         raise ValueError(f"index: expected a trained index without vectors, got {index!r}")
+    for name, got in (("dim", dim), ("metric", metric)):
+        if got is not None and got != getattr(index, name):
+            raise ValueError(f"{name}: the index has {getattr(index, name)!r}, got {got!r}")
     return index
 
 
 def _check_same(folder: Path, own: Index, dim: int | None, metric: str | None, index: Index | None) -> None:
     given = [(name, value) for name, value in (("dim", dim), ("metric", metric)) if value is not None]
     if index is not None:
-        given += [(name, getattr(index, name)) for name in ("dim", "metric", *Description.PARTS)]
+        given += [("dim", index.dim), ("metric", index.metric)]
+        automatic, wanted = (state_of(each).automatic != "no" for each in (own, index))
+        if automatic != wanted:
+            kinds = {True: "codec='auto'", False: "parts that do not change"}
+            raise ValueError(f"index: the collection {folder} has {kinds[automatic]}, got {kinds[wanted]}")
+        given += [] if automatic else [(name, getattr(index, name)) for name in Description.PARTS]
     for name, got in given:
         if getattr(own, name) != got:
             raise ValueError(f"{name}: the collection {folder} has {getattr(own, name)!r}, got {got!r}")

@@ -26,6 +26,7 @@ CREATE TABLE pending (last_id INTEGER PRIMARY KEY, n INTEGER NOT NULL, ids BLOB 
 CREATE TABLE removed (number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL);
 INSERT INTO state VALUES (0, 0);
 """
+_INCREMENTAL = 2  # as PRAGMA auto_vacuum reports it
 _WAIT = 60.0  # seconds, for another writer
 _CHECKPOINT = 8192  # pages of the write-ahead log, 32 MiB, after which it goes into the file
 _inherited: list[sqlite3.Connection] = []  # of the parent of a fork: neither used nor closed here
@@ -55,6 +56,23 @@ class Database:
         self.closed = True
         while self._idle:
             self._idle.pop().close()
+
+    def shrink(self) -> None:
+        """Gives the pages that nothing uses back to the file system, as far as no reader needs them."""
+        connection = self._take()
+        try:
+            if connection.execute("PRAGMA auto_vacuum").fetchone() == (_INCREMENTAL,):
+                connection.executescript("PRAGMA incremental_vacuum")  # `execute` makes one step, which frees a page
+            else:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # from the next VACUUM on
+                connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise _explained(error, self._path) from error
+            raise
+        self._idle.append(connection)
 
     @contextmanager
     def _transaction(self, begin: str, end: str) -> Iterator[sqlite3.Connection]:
@@ -91,6 +109,8 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         try:
+            if connection.execute("PRAGMA page_count").fetchone() == (0,):  # a new file
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..index.index import Index
-from ..index.turns import frozen
+from ..index.index import Index, growing_in_compact, is_due
+from ..index.turns import frozen, state_of
 from ..numeric.arrays import F32, I64
 
 _REMOVED_SHARE = 0.2  # from which on a file is written without them
@@ -48,7 +48,7 @@ def caught_up(connection: sqlite3.Connection, folder: Path, view: View | None) -
     """The view of what this transaction sees, from an earlier one or from the file."""
     version, generation = version_of(connection)
     if view is None or view.generation != generation:
-        view = View(-1, generation, Index.open(index_file(folder, generation)))
+        view = View(-1, generation, growing_in_compact(Index.open(index_file(folder, generation))))
     if view.version == version:
         return view
     index, last_id = frozen(view.index), view.last_id
@@ -101,9 +101,11 @@ def logged(connection: sqlite3.Connection) -> int:
 
 
 def fold(connection: sqlite3.Connection, folder: Path, view: View) -> None:
-    """Writes a caught-up view as the file of the next generation, and empties the log, once this is committed."""
+    """Writes a caught-up view as the file of the next generation, and empties the log, once this is committed.
+
+    An index with codec="auto" is coded anew here, so that a process that applies the log need not do it."""
     index = frozen(view.index)
-    if index.stats().removed_share > _REMOVED_SHARE:
+    if index.stats().removed_share > _REMOVED_SHARE or is_due(state_of(index)):
         index.compact(progress=False)
     index.save(index_file(folder, view.generation + 1))
     connection.execute("DELETE FROM pending")

@@ -24,14 +24,20 @@ _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, Typ
 
 
 def encode_meta(
-    description: Description, why: tuple[str, ...], calibration: dict[str, Any] | None = None, **others: Any
+    description: Description,
+    why: tuple[str, ...],
+    calibration: dict[str, Any] | None = None,
+    automatic: bool = False,
+    **others: Any,
 ) -> bytes:
     """others: parts that do not belong to the description, by name."""
     parts = {}
     for name, part in (description.parts | others).items():
         parts[name] = None if part is None else _stored(part)
-    meta = {"parts": parts, "seed": description.seed, "why": why}
-    return json.dumps(meta | ({"calibration": calibration} if calibration else {}), sort_keys=True).encode()
+    meta: dict[str, Any] = {"parts": parts, "seed": description.seed, "why": why}
+    meta |= {"calibration": calibration} if calibration else {}
+    meta |= {"automatic": True} if automatic else {}
+    return json.dumps(meta, sort_keys=True).encode()
 
 
 def decode_meta(name: str, engine: _core.Engine) -> tuple[Description, tuple[str, ...]]:
@@ -68,6 +74,17 @@ def decode_calibration(name: str, engine: _core.Engine, made: Callable[[dict[str
     try:
         stored = _meta(engine).get("calibration")
         return None if stored is None else made(stored)
+    except _UNREADABLE as error:
+        raise _unreadable(name, error) from None
+
+
+def decode_automatic(name: str, engine: _core.Engine) -> bool:
+    """Whether the index was made with codec="auto"."""
+    try:
+        stored = _meta(engine).get("automatic", False)
+        if not isinstance(stored, bool):
+            raise TypeError(f"automatic: expected true or false, got {stored!r}")
+        return stored
     except _UNREADABLE as error:
         raise _unreadable(name, error) from None
 

@@ -6,7 +6,7 @@ concurrent searches see the index before or after a change, never in between.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -167,7 +167,9 @@ class BaseIndex(Stateful):
             with shown:
                 engine.compact(directory=self._temp_dir, threads=count, progress=shown.stage("compacting"))
 
-        turn, after = self._prepare("compact", lambda now: now.changed("compact", compact))
+        turn, after = self._prepare(
+            "compact", lambda now: self._compacted(now.changed("compact", compact), count, shown)
+        )
         self._state = after
         del turn
         return self
@@ -299,8 +301,18 @@ class BaseIndex(Stateful):
         self._state = after
         del turn
 
+    def _compacted(self, state: State, threads: int, progress: Progress) -> State:
+        """What `compact` commits."""
+        return state
+
     def _prepare_added(
-        self, before: State, builder: _core.Builder, on_conflict: str, threads: int, progress: Progress
+        self,
+        before: State,
+        builder: _core.Builder,
+        on_conflict: str,
+        threads: int,
+        progress: Progress,
+        ids: ArrayLike | None = None,
     ) -> tuple[_core.Turn, State]:
         """As `_prepare`, for the state with the vectors of `builder`, which were coded for the state `before`."""
         before.training.check(before.n + len(builder), stacklevel=3)
@@ -311,11 +323,13 @@ class BaseIndex(Stateful):
 
         return self._prepare("add", added)
 
-    def _prepare_built(self, engine: _core.Engine, training: Training, action: str) -> tuple[_core.Turn, State]:
-        """As `_prepare`, for the state with a newly trained engine instead of one without vectors."""
+    def _prepare_built(
+        self, engine: _core.Engine, training: Training, action: str, then: Callable[[State], State] = lambda now: now
+    ) -> tuple[_core.Turn, State]:
+        """As `_prepare`, for a newly trained engine in place of one without vectors; `then` changes that state."""
 
         def built(now: State) -> State:
-            return now.untouched(action).retrained(engine, training=training).explained(training.found)
+            return then(now.untouched(action).retrained(engine, training=training).explained(training.found))
 
         return self._prepare(action, built)
 

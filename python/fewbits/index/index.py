@@ -8,15 +8,15 @@ once and each change replaces as its last step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
-from ..file.meta import decode_calibration, decode_meta, encode_meta
+from ..file.meta import decode_automatic, decode_calibration, decode_meta, encode_meta
 from ..file.places import Path, contents, shown
 from ..fit.few import too_few
 from ..fit.model import train
@@ -30,6 +30,7 @@ from ..input.renamed import renamed
 from ..input.rows import Rows
 from ..input.sample import Sample, split_sample
 from ..numeric.arrays import F32
+from ..spec.automatic import AUTO, ENOUGH, START, recoded_parts, recoded_reason, starting_reason, starts
 from ..spec.chain import Chain
 from ..spec.codec import Codec
 from ..spec.description import Description, default_transform
@@ -40,6 +41,7 @@ from ..spec.recurrent_binary import RecurrentBinary
 from ..spec.registry import CODECS, PARTITIONS, TRANSFORMS
 from ..spec.transform import Transform
 from . import report
+from .automatic import Stored, translated
 from .base import BaseIndex
 from .calibration import calibration_of
 from .filling import encoded, publish
@@ -78,8 +80,11 @@ class Index(BaseIndex):
         `RecurrentBinary`, which rely on it, else `Identity`.
     partition : IVF, optional
         None: every vector is scanned.
-    codec : Float, Scalar, PQ, RaBitQ or RecurrentBinary, optional
-        How vectors are stored. None: ``Float()``.
+    codec : Float, Scalar, PQ, RaBitQ, RecurrentBinary or "auto", optional
+        How vectors are stored. None: ``Float()``. "auto", without transform, partition and rerank: as float16 until
+        there are 16,384 vectors. The `add` that reaches this number codes all of them anew, as ``RaBitQ(2)`` reranked
+        by ``Scalar(8)``, 1.27 bytes per dimension (below 256 dimensions ``RaBitQ(3)``, below 32 ``Scalar(8)`` alone);
+        meanwhile searches go on.
     rerank : Float, Scalar or PQ, optional
         A codec for a finer copy of every vector, scored for the best candidates only. With ``on_disk=True`` it stays in
         a file.
@@ -109,17 +114,22 @@ class Index(BaseIndex):
         metric: str,
         transform: Transform | Sequence[Transform] | None = None,
         partition: IVF | None = None,
-        codec: Codec | None = None,
+        codec: Codec | Literal["auto"] | None = None,
         rerank: Codec | None = None,
         seed: int = 0,
         temp_dir: Path | None = None,
     ) -> None:
-        description = checked_description(dim, MAX_DIM, metric, transform, partition, codec, rerank, seed)
+        automatic = isinstance(codec, str) and codec == AUTO
+        if automatic:
+            _check_alone(transform=transform, partition=partition, rerank=rerank)
+        own = START if automatic else cast("Codec | None", codec)
+        description = checked_description(dim, MAX_DIM, metric, transform, partition, own, rerank, seed)
         engine = None
         if description.starts_empty:
             model = train(description, Sample(np.zeros((0, description.dim), np.float32)), 0, 0, Progress(False))
             engine = _core.Engine(model.params, model.arrays)
-        self._begin(State(description, engine, (), Training(seen=False)))
+        why = (starting_reason(description.dim),) if automatic else ()
+        self._begin(State(description, engine, why, Training(seen=False), automatic="in add" if automatic else "no"))
         self.temp_dir = temp_dir
 
     # --- what it is ---
@@ -301,7 +311,8 @@ class Index(BaseIndex):
             threads=count,
             progress=shown,
         )
-        turn, after = self._prepare_added(before, builder, on_conflict, count, shown)
+        prepare = self._prepare_added if before.automatic == "no" else self._prepare_automatic
+        turn, after = prepare(before, builder, on_conflict, count, shown, ids)
         self._state = after
         del turn
         return self
@@ -422,7 +433,7 @@ class Index(BaseIndex):
         )
         training.check(len(builder), stacklevel=2)
         publish(engine, builder, "error", count, shown)
-        turn, after = self._prepare_built(engine, training, "build")
+        turn, after = self._prepare_built(engine, training, "build", lambda now: self._grown(now, count, shown))
         self._state = after
         del turn
         return self
@@ -716,12 +727,58 @@ class Index(BaseIndex):
 
     def _meta(self, state: State) -> bytes:
         calibration = state.calibration.stored() if state.calibration else None
-        return encode_meta(state.description, state.why, calibration)
+        return encode_meta(state.description, state.why, calibration, state.automatic != "no")
+
+    def _prepare_automatic(
+        self,
+        before: State,
+        builder: _core.Builder,
+        on_conflict: str,
+        threads: int,
+        progress: Progress,
+        ids: ArrayLike | None,
+    ) -> tuple[_core.Turn, State]:
+        """As `_prepare_added`, of an index that may be coded anew, now or by another thread meanwhile."""
+
+        def added(now: State) -> State:
+            own = builder
+            if now.training is not before.training and starts(before.description):
+                own = translated(before, builder, ids, now, self._temp_dir, threads, progress)
+            else:
+                now.of_training(before, "add")
+            after = now.changed("add", lambda engine: publish(engine, own, on_conflict, threads, progress))
+            return self._grown(after, threads, progress) if now.automatic == "in add" else after
+
+        return self._prepare("add", added)
+
+    def _compacted(self, state: State, threads: int, progress: Progress) -> State:
+        return self._grown(state, threads, progress)
+
+    def _grown(self, state: State, threads: int, progress: Progress) -> State:
+        """The state coded anew, if it is that of an index with codec="auto" and has enough vectors."""
+        if not is_due(state):
+            return state
+        engine, dim = state.trained("add"), state.description.dim
+        ids = engine.ids()
+        stored = Stored(engine, ids, dim)
+        settings: dict[str, Any] = {"metric": state.description.metric, "seed": state.description.seed}
+        index = Index(dim, **settings, temp_dir=self.temp_dir, **recoded_parts(dim))
+        own = None if np.array_equal(ids, np.arange(len(ids))) else ids  # numbers need fewer bytes than ids
+        index.build(stored, own, progress=progress.argument, threads=threads or None)
+        after = state_of(index).changed("add", lambda engine: engine.number_from(state.next_id))
+        recoded = state.retrained(after.trained("add"), after.description, after.training)
+        return recoded.explained((recoded_reason(dim, len(ids)), *after.why))
 
 
 def index_of(description: Description, engine: _core.Engine, why: Sequence[str]) -> Index:
     """An index over an existing engine."""
     return started(Index.__new__(Index), State(description, engine, tuple(why), Training()))
+
+
+def growing_in_compact(index: Index) -> Index:
+    """The same index; with codec="auto" it is coded anew by `compact`, not by `add`."""
+    state = state_of(index)
+    return index if state.automatic == "no" else in_state(index, replace(state, automatic="in compact"))
 
 
 def described(name: str, engine: _core.Engine) -> Index:
@@ -731,7 +788,9 @@ def described(name: str, engine: _core.Engine) -> Index:
     description, why = decode_meta(name, engine)
     index = index_of(description, engine, why)
     calibration = decode_calibration(name, engine, lambda stored: calibration_of(stored, description, engine))
-    return in_state(index, state_of(index).calibrated(calibration)) if calibration else index
+    automatic = decode_automatic(name, engine)
+    state = replace(state_of(index), calibration=calibration, automatic="in add" if automatic else "no")
+    return in_state(index, state)
 
 
 def checked_description(
@@ -759,6 +818,17 @@ def checked_description(
         rerank=rerank,
         seed=whole_number(seed, "seed", 0, 2**63 - 1),
     )
+
+
+def is_due(state: State) -> bool:
+    """Whether an index with codec="auto" has enough vectors to be coded anew."""
+    return state.automatic != "no" and state.n >= ENOUGH and starts(state.description)
+
+
+def _check_alone(**parts: object) -> None:
+    for name, part in parts.items():
+        if part is not None:
+            raise ValueError(f"{name}: codec='auto' chooses it, expected None, got {part!r}")
 
 
 def _fitted(

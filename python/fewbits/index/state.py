@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from .. import _core
 from ..errors import NotTrainedError
@@ -52,6 +53,7 @@ class State:
     why: tuple[str, ...]
     training: Training
     calibration: Calibration | None = None
+    automatic: Literal["no", "in add", "in compact"] = "no"  # when it is coded anew (spec/automatic.py)
 
     @property
     def n(self) -> int:

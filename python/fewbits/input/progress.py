@@ -24,6 +24,7 @@ class Progress:
     def __init__(self, argument: ProgressArgument) -> None:
         if argument is not None and not isinstance(argument, bool) and not callable(argument):
             raise TypeError(f"progress: expected None, a bool or a callable(stage, fraction), got {argument!r}")
+        self.argument = argument
         self._report = argument if callable(argument) else None
         self._draws = sys.stderr.isatty() if argument is None else argument is True
         self._last_draw = 0.0

@@ -703,3 +703,51 @@ def test_long_conditions_take_linear_time(table: fb.Collection) -> None:
     with pytest.raises(ValueError, match="character 4"):
         table.get(where=f"n = {'1' * 100_000}x")
     assert time.process_time() - begin < 5
+
+
+def test_many_vectors_are_coded_anew_by_a_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fewbits.index.index.ENOUGH", 300)
+    with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes, fb.Collection(tmp_path / "a") as other:
+        filled(notes, 299)
+        notes.add(keys=["last"], vectors=X[300:301])
+        for each in (notes, other):
+            assert each.index.codec == fb.Float(16)
+        notes.delete(["k5"])
+        notes.upsert(keys=["k6", "new"], vectors=X[301:303])
+        notes.compact()
+        for each in (notes, other):
+            assert each.index.codec == fb.Scalar(8)
+            assert each.search(X[302], k=1).keys == ["new"]
+            assert each.search(X[5], k=1).keys != ["k5"]
+            assert len(each) == len(each.index) == 300
+    with fb.Collection(tmp_path / "a", index=fb.Index(DIM, metric="l2", codec="auto")) as notes:
+        assert "coded anew from float16" in notes.index.explain()
+        notes.add(keys=["newer"], vectors=X[310:311])
+        assert notes.search(X[310], k=1).keys == ["newer"]
+    with pytest.raises(ValueError, match="codec='auto', got parts"):
+        fb.Collection(tmp_path / "a", index=fb.Index(DIM, metric="l2", codec=fb.Float(16)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("dim", DIM + 1), ("metric", "ip")])
+def test_a_wrong_argument_beside_an_index_makes_no_folder(tmp_path: Path, name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name}: the index has"):
+        fb.Collection(tmp_path / "a", index=fb.Index(DIM, metric="l2"), **{name: value})
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_compact_makes_the_database_smaller(tmp_path: Path, made_before: bool) -> None:
+    if made_before:  # by a version that did not set auto_vacuum
+        (tmp_path / "a").mkdir()
+        connection = sqlite3.connect(tmp_path / "a" / "collection.db")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+    with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes:
+        notes.add(keys=range(400), vectors=X, documents=["text " * 200] * 400)
+        notes.compact()
+        full = (tmp_path / "a" / "collection.db").stat().st_size
+        assert full > 400_000
+        notes.delete(range(390))
+        notes.compact()
+        assert (tmp_path / "a" / "collection.db").stat().st_size < full / 4
+        assert notes.get(range(400)).documents == ["text " * 200] * 10
