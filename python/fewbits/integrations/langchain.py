@@ -20,8 +20,10 @@ from ..collection.result import Hits
 from ..collection.where import Condition, all_equal
 from ..file.places import Path as AnyPath
 from ..input.checks import metric_name
+from .arguments import refuse_unknown
 
 Filter = str | dict[str, Any] | None
+_SETTINGS = ("diversity", "candidates", "nprobe", "rerank", "min_score", "max_distance", "threads")
 
 
 class FewbitsVectorStore(VectorStore):
@@ -75,6 +77,7 @@ class FewbitsVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """Add texts, in place of those that have the same ids; returns the ids."""
+        refuse_unknown("add_texts", kwargs, "texts, metadatas and ids")
         own = list(texts)
         given = [None] * len(own) if ids is None else list(ids)
         keys = [str(uuid.uuid4()) if id is None else id for id in given]
@@ -96,6 +99,7 @@ class FewbitsVectorStore(VectorStore):
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool | None:
         """Delete the texts of these ids; of all, without ids."""
+        refuse_unknown("delete", kwargs, "ids")
         if self.collection is not None:
             self.collection.delete(self.collection.keys() if ids is None else ids)
         return True
@@ -108,7 +112,9 @@ class FewbitsVectorStore(VectorStore):
         return _documents(got.keys, got.documents, got.metadata)
 
     def similarity_search(self, query: str, k: int = 4, filter: Filter = None, **kwargs: Any) -> list[Document]:
-        """The k documents nearest to a text. filter: as `where` of `Collection.search`, or a dict of equal values."""
+        """The k documents nearest to a text. filter: as `where` of `Collection.search`, or a dict of equal values.
+
+        kwargs, of this and the other searches: nprobe, rerank, min_score, max_distance and threads."""
         return self.similarity_search_by_vector(self._embedding.embed_query(query), k, filter, **kwargs)
 
     def similarity_search_by_vector(
@@ -164,8 +170,7 @@ class FewbitsVectorStore(VectorStore):
         **kwargs: Any,
     ) -> FewbitsVectorStore:
         """A store of these texts."""
-        if kwargs:
-            raise TypeError(f"from_texts: expected ids, path and metric, got {next(iter(kwargs))!r}")
+        refuse_unknown("from_texts", kwargs, "ids, path and metric")
         store = cls(embedding, path, metric=metric)
         store.add_texts(texts, metadatas, ids=ids)
         return store
@@ -177,6 +182,8 @@ class FewbitsVectorStore(VectorStore):
         return self._opened
 
     def _search(self, embedding: list[float], k: int, filter: Filter, **settings: Any) -> Hits:
+        unknown = {name: value for name, value in settings.items() if name not in _SETTINGS}
+        refuse_unknown("search", unknown, ", ".join(_SETTINGS))
         if self.collection is None:
             return Hits([], [], [], [])
         where: str | Condition | None = all_equal(filter) if isinstance(filter, dict) else filter

@@ -19,8 +19,10 @@ from llama_index.core.vector_stores.utils import build_metadata_filter_fn, metad
 
 from ..collection.collection import Collection
 from ..collection.where import Compare, Condition, OneOf
+from .arguments import refuse_unknown
 
 _REF_DOC = "_ref_doc_id"
+_SETTINGS = ("nprobe", "rerank", "min_score", "max_distance", "threads")
 _MODES = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
 
 
@@ -62,6 +64,7 @@ class FewbitsVectorStore(BasePydanticVectorStore):
 
     def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Add nodes, in place of those that have the same ids; returns the ids."""
+        refuse_unknown("add", kwargs, "nodes")
         own = {node.node_id: node for node in nodes}
         if not own:
             return []
@@ -79,6 +82,7 @@ class FewbitsVectorStore(BasePydanticVectorStore):
 
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete the nodes of a document."""
+        refuse_unknown("delete", delete_kwargs, "ref_doc_id")
         if self.client is not None and _REF_DOC in self.client.columns:
             self.client.delete(where=Compare(_REF_DOC, "=", ref_doc_id))
 
@@ -86,6 +90,7 @@ class FewbitsVectorStore(BasePydanticVectorStore):
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **delete_kwargs: Any
     ) -> None:
         """Delete nodes by id, by filters, or those of the ids that meet the filters."""
+        refuse_unknown("delete_nodes", delete_kwargs, "node_ids and filters")
         if self.client is not None:
             self.client.delete(self._keys(node_ids, filters))
 
@@ -101,7 +106,11 @@ class FewbitsVectorStore(BasePydanticVectorStore):
         return [metadata_dict_to_node(stored) for stored in self.client.get(self._keys(node_ids, filters)).documents]
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
-        """The nodes nearest to an embedding, with similarities: larger is nearer, also under "l2"."""
+        """The nodes nearest to an embedding, with similarities: larger is nearer, also under "l2".
+
+        kwargs: nprobe, rerank, min_score, max_distance and threads, as in `Index.search`."""
+        unknown = {name: value for name, value in kwargs.items() if name not in _SETTINGS}
+        refuse_unknown("query", unknown, ", ".join(_SETTINGS))
         if query.mode not in _MODES:
             raise ValueError(f"mode: expected default or mmr, got {query.mode!r}")
         if self.client is None:
@@ -111,7 +120,9 @@ class FewbitsVectorStore(BasePydanticVectorStore):
         where: Condition | None = None if query.doc_ids is None else OneOf(_REF_DOC, tuple(query.doc_ids))
         mmr = query.mode == VectorStoreQueryMode.MMR
         diversity = 1 - (0.5 if query.mmr_threshold is None else query.mmr_threshold) if mmr else None
-        found = self.client.search(query.query_embedding, query.similarity_top_k, where, keys=keys, diversity=diversity)
+        found = self.client.search(
+            query.query_embedding, query.similarity_top_k, where, keys=keys, diversity=diversity, **kwargs
+        )
         nodes = [metadata_dict_to_node(stored) for stored in found.documents]
         scores = [1 / (1 + float(s)) if self.client.metric == "l2" else float(s) for s in found.scores]
         return VectorStoreQueryResult(nodes=nodes, similarities=scores, ids=found.keys)

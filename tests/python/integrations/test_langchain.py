@@ -94,7 +94,7 @@ def test_a_folder_whose_making_was_killed(tmp_path: Path) -> None:
 
 
 def test_from_texts_refuses_other_arguments() -> None:
-    with pytest.raises(TypeError, match=r"from_texts: expected ids, path and metric, got 'distance'"):
+    with pytest.raises(TypeError, match=r"from_texts: expected ids, path and metric, got the argument 'distance'"):
         FewbitsVectorStore.from_texts(TEXTS, EMBEDDING, distance="l2")
 
 
@@ -102,3 +102,31 @@ async def test_as_a_retriever(store: FewbitsVectorStore) -> None:
     retriever = store.as_retriever(search_kwargs={"k": 2, "filter": {"lang": "en"}})
     found = await retriever.ainvoke("text 4")
     assert found[0].id == "id4"
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("add_texts", (["a"],)),
+        ("add_documents", ([Document(page_content="a")],)),
+        ("delete", (["id1"],)),
+        ("similarity_search", ("text 3",)),
+        ("similarity_search_with_score", ("text 3",)),
+        ("similarity_search_by_vector", (EMBEDDING.embed_query("a"),)),
+        ("max_marginal_relevance_search", ("text 3",)),
+        ("max_marginal_relevance_search_by_vector", (EMBEDDING.embed_query("a"),)),
+    ],
+)
+def test_unknown_arguments_are_refused_before_anything_changes(
+    store: FewbitsVectorStore, method: str, arguments: tuple[object, ...]
+) -> None:
+    with pytest.raises(TypeError, match="'namespace'"):
+        getattr(store, method)(*arguments, namespace="x")
+    assert store.collection is not None
+    assert len(store.collection) == 20
+
+
+def test_settings_of_the_index_have_an_effect(store: FewbitsVectorStore) -> None:
+    assert len(store.similarity_search("text 3", k=20, min_score=0.99)) == 1
+    with pytest.raises(ValueError, match="nprobe"):
+        store.similarity_search("text 3", nprobe=4)

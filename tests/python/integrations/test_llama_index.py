@@ -107,3 +107,19 @@ def test_deletions(store: FewbitsVectorStore) -> None:
     assert len(store.get_nodes()) == 13
     store.clear()
     assert store.get_nodes() == []
+
+
+def test_unknown_arguments_are_refused_before_anything_changes(store: FewbitsVectorStore) -> None:
+    query = VectorStoreQuery(query_embedding=X[4].tolist(), similarity_top_k=3)
+    calls: list[tuple[str, tuple[Any, ...]]] = [
+        ("add", (NODES[:1],)),
+        ("delete", ("doc0",)),
+        ("delete_nodes", (["n1"],)),
+        ("query", (query,)),
+    ]
+    for method, arguments in calls:
+        with pytest.raises(TypeError, match="'namespace'"):
+            getattr(store, method)(*arguments, namespace="x")
+    assert len(store.client) == len(NODES)
+    with pytest.raises(ValueError, match="nprobe"):
+        store.query(query, nprobe=4)
