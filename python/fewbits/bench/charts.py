@@ -1,19 +1,14 @@
-"""Draws a report with matplotlib (the extra `charts`): as SVG for the page and as PNG for slides.
-
-The same code draws both, and both the light and the dark page: the SVG is drawn in placeholder colours, which are then
-replaced by the page's CSS variables.
-"""
+"""Draws a report with matplotlib (the extra `charts`), as PNG for slides. The page draws its own charts (page.js)."""
 
 from __future__ import annotations
 
 import importlib.util
 import io
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .ladder import FAMILIES
+from .colors import LIGHT, families
 from .measure import Measurement
 from .multivector import TokenReport
 from .report import Report
@@ -23,37 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
+Draw = Callable[[Any, Any, Any], None]
 MARKERS = {"none": "o", "ram": "s", "disk": "^"}
 RERANK_NAMES = {"none": "codes only", "ram": "+ rerank in memory", "disk": "+ rerank on disk"}
-LIGHT = {
-    "ink": "#1b1f24",
-    "muted": "#66707c",
-    "grid": "#e3e7eb",
-    "paper": "#ffffff",
-    "frontier": "#b9c2cc",
-    "series-0": "#2563c9",
-    "series-1": "#0f8a6d",
-    "series-2": "#c2410c",
-    "series-3": "#8b3fc4",
-    "series-4": "#5b6673",
-    "series-5": "#a16207",
-    "series-6": "#be2a74",
-}
-DARK = {
-    "ink": "#e8ebef",
-    "muted": "#98a2ae",
-    "grid": "#2a3038",
-    "paper": "#14181d",
-    "frontier": "#4b5663",
-    "series-0": "#6ea8ff",
-    "series-1": "#3fc7a2",
-    "series-2": "#ff9257",
-    "series-3": "#c48cff",
-    "series-4": "#a5b0bd",
-    "series-5": "#e0b341",
-    "series-6": "#f27db5",
-}
-_PLACEHOLDERS = {name: f"#0102{i:02x}" for i, name in enumerate(LIGHT, 16)}
 _PLACES = ((-8, 5, "right"), (8, -6, "left"), (0, 11, "center"), (8, 6, "left"), (0, -11, "center"), (-8, -7, "right"))
 _WORTH_SERVING = 0.6  # recall below which a configuration gets no line in the speed chart
 
@@ -62,7 +29,6 @@ _WORTH_SERVING = 0.6  # recall below which a configuration gets no line in the s
 class Style:
     colors: dict[str, str]
     families: dict[str, str]  # family -> name of its colour
-    narrow: bool = False
 
     def of(self, row: Any) -> str:
         return self.colors[self.families[row.family]]
@@ -70,14 +36,6 @@ class Style:
 
 def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
-
-
-def families(rows: Sequence[Any]) -> dict[str, str]:
-    """The colour name of every family; families of the ladder have the same colour in every report."""
-    names = dict.fromkeys(row.family for row in rows)
-    others = iter([i for i in range(len(FAMILIES)) if not set(names) & set(FAMILIES[i])])
-    known = {name: i for i, group in enumerate(FAMILIES) for name in group}
-    return {name: f"series-{known[name] if name in known else next(others, 4)}" for name in names}
 
 
 def memory_against_recall(report: Report, axes: Axes, style: Style) -> None:
@@ -102,11 +60,16 @@ def _memory_against(
     report: Any, axes: Axes, style: Style, unit: str, value: Callable[[Any], Any], frontier: Sequence[Any]
 ) -> None:
     rows = report.rows
-    left, right = min(row.bytes_per_vector for row in rows) * 0.8, max(row.bytes_per_vector for row in rows) * 1.45
-    xs, ys = [row.bytes_per_vector for row in frontier], [value(row) for row in frontier]
+
+    def size(row: Any) -> float:
+        return float(row.total_bytes(report.facts.n))
+
+    left, right = min(map(size, rows)) * 0.8, max(map(size, rows)) * 1.45
+    xs, ys = [size(row) for row in frontier], [value(row) for row in frontier]
     axes.step([*xs, right], [*ys, ys[-1]], where="post", color=style.colors["frontier"], linewidth=2.2, zorder=1)
     for line in _lines(rows):
-        xs, ys = [row.bytes_per_vector for row in line], [value(row) for row in line]
+        line = sorted(line, key=size)
+        xs, ys = [size(row) for row in line], [value(row) for row in line]
         dash = ":" if line[0].rerank != "none" else "-"
         axes.plot(xs, ys, dash, color=style.of(line[0]), linewidth=1, alpha=0.5, zorder=2)
         for row in line:
@@ -117,7 +80,7 @@ def _memory_against(
                 "markeredgewidth": 1,
             }
             axes.plot(
-                row.bytes_per_vector,
+                size(row),
                 value(row),
                 MARKERS[row.rerank],
                 markersize=7.5 if big else 6,
@@ -128,9 +91,9 @@ def _memory_against(
     ticks = [2**i for i in range(24) if left <= 2**i <= right]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.set_xlim(left, right)
-    axes.set_xlabel(f"bytes per {unit} in memory (log scale)")
+    axes.set_xlabel(f"bytes per {unit} in memory, all in (log scale)")
     on_disk = [row for row in rows if row.rerank == "disk"]
-    _label_points(axes, [(row, row.bytes_per_vector, value(row)) for row in [*frontier, *on_disk]], style)
+    _label_points(axes, [(row, size(row), value(row)) for row in [*frontier, *on_disk]], style)
     _legend(axes, report, style)
 
 
@@ -152,7 +115,7 @@ def speed_against_recall(report: Report, axes: Axes, style: Style) -> None:
         ends.append((row, xs[-1], ys[-1]))
     axes.set_yscale("log")
     lowest = min(row.served.recall for row in rows)
-    axes.set_xlim(_floor([lowest - 0.1], 0.1), 1.005 if style.narrow else 1.003)
+    axes.set_xlim(_floor([lowest - 0.1], 0.1), 1.003)
     axes.set_xlabel(f"recall@{report.facts.k}")
     axes.set_ylabel("queries per second", color=style.colors["muted"], fontsize=9)
     _count_ticks(axes)
@@ -170,20 +133,20 @@ def _shown_in_speed(report: Report) -> list[Measurement]:
 
 
 def _lines(rows: Sequence[Any]) -> list[list[Any]]:
-    """Rows grouped by family and kind of rerank, each sorted by memory."""
+    """Rows grouped by family and kind of rerank."""
     groups: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         groups.setdefault((row.family, row.rerank), []).append(row)
-    return [sorted(group, key=lambda row: row.bytes_per_vector) for group in groups.values()]
+    return list(groups.values())
 
 
-CHARTS: dict[str, Callable[[Any, Any, Any], None]] = {
+CHARTS: dict[str, Draw] = {
     "memory-against-recall": memory_against_recall,
     "speed-against-recall": speed_against_recall,
 }
 
 
-DOCUMENT_CHARTS: dict[str, Callable[[Any, Any, Any], None]] = {
+DOCUMENT_CHARTS: dict[str, Draw] = {
     "bytes-against-recall": documents_against_recall,
     "bytes-against-ndcg": documents_against_ndcg,
 }
@@ -252,13 +215,13 @@ def _legend(axes: Axes, report: Report | TokenReport, style: Style) -> None:
     legend.set_zorder(1)
 
 
-def _figure(draw: Callable[[Any, Any, Any], None], report: Report | TokenReport, style: Style) -> Figure:
+def _figure(draw: Draw, report: Report | TokenReport, style: Style) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.4, 4.4) if style.narrow else (8.4, 4.6), layout="constrained")
+    figure = Figure(figsize=(8.4, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.patch.set_facecolor("none" if style.colors is _PLACEHOLDERS else style.colors["paper"])
+    figure.patch.set_facecolor(style.colors["paper"])
     axes = figure.add_subplot()
     axes.set_facecolor("none")
     axes.grid(color=style.colors["grid"], linewidth=0.8)
@@ -272,24 +235,7 @@ def _figure(draw: Callable[[Any, Any, Any], None], report: Report | TokenReport,
     return figure
 
 
-def svg(draw: Callable[[Any, Any, Any], None], report: Report, *, narrow: bool = False) -> str:
-    """An <svg> element for the page, with text in the page's font and colours as the page's variables."""
-    import matplotlib
-
-    out = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "fewbits", "font.family": "sans-serif"}):
-        figure = _figure(draw, report, Style(_PLACEHOLDERS, families(report.rows), narrow))
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
-    text = text[text.index("<svg") :]
-    for name, color in _PLACEHOLDERS.items():
-        text = text.replace(color, f"var(--{name})")
-    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", text)
-    text = re.sub(r'<svg ([^>]*?)height="[^"]*"([^>]*?)width="[^"]*"', r'<svg \1\2role="img"', text)
-    return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-
-
-def png(draw: Callable[[Any, Any, Any], None], report: Report | TokenReport) -> bytes:
+def png(draw: Draw, report: Report | TokenReport) -> bytes:
     """The same chart for slides: light, with a title, and the source of the data below."""
     import matplotlib
 
@@ -303,7 +249,7 @@ def png(draw: Callable[[Any, Any, Any], None], report: Report | TokenReport) -> 
     return out.getvalue()
 
 
-TITLES: dict[Callable[[Any, Any, Any], None], Callable[[Any], str]] = {
+TITLES: dict[Draw, Callable[[Any], str]] = {
     memory_against_recall: lambda report: f"Memory against recall@{report.facts.k}",
     documents_against_recall: lambda report: f"Memory against recall@{report.facts.k} of exact Chamfer",
     documents_against_ndcg: lambda report: "Memory against nDCG@10",

@@ -5,7 +5,7 @@ within a family only the bytes differ, so that a family is a line.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import fewbits as fb
@@ -42,6 +42,23 @@ class Config:
 
     def make(self, dim: int, metric: str, seed: int) -> fb.Index:
         return fb.Index(dim=dim, metric=metric, seed=seed, **self.parts)
+
+    def code(self, dim: int, metric: str, k: int) -> str:
+        """The Python that builds and searches this index, with $NPROBE for the setting of a search."""
+        parts = "".join(f", {name}={written(part)}" for name, part in self.parts.items() if part is not None)
+        return (
+            "import fewbits as fb\n\n"
+            f'index = fb.Index({dim}, metric="{metric}"{parts})\n'
+            "index = index.build(x)\n"
+            f"ids, scores = index.search(queries, k={k}$NPROBE)\n"
+            'index.save("index.fb")'
+        )
+
+
+def written(part: Any) -> str:
+    """A part as Python source, without what is left at its default."""
+    given = (field for field in fields(part) if field.init and getattr(part, field.name) != field.default)
+    return f"fb.{type(part).__name__}({', '.join(f'{each.name}={getattr(part, each.name)!r}' for each in given)})"
 
 
 def default_budgets(dim: int) -> list[int]:

@@ -35,11 +35,13 @@ _NDCG_DEPTH = 10
 
 @dataclass(frozen=True)
 class Point:
-    """A setting of a search: how many lists are probed, recall, and speed."""
+    """A setting of a search: how many lists are probed, recall, and speed (the median of repeated runs)."""
 
     nprobe: int
     recall: float
     queries_per_second: float
+    slowest: float
+    fastest: float
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Measurement:
     served: Point  # at the default nprobe
     latency_ms: float  # median on one thread, one query at a time, at the default nprobe
     sweep: tuple[Point, ...]
+    code: str  # of Python, with $NPROBE for the setting of a search
+
+    def total_bytes(self, n: int) -> float:
+        """Bytes in memory per vector of an index of n, fixed ones too."""
+        return self.bytes_per_vector + self.fixed_bytes / n
 
 
 def run(
@@ -167,6 +174,7 @@ def _measure_opened(
         served=next((p for p in sweep if p.nprobe == default), None) or point(default),
         latency_ms=_latency_ms(index, data.queries, near.shape[1], default),
         sweep=sweep,
+        code=config.code(data.dim, data.metric, near.shape[1]),
     )
 
 
@@ -177,7 +185,8 @@ def _point(index: fb.Index, queries: Any, near: I64, nprobe: int, threads: int |
         ids = _search(index, queries, near.shape[1], nprobe, threads)
         seconds.append(time.perf_counter() - started)
     warm = seconds[1:] or seconds  # the first also warms caches, which matters only if it is short
-    return Point(nprobe, recall_of(ids, near), len(queries) / statistics.median(warm))
+    speeds = [len(queries) / each for each in (statistics.median(warm), max(warm), min(warm))]
+    return Point(nprobe, recall_of(ids, near), *speeds)
 
 
 def _latency_ms(index: fb.Index, queries: Any, k: int, nprobe: int) -> float:

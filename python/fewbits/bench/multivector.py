@@ -7,6 +7,7 @@ those marked "codes only" rank by encodings alone. Nothing is tuned on the queri
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,9 +22,9 @@ import fewbits as fb
 from ..file.places import shown
 from ..input.sets import Sets, SetsInput
 from .datasets import load_array, load_sets
-from .ladder import Rerank
+from .ladder import Rerank, written
 from .measure import recall_of
-from .report import Facts, plain_table
+from .report import GOOD_RECALL, Facts, plain_table, share
 
 _NDCG_DEPTH = 10
 _CANDIDATES = 100
@@ -61,12 +62,18 @@ class Row:
     family: str
     rerank: Rerank
     bytes_per_vector: float  # per document, in memory: encoding and tokens
+    fixed_bytes: int
     disk_bytes_per_vector: float
     fde_bytes: float
     recall: float
     ndcg: float | None
     latency_ms: float  # median CPU time, one query at a time on one thread
     build_seconds: float
+    code: str
+
+    def total_bytes(self, n: int) -> float:
+        """Bytes in memory per document of an index of n, fixed ones too."""
+        return self.bytes_per_vector + self.fixed_bytes / n
 
 
 @dataclass(frozen=True)
@@ -80,21 +87,43 @@ class TokenReport:
     def frontier(self, value: Callable[[Row], float | None] = lambda row: row.recall) -> list[Row]:
         """The rows in memory that no other row beats in both bytes and value, by bytes."""
         best: list[Row] = []
-        for row in sorted(self.rows, key=lambda row: (row.bytes_per_vector, -(value(row) or 0))):
+        for row in sorted(self.rows, key=lambda row: (row.total_bytes(self.facts.n), -(value(row) or 0))):
             if row.rerank != "disk" and (not best or (value(row) or 0) > (value(best[-1]) or 0)):
                 best.append(row)
         return best
 
     def table(self) -> str:
         judged = any(row.ndcg is not None for row in self.rows)
-        head = ["", "index", "B/document", "encoding", "disk B", f"R@{self.facts.k}", *(["nDCG@10"] if judged else [])]
+        head = [
+            "",
+            "index",
+            "in all",
+            "B/document",
+            "encoding",
+            "disk B",
+            f"R@{self.facts.k}",
+            *(["nDCG@10"] if judged else []),
+        ]
         body = []
         for row in self.rows:
-            cells = ["*" if row in self.frontier() else "", row.label, f"{row.bytes_per_vector:,.0f}"]
+            cells = ["*" if row in self.frontier() else "", row.label]
+            cells += [f"{row.total_bytes(self.facts.n):,.0f}", f"{row.bytes_per_vector:,.0f}"]
             cells += [f"{row.fde_bytes:,.0f}", f"{row.disk_bytes_per_vector:,.0f}" if row.disk_bytes_per_vector else ""]
             cells += [f"{row.recall:.3f}", *([f"{row.ndcg:.4f}"] if row.ndcg is not None else [])]
             body.append([*cells, f"{row.build_seconds:.1f}", f"{row.latency_ms:.2f}"])
         return plain_table([*head, "build s", "ms/query"], body)
+
+    def summary(self) -> list[str]:
+        """A sentence that states the result."""
+        frontier = self.frontier()
+        row = next((each for each in frontier if each.recall >= GOOD_RECALL), frontier[-1])
+        verb = "keep" if row.recall >= GOOD_RECALL else "keep at best"
+        found = f"{share(row.recall)} of the exact top {self.facts.k}"
+        return [f"{row.total_bytes(self.facts.n):,.0f} bytes per document {verb} {found}."]
+
+    def to_json(self) -> str:
+        rows = [{**asdict(row), "frontier": row in self.frontier()} for row in self.rows]
+        return json.dumps({"facts": asdict(self.facts), "summary": self.summary(), "rows": rows}, indent=1)
 
 
 def is_token_folder(path: Path) -> bool:
@@ -131,9 +160,9 @@ def configs(dim: int, seed: int) -> Iterator[Config]:
         yield Config(family, f"tokens {store.label}", "ram", {"encoder": whole, "tokens": store})
     pooled: list[tuple[float, Any]] = [(0.25, fb.Scalar(4)), (0.25, fb.Scalar(8)), (0.5, fb.Scalar(4))]
     pooled += [(0.5, fb.Scalar(8)), (0.5, fb.RaBitQ(1)), (0.5, fb.RaBitQ(2)), (0.5, fb.RaBitQ(4))]
-    for share, store in pooled:
-        settings = {"encoder": whole, "tokens": store, "pooling": fb.Pooling(share)}
-        yield Config(f"{type(store).__name__}, pooled", f"tokens {store.label}, {share:.0%} pooled", "ram", settings)
+    for kept, store in pooled:
+        settings = {"encoder": whole, "tokens": store, "pooling": fb.Pooling(kept)}
+        yield Config(f"{type(store).__name__}, pooled", f"tokens {store.label}, {kept:.0%} pooled", "ram", settings)
     disk = fb.Scalar(8, on_disk=True)
     yield Config("Scalar", f"tokens {disk.label} on disk", "disk", {"encoder": whole, "tokens": disk})
 
@@ -182,12 +211,26 @@ def measured(data: TokenData, config: Config, near: NDArray[np.int64], seed: int
         family=config.family,
         rerank=config.rerank,
         bytes_per_vector=numbers["fde_bytes"] + tokens,
+        fixed_bytes=numbers["bytes_fixed"],
         disk_bytes_per_vector=numbers["token_bytes_on_disk"],
         fde_bytes=numbers["fde_bytes"],
         recall=recall_of(found[:, :k], near),
         ndcg=None if data.qrels is None else fb.evaluate(found, None, data.qrels, k=_NDCG_DEPTH)["ndcg"],
         latency_ms=_latency_ms(index, data, k, depth),
         build_seconds=build_seconds,
+        code=_code(config, data.dim, k, depth),
+    )
+
+
+def _code(config: Config, dim: int, k: int, depth: int) -> str:
+    """The Python that builds and searches this index."""
+    parts = "".join(f", {name}={written(part)}" for name, part in config.settings.items())
+    return (
+        "import fewbits as fb\n\n"
+        f"index = fb.MultiVectorIndex({dim}{parts})\n"
+        "index = index.build(documents)  # a list of (tokens, dim) arrays\n"
+        f"ids, scores = index.search(queries, k={k}, rerank={depth})\n"
+        'index.save("index.fb")'
     )
 
 

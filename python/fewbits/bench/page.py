@@ -1,18 +1,32 @@
-"""The report as one HTML file: no network, no scripts, light and dark, readable on a phone and on paper."""
+"""The report as one HTML file: no network, light and dark, for a screen, a phone, a keyboard and paper.
+
+`page.js` draws the charts and makes the choice; without scripts, and on paper, the table and the notes are there.
+"""
 
 from __future__ import annotations
 
+import json
 from html import escape
 from importlib import resources
 
-from . import charts
-from .measure import Measurement
-from .report import Report, size
+from .colors import DARK, LIGHT
+from .multivector import TokenReport
+from .report import Report
+from .view import Column, View, of_tokens, of_vectors
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def render(report: Report) -> str:
-    facts = report.facts
-    first, *rest = report.summary()
+    return _page(of_vectors(report))
+
+
+def render_tokens(report: TokenReport) -> str:
+    return _page(of_tokens(report))
+
+
+def _page(view: View) -> str:
+    facts = view.facts
     title = f"{facts.name}: memory against recall"
     warning = (
         '<p class="warning"><b>Synthetic data.</b> These vectors were generated.'
@@ -20,11 +34,13 @@ def render(report: Report) -> str:
         if facts.synthetic
         else ""
     )
+    first, *rest = view.summary
     lead = f'<p class="lead">{escape(" ".join(rest))}</p>' if rest else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title>
 <style>{_style()}</style>
@@ -32,39 +48,53 @@ def render(report: Report) -> str:
 <body>
 <main>
 <p class="kicker">{escape(title)}</p>
-<h1>{_emphasise(first)}</h1>
+<h1>{_emphasise(first, view.unit)}</h1>
 {lead}
 {warning}
-{_facts(report)}
-{_charts(report)}
-{_table(report)}
-{_notes(report)}
+{_facts(view)}
+<noscript><p class="warning">The charts and the choice of a configuration need JavaScript.</p></noscript>
+{_choice(view)}
+{_charts(view)}
+{_table(view)}
+{_notes(view)}
 <footer>fewbits {escape(facts.version)}, {escape(facts.date)}.
 The same numbers are in <code>report.json</code>.</footer>
 </main>
+<div id="tip" role="status" hidden></div>
+<script type="application/json" id="data">{_data(view)}</script>
+<script>{_resource("page.js")}</script>
 </body>
 </html>
 """
 
 
+def _resource(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text()
+
+
 def _style() -> str:
-    css = resources.files(__package__).joinpath("page.css").read_text()
-    return css.replace("__LIGHT__", _variables(charts.LIGHT)).replace("__DARK__", _variables(charts.DARK))
+    css = _resource("page.css")
+    return css.replace("__LIGHT__", _variables(LIGHT)).replace("__DARK__", _variables(DARK))
 
 
 def _variables(colors: dict[str, str]) -> str:
     return " ".join(f"--{name}: {color};" for name, color in colors.items())
 
 
-def _emphasise(sentence: str) -> str:
-    head, _, tail = sentence.partition(" per vector")
-    return f"<b>{escape(head)}</b> per vector{escape(tail)}"
+def _data(view: View) -> str:
+    """JSON that ends no element, whatever names are in it."""
+    return json.dumps(view.data, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _facts(report: Report) -> str:
-    facts = report.facts
+def _emphasise(sentence: str, unit: str) -> str:
+    head, by, tail = sentence.partition(f" per {unit}")
+    return f"<b>{escape(head)}</b>{escape(by + tail)}"
+
+
+def _facts(view: View) -> str:
+    facts = view.facts
     items = {
-        "vectors": f"{facts.n:,}",
+        f"{view.unit}s": f"{facts.n:,}",
         "dimensions": f"{facts.dim:,}",
         "metric": facts.metric,
         "queries": f"{facts.queries:,}",
@@ -76,90 +106,93 @@ def _facts(report: Report) -> str:
     return "<dl>" + "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in items.items()) + "</dl>"
 
 
-def _charts(report: Report) -> str:
-    k = report.facts.k
-    if not charts.available():
-        return "<p class=\"warning\">The charts need matplotlib: <code>pip install 'fewbits[charts]'</code></p>"
-    captions = {
-        "memory-against-recall": (
-            f"Memory against recall@{k}",
-            f"How much of the exact top {k} is found when all lists are probed: what the bytes keep. Further left is"
-            " smaller, higher is better. No row in memory beats the grey frontier; triangles use a copy on disk.",
-        ),
-        "speed-against-recall": (
-            f"Queries per second against recall@{k}",
-            "Along each line more lists are probed, until recall no longer improves. In one batch, on"
-            f" {_threads(report)}. The open marker is what you get by default.",
-        ),
-    }
-    parts = []
-    for name, draw in charts.CHARTS.items():
-        heading, caption = captions[name]
-        wide, narrow = charts.svg(draw, report), charts.svg(draw, report, narrow=True)
-        parts += [f'<h2>{escape(heading)}</h2><p class="sub">{escape(caption)}</p>']
-        parts += [f'<figure class="wide">{wide}</figure>', f'<figure class="narrow">{narrow}</figure>']
-    return "\n".join(parts)
+def _choice(view: View) -> str:
+    n, k = view.facts.n, view.facts.k
+    return f"""<section class="choice needs-script" aria-labelledby="choice-title" hidden>
+<h2 id="choice-title">Choose</h2>
+<p class="sub">Bytes are recalculated for the number of {view.unit}s that you will have; recall and speed are those
+that were measured with {n:,}.</p>
+<form onsubmit="return false">
+<label>{view.unit}s <input id="n" type="number" min="1" step="any" inputmode="numeric" value="{n}"></label>
+<label>at most, bytes per {view.unit}
+<input id="budget" type="number" min="1" step="any" inputmode="decimal" placeholder="any"></label>
+<label>recall@{k}, at least
+<input id="recall" type="number" min="0" max="1" step="any" inputmode="decimal" value="0.9"></label>
+<label>prefer <select id="prefer"><option value="bytes">fewest bytes<option value="speed">speed</select></label>
+</form>
+<div class="card">
+<div aria-live="polite"><h3 id="choice-name"></h3><p id="choice-note" class="sub"></p></div>
+<button id="choice-back" type="button" hidden>Back to the choice by these limits</button>
+<dl id="choice-facts"></dl>
+<pre><code id="code"></code></pre>
+<button id="copy" type="button">Copy</button> <span id="copied" role="status"></span>
+</div>
+</section>"""
 
 
-def _threads(report: Report) -> str:
-    return "1 thread" if report.facts.threads == 1 else f"{report.facts.threads} threads"
+def _charts(view: View) -> str:
+    return "\n".join(
+        f'<section class="needs-script" hidden><h2>{escape(chart.heading)}</h2>'
+        f'<p class="sub">{escape(chart.caption)}</p>'
+        f'<div class="chart" id="{chart.id}"></div></section>'
+        for chart in view.charts
+    ) + _legend(view)
 
 
-def _table(report: Report) -> str:
-    k = report.facts.k
-    judged = any(row.ndcg is not None for row in report.rows)
-    disk = any(row.disk_bytes_per_vector for row in report.rows)
-    colors = charts.families(report.rows)
-    frontier = {id(row) for row in report.frontier()}
-    groups = [
-        ("", 1),
-        ("bytes per vector", 2 if disk else 1),
-        ("", 1),
-        ("all lists probed", 3 if judged else 2),
-        ("", 1),
-        ("at the default nprobe", 4),
-    ]
-    head = ["index", "memory", *(["disk"] if disk else []), "fixed", f"recall@{k}", f"recall@{10 * k}"]
-    head += [*(["nDCG@10"] if judged else []), "build", "nprobe", f"recall@{k}", "queries/s", "one query"]
-
-    def cells(row: Measurement) -> list[str]:
-        dot = f'<span class="dot" style="background:var(--{colors[row.family]})"></span>'
-        out = [dot + escape(row.label), f"{row.bytes_per_vector:.1f}"]
-        out += [f"{row.disk_bytes_per_vector:.0f}" if row.disk_bytes_per_vector else ""] if disk else []
-        out += [size(row.fixed_bytes), f"{row.recall:.3f}", f"{row.recall_deep:.3f}"]
-        out += [f"{row.ndcg:.3f}" if row.ndcg is not None else ""] if judged else []
-        out += [f"{row.build_seconds:.1f} s", f"{row.served.nprobe} of {row.nlist}" if row.nlist > 1 else "all"]
-        return [*out, f"{row.served.recall:.3f}", f"{row.served.queries_per_second:,.0f}", f"{row.latency_ms:.2f} ms"]
-
-    rows = "".join(
-        f"<tr{' class=frontier' if id(row) in frontier else ''}>"
-        + "".join(f"<td>{cell}</td>" for cell in cells(row))
-        + "</tr>\n"
-        for row in report.rows
+def _legend(view: View) -> str:
+    families = dict.fromkeys((row["family"], row["color"]) for row in view.data["rows"])
+    shown = "".join(
+        f'<li><span class="dot" style="background:var(--{color})"></span>{escape(name)}</li>'
+        for name, color in families
     )
-    group_row = "".join(f'<th class="group" colspan="{span}">{name}</th>' for name, span in groups)
-    head_row = "".join(f"<th>{escape(name)}</th>" for name in head)
+    kinds = {row["rerank"] for row in view.data["rows"]}
+    marks = (("none", "●", "codes only"), ("ram", "■", view.in_memory), ("disk", "▲", view.on_disk))
+    shown += "".join(f"<li>{mark} {name}</li>" for kind, mark, name in marks if kind in kinds and len(kinds) > 1)
+    return f'<ul class="legend needs-script" aria-label="colours and marks" hidden>{shown}</ul>'
+
+
+def _table(view: View) -> str:
+    groups: list[list[object]] = []
+    for column in view.columns:
+        if groups and groups[-1][0] == column.group:
+            groups[-1][1] = int(str(groups[-1][1])) + 1
+        else:
+            groups.append([column.group, 1])
+    group_row = "".join(f'<th class="group" colspan="{span}">{escape(str(name))}</th>' for name, span in groups)
+    head = "".join(
+        f'<th scope="col"{" data-text=yes" if column.text else ""}>'
+        f'<button type="button">{escape(column.title)}</button></th>'
+        for column in view.columns
+    )
+    rows = "".join(_row(view, number) for number in range(len(view.rows)))
     return f"""<h2>All measurements</h2>
 <p class="sub"><span class="key">Shaded</span> rows are the frontier: no other row keeps more in as
-little memory. A copy on disk is not memory; rows that use one are judged separately.</p>
-<div class="scroll"><table><thead><tr>{group_row}</tr><tr>{head_row}</tr></thead>
+little memory. A copy on disk is not memory; rows that use one are judged separately. Headings sort.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="all measurements"><table id="rows">
+<thead><tr>{group_row}</tr><tr>{head}</tr></thead>
 <tbody>
 {rows}</tbody></table></div>"""
 
 
-def _notes(report: Report) -> str:
-    k = report.facts.k
-    notes = [
-        *report.facts.notes,
-        f"recall@{k}: the share of the {k} exact nearest neighbours among the {k} found, averaged over the queries. The"
-        " exact ones come from an exhaustive float32 search.",
-        "Bytes per vector count everything that grows with the number of vectors: codes, ids, factors, padding. Fixed"
-        " bytes (codebooks, rotations, centroids) are counted separately.",
-        "Nothing was tuned on the queries: speeds are at the default nprobe, and the curves show the rest.",
-        "Every index was saved and searched from its memory-mapped file, with a warm page cache. Queries per second: a"
-        f" batch of all {report.facts.queries:,} queries on {_threads(report)}, median of repeated runs. One query: the"
-        " median, one at a time on one thread.",
-        "Build seconds include training, encoding and adding.",
-    ]
-    items = "".join(f"<li>{escape(note)}</li>\n" for note in notes)
-    return f"<h2>How it was measured</h2><ul>{items}<li>Command: <code>{escape(report.facts.command)}</code></li></ul>"
+def _row(view: View, number: int) -> str:
+    row, best = view.rows[number], number in view.frontier
+    color = view.data["rows"][number]["color"]
+    label = (
+        f'<th scope="row" data-value="{escape(row.label)}"><button type="button" class="pick">'
+        f'<span class="dot" style="background:var(--{color})"></span>{escape(row.label)}</button></th>'
+    )
+    cells = "".join(_cell(column, row) for column in view.columns[1:])
+    return f'<tr data-row="{number}"{" class=frontier" if best else ""}>{label}{cells}</tr>\n'
+
+
+def _cell(column: Column, row: object) -> str:
+    value = column.value(row)
+    text = "" if value is None else column.shown(row, value)
+    kind = ' class="total"' if column.total else ""
+    return f'<td{kind} data-value="{"" if value is None else value}">{escape(text)}</td>'
+
+
+def _notes(view: View) -> str:
+    items = "".join(f"<li>{escape(note)}</li>\n" for note in view.notes)
+    command = f"<li>Command: <code>{escape(view.facts.command)}</code></li>"
+    return f"<h2>How it was measured</h2><ul>{items}{command}</ul>"

@@ -41,10 +41,11 @@ class Report:
     rows: tuple[Measurement, ...]
 
     def frontier(self) -> list[Measurement]:
-        """The rows that no other row beats in both memory and recall, by memory; rows with a copy on disk excluded."""
+        """The rows that no other row beats in both memory (fixed bytes too) and recall, by memory; rows with a copy on
+        disk excluded."""
         in_memory = [row for row in self.rows if row.rerank != "disk"]
         rows: list[Measurement] = []
-        for row in sorted(in_memory, key=lambda row: (row.bytes_per_vector, -row.recall)):
+        for row in sorted(in_memory, key=lambda row: (row.total_bytes(self.facts.n), -row.recall)):
             if not rows or row.recall > rows[-1].recall:
                 rows.append(row)
         return rows
@@ -56,18 +57,18 @@ class Report:
 
     def summary(self) -> list[str]:
         """One or two sentences that state the result."""
-        row, k = self.headline(), self.facts.k
+        row, k, n = self.headline(), self.facts.k, self.facts.n
         verb = "keep" if row.recall >= GOOD_RECALL else "keep at best"
         lines = [
-            f"{row.bytes_per_vector:.0f} bytes per vector {verb} {_share(row.recall)} of the exact top {k};"
+            f"{row.total_bytes(n):.0f} bytes per vector {verb} {share(row.recall)} of the exact top {k};"
             f" float32 needs {4 * self.facts.dim:,}."
         ]
-        leaner = [r for r in self.rows if r.rerank == "disk" and r.bytes_per_vector < row.bytes_per_vector]
+        leaner = [r for r in self.rows if r.rerank == "disk" and r.total_bytes(n) < row.total_bytes(n)]
         leaner = [r for r in leaner if r.recall >= min(row.recall, GOOD_RECALL)]
         if leaner:
-            disk = min(leaner, key=lambda r: r.bytes_per_vector)
+            disk = min(leaner, key=lambda r: r.total_bytes(n))
             lines.append(
-                f"With a finer copy on disk, {disk.bytes_per_vector:.0f} bytes of memory keep {_share(disk.recall)}."
+                f"With a finer copy on disk, {disk.total_bytes(n):.0f} bytes of memory keep {share(disk.recall)}."
             )
         return lines
 
@@ -75,12 +76,23 @@ class Report:
         """A plain-text table, with a star at the rows of the frontier."""
         k = self.facts.k
         judged = any(row.ndcg is not None for row in self.rows)
-        head = ["", "index", "B/vector", "disk B", "fixed", f"R@{k}", f"R@{10 * k}", *(["nDCG@10"] if judged else [])]
+        head = [
+            "",
+            "index",
+            "in all",
+            "B/vector",
+            "disk B",
+            "fixed",
+            f"R@{k}",
+            f"R@{10 * k}",
+            *(["nDCG@10"] if judged else []),
+        ]
         head += ["build s", "nprobe", f"R@{k}", "queries/s", "ms/query"]
         frontier = {id(row) for row in self.frontier()}
         body = []
         for row in self.rows:
-            cells = ["*" if id(row) in frontier else "", row.label, f"{row.bytes_per_vector:.1f}"]
+            cells = ["*" if id(row) in frontier else "", row.label]
+            cells += [f"{row.total_bytes(self.facts.n):.1f}", f"{row.bytes_per_vector:.1f}"]
             cells += [f"{row.disk_bytes_per_vector:.0f}" if row.disk_bytes_per_vector else "", size(row.fixed_bytes)]
             cells += [f"{row.recall:.3f}", f"{row.recall_deep:.3f}"]
             cells += [f"{row.ndcg:.3f}" if row.ndcg is not None else ""] if judged else []
@@ -111,7 +123,7 @@ def plain_table(head: list[str], body: list[list[str]]) -> str:
     return "\n".join([render(head), "-" * sum([*widths, 2 * len(widths) - 2]), *map(render, body)])
 
 
-def _share(recall: float) -> str:
+def share(recall: float) -> str:
     """Two digits; three if two would suggest that nothing is lost."""
     short = f"{recall:.2f}"
     return short if short != "1.00" or recall == 1 else f"{min(recall, 0.999):.3f}"
