@@ -8,9 +8,12 @@ set(avx2_flags -mavx2 -mfma -mf16c -mpopcnt -mlzcnt -mbmi -mbmi2)
 # two register copies per accumulator and spills in the scans of eight queries.
 set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd
     $<$<CXX_COMPILER_ID:GNU>:-fno-tree-pre>)
+# GCC's scheduling before register allocation keeps more values alive than there are registers: it spills accumulators.
+set(neon_flags $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
 set(x86_64 "x86_64|AMD64|amd64")
+set(arm64 "aarch64|ARM64|arm64")
 
-set(FEWBITS_ISAS avx2 avx512 avx512vnni avx512vbmi CACHE STRING "Instruction sets to build beside plain C++")
+set(FEWBITS_ISAS avx2 avx512 avx512vnni avx512vbmi neon neondot CACHE STRING "Instruction sets to build beside plain C++")
 
 # One object per set; dispatch.cpp learns from FEWBITS_BUILT_<isa> whether this build has it.
 function(fewbits_isa isa folder processors)
@@ -34,3 +37,5 @@ fewbits_isa(avx2 avx2 "${x86_64}" ${avx2_flags})
 fewbits_isa(avx512 avx512 "${x86_64}" ${avx512_flags})
 fewbits_isa(avx512vnni avx512 "${x86_64}" ${avx512_flags} -mavx512vnni)
 fewbits_isa(avx512vbmi avx512 "${x86_64}" ${avx512_flags} -mavx512vnni -mavx512vbmi)
+fewbits_isa(neon neon "${arm64}" ${neon_flags} -march=armv8-a)
+fewbits_isa(neondot neon "${arm64}" ${neon_flags} -march=armv8.2-a+dotprod -DFEWBITS_DOTPROD)

@@ -4,6 +4,13 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <cstddef>
+#include <sys/sysctl.h>
+#elif defined(__aarch64__) && defined(_WIN32)
+#include <windows.h>
 #endif
 
 namespace fewbits::kernels {
@@ -46,6 +53,41 @@ Cpu detect_cpu() {
     cpu.avx512 = cpu.avx2 && has(saved, 0xE6) && has(b7, avx512f | avx512dq | avx512cd | avx512bw | avx512vl);
     cpu.vnni = cpu.avx512 && has(c7, avx512vnni);
     cpu.vbmi = cpu.vnni && has(c7, avx512vbmi);
+    return cpu;
+}
+
+#elif defined(__aarch64__)
+
+namespace {
+
+#if defined(__linux__)
+bool has_dotprod() {
+    constexpr unsigned long asimddp = 1UL << 20;  // HWCAP_ASIMDDP, which older headers lack
+    return (getauxval(AT_HWCAP) & asimddp) != 0;
+}
+#elif defined(__APPLE__)
+bool has_dotprod() {
+    int present = 0;
+    std::size_t bytes = sizeof present;
+    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &present, &bytes, nullptr, 0) == 0 && present != 0;
+}
+#elif defined(_WIN32)
+bool has_dotprod() {
+    constexpr DWORD arm_v82_dp_instructions_available = 43;  // PF_..., which older headers lack
+    return IsProcessorFeaturePresent(arm_v82_dp_instructions_available) != 0;
+}
+#else
+bool has_dotprod() {
+    return false;
+}
+#endif
+
+}  // namespace
+
+Cpu detect_cpu() {
+    Cpu cpu;
+    cpu.neon = true;  // part of every 64-bit ARM processor
+    cpu.dotprod = has_dotprod();
     return cpu;
 }
 

@@ -9,6 +9,8 @@ struct Cpu {
     bool avx512 = false;
     bool vnni = false;
     bool vbmi = false;
+    bool neon = false;
+    bool dotprod = false;
 };
 
 Cpu detect_cpu();

@@ -4,6 +4,8 @@ FEWBITS_ISA(avx512vbmi, cpu.vbmi)
 FEWBITS_ISA(avx512vnni, cpu.vnni)
 FEWBITS_ISA(avx512, cpu.avx512)
 FEWBITS_ISA(avx2, cpu.avx2)
+FEWBITS_ISA(neondot, cpu.dotprod)
+FEWBITS_ISA(neon, cpu.neon)
 FEWBITS_ISA(scalar, true)
 
 #undef FEWBITS_ISA

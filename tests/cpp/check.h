@@ -27,6 +27,13 @@ inline int& failures() {
     return count;
 }
 
+// The command that started this program, for tests that run it again: with FEWBITS_EMULATOR before it, if that is set
+// because the program is for another processor.
+inline std::string& command() {
+    static std::string text;
+    return text;
+}
+
 struct Stop {};
 
 inline void report(const char* file, int line, const std::string& what) {
@@ -48,6 +55,8 @@ std::string show(const char* expression, const A& a, const B& b) {
 // Runs the tests whose names contain argv[1] (without it, all), to the first failure if FEWBITS_FAIL_FAST is set; the
 // last line printed is their number.
 inline int main(int argc, char** argv) {
+    const char* emulator = std::getenv("FEWBITS_EMULATOR");
+    command() = (emulator ? std::string(emulator) + " " : "") + "'" + argv[0] + "'";
     int passed = 0, failed = 0;
     for (const Test& test : tests()) {
         if (argc > 1 && !std::strstr(test.name, argv[1])) continue;

@@ -12,45 +12,11 @@
 namespace fewbits::kernels {
 namespace {
 
-constexpr std::uint32_t elements_per_spill = 256;  // 256 * 255 is the largest such sum that fits 16 bits
-
-struct CodeBlock {
-    std::uint32_t first;
-    std::uint32_t vectors;
-    std::uint32_t wanted;
-};
-
 [[maybe_unused, gnu::noinline]] void take_sums(const Scan& scan, ScanQuery& query, const CodeBlock& block,
                                                const Sums& sums) noexcept {
     __m256 acc[4];
     for (int g = 0; g < 4; ++g) acc[g] = _mm256_cvtepi32_ps(sums.eight[g]);
     take_block(scan, query, block.first, block.vectors, block.wanted, acc);
-}
-
-// Calls visit(block, codes of the block) for the blocks of vectors first .. end - 1 of which any may be returned.
-template <class Visit>
-void for_blocks(const Scan& scan, std::uint32_t bits, std::uint32_t first, std::uint32_t end, Visit visit) noexcept {
-    for (std::uint32_t v = first; v < end; v += block_size) {
-        const std::uint32_t vectors = min(block_size, end - v);
-        const std::uint32_t wanted = allowed_bits(scan, v, vectors);
-        if (wanted != 0) visit(CodeBlock{v, vectors, wanted}, scan.codes + blocks_bytes(bits, scan.m, v));
-    }
-}
-
-// Two queries at a time pass over a chunk of blocks, which stays in the L1 cache until all queries have; the last may
-// be alone. Called with (queries, first vector, end vector).
-template <class ScanTwo, class ScanOne>
-void for_chunks(const Scan& scan, std::uint32_t bits, ScanTwo scan_two, ScanOne scan_one) noexcept {
-    constexpr std::size_t chunk_bytes = 12 * 1024;
-    const std::size_t block = blocks_bytes(bits, scan.m, block_size);
-    const auto blocks = static_cast<std::uint32_t>(block < chunk_bytes && block > 0 ? chunk_bytes / block : 1);
-    const std::uint32_t chunk = blocks * block_size;
-    for (std::uint32_t v = 0; v < scan.n; v += chunk) {
-        const std::uint32_t end = scan.n - v < chunk ? scan.n : v + chunk;
-        std::uint32_t q = 0;
-        for (; q + 2 <= scan.n_queries; q += 2) scan_two(scan.queries + q, v, end);
-        if (q < scan.n_queries) scan_one(scan.queries + q, v, end);
-    }
 }
 
 // Sixteen 16-bit numbers: a type of its own, because GCC keeps loop sums in place only if their type never changes.
@@ -142,19 +108,6 @@ struct Scrambled {
              _mm256_cvtepu16_epi32(_mm_unpacklo_epi32(c, d)), _mm256_cvtepu16_epi32(_mm_unpackhi_epi32(c, d))}};
 }
 
-// A 16-bit number below which no sum can score the threshold (larger sums are scored to know). The float score differs
-// from the real number by less than `slack`, and grows with the sum.
-[[maybe_unused]] std::uint16_t min_sum(const Scan& scan, const ScanQuery& query) noexcept {
-    if (scan.a != nullptr || scan.b != nullptr) return 0;
-    const double threshold = query.threshold, offset = query.offset, constant = query.constant;
-    const double magnitude = __builtin_fabs(threshold) + __builtin_fabs(offset) + __builtin_fabs(constant);
-    if (!(magnitude < 1e37)) return 0;  // infinities, NaN, and sums that may overflow a float
-    const double slack = magnitude * 0x1p-21 + 1e-40;
-    const double bound = (threshold - constant - offset - slack) / query.scale - 1;
-    if (!(bound > 0)) return 0;
-    return bound < 65535 ? static_cast<std::uint16_t>(bound) : std::uint16_t{65535};
-}
-
 // A full block whose sums fit 16 bits: nearly all are. odd: scan.m is.
 template <int n_queries, bool odd>
 [[gnu::noinline]] void scan4_full(const Scan& scan, ScanQuery* queries, const std::uint16_t* bounds,
@@ -230,9 +183,9 @@ void scan4_queries(const Scan& scan, ScanQuery* queries, std::uint32_t first, st
 }
 
 void scan4(const Scan& scan) noexcept {
-    for_chunks(
-        scan, 4, [&scan](ScanQuery* q, std::uint32_t v, std::uint32_t end) { scan4_queries<2>(scan, q, v, end); },
-        [&scan](ScanQuery* q, std::uint32_t v, std::uint32_t end) { scan4_queries<1>(scan, q, v, end); });
+    for_chunks<2>(scan, 4, [&](ScanQuery* queries, std::uint32_t count, std::uint32_t v, std::uint32_t end) {
+        count == 2 ? scan4_queries<2>(scan, queries, v, end) : scan4_queries<1>(scan, queries, v, end);
+    });
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/kernels.h"
+#include "kernels/code_blocks.h"
 
 namespace fewbits::kernels {
 namespace {
@@ -13,16 +13,6 @@ namespace {
 [[maybe_unused]] __m256i first_lanes(std::uint32_t count) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count < 8 ? count : 8)), lane);
-}
-
-// A bit for each of vectors v .. v + vectors - 1 that may be returned (vectors <= 32).
-[[maybe_unused]] std::uint32_t allowed_bits(const Scan& scan, std::uint32_t v, std::uint32_t vectors) {
-    const std::uint32_t all = vectors < 32 ? (1u << vectors) - 1 : ~0u;
-    if (!scan.allow) return all;
-    const std::size_t row = std::size_t{scan.first_row} + v;
-    std::uint64_t bits;
-    __builtin_memcpy(&bits, scan.allow + row / 8, sizeof bits);
-    return static_cast<std::uint32_t>(bits >> (row % 8)) & all;
 }
 
 // Scores of vectors first .. first + 7 of the block that starts at vector v. Only factors of the block's own vectors

@@ -6,7 +6,6 @@
 #include <set>
 #include <string>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 #include "base/error.h"
@@ -24,9 +23,7 @@ struct Outcome {
 
 // Runs the test "dispatch: active" in a process with FEWBITS_ISA = isa.
 Outcome run_with(const std::string& isa) {
-    std::array<char, 4096> path{};
-    REQUIRE(readlink("/proc/self/exe", path.data(), path.size() - 1) > 0);
-    const std::string command = "FEWBITS_ISA='" + isa + "' '" + path.data() + "' 'dispatch: active' 2>&1";
+    const std::string command = "FEWBITS_ISA='" + isa + "' " + check::command() + " 'dispatch: active' 2>&1";
     std::FILE* pipe = popen(command.c_str(), "r");
     REQUIRE(pipe != nullptr);
     Outcome outcome{0, ""};
