@@ -20,13 +20,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="INDEX", help="the index file to write")
     parser.add_argument("--metric", choices=METRICS, required=True)
     parser.add_argument("--bytes-per-vector", type=float, default=64, metavar="B", help="memory budget (default: 64)")
-    parser.add_argument("--recall", type=float, metavar="R", help="set nprobe and rerank for this recall@10")
+    parser.add_argument("--recall", type=float, metavar="R", help="build the fastest index with this recall@10")
     parser.add_argument(
         "--queries",
         type=Path,
         metavar="Q.npy",
         help="a sample of the queries that will be asked, to fit codes and --recall",
     )
+    parser.add_argument(
+        "--effort",
+        choices=("quick", "normal", "thorough"),
+        help="quick: choose by rule; normal, thorough: compare configurations on a sample (default: normal with "
+        "--recall, else quick)",
+    )
+    parser.add_argument("--on-disk", action="store_true", help="allow a rerank store on disk")
     parser.add_argument("--seed", type=int, default=0)
     add_threads(parser)
     add_progress(parser)
@@ -42,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         bytes_per_vector=arguments.bytes_per_vector,
         recall=arguments.recall,
         queries=queries,
+        effort=arguments.effort,
+        on_disk=arguments.on_disk,
         ids=ids,
         seed=arguments.seed,
         threads=arguments.threads,

@@ -28,6 +28,7 @@ def encode_meta(
     why: tuple[str, ...],
     calibration: dict[str, Any] | None = None,
     automatic: bool = False,
+    tries: dict[str, Any] | None = None,
     **others: Any,
 ) -> bytes:
     """others: parts that do not belong to the description, by name."""
@@ -37,6 +38,7 @@ def encode_meta(
     meta: dict[str, Any] = {"parts": parts, "seed": description.seed, "why": why}
     meta |= {"calibration": calibration} if calibration else {}
     meta |= {"automatic": True} if automatic else {}
+    meta |= {"tries": tries} if tries else {}
     return json.dumps(meta, sort_keys=True).encode()
 
 
@@ -69,10 +71,10 @@ def decode_part(name: str, engine: _core.Engine, part: str, *kinds: type) -> Any
         raise _unreadable(name, error) from None
 
 
-def decode_calibration(name: str, engine: _core.Engine, made: Callable[[dict[str, Any]], T]) -> T | None:
-    """What `made` makes of the calibration that a file has, or None if it has none."""
+def decode_optional(name: str, engine: _core.Engine, key: str, made: Callable[[dict[str, Any]], T]) -> T | None:
+    """What `made` makes of the calibration or the tries that a file has, or None if it has none."""
     try:
-        stored = _meta(engine).get("calibration")
+        stored = _meta(engine).get(key)
         return None if stored is None else made(stored)
     except _UNREADABLE as error:
         raise _unreadable(name, error) from None

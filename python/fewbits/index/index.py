@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
-from ..file.meta import decode_automatic, decode_calibration, decode_meta, encode_meta
+from ..file.meta import decode_automatic, decode_meta, decode_optional, encode_meta
 from ..file.places import Path, contents, shown
 from ..fit.few import too_few
 from ..fit.model import train
@@ -49,6 +49,7 @@ from .report import IndexStats
 from .result import KeyedResult, Probes, SearchResult
 from .second_stage import Scorer, second_stage
 from .state import State, Training
+from .tried import Tries, tries_of
 from .turns import frozen, in_state, started, state_of
 from .upgrades import upgraded
 
@@ -168,7 +169,12 @@ class Index(BaseIndex):
         ...
         """
         state = self._state
-        return report.explain(state.description, state.engine, state.why, state.calibration)
+        return report.explain(state.description, state.engine, state.why, state.calibration, state.tries)
+
+    @property
+    def tries(self) -> Tries | None:
+        """The configurations that `fb.build` compared, as a table; None if there was no comparison."""
+        return self._state.tries
 
     def stats(self) -> IndexStats:
         """Count vectors and bytes.
@@ -727,7 +733,8 @@ class Index(BaseIndex):
 
     def _meta(self, state: State) -> bytes:
         calibration = state.calibration.stored() if state.calibration else None
-        return encode_meta(state.description, state.why, calibration, state.automatic != "no")
+        tries = state.tries.stored() if state.tries else None
+        return encode_meta(state.description, state.why, calibration, state.automatic != "no", tries)
 
     def _prepare_automatic(
         self,
@@ -787,9 +794,11 @@ def described(name: str, engine: _core.Engine) -> Index:
         raise ValueError(f"{name}: holds a multi-vector index: open it with fewbits.MultiVectorIndex")
     description, why = decode_meta(name, engine)
     index = index_of(description, engine, why)
-    calibration = decode_calibration(name, engine, lambda stored: calibration_of(stored, description, engine))
-    automatic = decode_automatic(name, engine)
-    state = replace(state_of(index), calibration=calibration, automatic="in add" if automatic else "no")
+    calibration = decode_optional(
+        name, engine, "calibration", lambda stored: calibration_of(stored, description, engine)
+    )
+    tries, automatic = decode_optional(name, engine, "tries", tries_of), decode_automatic(name, engine)
+    state = replace(state_of(index), calibration=calibration, tries=tries, automatic="in add" if automatic else "no")
     return in_state(index, state)
 
 

@@ -11,6 +11,7 @@ from ..records import Record
 from ..spec.description import Description
 from ..spec.transform import PAIR
 from .calibration import Calibration
+from .tried import Tries
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,7 @@ def explain(
     engine: _core.Engine | None,
     why: Sequence[str],
     calibration: Calibration | None = None,
+    tries: Tries | None = None,
 ) -> str:
     n = 0 if engine is None else len(engine)
     lines = [f"fewbits.Index of {n:,} vectors, {description.dim} dimensions, {description.metric}"]
@@ -119,6 +121,8 @@ def explain(
         lines.append(f"  calibrated on {calibration.queries:,} queries{refit}")
     if why:
         lines += ["  why:", *(f"  - {reason}" for reason in why)]
+    if tries:
+        lines += ["  compared (predicted; built and measured; * chosen):", *str(tries).splitlines()]
     return "\n".join(lines)
 
 

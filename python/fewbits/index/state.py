@@ -16,6 +16,7 @@ from ..numeric.arrays import F32
 from ..spec.description import Description
 from ..spec.parts import Model, Note
 from .calibration import Calibration
+from .tried import Tries
 from .turns import Turned
 
 
@@ -54,6 +55,7 @@ class State:
     training: Training
     calibration: Calibration | None = None
     automatic: Literal["no", "in add", "in compact"] = "no"  # when it is coded anew (spec/automatic.py)
+    tries: Tries | None = None
 
     @property
     def n(self) -> int:
@@ -97,9 +99,9 @@ class State:
         change(engine)
         return replace(self, engine=engine)
 
-    def explained(self, why: tuple[str, ...]) -> State:
-        """The state with these reasons for its parts."""
-        return replace(self, why=why)
+    def explained(self, why: tuple[str, ...], tries: Tries | None = None) -> State:
+        """The state with these reasons for its parts, and the configurations that they were chosen from."""
+        return replace(self, why=why, tries=tries)
 
     def with_defaults(self, nprobe: int | None, rerank: int | None) -> State:
         """The state with these defaults for searches; None: unchanged."""

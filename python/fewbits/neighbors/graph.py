@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..choose.build import build, tuned_for
+from ..choose.asked import tuned_for
+from ..choose.build import build
 from ..index.index import Index
 from ..index.result import SearchResult
 from ..input.checks import metric_name, real_number, thread_count, whole_number

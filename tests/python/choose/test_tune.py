@@ -67,17 +67,17 @@ def test_out_of_reach_leaves_the_defaults(x: F32) -> None:
 
 
 def test_build_for_a_recall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fewbits.choose.build._MIN_N_FOR_LISTS", 1000)  # and too few for OPQ, which takes its time
+    monkeypatch.setattr("fewbits.choose.rules._MIN_N_FOR_LISTS", 1000)  # and too few for OPQ, which takes its time
     x = vectors(4000, DIM, clusters=200)
     ids = np.arange(len(x)) * 3 + 5
     for own in (None, ids):
-        index = fb.build(x, metric="cosine", bytes_per_vector=56, recall=0.9, ids=own)
+        index = fb.build(x, metric="cosine", bytes_per_vector=56, recall=0.9, ids=own, effort="quick")
         assert "recall 0.9 asked for: nprobe=" in index.explain()
         q = vectors(400, DIM, seed=8, clusters=200)
         truth = fb.exact_search(x, q, 10, metric="cosine").ids
         assert fb.recall(index, q, 10, truth=truth if own is None else own[truth]) > 0.88
     with pytest.warns(UserWarning, match=r"fb\.build: recall: 0\.99 asked for, these codes reach"):
-        index = fb.build(x, metric="cosine", bytes_per_vector=8, recall=0.99)
+        index = fb.build(x, metric="cosine", bytes_per_vector=8, recall=0.99, effort="quick")
     assert "all is read by default" in index.explain()
 
 
@@ -187,9 +187,9 @@ def test_build_reports_the_true_recall_or_that_it_is_out_of_reach(
     data: str, metric: str, own_ids: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the vectors themselves as queries, none of which counts as its own neighbour; its equals do."""
-    monkeypatch.setattr("fewbits.choose.build._MIN_N_FOR_LISTS", 1000)
-    monkeypatch.setattr("fewbits.choose.build._MIN_N_FOR_CODEBOOKS", 1500)  # OPQ takes its time
-    monkeypatch.setattr("fewbits.choose.build._TUNING_QUERIES", len(FEW))
+    monkeypatch.setattr("fewbits.choose.rules._MIN_N_FOR_LISTS", 1000)
+    monkeypatch.setattr("fewbits.choose.rules._MIN_N_FOR_CODEBOOKS", 1500)  # OPQ takes its time
+    monkeypatch.setattr("fewbits.choose.asked.TUNING_QUERIES", len(FEW))
     x, ids = DATA[data], IDS if own_ids else np.arange(len(FEW))
     for bytes_per_vector, target in ((14, 0.3), (60, 0.9)):
         with warnings.catch_warnings(record=True) as caught:
@@ -199,6 +199,7 @@ def test_build_reports_the_true_recall_or_that_it_is_out_of_reach(
                 metric=metric,
                 bytes_per_vector=bytes_per_vector + 4 * own_ids,
                 recall=target,
+                effort="quick",
                 ids=ids if own_ids else None,
                 progress=False,
             )
@@ -215,7 +216,7 @@ def test_build_reports_the_true_recall_or_that_it_is_out_of_reach(
 def test_only_the_query_itself_is_left_out_of_its_neighbours() -> None:
     """With many equals it may not be among the first at all."""
     x = np.repeat(vectors(100, DIM), 30, axis=0)
-    index = fb.build(x, metric="l2", bytes_per_vector=160, recall=0.99, progress=False)
+    index = fb.build(x, metric="l2", bytes_per_vector=160, recall=0.99, effort="quick", progress=False)
     assert "a full scan reach 1.000" in index.explain()
     one = fb.build(x[:1], metric="l2", bytes_per_vector=160, recall=0.99, progress=False)
     assert "a single vector is always found" in one.explain()
