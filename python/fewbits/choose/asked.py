@@ -38,8 +38,9 @@ class Tuning(NamedTuple):
     kind: str
 
 
-def asked(queries: Any, dim: int, metric: str, tunes: bool) -> Asked:
-    """tunes: whether settings or configurations will be chosen with them."""
+def asked(queries: Any, dim: int, metric: str, tunes: bool, seed: int) -> Asked:
+    """tunes: whether settings or configurations will be chosen with them. The split is drawn by the seed: a file may
+    have easy queries first."""
     if queries is None:
         return Asked(None, None)
     if metric == "l2" and not tunes:
@@ -49,6 +50,7 @@ def asked(queries: Any, dim: int, metric: str, tunes: bool) -> Asked:
         raise ValueError(f"queries: expected at least 1, got shape {given.shape}")
     if not tunes:
         return Asked(given, None)
+    given = given[np.random.default_rng(seed).permutation(len(given))]
     if metric == "l2":  # nothing is fitted to them
         return Asked(None, given[-TUNING_QUERIES:])
     tuning = max(1, min(TUNING_QUERIES, len(given) // _TUNING_SHARE))

@@ -52,14 +52,14 @@ def build(
         Of memory. Own ids take 8 of these bytes, default ids 4 (none in an index without lists).
     recall : float, optional
         Build the fastest index whose searches find this share of the true 10 nearest, and set nprobe and rerank for it
-        (see `fb.tune`). It is measured against exact search of x, with a third of the given queries (at most 1,000;
-        under "l2", where nothing is fitted to queries, the last 1,000), or else with vectors of x. With the same
+        (see `fb.tune`). It is measured against exact search of x, with a third of the given queries (drawn by the seed,
+        at most 1,000; under "l2", where nothing is fitted to queries, 1,000), or else with vectors of x. With the same
         settings, recall is lower for real queries that differ from the vectors of x.
     queries : (m, dim) array, optional
-        A sample of the expected queries, 1,000 or more in random order, without the queries that the index will be
-        evaluated on. Under "ip" and "cosine", codes are fitted to some of them if this helps the others, which were
-        left out of the fit: by `LeanVec` in front of `OPQ`, or, if configurations are compared, by distillation
-        (`fb.train.jpq`) of `PQ` codes that rank without a rerank store. Settings are chosen by the others.
+        A sample of the expected queries, 1,000 or more, without the queries that the index will be evaluated on. Under
+        "ip" and "cosine", codes are fitted to some of them if this helps the others, which were left out of the fit: by
+        `LeanVec` in front of `OPQ`, or, if configurations are compared, by distillation (`fb.train.jpq`) of `PQ` codes
+        that rank without a rerank store. Settings are chosen by the others.
     effort : {"quick", "normal", "thorough"}, optional
         "quick": choose by rule, from n, dim and bytes. "normal": compare about ten configurations on a sample of
         32,768 vectors, and build the best two if both may be the fastest; takes about 3 to 6 times as long as "quick".
@@ -115,7 +115,7 @@ def build(
     if not n:
         raise ValueError(f"x: expected at least 1 vector, got shape {rows.array.shape}")
     compares = effort != "quick" and n >= _MIN_ROWS_TO_COMPARE
-    given = asked(queries, dim, metric, tunes=compares or target is not None)
+    given = asked(queries, dim, metric, tunes=compares or target is not None, seed=seed)
     shape = shape_of(rows, metric)
     choice = choose(n, dim, metric, budget, own_ids=ids is not None, shape=shape)  # also checks the budget
     if compares:
