@@ -61,8 +61,6 @@ def task_of(folder: str) -> Task:
 def grid(n: int, dim: int) -> dict[str, dict[str, Any]]:
     """The configurations that are tried, of all sizes."""
     lists = fb.IVF().lists(n)
-    scans: list[tuple[Any, Any]] = [(None, fb.PQ(dim // 2, bits=4))]
-    scans += [(None, fb.PQ(dim // 4, bits=4)), *((fb.OPQ(), fb.PQ(m, bits=4)) for m in (dim // 4, dim // 6))]
     rows: dict[str, dict[str, Any]] = {}
 
     def add(nlist: int, **parts: Any) -> None:
@@ -74,14 +72,15 @@ def grid(n: int, dim: int) -> dict[str, dict[str, Any]]:
 
     for nlist in (lists, 2 * lists):
         add(nlist, transform=None, codec=fb.PQ(dim // 2, bits=4), rerank=fb.Scalar(8))
-    for transform, codec in scans[1:]:
-        add(lists, transform=transform, codec=codec, rerank=fb.Scalar(8))
+    add(lists, transform=None, codec=fb.PQ(dim // 4, bits=4), rerank=fb.Scalar(8))
     add(0, codec=fb.PQ(dim // 2, bits=4), rerank=fb.Scalar(8))
     for bits in (1, 2):
         add(lists, codec=fb.RaBitQ(bits), rerank=fb.Scalar(8))
     for alone in (fb.RaBitQ(4), fb.RaBitQ(6), fb.Scalar(8)):
         add(lists, codec=alone)
     add(lists // 2, codec=fb.Scalar(8))
+    for m in (dim // 4, dim // 6):
+        add(lists, transform=fb.OPQ(), codec=fb.PQ(m, bits=4), rerank=fb.Scalar(8))
     return rows
 
 

@@ -11,6 +11,8 @@ import pytest
 
 import fewbits as fb
 from fewbits.choose import build_multivector as auto_multivector
+from fewbits.choose.sets_trial import Encoding, SetsTrial, Store, sets_sample
+from fewbits.input.sets import SetsInput
 
 DIM = 32
 FDE = fb.FDE(DIM, 8, 3, 8, seed=3)
@@ -410,6 +412,74 @@ def test_more_bytes_keep_more(documents):
         fb.build_multivector(documents, bytes_per_document=90)
     with pytest.raises(ValueError, match="at least 1 document"):
         fb.build_multivector((np.zeros((0, DIM)), [0]), bytes_per_document=1000)
+
+
+def shared(n, seed):
+    """Documents of tokens near common ones, as words are."""
+    random = np.random.default_rng(seed)
+    words = unit(300, 77)
+    counts = random.integers(4, 12, n)
+    return [
+        words[random.integers(300, size=count)] + 0.15 * unit(count, seed * 1000 + i) for i, count in enumerate(counts)
+    ]
+
+
+def top_of(queries, documents, k=10):
+    return np.argsort(-exact(queries, documents), axis=1, kind="stable")[:, :k]
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_choice_is_measured(tmp_path, given):
+    documents, queries = shared(600, 1), shared(120, 2)
+    index = fb.build_multivector(
+        documents, bytes_per_document=700, queries=queries[:80] if given else None, progress=False
+    )
+    explained = index.explain()
+    assert "measured on 600 of 600 documents with" in explained
+    assert ("(given)" in explained) == given
+    assert "made of tokens of documents" in explained or given
+    assert "chosen: recall@10" in explained
+    assert "best with " in explained  # the other encoder
+    numbers = index.stats()
+    assert numbers["fde_bytes"] + numbers["token_bytes"] + 16 <= 700 + 16
+    quick = fb.build_multivector(documents, bytes_per_document=700, effort="quick", progress=False)
+    assert "measured" not in quick.explain()
+    held_out, true = queries[80:], top_of(queries[80:], documents)
+
+    def recall(index):
+        found = index.search(held_out, 10, rerank=100).ids
+        return (found[:, :, None] == true[:, None, :]).any(axis=1).mean()
+
+    assert recall(index) > recall(quick) - 0.03
+    index.save(tmp_path / "a.fb")
+    assert fb.MultiVectorIndex.open(tmp_path / "a.fb").explain() == explained
+
+
+def test_what_is_measured_is_what_a_search_finds():
+    documents, queries = shared(500, 1), shared(30, 2)
+    source, asked = SetsInput(documents, DIM, "documents"), SetsInput(queries, DIM, "queries")
+    sample = sets_sample(source, asked, 0)
+    trial = SetsTrial(sample, DIM, 0, 1)
+    held_out = queries[15:]
+    true = top_of(held_out, documents)
+    for encoder, codec, tokens in ((FDE, fb.Scalar(8), fb.Float(16)), (FDE, fb.RaBitQ(1), fb.RaBitQ(3))):
+        index = fb.MultiVectorIndex(DIM, encoder=encoder, codec=codec, tokens=tokens).build(documents, progress=False)
+        found = index.search(held_out, 10, rerank=100).ids
+        expected = (found[:, :, None] == true[:, None, :]).any(axis=1).mean()
+        assert trial.recall(Store(tokens), Encoding(encoder, codec)) == pytest.approx(expected, abs=0.02)
+    own = sets_sample(source, None, 0)
+    assert own.own is not None
+    assert not (SetsTrial(own, DIM, 0, 1).top == own.own[:, None]).any()
+
+
+def test_too_few_bytes_and_wrong_efforts():
+    documents = shared(500, 1)
+    with pytest.raises(ValueError, match="bytes_per_document: expected at least"):
+        fb.build_multivector(documents, bytes_per_document=20)
+    with pytest.raises(ValueError, match="effort: expected 'quick' or 'normal', got 'thorough'"):
+        fb.build_multivector(documents, bytes_per_document=700, effort="thorough")
+    with pytest.raises(ValueError, match="queries: expected effort 'normal'"):
+        fb.build_multivector(documents, bytes_per_document=700, queries=documents[:9], effort="quick")
 
 
 # --- long vectors ---
