@@ -140,7 +140,7 @@ _MODULES = {
     "multivector.pooling": ("Pooling", "carve"),
     "choose.tuning": ("Tuned", "tune"),
 }
-_PACKAGES = ("shards", "train")
+_PACKAGES = ("ray", "shards", "train")
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 

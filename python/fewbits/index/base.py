@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -196,7 +197,8 @@ class BaseIndex(Stateful):
     def empty(self) -> Self:
         """Return a new index with the training and the settings of this one, and no vectors.
 
-        Its bytes depend on the training alone, whatever was added or removed before. Filled with parts of a data set,
+        Its bytes depend on the training alone, whatever was added or removed before. With codec="auto", it keeps the
+        present codes, as what `take` returns does, so that parts have one training. Filled with parts of a data set,
         copies of it are merged by `fb.merge`, or searched together (docs/scale-out.md).
 
         Returns
@@ -245,7 +247,8 @@ class BaseIndex(Stateful):
         state = self._state
         engine, count, own = state.trained("take"), thread_count(threads), vector_ids(ids)
         check_unique(own)
-        return in_state(self, state.with_engine(engine.take(own, directory=self._temp_dir, threads=count)))
+        taken = engine.take(own, directory=self._temp_dir, threads=count)
+        return in_state(self, replace(state, engine=taken, automatic="no"))
 
     def save(self, path: Path | SupportsWrite) -> None:
         """Write the index to one file, atomically: after a crash, either the old or the new file is there, complete.

@@ -22,7 +22,7 @@ _BLOCK = 1 << 22
 class Shard:
     """The vectors of a range of buckets.
 
-    Attributes
+    Parameters
     ----------
     file : str
         Relative to the folder of the manifest.
@@ -51,7 +51,26 @@ class Shard:
 
     @staticmethod
     def of(folder: Path, file: str, buckets: tuple[int, int]) -> Shard:
-        """Describe a file that `assemble` wrote."""
+        """Describe a file that `assemble` wrote.
+
+        Parameters
+        ----------
+        folder : str, bytes or os.PathLike
+        file : str
+            Relative to the folder.
+        buckets : (int, int)
+
+        Returns
+        -------
+        Shard
+
+        Examples
+        --------
+        >>> from fewbits import shards
+        >>> index.save("shard-0.fb")
+        >>> shards.Shard.of(".", "shard-0.fb", (0, 1024)).n == len(index)
+        True
+        """
         path = os.path.join(os.fsdecode(encoded(folder)), file)
         n = len(Index.open(path))
         return Shard(file, *buckets, n, os.path.getsize(path), _checksum(path))
@@ -61,7 +80,7 @@ class Shard:
 class Manifest:
     """The shards of an index.
 
-    Attributes
+    Parameters
     ----------
     folder : str
         Where the files are; not stored, so that the folder can be moved.
@@ -103,10 +122,30 @@ class Manifest:
         return sum(shard.n for shard in self.shards)
 
     def path(self, file: str) -> str:
+        """Return the path of one of its files.
+
+        Parameters
+        ----------
+        file : str
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> manifest.path(manifest.shards[0].file)  # doctest: +SKIP
+        'fleet/epoch-000001/shard-0000.fb'
+        """
         return os.path.join(self.folder, file)
 
     def save(self) -> None:
-        """Write ``manifest.json`` into the folder, atomically and durably."""
+        """Write ``manifest.json`` into the folder, atomically; it is on the disk when this returns.
+
+        Examples
+        --------
+        >>> manifest.save()  # doctest: +SKIP
+        """
         stored = asdict(self)
         del stored["folder"]
         write_json(self.path(NAME), stored)
@@ -115,12 +154,24 @@ class Manifest:
     def open(folder: Path) -> Manifest:
         """Read the manifest of a folder.
 
+        Parameters
+        ----------
+        folder : str, bytes or os.PathLike
+
+        Returns
+        -------
+        Manifest
+
         Raises
         ------
         FileNotFoundError
             If there is none: a build has not finished.
         CorruptIndexError, FormatVersionError
             If it cannot be used; the message says why.
+
+        Examples
+        --------
+        >>> manifest = shards.Manifest.open("fleet")  # doctest: +SKIP
         """
         name = os.fsdecode(encoded(folder))
         path = os.path.join(name, NAME)

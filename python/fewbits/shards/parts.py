@@ -34,7 +34,7 @@ def part_name(ids: I64, block: F32) -> str:
     --------
     >>> from fewbits import shards
     >>> shards.part_name(np.arange(2), np.zeros((2, 4), np.float32))
-    'part-eeb2d6a3e04ad4e0.fb'
+    'part-ae7c7c13dde4787c.fb'
     """
     digest = hashlib.blake2b(np.ascontiguousarray(ids).view(np.uint8).data, digest_size=8)
     digest.update(f"{block.shape}{block.dtype.str}".encode())

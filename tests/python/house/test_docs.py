@@ -20,6 +20,7 @@ def public() -> Iterator[tuple[str, Any]]:
     """Functions, classes and their methods, by name."""
     owners = {name: getattr(fb, name) for name in fb.__all__}
     owners |= {f"train.{name}": getattr(fb.train, name) for name in fb.train.__all__}
+    owners |= {f"shards.{name}": getattr(fb.shards, name) for name in fb.shards.__all__}
     for name, member in owners.items():
         if (
             not callable(member)

@@ -147,6 +147,16 @@ def test_documents_are_taken_too() -> None:
     assert len(index.empty()) == 0
 
 
+def test_parts_of_an_automatic_index_share_its_training() -> None:
+    x = vectors(20_000, DIM)
+    index = fb.Index(DIM, metric="l2", codec="auto").add(x[:300], progress=False)
+    parts = [index.empty(), index.take(np.arange(10))]
+    parts[0].add(x[:17_000], ids=np.arange(1000, 18_000), progress=False)
+    assert {part.training_id for part in parts} == {index.training_id}
+    assert len(fb.merge(parts).compact(progress=False)) == 17_010
+    assert index.add(x[300:], progress=False).training_id != parts[0].training_id
+
+
 def test_given_lists_are_checked() -> None:
     index, flat = trained("ivf-rabitq").add(vectors(90, DIM)), trained("float32").add(vectors(90, DIM))
     q = vectors(6, DIM, seed=5)
