@@ -1,11 +1,12 @@
-"""SparseIndex: BM25 beside bm25s at identical scores, and vectors like those of SPLADE beside a product by scipy.
+"""SparseIndex: BM25 beside bm25s at identical scores, and vectors like those of SPLADE beside seismic.
 
-    python bench/sparse.py WORDNET_FOLDER [--splade N]
+    python bench/sparse.py WORDNET_FOLDER [--queries N] [--splade N] [--seismic N_POSTINGS]
 
 BM25 of the definitions of WordNet (bench/wordnet.py), queries are example sentences, from the same token numbers: build
 time, queries per second one by one, and the share of the top 10 scores that agree within the rounding to one byte.
 Times are CPU times of one thread, best of three. bm25s runs with its numba backend. Then N generated vectors of 120
-terms of 30,000 (Zipf), queries of 40: queries per second, bytes per vector, and the same of exact scores by scipy.
+terms of 30,000 (Zipf), queries of 40: queries per second, bytes per vector, and the share of the true top 10; with
+--seismic the same of pyseismic-lsr, whose lists keep N_POSTINGS postings each, at several of its settings.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -83,19 +86,66 @@ def generated(n: int, nonzeros: int, terms: int, seed: int) -> Any:
     return made
 
 
-def splade(n: int) -> None:
+def inner_format(path: Path, x: Any) -> None:
+    """Vectors as seismic reads them: their number; of each its length, terms and values."""
+    counts = np.diff(x.indptr)
+    words = np.empty(1 + len(counts) + 2 * x.nnz, np.uint32)
+    words[0] = len(counts)
+    at = 1 + np.arange(len(counts)) + 2 * x.indptr[:-1]
+    words[at] = counts
+    within = np.arange(x.nnz) - np.repeat(x.indptr[:-1], counts)
+    first = np.repeat(at, counts) + 1 + within
+    words[first] = x.indices
+    words[first + np.repeat(counts, counts)] = x.data.astype(np.float32).view(np.uint32)
+    words.tofile(path)
+
+
+def overlap(found: Any, exact: Any) -> float:
+    return float(np.mean([len(np.intersect1d(a, b)) / K for a, b in zip(found, exact, strict=True)]))
+
+
+def seismic_frontier(x: Any, queries: Any, exact: Any, n_postings: int) -> None:
+    import seismic
+
+    with TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("documents.bin", "queries.bin")]
+        for file, vectors in zip(files, (x, queries), strict=True):
+            inner_format(file, vectors)
+        seconds, index = cpu_seconds(
+            lambda: seismic.SeismicIndexRaw.build(str(files[0]), n_postings=n_postings, summary_energy=0.5), 1
+        )
+        index.save(str(Path(folder) / "index"))
+        size = next(Path(folder).glob("index*")).stat().st_size / x.shape[0]
+        print(f"  seismic, n_postings={n_postings:,}: build {seconds:.1f} s, {size:.0f} bytes per vector (file)")
+        for cut, factor in ((10, 0.8), (20, 0.8), (40, 0.8), (40, 0.9), (40, 1.0)):
+
+            def search(cut: int = cut, factor: float = factor) -> Any:
+                return index.batch_search(str(files[1]), K, cut, factor, 0, True, 1)
+
+            taken, found = cpu_seconds(search)
+            ids = [[document for _, document in row] for row in found]
+            print(
+                f"    query_cut={cut}, heap_factor={factor}: {len(ids) / taken:8,.0f} queries/s, "
+                f"{100 * overlap(ids, exact):.1f} % of the exact top {K}",
+                flush=True,
+            )
+
+
+def splade(n: int, n_postings: int) -> None:
     x, queries = generated(n, 120, 30_000, 0), generated(100, 40, 30_000, 1)
     seconds, index = cpu_seconds(lambda: fb.SparseIndex().build(x), 1)
     taken, found = cpu_seconds(lambda: index.search(queries, K, threads=1))
-    exact = [np.argsort(-(x @ queries[[i]].toarray().ravel()), kind="stable")[:K] for i in range(100)]
-    overlap = np.mean([len(np.intersect1d(a, b)) / K for a, b in zip(found.ids, exact, strict=True)])
-    by_scipy, _ = cpu_seconds(lambda: [x @ queries[[i]].toarray().ravel() for i in range(10)], 1)
+    scores = [x @ queries[[i]].toarray().ravel() for i in range(100)]
+    exact = [np.argpartition(-each, K)[:K] for each in scores]
     print(f"generated, {n:,} vectors of {x.nnz / n:.0f} terms, {len(found.ids)} queries of {queries.nnz / 100:.0f}")
     print(
-        f"  fewbits build {seconds:.1f} s, {100 / taken:,.0f} queries/s, {index.stats().bytes_per_vector:.0f} bytes/"
-        f"vector, {100 * overlap:.1f} % of the top {K} of float values; scipy product {10 / by_scipy:,.1f} queries/s, "
-        f"{8 * x.nnz / n:.0f} bytes per vector"
+        f"  fewbits, exact: build {seconds:.1f} s, {100 / taken:,.0f} queries/s, "
+        f"{index.stats().bytes_per_vector:.0f} bytes per vector, {100 * overlap(found.ids, exact):.1f} % of the "
+        f"top {K} of float values",
+        flush=True,
     )
+    if n_postings:
+        seismic_frontier(x, queries, exact, n_postings)
 
 
 def main() -> None:
@@ -103,10 +153,12 @@ def main() -> None:
     parser.add_argument("folder")
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--splade", type=int, default=100_000)
+    parser.add_argument("--seismic", type=int, default=0, metavar="N_POSTINGS")
     arguments = parser.parse_args()
-    bm25(arguments.folder, arguments.queries)
+    if arguments.queries:
+        bm25(arguments.folder, arguments.queries)
     if arguments.splade:
-        splade(arguments.splade)
+        splade(arguments.splade, arguments.seismic)
 
 
 if __name__ == "__main__":

@@ -183,13 +183,8 @@ void Engine::score(const CsrView& queries, Matrix<const std::int64_t> ids, unsig
     const Csr own(queries, "queries");
     if (ids.rows != 1 && ids.rows != own.rows())
         fail("ids: got " + std::to_string(ids.rows) + " rows, expected one per query");
-    threads = resolve_threads(threads);
-    std::vector<std::vector<std::uint32_t>> weights(threads);
-    parallel_for(own.rows(), threads, [&](std::size_t i, unsigned worker) {
+    parallel_for(own.rows(), resolve_threads(threads), [&](std::size_t i, unsigned) {
         const Query query(own, i, *snapshot.scales);
-        auto& of_term = weights[worker];
-        of_term.resize(snapshot.scales->size());
-        for (const Query::Term& term : query.terms) of_term[term.term] = term.weight;
         const std::int64_t* wanted = ids.row(ids.rows == 1 ? 0 : i);
         for (std::size_t j = 0; j < ids.cols; ++j) {
             float& score = scores[i * ids.cols + j];
@@ -197,10 +192,9 @@ void Engine::score(const CsrView& queries, Matrix<const std::int64_t> ids, unsig
             if (wanted[j] == -1) continue;
             const std::uint32_t row = rows_of(snapshot, {wanted + j, 1})[0];
             const std::size_t s = snapshot.segment_of(row);
-            score = query.score(snapshot.segments[s]->rows().dot(row - snapshot.first_rows[s], of_term));
+            score = query.score(snapshot.segments[s]->rows().dot(row - snapshot.first_rows[s], query.weights));
             poll(1024);
         }
-        for (const Query::Term& term : query.terms) of_term[term.term] = 0;
     });
 }
 

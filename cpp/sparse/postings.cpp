@@ -26,7 +26,7 @@ Postings::Postings(const Rows& rows)
             rows_[place] = static_cast<std::uint16_t>(row % window_rows);
             codes_[place] = rows.code(i);
             if (open[term] == 0 || made[open[term] - 1].window != window) {
-                made.push_back({window, 0, place, 0});
+                made.push_back({place, window, none, 0, 0});
                 term_of.push_back(term);
                 open[term] = made.size();
             }
@@ -47,18 +47,43 @@ Postings::Postings(const Rows& rows)
         blocks_.push_back(made[i]);
     }
     first_blocks_.push_back(blocks_.size());
+    make_bitmaps();
+    if (terms_.empty() || terms_.back() / 4 > terms_.size()) return;
+    place_of_.resize(terms_.back() + std::size_t{1}, static_cast<std::uint32_t>(terms_.size()));
+    for (std::size_t at = 0; at < terms_.size(); ++at) place_of_[terms_[at]] = static_cast<std::uint32_t>(at);
+}
+
+void Postings::make_bitmaps() {
+    std::uint32_t made = 0;
+    for (const Block& block : blocks_) made += block.n >= long_block;
+    bits_.resize(std::size_t{made} * (window_rows / 64));
+    made = 0;
+    for (Block& block : blocks_) {
+        if (block.n < long_block) continue;
+        block.bits = made++;
+        std::uint64_t* bits = bits_.data() + block.bits * (window_rows / 64);
+        for (std::size_t i = 0; i < block.n; ++i)
+            bits[rows(block)[i] / 64] |= std::uint64_t{1} << (rows(block)[i] % 64);
+        poll(block.n);
+    }
+}
+
+std::size_t Postings::place_of(std::uint32_t term) const {
+    if (!place_of_.empty()) return term < place_of_.size() ? place_of_[term] : terms_.size();
+    const auto found = std::lower_bound(terms_.begin(), terms_.end(), term);
+    return found == terms_.end() || *found != term ? terms_.size() : static_cast<std::size_t>(found - terms_.begin());
 }
 
 std::span<const Postings::Block> Postings::blocks(std::uint32_t term) const {
-    const auto found = std::lower_bound(terms_.begin(), terms_.end(), term);
-    if (found == terms_.end() || *found != term) return {};
-    const auto at = static_cast<std::size_t>(found - terms_.begin());
+    const std::size_t at = place_of(term);
+    if (at == terms_.size()) return {};
     return std::span(blocks_).subspan(first_blocks_[at], first_blocks_[at + 1] - first_blocks_[at]);
 }
 
 std::size_t Postings::bytes() const {
     return rows_.size() * sizeof(std::uint16_t) + codes_.size() + blocks_.size() * sizeof(Block)
-           + terms_.size() * (sizeof(std::uint32_t) + sizeof(std::size_t));
+           + terms_.size() * (sizeof(std::uint32_t) + sizeof(std::size_t)) + place_of_.size() * sizeof(std::uint32_t)
+           + bits_.size() * sizeof(std::uint64_t);
 }
 
 }  // namespace fewbits::sparse

@@ -11,7 +11,8 @@ constexpr double max_total = 16.8e6;  // of all weights: 255 times their sum fit
 
 }  // namespace
 
-Query::Query(const Csr& queries, std::size_t row, const Scales& scales) {
+Query::Query(const Csr& queries, std::size_t row, const Scales& scales)
+    : weights(queries.end(row) - queries.begin(row)) {
     double largest = 0, total = 0, positive = 0;
     const auto weight = [&](std::size_t i) {
         const std::uint32_t term = queries.term(i);
@@ -27,6 +28,7 @@ Query::Query(const Csr& queries, std::size_t row, const Scales& scales) {
     for (std::size_t i = queries.begin(row); i < queries.end(row); ++i)  // at least 1: a common term is never lost
         if (const double exact = weight(i) / step; exact > 0)
             terms.push_back({queries.term(i), static_cast<std::uint32_t>(std::max(1.0, std::nearbyint(exact)))});
+    for (const Term& term : terms) weights.put(term.term, term.weight);
 }
 
 std::uint64_t Query::min_sum(float min_score) const {

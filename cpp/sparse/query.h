@@ -17,6 +17,7 @@ struct Query {
     };
     std::vector<Term> terms;  // ascending, weights above 0
     double step = 0;
+    TermWeights weights;  // of `terms`
 
     Query(const Csr& queries, std::size_t row, const Scales& scales);
 

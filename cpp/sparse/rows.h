@@ -9,6 +9,7 @@
 
 #include "base/parts.h"
 #include "sparse/csr.h"
+#include "sparse/term_weights.h"
 
 namespace fewbits::sparse {
 
@@ -30,16 +31,23 @@ public:
     std::uint32_t term(std::size_t i) const { return narrow_.empty() ? wide_[i] : narrow_[i]; }
     std::uint8_t code(std::size_t i) const { return codes_[i]; }
 
-    // The sum of weight by term times code; weights: of every term that has a scale.
-    std::uint32_t dot(std::size_t row, std::span<const std::uint32_t> weights) const {
+    // The sum of weight by term times code.
+    std::uint32_t dot(std::size_t row, const TermWeights& weights) const {
         return narrow_.empty() ? dot(wide_.data(), row, weights) : dot(narrow_.data(), row, weights);
+    }
+
+    void prefetch_place(std::size_t row) const { __builtin_prefetch(offsets_.data() + row); }
+    void prefetch(std::size_t row) const {
+        const std::size_t first = offsets_[row];
+        __builtin_prefetch(codes_.data() + first);
+        __builtin_prefetch(narrow_.empty() ? static_cast<const void*>(wide_.data() + first) : narrow_.data() + first);
     }
 
     const Parts& parts() const { return parts_; }
 
 private:
     template <class T>
-    std::uint32_t dot(const T* terms, std::size_t row, std::span<const std::uint32_t> weights) const {
+    std::uint32_t dot(const T* terms, std::size_t row, const TermWeights& weights) const {
         std::uint32_t sum = 0;
         for (std::size_t i = offsets_[row]; i < offsets_[row + 1]; ++i) sum += weights[terms[i]] * codes_[i];
         return sum;

@@ -7,6 +7,7 @@
 namespace fewbits::sparse {
 namespace {
 
+constexpr std::size_t ahead = 8;      // rows that are requested before they are read
 constexpr std::size_t row_cost = 64;  // of a jump to a row, in postings added meanwhile
 
 }  // namespace
@@ -14,13 +15,7 @@ constexpr std::size_t row_cost = 64;  // of a jump to a row, in postings added m
 Scan::Scan(const Snapshot& snapshot, const Query& query, const Bitmap& allowed, Scratch& scratch)
     : snapshot_(snapshot), query_(query), allowed_(allowed), scratch_(scratch) {
     scratch_.sums.resize(window_rows);
-    scratch_.weights.resize(snapshot.scales->size());
-    for (const Query::Term& term : query_.terms) scratch_.weights[term.term] = term.weight;
     gather();
-}
-
-Scan::~Scan() {
-    for (const Query::Term& term : query_.terms) scratch_.weights[term.term] = 0;
 }
 
 // The blocks of all terms, window by window.
@@ -41,6 +36,8 @@ void Scan::gather() {
         for (std::size_t t = 0; t < lists.size(); ++t)
             for (const Postings::Block& block : lists[t]) {
                 const Entry entry{&block, query_.terms[t].weight};
+                __builtin_prefetch(postings.rows(block));
+                __builtin_prefetch(postings.codes(block));
                 entries_[next[block.window]++] = entry;
                 windows_[known + block.window].bound += entry.bound();
             }
@@ -63,18 +60,39 @@ void Scan::scan(const Window& window, TopSums& top) {
     const std::span<Entry> entries = std::span(entries_).subspan(window.first, window.last - window.first);
     std::sort(entries.begin(), entries.end(), [](const Entry& x, const Entry& y) { return x.bound() > y.bound(); });
     const std::uint32_t first = window.number * window_rows, rows = std::min(window_rows, segment.n() - first);
+    const std::uint32_t global = snapshot_.first_rows[window.segment] + first;
     std::uint64_t rest = window.bound;  // what the lists that are not added yet can add
-    std::size_t added = 0;
+    std::size_t added = 0, left = 0;
+    for (const Entry& entry : entries) left += entry.block->n;
     for (; added < entries.size() && rest >= top.threshold(); ++added) {
-        add(segment.postings(), entries[added]);
-        rest -= entries[added].bound();
+        const Entry& entry = entries[added];
+        add(segment.postings(), entry);
+        rest -= entry.bound();
+        left -= entry.block->n;
+        if (entry.block->n < left) raise(segment.postings(), entry, global, top);
     }
     const std::uint64_t least = top.threshold() > rest ? top.threshold() - rest : 1;
     select(segment.postings(), entries.first(added), rows, least);
-    const std::uint32_t global = snapshot_.first_rows[window.segment] + first;
     std::erase_if(candidates_, [&](const Candidate& each) { return !allowed_.test(global + each.row); });
-    if (added < entries.size()) complete(segment, first, rows, entries.subspan(added));
+    bound_candidates(segment.postings(), entries.subspan(added), top);
+    for (; added < entries.size() && !candidates_.empty(); ++added) {
+        if (rows_are_cheaper(segment, left, top.k())) return push_completed(segment.rows(), first, global, top);
+        left -= entries[added].block->n;
+        add_to_candidates(segment.postings(), entries[added], top);
+    }
     for (const Candidate& each : candidates_) top.push(each.sum, global + each.row);
+}
+
+// Raises the threshold to the k-th best of what is in `top` and of the sums so far of a list's rows: they can only
+// grow.
+void Scan::raise(const Postings& postings, const Entry& entry, std::uint32_t first_row, TopSums& top) const {
+    TopSums known = top;
+    const std::uint16_t* rows = postings.rows(*entry.block);
+    for (std::size_t i = 0; i < entry.block->n; ++i)
+        if (const std::uint32_t sum = scratch_.sums[rows[i]]; sum >= known.threshold())
+            if (allowed_.test(first_row + rows[i])) known.push(sum, first_row + rows[i]);
+    known.select();
+    top.raise(known.threshold());
 }
 
 void Scan::add(const Postings& postings, const Entry& entry) {
@@ -88,6 +106,7 @@ void Scan::add(const Postings& postings, const Entry& entry) {
 // The rows of sums of at least `least`; all sums become zero.
 void Scan::select(const Postings& postings, std::span<const Entry> added, std::uint32_t rows, std::uint64_t least) {
     candidates_.clear();
+    const auto bar = static_cast<std::uint32_t>(std::min<std::uint64_t>(least, 0xffffffffu));
     std::uint32_t* sums = scratch_.sums.data();
     std::size_t touched = 0;
     for (const Entry& entry : added) touched += entry.block->n;
@@ -97,30 +116,79 @@ void Scan::select(const Postings& postings, std::span<const Entry> added, std::u
             for (std::size_t i = 0; i < entry.block->n; ++i) {
                 const std::uint32_t sum = sums[own[i]];
                 sums[own[i]] = 0;
-                if (sum >= least) candidates_.push_back({own[i], sum});  // once: the sum is zero from then on
+                if (sum >= bar) candidates_.push_back({own[i], sum, 0});  // once: the sum is zero from then on
             }
         }
         return;
     }
-    for (std::uint32_t row = 0; row < rows; ++row)
-        if (sums[row] >= least) candidates_.push_back({row, sums[row]});
+    constexpr std::uint32_t step = 16;
+    for (std::uint32_t first = 0; first < rows; first += step) {
+        std::uint32_t any = 0;
+        for (std::uint32_t i = 0; i < step; ++i) any |= sums[first + i] >= bar;
+        if (any == 0) continue;
+        for (std::uint32_t row = first; row < first + step; ++row)
+            if (sums[row] >= bar) candidates_.push_back({row, sums[row], 0});
+    }
     std::fill_n(sums, rows, 0u);
 }
 
-// Adds what the rest of the lists say of the candidates: from the rows themselves, or from the lists if that is less.
-void Scan::complete(const Segment& segment, std::uint32_t first_row, std::uint32_t rows, std::span<const Entry> rest) {
+// Whether to read the rest of the candidates' sums from the rows themselves, not from `postings` more of lists.
+bool Scan::rows_are_cheaper(const Segment& segment, std::size_t postings, std::size_t k) const {
     const std::size_t per_row = segment.rows().size() / std::max(segment.n(), 1u);
-    std::size_t postings = 0;
-    for (const Entry& entry : rest) postings += entry.block->n;
-    if (candidates_.size() * (row_cost + per_row) < postings) {
-        for (Candidate& each : candidates_) each.sum = segment.rows().dot(first_row + each.row, scratch_.weights);
-        return;
+    const std::size_t completed = std::min(candidates_.size(), k + candidates_.size() / 4);  // as a rule
+    return completed * (row_cost + per_row) < postings;
+}
+
+// Pushes the candidates with their whole sums, those with the largest bounds first: they leave less to complete.
+void Scan::push_completed(const Rows& rows, std::uint32_t first_row, std::uint32_t global, TopSums& top) {
+    const auto first = static_cast<std::ptrdiff_t>(std::min(top.k(), candidates_.size()));
+    std::nth_element(candidates_.begin(), candidates_.begin() + first, candidates_.end(),
+                     [](const Candidate& x, const Candidate& y) { return x.bound() > y.bound(); });
+    const auto push = [&](std::size_t from, std::size_t to) {
+        const auto row = [&](std::size_t i) { return first_row + candidates_[i].row; };
+        for (std::size_t i = from; i < std::min(from + 2 * ahead, to); ++i) rows.prefetch_place(row(i));
+        for (std::size_t i = from; i < std::min(from + ahead, to); ++i) rows.prefetch(row(i));
+        for (std::size_t i = from; i < to; ++i) {
+            if (i + 2 * ahead < to) rows.prefetch_place(row(i + 2 * ahead));
+            if (i + ahead < to) rows.prefetch(row(i + ahead));
+            if (candidates_[i].bound() >= top.threshold())
+                top.push(rows.dot(row(i), query_.weights), global + candidates_[i].row);
+        }
+    };
+    const std::size_t best = static_cast<std::size_t>(first);
+    push(0, best);
+    top.select();
+    keep_candidates(top);  // if one of the best goes, so do all others
+    if (best < candidates_.size()) push(best, candidates_.size());
+    poll(16 * candidates_.size());
+}
+
+// What the rest of the lists can add to each candidate: nothing, where a list is known not to have it.
+void Scan::bound_candidates(const Postings& postings, std::span<const Entry> rest, const TopSums& top) {
+    for (const Entry& entry : rest)
+        for (Candidate& each : candidates_) each.rest += postings.may_have(*entry.block, each.row) ? entry.bound() : 0;
+    keep_candidates(top);
+}
+
+// Leaves those whose sums can still reach the threshold.
+void Scan::keep_candidates(const TopSums& top) {
+    std::erase_if(candidates_, [&](const Candidate& each) { return each.bound() < top.threshold(); });
+}
+
+// Adds one more list to the sums of the candidates.
+void Scan::add_to_candidates(const Postings& postings, const Entry& entry, const TopSums& top) {
+    std::uint32_t* sums = scratch_.sums.data();
+    for (const Candidate& each : candidates_) sums[each.row] = each.sum;
+    const std::uint16_t* rows = postings.rows(*entry.block);
+    const std::uint8_t* codes = postings.codes(*entry.block);
+    for (std::size_t i = 0; i < entry.block->n; ++i) sums[rows[i]] += sums[rows[i]] > 0 ? entry.weight * codes[i] : 0;
+    poll(8 * std::size_t{entry.block->n});
+    for (Candidate& each : candidates_) {
+        each.sum = sums[each.row];
+        each.rest -= postings.may_have(*entry.block, each.row) ? entry.bound() : 0;
+        sums[each.row] = 0;
     }
-    if (candidates_.empty()) return;
-    for (const Candidate& each : candidates_) scratch_.sums[each.row] = each.sum;
-    for (const Entry& entry : rest) add(segment.postings(), entry);
-    for (Candidate& each : candidates_) each.sum = scratch_.sums[each.row];
-    std::fill_n(scratch_.sums.data(), rows, 0u);
+    keep_candidates(top);
 }
 
 }  // namespace fewbits::sparse

@@ -13,17 +13,15 @@
 
 namespace fewbits::sparse {
 
-// Buffers of one thread: all zero between queries.
+// A buffer of one thread: all zero between queries.
 struct Scratch {
-    std::vector<std::uint32_t> sums;     // of a window
-    std::vector<std::uint32_t> weights;  // by term
+    std::vector<std::uint32_t> sums;  // of a window
 };
 
 class Scan {
 public:
     // allowed: rows that may be found (of those alive, at most).
     Scan(const Snapshot& snapshot, const Query& query, const Bitmap& allowed, Scratch& scratch);
-    ~Scan();
     Scan(const Scan&) = delete;
     Scan& operator=(const Scan&) = delete;
 
@@ -45,13 +43,21 @@ private:
     struct Candidate {
         std::uint32_t row;  // in the window
         std::uint32_t sum;
+        std::uint32_t rest;  // the most that is to be added
+
+        std::uint64_t bound() const { return std::uint64_t{sum} + rest; }
     };
 
     void gather();
     void scan(const Window& window, TopSums& top);
     void add(const Postings& postings, const Entry& entry);
+    void raise(const Postings& postings, const Entry& entry, std::uint32_t first_row, TopSums& top) const;
     void select(const Postings& postings, std::span<const Entry> added, std::uint32_t rows, std::uint64_t least);
-    void complete(const Segment& segment, std::uint32_t first_row, std::uint32_t rows, std::span<const Entry> rest);
+    bool rows_are_cheaper(const Segment& segment, std::size_t postings, std::size_t k) const;
+    void push_completed(const Rows& rows, std::uint32_t first_row, std::uint32_t global, TopSums& top);
+    void bound_candidates(const Postings& postings, std::span<const Entry> rest, const TopSums& top);
+    void keep_candidates(const TopSums& top);
+    void add_to_candidates(const Postings& postings, const Entry& entry, const TopSums& top);
 
     const Snapshot& snapshot_;
     const Query& query_;

@@ -13,6 +13,7 @@ class TopSums {
 public:
     TopSums(std::size_t k, std::uint64_t min_sum) : k_(k), threshold_(std::max<std::uint64_t>(min_sum, 1)) {}
 
+    std::size_t k() const { return k_; }
     // A smaller sum cannot be among the best.
     std::uint64_t threshold() const { return threshold_; }
     void push(std::uint32_t sum, std::uint32_t row) {
@@ -28,6 +29,8 @@ public:
         keys_.resize(k_);
         threshold_ = std::max(threshold_, keys_[k_ - 1] >> 32);
     }
+    // k rows are known to have at least this sum.
+    void raise(std::uint64_t threshold) { threshold_ = std::max(threshold_, threshold); }
     std::span<const std::uint64_t> sorted() {
         select();
         std::sort(keys_.begin(), keys_.end(), std::greater{});

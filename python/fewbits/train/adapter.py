@@ -22,6 +22,7 @@ def adapter(
     x: Any = None,
     x_ids: ArrayLike | None = None,
     loss: str = "softmax",
+    teacher: ArrayLike | None = None,
     query_map: str | int = 32,
     distillation: float = 1.0,
     epochs: int = 8,
@@ -47,7 +48,9 @@ def adapter(
         As in `fb.train.jpq`.
     query_map : "full" or int
         A full map, or the rank of a low-rank residual q + up (down q), at most the dimension.
-    loss, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed, progress, threads
+    loss, teacher, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed
+        As in `fb.train.jpq`.
+    progress, threads
         As in `fb.train.jpq`.
 
     Returns
@@ -86,6 +89,6 @@ def adapter(
     kind = map_kind(query_map, index.dim)
     if kind is None:
         raise ValueError("query_map: expected a rank or 'full', as only the map is trained, got None")
-    session = Session(index, queries, positives, x, x_ids, settings)
+    session = Session(index, queries, positives, x, x_ids, settings, teacher)
     session.start(VectorScorer(session.engine, index.metric), kind, reranked=True)
     return session.run(progress)

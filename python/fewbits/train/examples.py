@@ -23,12 +23,14 @@ _MAX_VALIDATION = 1000
 
 @dataclass(frozen=True)
 class Examples:
-    """Queries, where query b has the positives rows[starts[b] : starts[b + 1]] with grades above 0."""
+    """Queries, where query b has the judged rows[starts[b] : starts[b + 1]]; grades are above 0, or 0 if there are the
+    scores of a teacher: as many, else none."""
 
     queries: F32
     rows: I64
     grades: F64
     starts: I64
+    scores: F64
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -37,18 +39,19 @@ class Examples:
         sizes = self.starts[which + 1] - self.starts[which]
         starts = np.concatenate([[0], np.cumsum(sizes)])
         entries = np.repeat(self.starts[which] - starts[:-1], sizes) + np.arange(starts[-1])
-        return Examples(self.queries[which], self.rows[entries], self.grades[entries], starts)
+        scores = self.scores[entries] if len(self.scores) else self.scores
+        return Examples(self.queries[which], self.rows[entries], self.grades[entries], starts, scores)
 
 
 def unjudged(queries: F32) -> Examples:
-    return Examples(queries, np.zeros(0, np.int64), np.zeros(0), np.zeros(len(queries) + 1, np.int64))
+    return Examples(queries, np.zeros(0, np.int64), np.zeros(0), np.zeros(len(queries) + 1, np.int64), np.zeros(0))
 
 
-def judged(queries: F32, positives: Any, ids: I64) -> tuple[Examples, F32]:
+def judged(queries: F32, positives: Any, ids: I64, teacher: Any = None) -> tuple[Examples, F32]:
     """The queries with positives, and the other queries.
 
     positives: (n, 2 or 3) whole numbers (query, id[, grade >= 0]), or the ids of each query. ids: those of the index's
-    rows.
+    rows. teacher: a score for each row of positives; rows of grade 0 are then kept.
     """
     row_of = RowOf(ids)
     table = labels.table(positives, len(queries), row_of)
@@ -56,19 +59,33 @@ def judged(queries: F32, positives: Any, ids: I64) -> tuple[Examples, F32]:
         raise ValueError(f"positives: expected query numbers below {len(queries)}, got {int(table[:, 0].max())}")
     if len(table) and int(table.min()) < 0:
         raise ValueError(f"positives: expected numbers >= 0, got {int(table.min())}")
-    table = table[table[:, 2] > 0]
-    if not len(table):
+    if not (table[:, 2] > 0).any():
         raise ValueError("positives: expected at least one with a grade above 0, got none")
-    _, last = np.unique(table[::-1, :2], axis=0, return_index=True)  # of duplicate pairs, the last one counts
-    table = table[np.sort(len(table) - 1 - last)]
-    table = table[np.argsort(table[:, 0], kind="stable")]
+    scores = np.zeros(0) if teacher is None else _scores(teacher, len(table))
+    kept = np.flatnonzero(table[:, 2] > 0) if teacher is None else np.arange(len(table))
+    _, last = np.unique(table[kept[::-1], :2], axis=0, return_index=True)  # of duplicate pairs, the last one counts
+    kept = np.sort(kept[len(kept) - 1 - last])
+    kept = kept[np.argsort(table[kept, 0], kind="stable")]
+    table, scores = table[kept], scores[kept] if len(scores) else scores
     rows = row_of(table[:, 1])
     if (rows < 0).any():
         raise ValueError(f"positives: id {int(table[np.argmax(rows < 0), 1])} is not in the index")
     starts = np.searchsorted(table[:, 0], np.arange(len(queries) + 1))
-    examples = Examples(queries, rows, table[:, 2].astype(np.float64), starts)
-    has_some = np.diff(starts) > 0
+    examples = Examples(queries, rows, table[:, 2].astype(np.float64), starts, scores)
+    has_some = np.bincount(table[table[:, 2] > 0, 0], minlength=len(queries)) > 0
     return examples.take(np.flatnonzero(has_some)), queries[~has_some]
+
+
+def _scores(teacher: Any, n: int) -> F64:
+    scores = np.asarray(teacher)
+    if scores.shape != (n,) or scores.dtype.kind not in "iuf":
+        raise ValueError(
+            f"teacher: expected a score for each of the {n} rows of positives, shape ({n},), got {scores.dtype} "
+            f"{scores.shape}"
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError(f"teacher: expected finite scores, got {scores[~np.isfinite(scores)][0]}")
+    return scores.astype(np.float64)
 
 
 class RowOf:
@@ -139,7 +156,8 @@ def _groups(examples: Examples) -> I64:
 
     first: dict[int, int] = {}
     owners = np.repeat(np.arange(len(examples)), np.diff(examples.starts))
-    for query, row in zip(owners.tolist(), examples.rows.tolist(), strict=True):
+    positive = examples.grades > 0
+    for query, row in zip(owners[positive].tolist(), examples.rows[positive].tolist(), strict=True):
         a, b = root(first.setdefault(row, query)), root(query)
         parent[max(a, b)] = min(a, b)
     roots = np.array([root(query) for query in range(len(examples))], np.int64)

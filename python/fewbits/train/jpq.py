@@ -26,6 +26,7 @@ def jpq(
     x: Any = None,
     x_ids: ArrayLike | None = None,
     loss: str = "softmax",
+    teacher: ArrayLike | None = None,
     query_map: str | int | None = "full",
     distillation: float = 1.0,
     epochs: int = 8,
@@ -59,9 +60,14 @@ def jpq(
         a rerank store, which then replaces them. Rows that do not match the vectors of their ids are rejected.
     x_ids : (n,) array of int, optional
         The id of each row of x; None: row numbers.
-    loss : {"softmax", "lambda", "mann_whitney"}
-        Cross entropy; pairs weighted by the difference of their reciprocal ranks, as in the JPQ paper; or pairs with
-        equal weights.
+    loss : {"softmax", "lambda", "mann_whitney", "listnet", "margin"}
+        Cross entropy of each positive against what has a lower grade, so that positives do not compete; pairs weighted
+        by the difference of their reciprocal ranks, as in the JPQ paper; pairs with equal weights; cross entropy of the
+        whole list with the grades as shares (ListNet), so that positives compete; or the squared difference from the
+        margins of `teacher`.
+    teacher : (m,) array, optional
+        For loss "margin": the score of each row of `positives`, such as those of a cross-encoder; rows of grade 0 are
+        its negatives. Margins are compared in units of the spread of the scores within a query.
     query_map : "full", int or None
         A linear map of queries that is also trained: a full map, or a low-rank residual of this rank. None: train only
         the codebook.
@@ -138,7 +144,7 @@ def jpq(
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("jpq", index)
-    session = Session(index, queries, positives, x, x_ids, settings)
+    session = Session(index, queries, positives, x, x_ids, settings, teacher)
     session.start(CodeScorer(session.engine), kind, reranked=False)
     return session.run(progress)
 

@@ -136,6 +136,61 @@ def softmax_loss(scores: F64, grades: F64, starts: I64, temperature: float, grad
 
 
 @Compiled
+def list_loss(scores: F64, grades: F64, starts: I64, temperature: float, gradient: F64) -> float:
+    """Mean over queries with a positive of the cross entropy of softmax(scores / temperature) and grades / their sum."""
+    total, counted = 0.0, 0
+    for b in range(len(starts) - 1):
+        first, last = starts[b], starts[b + 1]
+        grade, top = 0.0, -math.inf
+        for e in range(first, last):
+            grade += max(grades[e], 0.0)
+            top = max(top, scores[e])
+        if grade <= 0:
+            continue
+        counted += 1
+        mass = 0.0
+        for e in range(first, last):
+            mass += math.exp((scores[e] - top) / temperature)
+        for e in range(first, last):
+            log_p = (scores[e] - top) / temperature - math.log(mass)
+            share = max(grades[e], 0.0) / grade
+            total -= share * log_p
+            gradient[e] += (math.exp(log_p) - share) / temperature
+    for e in range(len(gradient)):
+        gradient[e] /= max(counted, 1)
+    return total / max(counted, 1)
+
+
+@Compiled
+def margin_loss(
+    scores: F64, teacher: F64, starts: I64, spread: float, teacher_spread: float, gradient: F64
+) -> float:
+    """Mean over pairs of the squared difference of their margins, (s_i - s_j) / spread - (t_i - t_j) / teacher_spread;
+    mean over queries with pairs.
+
+    With d = s / spread - t / teacher_spread, a list of n has the sum of squares 2 n sum((d - mean d)^2) over n (n - 1)
+    ordered pairs.
+    """
+    total, counted = 0.0, 0
+    for b in range(len(starts) - 1):
+        first, last = starts[b], starts[b + 1]
+        n = last - first
+        if n < 2:
+            continue
+        counted += 1
+        mean = 0.0
+        for e in range(first, last):
+            mean += (scores[e] / spread - teacher[e] / teacher_spread) / n
+        for e in range(first, last):
+            off = scores[e] / spread - teacher[e] / teacher_spread - mean
+            total += 2.0 / (n - 1) * off * off
+            gradient[e] += 4.0 / (n - 1) * off / spread
+    for e in range(len(gradient)):
+        gradient[e] /= max(counted, 1)
+    return total / max(counted, 1)
+
+
+@Compiled
 def distillation_loss(scores: F64, teacher: F64, starts: I64, temperature: float, gradient: F64) -> float:
     """Mean over queries of KL(softmax(teacher / temperature) || softmax(scores / temperature))."""
     total, queries = 0.0, len(starts) - 1

@@ -29,6 +29,7 @@ def repconc(
     x: Any,
     x_ids: ArrayLike | None = None,
     loss: str = "softmax",
+    teacher: ArrayLike | None = None,
     query_map: str | int | None = "full",
     distillation: float = 1.0,
     reconstruction: float = 1.0,
@@ -64,9 +65,9 @@ def repconc(
         Regularisation of the transport plan that balances the use of a subspace's codewords within a batch. Smaller
         values give a more equal use; 0: nearest codewords, without a plan. Needs some hundred documents or more. The
         index itself always encodes with the nearest codeword.
-    loss, query_map, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate, validation, seed
-        As in `fb.train.jpq`.
-    progress, threads
+    loss, teacher, query_map, distillation, epochs, batch_size, topics, negatives, pseudo_queries, rate
+        As in `fb.train.jpq`; codes are learnt with "softmax".
+    validation, seed, progress, threads
         As in `fb.train.jpq`.
 
     Returns
@@ -115,6 +116,6 @@ def repconc(
     if x is None:
         raise ValueError("x: expected the float vectors, which are encoded again, got None")
     codes = CodesSettings(real_number(epsilon, "epsilon", 0), real_number(reconstruction, "reconstruction", 0))
-    session = Session(index, queries, positives, x, x_ids, settings)
+    session = Session(index, queries, positives, x, x_ids, settings, teacher)
     session.start(CodeScorer(session.engine), kind, reranked=False)
     return session.run(progress, codes=codes)

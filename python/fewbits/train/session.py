@@ -25,6 +25,7 @@ from .descent import Descent
 from .examples import Examples, judged, near, split, unjudged, why_few
 from .joint import CodesSettings, JointDescent, JointRanking
 from .kernels import F64
+from .losses import MARGIN
 from .pseudo import pseudo_queries
 from .query_map import starting_map
 from .report import StageReport, TrainingReport
@@ -42,12 +43,26 @@ _OVERLAP, _NDCG = "overlap@10 with float", "nDCG@10"
 
 
 class Session:
-    def __init__(self, index: Index, queries: Any, positives: Any, x: Any, x_ids: Any, settings: Settings) -> None:
+    def __init__(
+        self,
+        index: Index,
+        queries: Any,
+        positives: Any,
+        x: Any,
+        x_ids: Any,
+        settings: Settings,
+        teacher: Any = None,
+    ) -> None:
         self.before = state_of(index)  # the one state that training uses
         if self.before.engine is None or not self.before.n:
             raise NotTrainedError("train: expected an index that holds its vectors, got an empty one")
         if positives is not None and queries is None:
             raise ValueError("positives: expected queries with them, got queries=None")
+        if (teacher is not None) != (settings.loss == MARGIN):
+            given_one = f"loss={settings.loss!r} and {'no ' if teacher is None else ''}teacher"
+            raise ValueError(f"teacher: expected loss='margin' and the teacher's scores together, got {given_one}")
+        if teacher is not None and positives is None:
+            raise ValueError("teacher: expected positives with it, rows that it has scored, got positives=None")
         self.index, self.settings, self.engine = index, settings, self.before.engine
         self.cosine = index.metric == "cosine"
         self.ids = self.engine.codes()[0]
@@ -60,7 +75,7 @@ class Session:
         self.labels: Examples | None = None
         others = given
         if positives is not None:
-            self.labels, others = judged(given, positives, self.ids)
+            self.labels, others = judged(given, positives, self.ids, teacher)
         if self.labels is None and self.teacher is None:
             raise ValueError(
                 "train: expected x= (the float vectors) or an index with a rerank store, because without positives the "

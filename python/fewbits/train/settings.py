@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..index.index import Index
 from ..input.checks import boolean, one_of, real_number, thread_count, whole_number
 from .compiled import require_numba
-from .losses import RANKING_LOSSES
+from .losses import MARGIN, RANKING_LOSSES
 
 
 class Checked:
@@ -42,7 +42,7 @@ class Settings(Checked):
     threads: int | None
 
     def __post_init__(self) -> None:
-        one_of(self.loss, "loss", RANKING_LOSSES)
+        one_of(self.loss, "loss", (*RANKING_LOSSES, MARGIN))
         if real_number(self.validation, "validation", 0) >= 1:
             raise ValueError(f"validation: expected a share below 1, got {self.validation:g}")
         for name in ("distillation", "rate", "validation"):

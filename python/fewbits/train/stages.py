@@ -13,7 +13,7 @@ from .batches import Batches
 from .descent import Descent, Term
 from .examples import Examples
 from .kernels import F64
-from .losses import Loss, distillation, ranking_loss, spread_of
+from .losses import MARGIN, Loss, distillation, margin, ranking_loss, spread_of
 from .pseudo import pseudo_queries
 from .scorer import Lists
 from .teacher import Teacher
@@ -133,7 +133,8 @@ class Distillation:
 
 
 class Ranking:
-    """Terms of labelled queries: the positives against the current results of the index, with distillation added."""
+    """Terms of labelled queries: the positives against the current results of the index, or what a teacher has scored,
+    with distillation added."""
 
     def __init__(
         self,
@@ -151,11 +152,17 @@ class Ranking:
         self.loss: Loss | None = None
 
     def term(self, batch: Examples) -> Term:
-        lists, grades = with_positives(self.descent.mined(batch.queries), batch)
+        if self.name == MARGIN:
+            lists, target = Lists(batch.rows, batch.starts), batch.scores
+        else:
+            lists, target = with_positives(self.descent.mined(batch.queries), batch)
         if self.loss is None:
             scores = self.descent.scorer.scores(self.descent.query_map.apply(batch.queries), lists)
-            self.loss = ranking_loss(self.name, spread_of(scores, lists.starts))
-        return Term(batch.queries, lists, grades, self.loss)
+            spread = spread_of(scores, lists.starts)
+            known = self.examples
+            of_teacher = spread_of(known.scores, known.starts) if self.name == MARGIN else spread
+            self.loss = margin(spread, of_teacher) if self.name == MARGIN else ranking_loss(self.name, spread)
+        return Term(batch.queries, lists, target, self.loss)
 
     def epoch(self) -> Iterator[list[Term]]:
         pool = self.beside.examples() if self.beside else None

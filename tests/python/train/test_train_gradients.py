@@ -9,8 +9,8 @@ import pytest
 
 import fewbits as fb
 from fewbits.train.adam import Adam
-from fewbits.train.kernels import distillation_loss, pair_loss, softmax_loss
-from fewbits.train.losses import distillation, ranking_loss
+from fewbits.train.kernels import distillation_loss, list_loss, margin_loss, pair_loss, softmax_loss
+from fewbits.train.losses import distillation, margin, ranking_loss
 from fewbits.train.query_map import FullMap, LowRankMap, NoMap, QueryMap
 from fewbits.train.scorer import CodeScorer, Lists, VectorScorer, products
 from support.data import F32, vectors
@@ -20,8 +20,9 @@ random = np.random.default_rng(0)
 STARTS = np.array([0, 9, 9, 21])
 GRADES = np.array([0, 2, 0, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0], np.float64)
 TEACHER = random.normal(size=21)
-LOSSES = {name: (ranking_loss(name, 0.7), GRADES) for name in ("lambda", "softmax", "mann_whitney")}
+LOSSES = {name: (ranking_loss(name, 0.7), GRADES) for name in ("lambda", "softmax", "mann_whitney", "listnet")}
 LOSSES["distillation"] = (distillation(0.1), TEACHER)
+LOSSES["margin"] = (margin(0.7, 1.9), TEACHER)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -37,7 +38,7 @@ def test_losses(name: str) -> None:
         assert gradient[first:last].sum() == pytest.approx(0, abs=1e-12)  # only differences of scores matter
 
 
-@pytest.mark.parametrize("name", ["lambda", "softmax", "mann_whitney"])
+@pytest.mark.parametrize("name", ["lambda", "softmax", "mann_whitney", "listnet"])
 def test_a_step_raises_the_margin_of_positives(name: str) -> None:
     loss, grades = LOSSES[name]
     scores, gradient = random.normal(size=21), np.zeros(21)
@@ -56,6 +57,45 @@ def test_lambda_weights_are_of_reciprocal_ranks_and_cut() -> None:
     assert tail == pytest.approx(np.mean([1, 1 / 2, 0]) * np.log(2))
 
 
+def test_positives_compete_in_listnet_but_not_in_softmax() -> None:
+    scores, starts, grades = np.array([2.0, 0.0, -1.0]), np.array([0, 3]), np.array([1.0, 1.0, 0.0])
+    coupled, decoupled = np.zeros(3), np.zeros(3)
+    list_loss(scores, grades, starts, 1.0, coupled)
+    softmax_loss(scores, grades, starts, 1.0, decoupled)
+    assert coupled[0] > 0  # the better positive is pulled down to the other
+    assert decoupled[0] < 0
+    shares = np.exp(scores) / np.exp(scores).sum()
+    np.testing.assert_allclose(coupled, shares - grades / 2)
+    apart = -np.log(np.exp(scores[:2]) / (np.exp(scores[:2]) + np.exp(-1.0)))
+    assert softmax_loss(scores, grades, starts, 1.0, np.zeros(3)) == pytest.approx(apart.mean())
+
+
+def test_listnet_orders_several_grades() -> None:
+    scores, starts, grades = np.zeros(3), np.array([0, 3]), np.array([3.0, 1.0, 0.0])
+    for _ in range(400):
+        gradient = np.zeros(3)
+        list_loss(scores, grades, starts, 1.0, gradient)
+        scores -= gradient
+    assert scores[0] - scores[1] == pytest.approx(np.log(3), abs=0.02)
+    assert scores[1] > scores[2] + 3
+
+
+def test_the_margin_loss_is_the_mean_over_pairs() -> None:
+    scores, teacher = random.normal(size=9), random.normal(size=9)
+    margins = [
+        ((scores[i] - scores[j]) / 0.7 - (teacher[i] - teacher[j]) / 1.9) ** 2
+        for i in range(9)
+        for j in range(9)
+        if i != j
+    ]
+    value = margin_loss(scores, teacher, np.array([0, 9]), 0.7, 1.9, np.zeros(9))
+    assert value == pytest.approx(np.mean(margins))
+    for constant in (0.0, 5.0):  # of a teacher that tells nothing apart
+        gradient = np.zeros(9)
+        assert margin_loss(np.ones(9), np.full(9, constant), np.array([0, 9]), 0.7, 1.9, gradient) < 1e-25
+        np.testing.assert_allclose(gradient, 0, atol=1e-12)
+
+
 def test_losses_bear_extreme_scores_and_lists_without_pairs() -> None:
     scores, starts = np.array([1e4, -1e4, 0.0]), np.array([0, 3])
     for grades in ([0.0, 1, 0], [0.0, 0, 0], [1.0, 1, 1]):
@@ -63,6 +103,8 @@ def test_losses_bear_extreme_scores_and_lists_without_pairs() -> None:
             pair_loss(scores, np.array(grades), starts, 1.0, False, 9, np.zeros(3)),
             softmax_loss(scores, np.array(grades), starts, 1.0, np.zeros(3)),
             distillation_loss(scores, np.array(grades), starts, 1.0, np.zeros(3)),
+            list_loss(scores, np.array(grades), starts, 1.0, np.zeros(3)),
+            margin_loss(scores, np.array(grades), starts, 1.0, 1.0, np.zeros(3)),
         ):
             assert np.isfinite(value)
 
