@@ -137,7 +137,7 @@ def softmax_loss(scores: F64, grades: F64, starts: I64, temperature: float, grad
 
 @Compiled
 def list_loss(scores: F64, grades: F64, starts: I64, temperature: float, gradient: F64) -> float:
-    """Mean over queries with a positive of the cross entropy of softmax(scores / temperature) and grades / their sum."""
+    """Mean over queries with positives of the cross entropy of softmax(scores / temperature) with shares of grades."""
     total, counted = 0.0, 0
     for b in range(len(starts) - 1):
         first, last = starts[b], starts[b + 1]
@@ -162,9 +162,7 @@ def list_loss(scores: F64, grades: F64, starts: I64, temperature: float, gradien
 
 
 @Compiled
-def margin_loss(
-    scores: F64, teacher: F64, starts: I64, spread: float, teacher_spread: float, gradient: F64
-) -> float:
+def margin_loss(scores: F64, teacher: F64, starts: I64, spread: float, teacher_spread: float, gradient: F64) -> float:
     """Mean over pairs of the squared difference of their margins, (s_i - s_j) / spread - (t_i - t_j) / teacher_spread;
     mean over queries with pairs.
 
