@@ -34,14 +34,14 @@ std::unique_ptr<SparseEngine> added(const SparseEngine& engine, const IdArray& o
 
 py::tuple search_sparse(const SparseEngine& engine, const IdArray& offsets, const TermArray& terms,
                         const FloatArray& values, std::size_t k, const FilterList& filters, const Numbers& filter_of,
-                        float min_score, unsigned threads) {
+                        float min_score, double mass, std::size_t rerank, unsigned threads) {
     const CsrView view = csr(offsets, terms, values);
     for (const Filter* filter : filters) require(filter != nullptr, "filters: expected filters, got None");
     std::optional<Results> results;
     unlocked([&] {
         results.emplace(view.rows(), k);
-        engine.search(view, {k, min_score, threads}, {filters, span_or_none(filter_of)}, results->ids.data(),
-                      results->scores.data());
+        engine.search(view, {k, min_score, mass, rerank, threads}, {filters, span_or_none(filter_of)},
+                      results->ids.data(), results->scores.data());
     });
     return results->to_tuple(view.rows(), k);
 }
@@ -140,13 +140,19 @@ void register_sparse(py::module_& m) {
         .def("compacted", &SparseEngine::compacted, py::call_guard<Unlocked>())
         .def("search", &search_sparse, "offsets"_a.noconvert(), "terms"_a.noconvert(), "values"_a.noconvert(), "k"_a,
              py::kw_only(), "filters"_a = FilterList(), "filter_of"_a.noconvert() = py::none(), "min_score"_a = 0.0f,
-             "threads"_a = 0)
+             "mass"_a = 1.0, "rerank"_a = 0, "threads"_a = 0)
         .def("score", &score_sparse, "offsets"_a.noconvert(), "terms"_a.noconvert(), "values"_a.noconvert(),
              "ids"_a.noconvert(), py::kw_only(), "threads"_a = 0)
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())
         .def("contains", &contains, "ids"_a.noconvert())
         .def("ids", &ids_of)
         .def("stats", &stats)
+        .def("scales",
+             [](const SparseEngine& engine) {
+                 std::vector<float> scales = *engine.snapshot().scales;
+                 const auto n = static_cast<py::ssize_t>(scales.size());
+                 return to_numpy(std::move(scales), {n});
+             })
         .def("__len__", [](const SparseEngine& engine) { return engine.snapshot().n; })
         .def_property_readonly("next_id", [](const SparseEngine& engine) { return engine.snapshot().next_id; })
         .def_property_readonly("meta", [](const SparseEngine& engine) { return py::bytes(engine.meta()); })

@@ -64,6 +64,20 @@ std::vector<std::uint32_t> rows_of(const Snapshot& snapshot, std::span<const std
     return rows;
 }
 
+// Candidates by the heaviest terms of the query alone, with the sums of the whole query.
+void approximate(const Snapshot& snapshot, const Query& query, const Params& params, const Bitmap& allowed,
+                 Scratch& scratch, TopSums& top) {
+    TopSums candidates(std::min<std::size_t>(std::max(params.rerank, params.k), snapshot.n), 0);
+    const Query part = query.leading(params.mass);
+    Scan(snapshot, part, allowed, scratch).run(candidates);
+    for (const std::uint64_t key : candidates.sorted()) {
+        const std::uint32_t row = TopSums::row(key);
+        const std::size_t s = snapshot.segment_of(row);
+        poll(256);
+        top.push(snapshot.segments[s]->rows().dot(row - snapshot.first_rows[s], query.weights), row);
+    }
+}
+
 }  // namespace
 
 std::unique_ptr<Engine> Engine::of_parts(const Parts& parts) {
@@ -166,9 +180,14 @@ void Engine::search(const CsrView& queries, const Params& params, const Filters&
         const std::size_t of = filters.of_query.empty() ? 0 : filters.of_query[i];
         require(allowed.empty() || of < allowed.size(), "filters: a query has the number of no filter");
         const Query query(own, i, *snapshot.scales);
+        const Bitmap& rows = allowed.empty() ? snapshot.alive : allowed[of];
         TopSums top(k, query.min_sum(params.min_score));
-        if (k > 0 && !query.terms.empty())
-            Scan(snapshot, query, allowed.empty() ? snapshot.alive : allowed[of], scratch[worker]).run(top);
+        if (k > 0 && !query.terms.empty()) {
+            if (params.mass < 1)
+                approximate(snapshot, query, params, rows, scratch[worker], top);
+            else
+                Scan(snapshot, query, rows, scratch[worker]).run(top);
+        }
         const auto best = top.sorted();
         for (std::size_t j = 0; j < params.k; ++j) {
             const bool found = j < best.size();

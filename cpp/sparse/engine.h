@@ -23,6 +23,8 @@ struct Filters {
 struct Params {
     std::size_t k = 10;
     float min_score = 0;
+    double mass = 1;         // share of a query's weights that finds candidates; less than 1 is approximate
+    std::size_t rerank = 0;  // candidates then, at least k, which are scored by the whole query
     unsigned threads = 0;
 };
 

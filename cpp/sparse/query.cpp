@@ -31,6 +31,22 @@ Query::Query(const Csr& queries, std::size_t row, const Scales& scales)
     for (const Term& term : terms) weights.put(term.term, term.weight);
 }
 
+Query Query::leading(double mass) const {
+    std::vector<Term> order = terms;
+    std::stable_sort(order.begin(), order.end(), [](const Term& x, const Term& y) { return x.weight > y.weight; });
+    double total = 0, kept = 0;
+    for (const Term& term : order) total += term.weight;
+    std::size_t n = 0;
+    while (n < order.size() && kept < mass * total) kept += order[n++].weight;
+    order.resize(n);
+    std::sort(order.begin(), order.end(), [](const Term& x, const Term& y) { return x.term < y.term; });
+    Query part(n);
+    part.step = step;
+    part.terms = std::move(order);
+    for (const Term& term : part.terms) part.weights.put(term.term, term.weight);
+    return part;
+}
+
 std::uint64_t Query::min_sum(float min_score) const {
     if (!(min_score > 0)) return 0;
     std::uint64_t low = 0, high = std::uint64_t{1} << 32;

@@ -19,7 +19,11 @@ struct Query {
     double step = 0;
     TermWeights weights;  // of `terms`
 
+    explicit Query(std::size_t most_terms) : weights(most_terms) {}
     Query(const Csr& queries, std::size_t row, const Scales& scales);
+
+    // Of the terms with the largest weights, as many as have this share of all weights; the same step.
+    Query leading(double mass) const;
 
     float score(std::uint32_t sum) const { return static_cast<float>(sum * step); }
     // The smallest sum whose score is at least min_score, or 2^32.

@@ -267,6 +267,8 @@ class SparseEngine:
         filters: Sequence[Filter] = ...,
         filter_of: _U32 | None = None,
         min_score: float = 0.0,
+        mass: float = 1.0,
+        rerank: int = 0,
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
     # ids: (1, m) for all queries, or (queries, m); -1 pads.
@@ -274,6 +276,7 @@ class SparseEngine:
     def reconstruct(self, ids: _I64) -> tuple[_I64, _U32, _F32]: ...
     def contains(self, ids: _I64) -> NDArray[np.bool_]: ...
     def ids(self) -> _I64: ...  # ascending
+    def scales(self) -> _F32: ...  # by term; 0 for terms that no vector has
     def stats(self) -> dict[str, Any]: ...
     def __len__(self) -> int: ...
     @property

@@ -1,17 +1,19 @@
-"""fb.merge: one index from several of either kind that share their training."""
+"""fb.merge: one index from several of a kind that share their training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from . import _core
 from .index.index import Index
 from .index.turns import in_state, state_of
 from .input.checks import conflict_rule
 from .multivector.index import MultiVectorIndex
+from .sparse.index import SparseIndex
+from .sparse.merging import merged
 
-AnyIndex = TypeVar("AnyIndex", Index, MultiVectorIndex)
+AnyIndex = TypeVar("AnyIndex", Index, MultiVectorIndex, SparseIndex)
 
 
 def merge(indexes: Sequence[AnyIndex], *, on_conflict: str = "error") -> AnyIndex:
@@ -21,16 +23,17 @@ def merge(indexes: Sequence[AnyIndex], *, on_conflict: str = "error") -> AnyInde
 
     Parameters
     ----------
-    indexes : sequence of Index, or of MultiVectorIndex
+    indexes : sequence of Index, of MultiVectorIndex, or of SparseIndex
         All must share their training, byte for byte: copies of one trained index (from `fb.open` of one file, say) that
-        were filled separately.
+        were filled separately. Sparse indexes of vectors need not: values are coded again, in the largest scale of each
+        term, where the first index does not have it. Those of texts must share the statistics of BM25.
     on_conflict : {"error", "replace"}
         What to do with an id that two of them have: raise ValueError, or keep the vector of the later index. Give your
         own ids when adding.
 
     Returns
     -------
-    Index or MultiVectorIndex
+    Index, MultiVectorIndex or SparseIndex
         With the defaults, the description and `temp_dir` of the first.
 
     Raises
@@ -50,13 +53,17 @@ def merge(indexes: Sequence[AnyIndex], *, on_conflict: str = "error") -> AnyInde
     >>> whole = fb.merge([monday, tuesday]).compact()
     """
     conflict_rule(on_conflict)
-    parts = list(indexes)
-    kind = MultiVectorIndex if parts and isinstance(parts[0], MultiVectorIndex) else Index
+    parts: list[Any] = list(indexes)
+    kind = next((own for own in (MultiVectorIndex, SparseIndex) if parts and isinstance(parts[0], own)), Index)
     wrong = [part for part in parts if not isinstance(part, kind)]
     if wrong or not parts:
         raise TypeError(
             f"indexes: expected a sequence of fewbits.{kind.__name__}, got {wrong[0] if wrong else parts!r}"
         )
+    if kind is SparseIndex:
+        whole: AnyIndex = merged(parts, on_conflict)  # type: ignore[assignment]
+        return whole
     states = [state_of(part) for part in parts]
     engines = [state.trained("merge") for state in states]
-    return in_state(parts[0], states[0].retrained(_core.Engine.join(engines, on_conflict=on_conflict)))
+    joined: AnyIndex = in_state(parts[0], states[0].retrained(_core.Engine.join(engines, on_conflict=on_conflict)))
+    return joined

@@ -24,7 +24,9 @@ from ..input.queries import as_queries
 from ..input.sets import Sets, read_sets
 from ..multivector.index import MultiVectorIndex, chamfer
 from ..numeric.arrays import F32, I64
+from ..sparse.index import SparseIndex
 from .lossy import warn_if_lossy
+from .tuning_sparse import tune_sparse
 
 _SIGMAS = 1.645  # standard errors of a one-sided 95 % interval
 _ROUNDS = 5
@@ -37,7 +39,7 @@ class Tuned(NamedTuple):
     Attributes
     ----------
     nprobe, rerank : int or None
-        The settings; None if the index has no such part.
+        The settings; None if the index has no such part. For a sparse index rerank is None where exact search is best.
     recall : float
         Mean recall on the queries that were given.
     recall_low : float
@@ -47,6 +49,8 @@ class Tuned(NamedTuple):
     truth : {"exact", "codes"}
         What recall is measured against: exact search over the vectors (if x was given), or an exhaustive search of the
         index's own codes, which does not show what the codes lose.
+    mass : float or None
+        For a sparse index: the share of a query's weights that finds candidates; 1 is exact.
     """
 
     nprobe: int | None
@@ -55,6 +59,7 @@ class Tuned(NamedTuple):
     recall_low: float
     queries_per_second: float
     truth: str
+    mass: float | None = None
 
 
 class _Setting(NamedTuple):
@@ -73,7 +78,7 @@ class Unreachable(ValueError):
 
 
 def tune(
-    index: Index | MultiVectorIndex,
+    index: Index | MultiVectorIndex | SparseIndex,
     queries: Any,
     k: int = 10,
     *,
@@ -86,10 +91,11 @@ def tune(
 
     Parameters
     ----------
-    index : Index or MultiVectorIndex
+    index : Index, MultiVectorIndex or SparseIndex
+        Of a sparse index, mass and rerank are tuned, against its exact search.
     queries : (n, dim) array
         Held-out queries: neither vectors of the index nor queries that it will be evaluated on; at least several
-        hundred. Sets of vectors for a `MultiVectorIndex`, as in its `search`.
+        hundred. For the other kinds, what their `search` takes.
     k : int
         Results per query.
     recall : float
@@ -122,13 +128,26 @@ def tune(
     Examples
     --------
     >>> fb.tune(index, queries, k=10, recall=0.95, x=x)
-    Tuned(nprobe=..., rerank=..., recall=0.9..., recall_low=0.9..., queries_per_second=..., truth='exact')
+    Tuned(nprobe=..., rerank=..., recall=0.9..., recall_low=0.9..., queries_per_second=..., truth='exact', mass=None)
     """
     k = whole_number(k, "k", 1)
     target = share(recall)
     count = thread_count(threads)
     if x_ids is not None and x is None:
         raise ValueError("x_ids: expected x with them, got x=None")
+    if isinstance(index, SparseIndex):
+        if x is not None:
+            raise ValueError("x: expected None for a sparse index, whose exact search is the truth")
+        found = tune_sparse(index, queries, k, target, count or None, _times)
+        return Tuned(
+            None,
+            found.rerank,
+            found.recall,
+            found.low,
+            found.queries_per_second,
+            "codes",
+            found.mass,
+        )
     if isinstance(index, MultiVectorIndex):
         return _tune_multivector(index, queries, k, target, x, x_ids, count or None)
     require_index(index)

@@ -58,6 +58,16 @@ class Bm25:
         weights = idf * tf / (tf + self.k1 * (1 - self.b + self.b * length / self.mean_length))
         return counted._replace(values=weights.astype(np.float32))
 
+    def same_statistics(self, other: Bm25) -> bool:
+        """Whether both weigh a text alike, however their vocabularies have grown."""
+        return (
+            (self.k1, self.b, self.n, self.mean_length, self.builtin)
+            == (other.k1, other.b, other.n, other.mean_length, other.builtin)
+            and (self.vocabulary is None) == (other.vocabulary is None)
+            and np.array_equal(self.found_in, other.found_in)
+            and list(self.vocabulary or {})[: len(self.found_in)] == list(other.vocabulary or {})[: len(self.found_in)]
+        )
+
     def with_vocabulary(self, vocabulary: dict[str, int] | None) -> Bm25:
         return replace(self, vocabulary=vocabulary)
 

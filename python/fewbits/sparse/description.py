@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,44 @@ from ..input.checks import whole_number
 from .bm25 import Bm25
 
 
-def encode_bm25(bm25: Bm25 | None) -> bytes:
-    """The section `meta` of a sparse index; None: of vectors."""
+@dataclass(frozen=True)
+class Defaults:
+    """How an index searches if nothing is said: exactly, or as `fb.tune` has found."""
+
+    mass: float = 1.0
+    rerank: int = 0
+
+
+EXACT = Defaults()
+
+
+def encode(bm25: Bm25 | None, defaults: Defaults) -> bytes:
+    """The section `meta` of a sparse index; bm25: None for one of vectors."""
+    tuned = {} if defaults == EXACT else {"mass": defaults.mass, "rerank": defaults.rerank}
     if bm25 is None:
-        return json.dumps({"kind": "sparse"}).encode()
+        return json.dumps({"kind": "sparse"} | tuned).encode()
     words_by_number = None if bm25.vocabulary is None else list(bm25.vocabulary)
     settings = {"k1": bm25.k1, "b": bm25.b, "n": bm25.n, "mean_length": bm25.mean_length, "builtin": bm25.builtin}
     return json.dumps(
-        {"kind": "bm25", "found_in": bm25.found_in.tolist(), "vocabulary": words_by_number} | settings, sort_keys=True
+        {"kind": "bm25", "found_in": bm25.found_in.tolist(), "vocabulary": words_by_number} | settings | tuned,
+        sort_keys=True,
     ).encode()
 
 
-def decode_bm25(name: str, meta: bytes) -> Bm25 | None:
-    """What `encode_bm25` was given."""
+def decode(name: str, meta: bytes) -> tuple[Bm25 | None, Defaults]:
+    """What `encode` was given."""
     try:
-        return _decoded(json.loads(meta))
+        read = json.loads(meta)
+        return _decoded(read), _defaults(read)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise CorruptIndexError(f"{name}: section 'meta': the description is not readable ({error})") from None
+
+
+def _defaults(meta: dict[str, Any]) -> Defaults:
+    mass, rerank = finite_number(meta.get("mass", 1.0)), whole_number(meta.get("rerank", 0), "rerank", 0)
+    if not 0 < mass <= 1:
+        raise ValueError(f"mass {mass}")
+    return Defaults(mass, rerank)
 
 
 def _decoded(meta: dict[str, Any]) -> Bm25 | None:

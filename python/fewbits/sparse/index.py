@@ -6,7 +6,7 @@ An index is one reference to an immutable state, as `fb.Index` is (fewbits/index
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..input.ids import check_unique, id_table, vector_ids
 from ..numeric.arrays import F32, I64
 from .bm25 import Bm25, Tokenizer, are_texts, of_numbers, of_texts, words
 from .csr import Csr, as_csr
-from .description import decode_bm25, encode_bm25
+from .description import EXACT, Defaults, decode, encode
 from .stats import SparseStats, explained, stats_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ _MAX_RESULTS = 2**40
 class _State:
     engine: _core.SparseEngine
     bm25: Bm25 | None = None
+    defaults: Defaults = EXACT
+
+    def searched_with(self, mass: float, rerank: int) -> _State:
+        return replace(self, defaults=Defaults(mass, rerank))
 
 
 class SparseIndex(Turned[_State]):
@@ -219,7 +223,7 @@ class SparseIndex(Turned[_State]):
             nonlocal removed
             engine = now.engine.removed(own)
             removed = len(now.engine) - len(engine)
-            return _State(engine, now.bm25)
+            return replace(now, engine=engine)
 
         turn, after = self._prepare("remove", without)
         self._state = after
@@ -234,7 +238,7 @@ class SparseIndex(Turned[_State]):
         SparseIndex
             This index.
         """
-        return self._changed("compact", lambda now: _State(now.engine.compacted(), now.bm25))
+        return self._changed("compact", lambda now: replace(now, engine=now.engine.compacted()))
 
     def search(
         self,
@@ -243,6 +247,8 @@ class SparseIndex(Turned[_State]):
         *,
         filter: Any = None,
         min_score: float | None = None,
+        mass: float | None = None,
+        rerank: int | None = None,
         threads: int | None = None,
     ) -> SearchResult:
         """Find the k vectors with the largest inner products, among those that share a term with the query.
@@ -256,6 +262,12 @@ class SparseIndex(Turned[_State]):
             As in `Index.search`.
         min_score : float, optional
             Only results of at least this score.
+        mass : float, optional
+            Above 0, at most 1: candidates are found by the terms with the largest weights alone (query times largest
+            value), as many as have this share of all weights. 1 is exact. None: 1, or what `fb.tune` has found.
+        rerank : int, optional
+            With mass below 1: how many candidates (at least k) are scored by all terms. None: what `fb.tune` has found,
+            or 10 k.
         threads : int, optional
             None: all CPUs. A query is searched by one thread.
 
@@ -277,10 +289,18 @@ class SparseIndex(Turned[_State]):
         state, count = self._state, thread_count(threads)
         k = whole_number(k, "k", 1, _MAX_RESULTS)
         least = 0.0 if min_score is None else _least(real_number(min_score, "min_score", -np.inf))
+        share, depth = _approximation(state.defaults, mass, rerank, k)
         vectors, single = self._queries(state, queries)
         filters, filter_of = core_filters(filter, vectors.n)
         ids, scores = state.engine.search(
-            *vectors, k, filters=filters, filter_of=filter_of, min_score=least, threads=count
+            *vectors,
+            k,
+            filters=filters,
+            filter_of=filter_of,
+            min_score=least,
+            mass=share,
+            rerank=depth,
+            threads=count,
         )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
@@ -375,7 +395,7 @@ class SparseIndex(Turned[_State]):
         >>> fb.SparseIndex().build(sparse).save("sparse.fb")
         """
         state = self._state
-        meta = encode_bm25(state.bm25)
+        meta = encode(state.bm25, state.defaults)
         write(path, lambda name: state.engine.save(name, meta), lambda: state.engine.to_bytes(meta))
 
     def to_bytes(self) -> bytes:
@@ -386,7 +406,7 @@ class SparseIndex(Turned[_State]):
         bytes
         """
         state = self._state
-        return state.engine.to_bytes(encode_bm25(state.bm25))
+        return state.engine.to_bytes(encode(state.bm25, state.defaults))
 
     @staticmethod
     def open(path: Path | Buffer | BinaryIO, *, tokenizer: Tokenizer | None = None) -> SparseIndex:
@@ -472,7 +492,8 @@ class SparseIndex(Turned[_State]):
                     f"build: expected an empty index, got one of {len(now.engine)} vectors; make a new one"
                 )
             rows, bm25 = (vectors, now.bm25) if texts is None else _weighed(now, texts)
-            return _State(now.engine.added(*rows, numbers, replace=on_conflict == "replace"), bm25)
+            engine = now.engine.added(*rows, numbers, replace=on_conflict == "replace")
+            return replace(now, engine=engine, bm25=bm25)
 
         return added
 
@@ -542,12 +563,27 @@ def _least(min_score: float) -> float:
     return float(np.nextafter(lowest, np.float32(np.inf))) if float(lowest) < min_score else float(lowest)
 
 
+def _approximation(defaults: Defaults, mass: float | None, rerank: int | None, k: int) -> tuple[float, int]:
+    """The mass, and the number of candidates."""
+    share = defaults.mass if mass is None else real_number(mass, "mass", 0.0)
+    if not 0 < share <= 1:
+        raise ValueError(f"mass: expected a number above 0, at most 1, got {mass!r}")
+    if rerank is None:
+        return share, max(k, defaults.rerank or 10 * k)
+    depth = whole_number(rerank, "rerank", 1, _MAX_RESULTS)
+    if share == 1:
+        raise ValueError("rerank: expected mass below 1 with it, as a search with mass=1 is exact")
+    if depth < k:
+        raise ValueError(f"rerank: expected at least k={k} candidates, got {depth}")
+    return share, depth
+
+
 def _opened(name: str, engine: _core.SparseEngine, tokenizer: Tokenizer | None) -> SparseIndex:
-    bm25 = decode_bm25(name, engine.meta)
+    bm25, defaults = decode(name, engine.meta)
     if tokenizer is not None:
         _tokenizer(tokenizer)
         if bm25 is None or bm25.builtin or bm25.vocabulary is None:
             raise ValueError("tokenizer: expected None, as the index was not built with one")
-    index = started(SparseIndex.__new__(SparseIndex), _State(engine, bm25))
+    index = started(SparseIndex.__new__(SparseIndex), _State(engine, bm25, defaults))
     index._tokenizer = tokenizer
     return index
