@@ -8,10 +8,10 @@ FOLDER holds base.npy and queries.npy (without it, clustered data is generated).
 `search`: CPU per query of an index, and of its vectors in 16 shards by id hash: opened as one index by `fb.merge`, as
 one process with several shards should; and searched one after the other, as processes do that have one each, with the
 lists found once and with the lists found in every shard. The median of alternating runs of a batch, and whether the
-answers are equal. With --ray (the extra `ray`), on this machine with two CPUs: `build` by tasks,
-of which one is killed, against the same functions in this process, as CPU time of all processes; `recovery`, from the
-moment that the process of a killed actor is up until it has loaded its shard; `router`, the time of a search of a fleet
-beside that of the index and that of a Ray call that does nothing.
+answers are equal. With --ray (the extra `ray`), on this machine with two CPUs: `build` by tasks in processes that have
+started, of which one is killed, against the same functions in this process, as CPU time of all processes; `recovery`,
+from the kill of an actor's process until the actor answers, and what of it is reading the shard; `router`, the time of a
+search of a fleet beside that of the index and that of a Ray call that does nothing.
 
 --simulate prints the tail of many shards, by drawing the times of shards from a distribution with slow answers, and the
 costs of 1,000,000,000 vectors of 768 dimensions, from bytes and times that it measures for 20,000 (docs/scale-out.md
@@ -152,6 +152,15 @@ def on_ray(index: fb.Index, x: NDArray[np.float32], q: NDArray[np.float32]) -> N
     os.environ["RAY_AUTH_MODE"] = "disabled"
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     template, rows = index.empty(), -(-len(x) // 4)
+
+    @ray.remote(num_cpus=1)
+    def started() -> int:
+        import fewbits.ray.build
+
+        time.sleep(2)  # so that the other process starts too
+        return len(fewbits.ray.build.__name__)
+
+    ray.get([started.remote() for _ in range(2)])  # the processes of a cluster outlive a build
     with tempfile.TemporaryDirectory() as folder:
         files: list[str] = []
         alone = cpu(lambda: files.extend(in_this_process(template, x, folder, rows)))
