@@ -10,8 +10,8 @@ one process with several shards should; and searched one after the other, as pro
 lists found once and with the lists found in every shard. The median of alternating runs of a batch, and whether the
 answers are equal. With --ray (the extra `ray`), on this machine with two CPUs: `build` by tasks in processes that have
 started, of which one is killed, against the same functions in this process, as CPU time of all processes; `recovery`,
-from the kill of an actor's process until the actor answers, and what of it is reading the shard; `router`, the time of a
-search of a fleet beside that of the index and that of a Ray call that does nothing.
+from the kill of an actor's process until the actor answers, and what of it is reading the shard; `router`, the time of
+a search of a fleet beside that of the index and that of a Ray call that does nothing.
 
 --simulate prints the tail of many shards, by drawing the times of shards from a distribution with slow answers, and the
 costs of 1,000,000,000 vectors of 768 dimensions, from bytes and times that it measures for 20,000 (docs/scale-out.md
