@@ -85,18 +85,19 @@ def test_vectors_of_another_scale_are_refused() -> None:
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_own_ids_train_as_row_numbers_do(trainer: Any) -> None:
     """In any order of rows, and with rows of ids that the index does not have."""
+    ids = np.sort(IDS)  # in the order of rows, as equal scores are ordered by id
     order = np.random.default_rng(2).permutation(N)
-    more, more_ids = np.concatenate([W.x[order], W.x[:5]]), np.concatenate([IDS[order], np.arange(5) * 3])
-    assert not np.isin(more_ids[-5:], IDS).any()
-    by_number, by_id, in_order = built(ids=None), built(), built()
+    more, more_ids = np.concatenate([W.x[order], W.x[:5]]), np.concatenate([ids[order], np.arange(5) * 3])
+    assert not np.isin(more_ids[-5:], ids).any()
+    by_number, by_id, in_order = built(ids=None), built(ids=ids), built(ids=ids)
     own = W.positives[:TRAIN].copy()
-    own[:, 1] = IDS[own[:, 1]]
+    own[:, 1] = ids[own[:, 1]]
     reports = [
         trainer(index, W.queries[:TRAIN], positives, x=x, x_ids=x_ids, validation=0.3, **QUICK)
         for index, positives, x, x_ids in (
             (by_number, W.positives[:TRAIN], W.x, None),
             (by_id, own, more, more_ids),
-            (in_order, own, W.x, IDS),
+            (in_order, own, W.x, ids),
         )
     ]
     assert reports[1].stages == reports[2].stages
