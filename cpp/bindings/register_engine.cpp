@@ -49,13 +49,14 @@ std::optional<Probes> probes_from(const Engine& engine, const GivenProbes& given
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
                         std::size_t rerank, const Filters& filters, const Numbers& filter_of, float min_score,
-                        const GivenProbes& lists, bool keys, unsigned threads) {
+                        const GivenProbes& lists, bool keys, std::uint32_t patience, unsigned threads) {
     const QueryFilters allowed = query_filters(filters, filter_of);
     const auto probes = probes_from(engine, lists, queries.ndim() == 2 ? queries.shape(0) : -1);
     std::vector<float> selected_by;
     py::tuple found = searched(engine, queries, k, [&](MatrixView view, Results& results) {
         const auto snapshot = engine.snapshot();
         SearchParams params{k, nprobe, rerank, threads, min_score};
+        params.patience = patience;
         if (probes) {
             params.probes = &*probes;
             params.nprobe = static_cast<std::uint32_t>(probes->width);
@@ -96,6 +97,21 @@ std::unique_ptr<Engine> take_ids(const Engine& engine, const IdArray& ids, const
         taken = engine.take({ids.data(), static_cast<std::size_t>(ids.size())}, directory.value_or(""), threads);
     });
     return taken;
+}
+
+// How many codes a search reads for each query.
+py::array_t<std::uint64_t> entries_read(const Engine& engine, const FloatArray& queries, std::size_t k,
+                                        std::uint32_t nprobe, std::size_t rerank, std::uint32_t patience,
+                                        unsigned threads) {
+    std::vector<std::uint64_t> read(static_cast<std::size_t>(queries_view(engine, queries).rows));
+    (void)searched(engine, queries, k, [&](MatrixView view, Results& results) {
+        SearchParams params{.k = k, .nprobe = nprobe, .rerank = rerank, .threads = threads};
+        params.patience = patience;
+        params.entries_read = read.data();
+        search_call(engine.snapshot(), view, params, {}, results.ids.data(), results.scores.data());
+    });
+    const auto n = static_cast<py::ssize_t>(read.size());
+    return to_numpy(std::move(read), {n});
 }
 
 OnConflict conflict_from(const std::string& name) {
@@ -323,9 +339,11 @@ void register_engine(py::module_& m) {
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
              "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
              "min_score"_a = -std::numeric_limits<float>::infinity(), "lists"_a.noconvert() = py::none(),
-             "keys"_a = false, "threads"_a = 0)
+             "keys"_a = false, "patience"_a = 0, "threads"_a = 0)
         .def("probe", &probe_engine, "queries"_a.noconvert(), "nprobe"_a, py::kw_only(), "threads"_a = 0)
         .def("take", &take_ids, "ids"_a.noconvert(), py::kw_only(), "directory"_a = py::none(), "threads"_a = 0)
+        .def("entries_read", &entries_read, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a = 0,
+             "patience"_a = 0, "threads"_a = 0)
         .def("score", &score_ids, "queries"_a.noconvert(), "ids"_a.noconvert(), py::kw_only(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())

@@ -46,6 +46,26 @@ py::array_t<std::uint32_t> assign_of(const FloatArray& x, const FloatArray& cent
     return to_numpy(std::move(lists), {static_cast<Size>(points.rows)});
 }
 
+py::tuple second_lists_of(const FloatArray& x, const FloatArray& centroids, const Numbers& lists, float lambda,
+                          bool spherical, unsigned threads) {
+    const MatrixView points = matrix_view(x), of = matrix_view(centroids);
+    const auto first = span_or_none(lists);
+    if (first.size() != points.rows)
+        fail("lists: got " + std::to_string(first.size()) + ", expected one per row, " + std::to_string(points.rows));
+    for (const std::uint32_t list : first)
+        if (list >= of.rows)
+            fail("lists: got " + std::to_string(list) + ", expected numbers below " + std::to_string(of.rows));
+    if (!(lambda >= 0)) fail("lam: expected a number of at least 0");
+    std::vector<std::uint32_t> second(points.rows);
+    std::vector<float> gains(points.rows);
+    {
+        const Unlocked unlocked;
+        assign_second(points, of, spherical, first.data(), {lambda, 0}, {second.data(), gains.data()}, threads);
+    }
+    const auto n = static_cast<Size>(points.rows);
+    return py::make_tuple(to_numpy(std::move(second), {n}), to_numpy(std::move(gains), {n}));
+}
+
 py::array_t<float> apply_transform_of(const py::dict& params, const py::dict& arrays, const FloatArray& x,
                                       unsigned threads) {
     const MatrixView points = matrix_view(x);
@@ -77,6 +97,11 @@ void register_training(py::module_& m) {
           py::arg("iterations") = 10, py::arg("seed") = 0, py::arg("threads") = 0, py::arg("progress") = py::none(),
           "Means of clusters (k x d); the same bits for any number of threads. If one Lloyd iteration would cost more\n"
           "than 2e11 products (rows * k * d) and k >= 1024, clusters of clusters are used instead.");
+    m.def("second_lists", second_lists_of, py::arg("x"), py::arg("centroids"), py::arg("lists").noconvert(),
+          py::kw_only(), py::arg("lam"), py::arg("spherical") = false, py::arg("threads") = 0,
+          "The second list of each row by SOAR (2^32 - 1: none), given the first, and the squared length of its "
+          "residual\n"
+          "divided by the loss of the second list.");
     m.def("assign", assign_of, py::arg("x"), py::arg("centroids"), py::kw_only(), py::arg("spherical") = false,
           py::arg("threads") = 0,
           "The nearest centroid of each row; with 4096 centroids or more, searched for through groups of them.");

@@ -2,7 +2,6 @@
 // place, so that a build holds its codes only once, and never the vectors.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,6 +11,7 @@
 
 #include "base/matrix.h"
 #include "base/progress.h"
+#include "index/code_columns.h"
 #include "index/model.h"
 #include "index/segment.h"
 #include "index/token_column.h"
@@ -38,7 +38,7 @@ public:
     // for tokens, otherwise null.
     void append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens = nullptr);
     // Vectors that are coded already, as another library or this codec's encode has them. Not where there is a rerank
-    // tier, which follows from the vectors, and not where there are tokens.
+    // tier or where vectors have second lists, which follow from the vectors, and not where there are tokens.
     void append(const CodedRows& coded, const std::int64_t* ids);
     std::size_t size() const { return n_; }
     const Model& model() const { return *model_; }
@@ -48,20 +48,25 @@ public:
     std::shared_ptr<const Segment> finish(std::int64_t first_id, const Progress& progress = {});
 
 private:
-    std::array<AppendBuffer*, 9> columns();
+    struct Second;  // entries in second lists of some rows
+
+    std::vector<AppendBuffer*> rerank_columns();
     void extend(std::size_t n, const std::int64_t* ids);
-    void split_row(const std::uint8_t* row, std::size_t to);
-    void encode_rows(MatrixView x, std::size_t first);
+    void encode_rows(MatrixView x, std::size_t first, Second& second);
+    void encode_second(MatrixView transformed, const std::uint32_t* lists, std::size_t first, Second& second) const;
+    void encode(MatrixView transformed, const std::uint32_t* lists, std::uint8_t* codes, const Factors& factors) const;
     void encode_rerank(MatrixView normalized, std::size_t first, std::uint8_t* spilled);
-    std::vector<std::uint32_t> order_by_list(std::vector<std::uint64_t>& lists) const;
-    void pack_lists(const std::vector<std::uint64_t>& lists, ProgressCounter& steps);
+    void append_second(const Second& second);
+    void finish_second(const std::vector<std::uint32_t>& order, Parts& parts, ProgressCounter& steps);
     Parts ordered_tokens(const std::vector<std::uint32_t>& order, ProgressCounter& steps);
 
     std::shared_ptr<const Model> model_;
     std::string directory_;
     std::size_t n_ = 0;
     std::optional<bool> custom_ids_;
-    AppendBuffer codes_, rest_, a_, b_, stage_, lists_, ids_, rerank_, rerank_a_, rerank_b_;
+    CodeColumns first_, second_;              // entries in first and in second lists
+    std::vector<std::uint32_t> second_rows_;  // of each entry of second_, ascending, in the order of arrival
+    AppendBuffer ids_, rerank_, rerank_a_, rerank_b_;
     std::unique_ptr<io::Spill> spill_;  // of an on-disk rerank tier, in the order of arrival
     std::optional<TokenColumnBuilder> tokens_;
 };

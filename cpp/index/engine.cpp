@@ -41,11 +41,12 @@ Parts model_parts(const Parts& parts) {
 }
 
 bool is_known_default(const std::string& name) {
-    return name == "default.nprobe" || name == "default.rerank";
+    return name == "default.nprobe" || name == "default.rerank" || name == "default.patience";
 }
 
 void check_default(const std::string& name, std::uint64_t value) {
-    if (!is_known_default(name)) fail("default: got '" + name + "', expected 'default.nprobe' or 'default.rerank'");
+    if (!is_known_default(name))
+        fail("default: got '" + name + "', expected 'default.nprobe', 'default.rerank' or 'default.patience'");
     if (value > max_default)
         fail(name + ": got " + std::to_string(value) + ", expected at most " + std::to_string(max_default));
 }
@@ -393,7 +394,7 @@ void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
             const StoredFactors factors = StoredFactors{codes.a, codes.b, nullptr}.from(row);
             model.rerank->decode(codes.base + row * codes.stride, factors, nullptr, 1, x);
         } else {
-            segment.code(model, row, row_bytes.data());
+            segment.code(model.codec->layout(), row, row_bytes.data());
             const float* origin = model.residual ? model.partition->centroids().row(segment.list_of(row)) : nullptr;
             model.codec->decode(row_bytes.data(), segment.factors().from(row), origin, 1, y.data());
             model.transform->invert({y.data(), 1, y.size()}, x);
@@ -412,7 +413,7 @@ ByteCounts Engine::bytes(const Snapshot& snapshot) {
         if (model.tokens) count_tokens(*snapshot.segments[s], model.tokens->layout(), counts, model.tokens_on_disk);
         for (const auto& [name, array] : snapshot.segments[s]->parts().arrays) {
             if (name.starts_with("tokens.")) continue;
-            auto& column = name == "lists"                            ? counts.fixed
+            auto& column = name == "lists" || name == "second.lists"  ? counts.fixed
                            : name == "rerank" && model.rerank_on_disk ? counts.on_disk
                                                                       : counts.per_vector;
             column[name] += array.bytes.size();

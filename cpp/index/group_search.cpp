@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/interrupt.h"
+#include "index/patience.h"
 #include "index/rerank.h"
 #include "index/results.h"
 
@@ -36,11 +37,28 @@ void restore(std::span<Hit> hits, std::vector<Hit>& exceeding) {
 
 }  // namespace
 
-// A part of a list. first_row: of the rows that its hits are to have, whatever those of the scan are.
+// The entries of a list in one segment: those in their first list, which are rows, or those in their second list.
+struct GroupSearch::Source {
+    const CodeLists& entries;
+    std::size_t segment;
+    std::uint32_t scan_row;     // what the scan calls the first entry: its bit in `allow`
+    std::uint32_t first_row;    // row of the first entry; of the segment's first row if `rows` is not null
+    const std::uint32_t* rows;  // null: consecutive
+    const Bitmap* allow;        // or null
+};
+
+// A part of a list. rows, first_row: those of the source, from the chunk's first entry on.
 struct GroupSearch::Chunk {
     kernels::Scan scan;
     RowCodes rest;
+    std::size_t segment;
     std::uint32_t first_row;
+    const std::uint32_t* rows;
+
+    std::uint32_t row(const Hit& hit) const {
+        const std::uint32_t v = hit.row - scan.first_row;
+        return first_row + (rows ? rows[v] : v);
+    }
 };
 
 GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries,
@@ -58,6 +76,8 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, Ma
       slice_(slice),
       slices_(slices),
       queries_(model_, queries),
+      stopped_(queries.rows),
+      entries_read_(params.entries_read ? queries.rows : 0),
       hits_(queries.rows),
       exceeding_(staged_ ? queries.rows : 0) {
     if (model_.metric == Metric::cosine)
@@ -71,6 +91,14 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, Ma
 
 void GroupSearch::scan() {
     probe();
+    rounds_ = params_.patience > 0 && params_.patience < probes_.width;
+    // If all lists are read, every vector is scored in its first list.
+    const bool chosen = params_.filter || params_.probes;  // then a query may have fewer probes than others
+    const bool may_read_fewer = rounds_ || chosen || probes_.width < model_.partition->nlist();
+    second_ = scanned_.has_second() && !joined() && may_read_fewer;
+    if (second_) read_ = Bitmap(queries_.size() * model_.partition->nlist());
+    if (rounds_) return scan_in_rounds();
+    mark_read(0, probes_.width);
     // The nearest lists of a query are scanned first, so that there is a threshold before the many others are scanned.
     const std::size_t near = near_probes();
     scan_probes(0, near, first_chunk);
@@ -105,13 +133,74 @@ std::size_t GroupSearch::near_probes() const {
     return std::min(probes_.width, std::max<std::size_t>(1, (2 * capacity_ + list_size - 1) / list_size));
 }
 
-// Probes begin..end of every query, list by list. A pair is the index of a (query, probe) in probes_.
+void GroupSearch::scan_in_rounds() {
+    pending_.resize(second_ ? queries_.size() : 0);
+    const std::size_t near = near_probes(), round = Patience::round(params_.patience);
+    const std::size_t wanted = std::min(params_.k, capacity_);
+    std::vector<Patience> patience(queries_.size());
+    bool reading = true;
+    for (std::size_t begin = 0, end; reading && begin < probes_.width; begin = end) {
+        end = std::min(begin + round, probes_.width);
+        mark_read(begin, end);
+        scan_probes(begin, end, begin < near ? first_chunk : chunk_vectors);
+        reading = false;
+        for (std::size_t i = 0; i < queries_.size(); ++i) {
+            if (stopped_[i]) continue;
+            if (second_) settle(i);
+            patience[i].read(end - begin, best_hits(i, patience[i].floor()), wanted);
+            stopped_[i] = patience[i].ends(params_.patience);
+            reading = reading || !stopped_[i];
+        }
+    }
+    for (std::size_t i = 0; i < pending_.size(); ++i) {
+        for (const Hit& hit : pending_[i].hits) hits_[i].push(hit);
+        if (staged_)
+            exceeding_[i].insert(exceeding_[i].end(), pending_[i].exceeding.begin(), pending_[i].exceeding.end());
+    }
+}
+
+// Notes that queries read their probes begin..end.
+void GroupSearch::mark_read(std::size_t begin, std::size_t end) {
+    if (!second_) return;
+    for (std::size_t i = 0; i < queries_.size(); ++i)
+        for (std::size_t j = begin; j < end && !stopped_[i]; ++j)
+            if (const std::uint32_t list = probes_.lists[i * probes_.width + j].list; list != Probes::none)
+                read_.set(i * model_.partition->nlist() + list);
+}
+
+// Drops pending hits of query i that cannot be among its best, or whose first list has been read by now.
+void GroupSearch::settle(std::size_t i) {
+    (void)hits_[i].kept();
+    const float threshold = hits_[i].threshold();
+    const auto is_read = [&](const Hit& hit) {
+        const std::size_t s = snapshot_.segment_of(hit.row);
+        return reads(i, snapshot_.segments[s]->list_of(hit.row - snapshot_.first_rows[s]));
+    };
+    std::erase_if(pending_[i].hits, [&](const Hit& hit) { return hit.score < threshold || is_read(hit); });
+    std::erase_if(pending_[i].exceeding, is_read);
+}
+
+// The k best hits of query i so far, in any order. floor: what all of them probably score, for speed.
+std::span<const Hit> GroupSearch::best_hits(std::size_t i, float floor) {
+    const std::span<const Hit> kept = hits_[i].kept();
+    const std::span<const Hit> pending = second_ ? std::span<const Hit>(pending_[i].hits) : std::span<const Hit>();
+    best_.break_ties_by(order_.ids());
+    best_.reset(params_.k);
+    for (const std::span<const Hit> hits : {kept, pending})
+        for (const Hit& hit : hits)
+            if (hit.score >= floor) best_.push(hit);
+    const std::span<const Hit> best = best_.kept();
+    return best.size() < params_.k && floor > -infinity ? best_hits(i, -infinity) : best;
+}
+
+// Probes begin..end of every query that has not stopped, list by list. A pair is the index of a (query, probe) in
+// probes_.
 void GroupSearch::scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step) {
     std::vector<std::uint32_t> pairs;
     pairs.reserve(queries_.size() * (end - begin));
     for (std::size_t i = 0; i < queries_.size(); ++i)
         for (std::size_t j = i * probes_.width + begin; j < i * probes_.width + end; ++j)
-            if (probes_.lists[j].list != Probes::none) pairs.push_back(static_cast<std::uint32_t>(j));
+            if (!stopped_[i] && probes_.lists[j].list != Probes::none) pairs.push_back(static_cast<std::uint32_t>(j));
     if (queries_.size() > 1) sort_by_list(pairs);
     for (std::size_t first = 0, last; first < pairs.size(); first = last) {
         const std::uint32_t list = probes_.lists[pairs[first]].list;
@@ -137,32 +226,48 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, 
         std::stable_partition(pairs.begin(), pairs.end(),
                               [&](std::uint32_t pair) { return !queries_.is_wide(query_of(pair)); })
         - pairs.begin());
-    const CodeLayout layout = model_.codec->layout();
     const bool filtered = params_.filter && !packed_;
     const Bitmap& allow = filtered ? params_.filter->list(snapshot_, list).allowed : scanned_.alive;
     std::uint32_t in_list = 0;  // rows of earlier segments: a filter's answer numbers the rows of a list
     for (std::size_t s = 0; s < scanned_.segments.size(); ++s) {
         const Segment& segment = *scanned_.segments[s];
-        const std::uint32_t n = segment.list_size(list), row = segment.first_row(list);
-        for (std::uint32_t begin = 0, step = first_step; begin < n;
-             begin += step, step = std::min(2 * step, chunk_vectors)) {
-            if (work_++ % slices_ != slice_) continue;
-            poll(step * pairs.size() * layout.row_bytes());
-            Chunk chunk{{}, segment.rest(layout.rest_bytes, row + begin), scanned_.first_rows[s] + row + begin};
-            kernels::Scan& scan = chunk.scan;
-            scan.codes = segment.list_codes(list) + kernels::blocks_bytes(layout.element_bits, layout.elements, begin);
-            scan.n = std::min(step, n - begin);
-            scan.m = layout.elements;
-            scan.first_row = filtered ? in_list + begin : chunk.first_row;
-            const StoredFactors factors = segment.factors().from(row + begin);
-            scan.a = factors.stage ? factors.stage : factors.a;
-            scan.b = factors.b;
-            scan.allow = allow.size() > 0 ? allow.data() : nullptr;
-            scan.levels = model_.codec->levels();
-            scan_chunk(chunk, pairs.first(narrow), false);
-            scan_chunk(chunk, pairs.subspan(narrow), true);
-        }
-        in_list += n;
+        const std::uint32_t row = scanned_.first_rows[s] + segment.first_row(list);
+        scan_entries({segment, s, filtered ? in_list : row, row, nullptr, allow.size() > 0 ? &allow : nullptr}, list,
+                     pairs.first(narrow), pairs.subspan(narrow), first_step);
+        in_list += segment.list_size(list);
+        if (const SecondEntries* second = segment.second(); second && second_)
+            scan_entries(
+                {*second, s, 0, scanned_.first_rows[s], second->rows.data() + second->first_row(list), nullptr}, list,
+                pairs.first(narrow), pairs.subspan(narrow), first_step);
+    }
+}
+
+void GroupSearch::scan_entries(const Source& source, std::uint32_t list, std::span<const std::uint32_t> narrow,
+                               std::span<const std::uint32_t> wide, std::uint32_t first_step) {
+    const CodeLayout layout = model_.codec->layout();
+    const std::uint32_t n = source.entries.list_size(list), first = source.entries.first_row(list);
+    for (std::uint32_t begin = 0, step = first_step; begin < n;
+         begin += step, step = std::min(2 * step, chunk_vectors)) {
+        if (work_++ % slices_ != slice_) continue;
+        poll(step * (narrow.size() + wide.size()) * layout.row_bytes());
+        Chunk chunk{{},
+                    source.entries.rest(layout.rest_bytes, first + begin),
+                    source.segment,
+                    source.first_row + (source.rows ? 0 : begin),
+                    source.rows ? source.rows + begin : nullptr};
+        kernels::Scan& scan = chunk.scan;
+        scan.codes =
+            source.entries.list_codes(list) + kernels::blocks_bytes(layout.element_bits, layout.elements, begin);
+        scan.n = std::min(step, n - begin);
+        scan.m = layout.elements;
+        scan.first_row = source.scan_row + begin;
+        const StoredFactors factors = source.entries.factors().from(first + begin);
+        scan.a = factors.stage ? factors.stage : factors.a;
+        scan.b = factors.b;
+        scan.allow = source.allow ? source.allow->data() : nullptr;
+        scan.levels = model_.codec->levels();
+        scan_chunk(chunk, narrow, false);
+        scan_chunk(chunk, wide, true);
     }
 }
 
@@ -178,7 +283,10 @@ void GroupSearch::scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> 
         model_.codec->scan_wide(scan);
     else
         model_.codec->scan_kernel()(scan);
-    for (std::size_t p = 0; p < pairs.size(); ++p) keep_hits(chunk, scan, query_of(pairs[p]), scan_queries_[p]);
+    for (std::size_t p = 0; p < pairs.size(); ++p) {
+        keep_hits(chunk, scan, query_of(pairs[p]), scan_queries_[p]);
+        if (!entries_read_.empty()) entries_read_[query_of(pairs[p])] += scan.n;
+    }
 }
 
 kernels::ScanQuery GroupSearch::scan_query(std::uint32_t pair, std::uint32_t n) {
@@ -204,16 +312,38 @@ kernels::ScanQuery GroupSearch::scan_query(std::uint32_t pair, std::uint32_t n) 
 // Adds the hits of a scan, which are already in the tail of hits_[i], for query i.
 void GroupSearch::keep_hits(const Chunk& chunk, const kernels::Scan& scan, std::size_t i, kernels::ScanQuery& found) {
     std::vector<Hit> exceeding;
+    if (chunk.rows) drop_others(chunk, i, found);
     if (staged_ && found.count > 0) model_.codec->refine(scan, chunk.rest, queries_.row_query(i), found, 0, &exceeding);
     if (adds_lists()) add_lists(found, i, chunk.scan, exceeding);
-    const auto number = [&](Hit& hit) {
-        const std::uint32_t row = hit.row + (chunk.first_row - scan.first_row);
-        hit.row = packed_ ? packed_->rows[row] : row;
-    };
-    for (Hit& hit : std::span(found.hits, found.count)) number(hit);
-    for (Hit& hit : exceeding) number(hit);
-    if (staged_) exceeding_[i].insert(exceeding_[i].end(), exceeding.begin(), exceeding.end());
-    hits_[i].added(found.count);
+    const auto number = [&](Hit& hit) { hit.row = packed_ ? packed_->rows[chunk.row(hit)] : chunk.row(hit); };
+    const std::span<Hit> hits(found.hits, found.count);
+    std::for_each(hits.begin(), hits.end(), number);
+    std::for_each(exceeding.begin(), exceeding.end(), number);
+    const bool pends = chunk.rows && rounds_;
+    if (staged_) {
+        std::vector<Hit>& own = pends ? pending_[i].exceeding : exceeding_[i];
+        own.insert(own.end(), exceeding.begin(), exceeding.end());
+    }
+    if (pends)
+        pending_[i].hits.insert(pending_[i].hits.end(), hits.begin(), hits.end());
+    else
+        hits_[i].added(found.count);
+}
+
+// Drops entries in second lists of vectors whose first list query i reads, and of those that are removed or not
+// allowed.
+void GroupSearch::drop_others(const Chunk& chunk, std::size_t i, kernels::ScanQuery& found) const {
+    const Segment& segment = *scanned_.segments[chunk.segment];
+    const bool filtered = params_.filter && !packed_;
+    std::size_t kept = 0;
+    for (const Hit& hit : std::span(found.hits, found.count)) {
+        const std::uint32_t row = chunk.row(hit), own = row - chunk.first_row, list = segment.list_of(own);
+        if (reads(i, list)) continue;
+        const bool allowed =
+            filtered ? params_.filter->allows(snapshot_, chunk.segment, list, own) : scanned_.is_alive(row);
+        if (allowed) found.hits[kept++] = hit;
+    }
+    found.count = kept;
 }
 
 // Packed residual codes are in one list; this adds the terms of their scores that depend on their former lists.
@@ -242,6 +372,7 @@ void GroupSearch::absorb(GroupSearch& other) {
         for (const Hit& hit : other.hits_[i].kept()) hits_[i].push(hit);
     for (std::size_t i = 0; i < exceeding_.size(); ++i)
         exceeding_[i].insert(exceeding_[i].end(), other.exceeding_[i].begin(), other.exceeding_[i].end());
+    for (std::size_t i = 0; i < entries_read_.size(); ++i) entries_read_[i] += other.entries_read_[i];
 }
 
 std::span<TopHits> GroupSearch::finish() {

@@ -1,5 +1,8 @@
 // The steps of a search for one group of queries: choose lists, scan them list by list, keep the best hits. Several
 // workers can share the scans of a group, one slice each, and merge their hits.
+//
+// A vector with a second list is scored by the entry in its first list if the query reads that list, and only otherwise
+// by the other one. With patience, a query reads its lists in rounds, and the lists of the rounds that it reads count.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "base/bitmap.h"
 #include "blocks/top_k.h"
 #include "index/prepared_queries.h"
 #include "index/probe.h"
@@ -30,20 +34,35 @@ public:
     std::span<TopHits> finish();
     // What finish() selected a hit of query i by. Only if params.keys is set.
     float key(std::size_t i, std::uint32_t row) const;
+    // The codes that were scanned for each query; only if the params ask for it.
+    std::span<const std::uint64_t> entries_read() const { return entries_read_; }
 
 private:
+    struct Source;
     struct Chunk;
+    // Hits by entries in second lists, while first lists may still be read, and their full scores if staged.
+    struct Pending {
+        std::vector<Hit> hits, exceeding;
+    };
 
     void probe();
     void take_given_probes();
     void keep_keys();
     std::size_t near_probes() const;
+    void scan_in_rounds();
+    void mark_read(std::size_t begin, std::size_t end);
+    void settle(std::size_t i);
+    std::span<const Hit> best_hits(std::size_t i, float floor);
     void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
     void sort_by_list(std::vector<std::uint32_t>& pairs) const;
     void scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, std::uint32_t first_step);
+    void scan_entries(const Source& source, std::uint32_t list, std::span<const std::uint32_t> narrow,
+                      std::span<const std::uint32_t> wide, std::uint32_t first_step);
     void scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> pairs, bool wide);
     kernels::ScanQuery scan_query(std::uint32_t pair, std::uint32_t n);
     void keep_hits(const Chunk& chunk, const kernels::Scan& scan, std::size_t i, kernels::ScanQuery& found);
+    void drop_others(const Chunk& chunk, std::size_t i, kernels::ScanQuery& found) const;
+    bool reads(std::size_t i, std::uint32_t list) const { return read_.test(i * model_.partition->nlist() + list); }
     bool joined() const { return packed_ && !packed_->lists.empty(); }
     bool adds_lists() const { return joined() && model_.residual; }
     float with_list(std::uint32_t row, std::size_t i, float score, const kernels::Scan& chunk) const;
@@ -63,6 +82,13 @@ private:
     std::size_t slice_, slices_, work_ = 0;
     PreparedQueries queries_;
     Probes probes_;
+    bool second_ = false;           // whether entries in second lists are scanned
+    Bitmap read_;                   // queries x nlist: the lists that each query reads; only if second_
+    bool rounds_ = false;           // whether lists are read in rounds
+    std::vector<bool> stopped_;     // the queries that read no more lists
+    std::vector<Pending> pending_;  // by query; only if second_ and rounds_
+    TopHits best_;                  // of one query
+    std::vector<std::uint64_t> entries_read_;
     std::vector<float> list_scores_;  // queries x nlist, for packed residual codes
     std::vector<TopHits> hits_;
     std::vector<std::vector<Hit>> exceeding_;  // of staged codes: see Codec::refine

@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "blocks/blocks.h"
+#include "index/code_columns.h"
 #include "storage/append_buffer.h"
 #include "storage/spill.h"
 
@@ -18,17 +19,108 @@ constexpr std::size_t slice_rows = 1 << 17;  // rows copied between two reports 
 constexpr std::uint64_t min_full = 65536;    // segments with fewer rows are merged, even if there are only a few lists
 constexpr std::uint64_t full_list = 2 * kernels::block_size;
 
+void in_tasks(std::size_t rows, unsigned threads, const Progress& progress,
+              const std::function<void(std::size_t begin, std::size_t end)>& body) {
+    in_slices((rows + task_rows - 1) / task_rows, slice_rows / task_rows, threads, progress,
+              [&](std::size_t task) { body(task * task_rows, std::min(rows, (task + 1) * task_rows)); });
+}
+
+const std::uint8_t* bytes_of(const float* values) {
+    return reinterpret_cast<const std::uint8_t*>(values);
+}
+
+// Copies codes and factors of some entries of several sources, which are numbered one source after the other.
+class MergedCodes {
+public:
+    std::vector<std::uint32_t> order;  // entries of the sources as they are to be
+    std::vector<std::uint64_t> lists;  // nlist + 1 places in `order`
+
+    void add(const CodeLists* source) {
+        sources_.push_back(source);
+        firsts_.push_back(firsts_.back() + (source ? source->n() : 0));
+    }
+    // Adds the arrays of a CodeLists, named "<prefix>.<array>", but for the lists.
+    void keep(const CodeLayout& layout, const std::string& prefix, unsigned threads, const Progress& progress,
+              Parts& parts) const;
+
+private:
+    template <class Body>  // body(i, source, entry in it) for output entries begin..end
+    void for_entries(std::size_t begin, std::size_t end, Body body) const {
+        std::size_t s = 0;
+        for (std::size_t i = begin; i < end; ++i) {
+            const std::uint32_t entry = order[i];
+            if (entry < firsts_[s] || entry >= firsts_[s + 1])
+                s = static_cast<std::size_t>(std::upper_bound(firsts_.begin(), firsts_.end(), entry) - firsts_.begin()
+                                             - 1);
+            body(i, *sources_[s], static_cast<std::uint32_t>(entry - firsts_[s]));
+        }
+    }
+    Array blocks(const CodeLayout& layout, unsigned threads, const Progress& progress) const;
+
+    std::vector<const CodeLists*> sources_;  // null: without entries
+    std::vector<std::uint64_t> firsts_{0};
+};
+
+Array MergedCodes::blocks(const CodeLayout& layout, unsigned threads, const Progress& progress) const {
+    const std::size_t row_bytes = layout.block_part_bytes();
+    std::vector<std::size_t> offsets(lists.size());
+    for (std::size_t list = 0; list + 1 < lists.size(); ++list)
+        offsets[list + 1] = checked_add(
+            offsets[list], kernels::blocks_bytes(layout.element_bits, layout.elements, lists[list + 1] - lists[list]));
+    AppendBuffer codes(1);
+    codes.reserve(offsets.back());
+    in_slices(
+        lists.size() - 1, 1 + slice_rows * lists.size() / (order.size() + 1), threads, progress, [&](std::size_t list) {
+            std::vector<std::uint8_t> rows(kernels::block_size * row_bytes);
+            std::uint8_t* out = codes.data() + offsets[list];
+            for (std::uint64_t first = lists[list]; first < lists[list + 1]; first += kernels::block_size) {
+                const auto n =
+                    static_cast<std::uint32_t>(std::min<std::uint64_t>(kernels::block_size, lists[list + 1] - first));
+                for_entries(first, first + n, [&](std::size_t i, const CodeLists& source, std::uint32_t entry) {
+                    source.block_part(layout, entry, rows.data() + (i - first) * row_bytes);
+                });
+                pack_block(rows.data(), row_bytes, layout.element_bits, layout.elements, n, out);
+                out += kernels::blocks_bytes(layout.element_bits, layout.elements, n);
+            }
+        });
+    return codes.take(DType::u8, offsets.back());
+}
+
+void MergedCodes::keep(const CodeLayout& layout, const std::string& prefix, unsigned threads, const Progress& progress,
+                       Parts& parts) const {
+    using Column = const std::uint8_t* (*)(const CodeLists&);
+    const auto column = [&](const char* name, DType dtype, std::size_t row_bytes, Column of) {
+        if (row_bytes == 0) return;
+        AppendBuffer rows(row_bytes);
+        rows.reserve(order.size());
+        in_tasks(order.size(), threads, progress, [&](std::size_t begin, std::size_t end) {
+            for_entries(begin, end, [&](std::size_t i, const CodeLists& source, std::uint32_t entry) {
+                std::memcpy(rows.row(i), of(source) + entry * row_bytes, row_bytes);
+            });
+        });
+        keep_array(parts, prefix + "." + name, rows.take(dtype, order.size() * row_bytes));
+    };
+    keep_array(parts, prefix + ".codes", blocks(layout, threads, progress));
+    column("rest", DType::u8, layout.rest_bytes, [](const CodeLists& source) { return source.rest_rows(); });
+    column("a", DType::f32, layout.has_a ? 4 : 0, [](const CodeLists& source) { return bytes_of(source.a()); });
+    column("b", DType::f32, layout.has_b ? 4 : 0, [](const CodeLists& source) { return bytes_of(source.b()); });
+    column("stage", DType::f32, layout.has_stage ? 4 : 0,
+           [](const CodeLists& source) { return bytes_of(source.stage()); });
+}
+
 class Merge {
 public:
     // rows: which rows to merge.
     Merge(const Snapshot& sources, const Bitmap& rows, unsigned threads, const Progress& progress)
         : sources_(sources), model_(*sources.model), threads_(threads), progress_(progress) {
+        for (const auto& segment : sources.segments) codes_.add(segment.get());
         order_rows(rows);
-        parts_.params["segment.n"] = order_.size();
+        parts_.params["segment.n"] = order().size();
         parts_.params["segment.first_id"] = 0;
     }
 
-    void keep_codes();
+    void keep_codes() { codes_.keep(model_.codec->layout(), "segment", threads_, progress_, parts_); }
+    void keep_second();
     void keep_rerank(const std::string& directory);
     void keep_tokens(const std::string& directory);
     void order_by_id();
@@ -37,15 +129,14 @@ public:
     Parts parts();
     // Puts all rows into one list; returns their former lists.
     std::vector<std::uint32_t> join_lists();
-    std::vector<std::uint32_t> order() { return std::move(order_); }
+    const std::vector<std::uint32_t>& order() const { return codes_.order; }
 
 private:
     using Column = std::function<const std::uint8_t*(const Segment&)>;
 
     void order_rows(const Bitmap& rows);
     std::vector<std::int64_t> ids() const;
-    void keep(const char* name, Array array);
-    void keep_blocks();
+    void keep(const char* name, Array array) { keep_array(parts_, std::string("segment.") + name, std::move(array)); }
     void keep_column(const char* name, DType dtype, std::size_t row_bytes, const Column& column);
     void keep_on_disk(const std::string& directory, std::size_t row_bytes);
 
@@ -53,7 +144,7 @@ private:
     void for_rows(std::size_t begin, std::size_t end, Body body) const {
         std::size_t s = 0;
         for (std::size_t i = begin; i < end; ++i) {
-            const std::uint32_t row = order_[i];
+            const std::uint32_t row = order()[i];
             if (row < sources_.first_rows[s] || row >= sources_.first_rows[s + 1]) s = sources_.segment_of(row);
             body(i, *sources_.segments[s], row - sources_.first_rows[s]);
         }
@@ -66,76 +157,81 @@ private:
     const Model& model_;
     unsigned threads_;
     const Progress& progress_;
-    std::vector<std::uint32_t> order_;  // rows of the sources as they are to be
-    std::vector<std::uint64_t> lists_;
+    MergedCodes codes_;
     Parts parts_;
 };
 
 // By list, and within a list by segment, which is the order of adding, as in a build.
 void Merge::order_rows(const Bitmap& rows) {
     const std::uint32_t nlist = model_.partition->nlist();
-    lists_.reserve(std::size_t{nlist} + 1);
-    lists_.push_back(0);
+    codes_.lists.reserve(std::size_t{nlist} + 1);
+    codes_.lists.push_back(0);
     for (std::uint32_t list = 0; list < nlist; ++list) {
         for (std::size_t s = 0; s < sources_.segments.size(); ++s) {
             const std::uint32_t first = sources_.first_rows[s] + sources_.segments[s]->first_row(list);
             rows.for_each(first, first + sources_.segments[s]->list_size(list),
-                          [&](std::size_t row) { order_.push_back(static_cast<std::uint32_t>(row)); });
+                          [&](std::size_t row) { codes_.order.push_back(static_cast<std::uint32_t>(row)); });
         }
-        lists_.push_back(order_.size());
+        codes_.lists.push_back(codes_.order.size());
     }
 }
 
-void Merge::keep(const char* name, Array array) {
-    if (!array.bytes.empty()) parts_.arrays[std::string("segment.") + name] = std::move(array);
-}
-
-void Merge::keep_blocks() {
-    const CodeLayout layout = model_.codec->layout();
-    const std::size_t row_bytes = layout.block_part_bytes();
-    std::vector<std::size_t> offsets(lists_.size());
-    for (std::size_t list = 0; list + 1 < lists_.size(); ++list)
-        offsets[list + 1] = checked_add(offsets[list], kernels::blocks_bytes(layout.element_bits, layout.elements,
-                                                                             lists_[list + 1] - lists_[list]));
-    AppendBuffer codes(1);
-    codes.reserve(offsets.back());
-    in_slices(lists_.size() - 1, 1 + slice_rows * lists_.size() / (order_.size() + 1), threads_, progress_,
-              [&](std::size_t list) {
-                  std::vector<std::uint8_t> rows(kernels::block_size * row_bytes);
-                  std::uint8_t* out = codes.data() + offsets[list];
-                  for (std::uint64_t first = lists_[list]; first < lists_[list + 1]; first += kernels::block_size) {
-                      const auto n = static_cast<std::uint32_t>(
-                          std::min<std::uint64_t>(kernels::block_size, lists_[list + 1] - first));
-                      for_rows(first, first + n, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
-                          segment.block_part(layout, row, rows.data() + (i - first) * row_bytes);
-                      });
-                      pack_block(rows.data(), row_bytes, layout.element_bits, layout.elements, n, out);
-                      out += kernels::blocks_bytes(layout.element_bits, layout.elements, n);
-                  }
-              });
-    keep("codes", codes.take(DType::u8, offsets.back()));
+// The entries in second lists of the rows that are merged, in every list in the order of the new rows.
+void Merge::keep_second() {
+    if (!sources_.has_second()) return;
+    constexpr std::uint32_t dropped = 0xffffffff;
+    std::vector<std::uint32_t> place(sources_.rows(), dropped), rows;
+    for (std::uint32_t i = 0; i < order().size(); ++i) place[order()[i]] = i;
+    MergedCodes second;
+    std::vector<std::uint32_t> firsts{0};
+    for (const auto& segment : sources_.segments) {
+        second.add(segment->second());
+        firsts.push_back(firsts.back() + (segment->second() ? segment->second()->n() : 0));
+    }
+    second.lists.push_back(0);
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> in_list;  // new row, entry
+    for (std::uint32_t list = 0; list < model_.partition->nlist(); ++list) {
+        in_list.clear();
+        for (std::size_t s = 0; s < sources_.segments.size(); ++s) {
+            const SecondEntries* entries = sources_.segments[s]->second();
+            if (!entries) continue;
+            const std::uint32_t begin = entries->first_row(list), end = begin + entries->list_size(list);
+            for (std::uint32_t entry = begin; entry < end; ++entry) {
+                const std::uint32_t row = place[sources_.first_rows[s] + entries->rows[entry]];
+                if (row != dropped) in_list.emplace_back(row, firsts[s] + entry);
+            }
+        }
+        std::sort(in_list.begin(), in_list.end());
+        for (const auto& [row, entry] : in_list) {
+            rows.push_back(row);
+            second.order.push_back(entry);
+        }
+        second.lists.push_back(rows.size());
+    }
+    if (rows.empty()) return;
+    second.keep(model_.codec->layout(), "segment.second", threads_, progress_, parts_);
+    keep("second.lists", owned_array(std::move(second.lists)));
+    keep("second.rows", owned_array(std::move(rows)));
 }
 
 void Merge::keep_column(const char* name, DType dtype, std::size_t row_bytes, const Column& column) {
     if (row_bytes == 0) return;
     AppendBuffer rows(row_bytes);
-    rows.reserve(order_.size());
-    in_slices((order_.size() + task_rows - 1) / task_rows, slice_rows / task_rows, threads_, progress_,
-              [&](std::size_t task) {
-                  const std::size_t begin = task * task_rows, end = std::min(order_.size(), begin + task_rows);
-                  for_rows(begin, end, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
-                      std::memcpy(rows.row(i), column(segment) + row * row_bytes, row_bytes);
-                  });
-              });
-    keep(name, rows.take(dtype, order_.size() * row_bytes));
+    rows.reserve(order().size());
+    in_tasks(order().size(), threads_, progress_, [&](std::size_t begin, std::size_t end) {
+        for_rows(begin, end, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
+            std::memcpy(rows.row(i), column(segment) + row * row_bytes, row_bytes);
+        });
+    });
+    keep(name, rows.take(dtype, order().size() * row_bytes));
 }
 
 void Merge::keep_on_disk(const std::string& directory, std::size_t row_bytes) {
     io::Spill spill(directory, row_bytes);
-    ProgressCounter steps(progress_, order_.size());
+    ProgressCounter steps(progress_, order().size());
     std::vector<std::uint8_t> rows(task_rows * row_bytes);
-    for (std::size_t begin = 0; begin < order_.size(); begin += task_rows) {
-        const std::size_t end = std::min(order_.size(), begin + task_rows);
+    for (std::size_t begin = 0; begin < order().size(); begin += task_rows) {
+        const std::size_t end = std::min(order().size(), begin + task_rows);
         for_rows(begin, end, [&](std::size_t i, const Segment& segment, std::uint32_t row) {
             std::memcpy(rows.data() + (i - begin) * row_bytes, segment.rerank().base + row * row_bytes, row_bytes);
         });
@@ -164,16 +260,16 @@ void Merge::keep_ids() {
 }
 
 std::vector<std::int64_t> Merge::ids() const {
-    std::vector<std::int64_t> ids(order_.size());
-    for_rows(0, order_.size(),
+    std::vector<std::int64_t> ids(order().size());
+    for_rows(0, order().size(),
              [&](std::size_t i, const Segment& segment, std::uint32_t row) { ids[i] = segment.id(row); });
     return ids;
 }
 
 void Merge::keep_offsets(std::int64_t first_id) {
-    std::vector<std::uint32_t> offsets(order_.size());
+    std::vector<std::uint32_t> offsets(order().size());
     bool implied = true;
-    for_rows(0, order_.size(), [&](std::size_t i, const Segment& segment, std::uint32_t row) {
+    for_rows(0, order().size(), [&](std::size_t i, const Segment& segment, std::uint32_t row) {
         offsets[i] = static_cast<std::uint32_t>(segment.id(row) - first_id);
         implied = implied && offsets[i] == i;
     });
@@ -183,16 +279,16 @@ void Merge::keep_offsets(std::int64_t first_id) {
 
 void Merge::order_by_id() {
     const std::vector<std::int64_t> id_of = ids();
-    std::vector<std::uint32_t> places(order_.size()), ordered(order_.size());
+    std::vector<std::uint32_t> places(order().size()), ordered(order().size());
     std::iota(places.begin(), places.end(), 0u);
-    in_slices(lists_.size() - 1, 1 + slice_rows * lists_.size() / (order_.size() + 1), threads_, progress_,
+    in_slices(codes_.lists.size() - 1, 1 + slice_rows * codes_.lists.size() / (order().size() + 1), threads_, progress_,
               [&](std::size_t list) {
-                  std::sort(places.begin() + static_cast<std::ptrdiff_t>(lists_[list]),
-                            places.begin() + static_cast<std::ptrdiff_t>(lists_[list + 1]),
+                  std::sort(places.begin() + static_cast<std::ptrdiff_t>(codes_.lists[list]),
+                            places.begin() + static_cast<std::ptrdiff_t>(codes_.lists[list + 1]),
                             [&](std::uint32_t x, std::uint32_t y) { return id_of[x] < id_of[y]; });
               });
-    for (std::size_t i = 0; i < order_.size(); ++i) ordered[i] = order_[places[i]];
-    order_ = std::move(ordered);
+    for (std::size_t i = 0; i < order().size(); ++i) ordered[i] = order()[places[i]];
+    codes_.order = std::move(ordered);
 }
 
 void Merge::keep_least_ids() {
@@ -203,20 +299,6 @@ void Merge::keep_least_ids() {
         keep_offsets(*low);
     else
         keep("ids", owned_array(std::move(own)));
-}
-
-const std::uint8_t* bytes_of(const float* values) {
-    return reinterpret_cast<const std::uint8_t*>(values);
-}
-
-void Merge::keep_codes() {
-    const CodeLayout layout = model_.codec->layout();
-    keep_blocks();
-    keep_column("rest", DType::u8, layout.rest_bytes, [](const Segment& segment) { return segment.rest_rows(); });
-    keep_column("a", DType::f32, layout.has_a ? 4 : 0, [](const Segment& segment) { return bytes_of(segment.a()); });
-    keep_column("b", DType::f32, layout.has_b ? 4 : 0, [](const Segment& segment) { return bytes_of(segment.b()); });
-    keep_column("stage", DType::f32, layout.has_stage ? 4 : 0,
-                [](const Segment& segment) { return bytes_of(segment.stage()); });
 }
 
 void Merge::keep_rerank(const std::string& directory) {
@@ -234,24 +316,25 @@ void Merge::keep_rerank(const std::string& directory) {
 
 void Merge::keep_tokens(const std::string& directory) {
     std::size_t tokens = 0;
-    for (const std::uint32_t row : order_) tokens += sources_.tokens(row).n;
-    ProgressCounter steps(progress_, order_.size() + tokens);
-    const Parts column = gathered_tokens(model_.tokens->layout(), model_.tokens_on_disk ? directory : "", order_.size(),
-                                         steps, [&](std::size_t i) { return sources_.tokens(order_[i]); });
+    for (const std::uint32_t row : order()) tokens += sources_.tokens(row).n;
+    ProgressCounter steps(progress_, order().size() + tokens);
+    const Parts column =
+        gathered_tokens(model_.tokens->layout(), model_.tokens_on_disk ? directory : "", order().size(), steps,
+                        [&](std::size_t i) { return sources_.tokens(order()[i]); });
     for (const auto& [name, array] : column.arrays) keep(("tokens." + name).c_str(), array);
 }
 
 std::vector<std::uint32_t> Merge::join_lists() {
-    std::vector<std::uint32_t> lists(order_.size());
-    for (std::uint32_t list = 0; list + 1 < lists_.size(); ++list)
-        std::fill(lists.begin() + static_cast<std::ptrdiff_t>(lists_[list]),
-                  lists.begin() + static_cast<std::ptrdiff_t>(lists_[list + 1]), list);
-    lists_ = {0, order_.size()};
+    std::vector<std::uint32_t> lists(order().size());
+    for (std::uint32_t list = 0; list + 1 < codes_.lists.size(); ++list)
+        std::fill(lists.begin() + static_cast<std::ptrdiff_t>(codes_.lists[list]),
+                  lists.begin() + static_cast<std::ptrdiff_t>(codes_.lists[list + 1]), list);
+    codes_.lists = {0, order().size()};
     return lists;
 }
 
 Parts Merge::parts() {
-    keep("lists", owned_array(std::move(lists_)));
+    keep("lists", owned_array(std::move(codes_.lists)));
     return std::move(parts_);
 }
 
@@ -261,6 +344,7 @@ std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string&
                                      const Progress& progress) {
     Merge work(sources, sources.alive_rows(), threads, progress);
     work.keep_codes();
+    work.keep_second();
     if (sources.model->rerank) work.keep_rerank(directory);
     if (sources.model->tokens) work.keep_tokens(directory);
     work.keep_ids();
@@ -273,6 +357,7 @@ std::shared_ptr<const Segment> take(const Snapshot& sources, const Bitmap& rows,
     Merge work(sources, rows, threads, silent);
     work.order_by_id();
     work.keep_codes();
+    work.keep_second();
     if (sources.model->rerank) work.keep_rerank(directory);
     if (sources.model->tokens) work.keep_tokens(directory);
     work.keep_least_ids();
@@ -291,9 +376,10 @@ PackedCodes pack(const Snapshot& sources, const Bitmap& rows, bool join) {
         packed.lists = work.join_lists();
     }
     work.keep_codes();
+    if (!join) work.keep_second();
+    packed.rows = work.order();
     auto segment = std::make_shared<Segment>(*model, work.parts(), "segment");
     packed.snapshot = Snapshot::make(std::move(model), {std::move(segment)}, Bitmap(), 0);
-    packed.rows = work.order();
     return packed;
 }
 

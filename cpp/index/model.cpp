@@ -22,7 +22,8 @@ bool is_scoring(const std::string& name) {
 bool needs_format_2(const Parts& parts) {
     return parts.has("center") || parts.has("codec.direction") || parts.has("rerank.direction")
            || parts.param_or("partition.relative", 0) != 0 || parts.param_or("partition.projected", 0) != 0
-           || parts.param_or("codec.staged", 0) > 1 || parts.params.contains("tokens.dim");
+           || parts.param_or("codec.staged", 0) > 1 || parts.params.contains("tokens.dim")
+           || parts.has("partition.spill");
 }
 
 Metric metric_of(const Parts& parts) {

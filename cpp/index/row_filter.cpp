@@ -55,6 +55,18 @@ const RowFilter::List& RowFilter::list(const Snapshot& snapshot, std::uint32_t l
     return lists_[list].get([&] { return answer(snapshot, list, 1); });
 }
 
+bool RowFilter::allows(const Snapshot& snapshot, std::size_t segment, std::uint32_t list, std::uint32_t row) const {
+    Bitmap allowed(1);
+    const List* known = lists_[list].made();
+    if (!known) {
+        ask_(snapshot, segment, row, 1, allowed, 0);
+        return allowed.test(0);
+    }
+    std::size_t place = row - snapshot.segments[segment]->first_row(list);
+    for (std::size_t s = 0; s < segment; ++s) place += snapshot.segments[s]->list_size(list);
+    return known->allowed.test(place);
+}
+
 PackedCodes RowFilter::pack_all(const Snapshot& snapshot, bool join, unsigned threads) const {
     const std::uint32_t nlist = snapshot.model->partition->nlist();
     parallel_for(nlist, snapshot.rows() > 4 * task_rows ? threads : 1,

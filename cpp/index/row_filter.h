@@ -1,5 +1,5 @@
 // A filter evaluated for the rows of one snapshot: list by list, when a search first probes a list. The results are
-// shared by all searches of that snapshot, so each row is evaluated at most once, and only if it is needed.
+// shared by all searches of that snapshot, so rows are evaluated only if they are needed, and seldom twice.
 #pragma once
 
 #include <atomic>
@@ -33,6 +33,8 @@ public:
     // The number of allowed rows, estimated from a sample; exact if there are few rows.
     double expected() const { return expected_; }
     const List& list(const Snapshot& snapshot, std::uint32_t list) const;
+    // Whether one row of a segment is allowed, which is in this list.
+    bool allows(const Snapshot& snapshot, std::size_t segment, std::uint32_t list, std::uint32_t row) const;
     // Packed codes of all allowed rows: in one list, or each in its own. Copied at the first call.
     const PackedCodes& joined(const Snapshot& snapshot, unsigned threads) const;
     const PackedCodes& by_list(const Snapshot& snapshot, unsigned threads) const;

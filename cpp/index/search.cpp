@@ -53,12 +53,14 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
     const std::size_t group = queries_per_group(queries.rows, threads);
     const std::size_t groups = (queries.rows + group - 1) / group;
     // Fewer queries than threads: several workers scan for one query, and their hits are merged.
-    const std::size_t slices = groups == 0 ? 1 : std::max<std::size_t>(1, threads / groups);
+    // Not if the query may stop: each of its lists then depends on those before.
+    const std::size_t slices = groups == 0 || params.patience > 0 ? 1 : std::max<std::size_t>(1, threads / groups);
     const auto group_of = [&](std::size_t g) {
         return queries.block(g * group, std::min(group, queries.rows - g * group));
     };
     const auto finish = [&](GroupSearch& work, std::size_t g) {
         const std::span<TopHits> hits = work.finish();
+        if (params.entries_read) std::ranges::copy(work.entries_read(), params.entries_read + g * group);
         for (std::size_t i = 0; i < hits.size(); ++i) {
             const std::size_t at = (g * group + i) * params.k;
             float* key = params.keys ? params.keys + at : nullptr;

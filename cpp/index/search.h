@@ -22,6 +22,8 @@ struct SearchParams {
     bool as_rows = false;                                       // results are rows of the snapshot, not ids
     const Probes* probes = nullptr;  // of all queries: reads these lists, whatever nprobe is; null: chooses them
     float* keys = nullptr;           // queries x k, or null: the score that each result was selected by; -inf pads
+    std::uint32_t patience = 0;      // lists without a new one of the k best until a query stops; 0: never
+    std::uint64_t* entries_read = nullptr;  // per query: set to the number of codes that were scanned for it
 };
 
 // ids, scores: queries.rows x k, best first, padded with id -1 and the worst score. Scores are squared distances (l2)

@@ -49,6 +49,7 @@ void search_call(const std::shared_ptr<const Snapshot>& snapshot, MatrixView que
     std::vector<float> rows;
     std::vector<std::int64_t> found;
     std::vector<float> found_scores, found_keys;
+    std::vector<std::uint64_t> read;
     for (std::size_t f = 0; f < groups.size(); ++f) {
         const auto& group = groups[f];
         rows.resize(group.size() * queries.cols);
@@ -57,16 +58,19 @@ void search_call(const std::shared_ptr<const Snapshot>& snapshot, MatrixView que
         found.resize(group.size() * params.k);
         found_scores.resize(found.size());
         found_keys.resize(params.keys ? found.size() : 0);
+        read.resize(group.size());
         const Probes probes = params.probes ? probes_of(*params.probes, group) : Probes();
         SearchParams own = params;
         if (params.probes) own.probes = &probes;
         if (params.keys) own.keys = found_keys.data();
+        if (params.entries_read) own.entries_read = read.data();
         search_one(snapshot, {rows.data(), group.size(), queries.cols}, own, filters.filters[f], found.data(),
                    found_scores.data());
         for (std::size_t i = 0; i < group.size(); ++i) {
             std::copy_n(found.data() + i * params.k, params.k, ids + group[i] * params.k);
             std::copy_n(found_scores.data() + i * params.k, params.k, scores + group[i] * params.k);
             if (params.keys) std::copy_n(found_keys.data() + i * params.k, params.k, params.keys + group[i] * params.k);
+            if (params.entries_read) params.entries_read[group[i]] = read[i];
         }
     }
 }

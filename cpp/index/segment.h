@@ -10,36 +10,30 @@
 
 #include "base/locks.h"
 #include "base/parallel.h"
+#include "index/code_lists.h"
 #include "index/model.h"
 #include "index/old_tokens.h"
 #include "index/token_column.h"
 
 namespace fewbits {
 
-class Segment {
+// Entries of vectors in their second lists: codes, and the row of each.
+struct SecondEntries : CodeLists {
+    // Arrays as those of CodeLists, and "rows"; first: the entries in first lists. Throws unless rows ascend in every
+    // list, each row has one second list at most, and that is not its first one.
+    SecondEntries(const CodeLayout& layout, const Parts& parts, std::uint32_t nlist, const CodeLists& first);
+
+    std::span<const std::uint32_t> rows;
+};
+
+class Segment : public CodeLists {
 public:
-    // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".stage", ".ids", ".rerank", ".rerank_a", ".rerank_b",
-    // ".tokens.*" and params "<prefix>.n", ".first_id", ".next_id" (docs/format.md); every length is checked against
-    // the model. old: where tokens are found by id instead, or null.
+    // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".stage", ".second.*", ".ids", ".rerank", ".rerank_a",
+    // ".rerank_b", ".tokens.*" and params "<prefix>.n", ".first_id", ".next_id" (docs/format.md); every length is
+    // checked against the model. old: where tokens are found by id instead, or null.
     Segment(const Model& model, const Parts& parts, const std::string& prefix, const OldTokens* old = nullptr);
 
-    std::uint32_t n() const { return n_; }
-    std::uint32_t list_size(std::uint32_t list) const {
-        return static_cast<std::uint32_t>(lists_[list + 1] - lists_[list]);
-    }
-    std::uint32_t first_row(std::uint32_t list) const { return static_cast<std::uint32_t>(lists_[list]); }
-    std::uint32_t list_of(std::uint32_t row) const;
-    const std::uint8_t* list_codes(std::uint32_t list) const { return codes_.data() + code_offsets_[list]; }
-    const float* a() const { return a_.empty() ? nullptr : a_.data(); }
-    const float* b() const { return b_.empty() ? nullptr : b_.data(); }
-    // Factor a of the first stage, where it has its own.
-    const float* stage() const { return stage_.empty() ? nullptr : stage_.data(); }
-    StoredFactors factors() const { return {a(), b(), stage()}; }
-    // The rests of staged codes, and the factor of the whole codes, from a row on.
-    RowCodes rest(std::uint32_t rest_bytes, std::uint32_t row) const {
-        return {rest_.data() + std::size_t{row} * rest_bytes, rest_bytes, a() ? a() + row : nullptr, nullptr};
-    }
-    const std::uint8_t* rest_rows() const { return rest_.data(); }
+    const SecondEntries* second() const { return second_.get(); }  // or null
     const RowCodes& rerank() const { return rerank_; }
     std::span<const std::byte> rerank_bytes() const { return std::as_bytes(rerank_rows_); }
     // Only if the model has a codec for tokens.
@@ -63,11 +57,6 @@ public:
     // The first id that two rows have, or -1.
     std::int64_t duplicate_id(const Progress& progress = {}) const;
 
-    // A row's code in row form, as the codec encoded it.
-    void code(const Model& model, std::uint32_t row, std::uint8_t* out) const;
-    // The part of it that blocks hold.
-    void block_part(const CodeLayout& layout, std::uint32_t row, std::uint8_t* out) const;
-
     const Parts& parts() const { return parts_; }  // without prefix, for saving
 
 private:
@@ -75,12 +64,9 @@ private:
     const std::vector<std::uint32_t>& rows_by_id() const;
 
     Parts parts_;
-    std::uint32_t n_ = 0;
     std::int64_t first_id_ = 0, next_id_ = 0;
-    std::span<const std::uint64_t> lists_;  // nlist + 1 first rows
-    std::vector<std::size_t> code_offsets_;
-    std::span<const std::uint8_t> codes_, rest_, rerank_rows_;
-    std::span<const float> a_, b_, stage_;
+    std::shared_ptr<const SecondEntries> second_;
+    std::span<const std::uint8_t> rerank_rows_;
     std::span<const std::uint32_t> positions_;
     std::span<const std::int64_t> custom_ids_;
     RowCodes rerank_;

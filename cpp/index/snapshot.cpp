@@ -35,6 +35,10 @@ std::uint32_t Snapshot::n() const {
     return std::accumulate(live.begin(), live.end(), std::uint32_t{0});
 }
 
+bool Snapshot::has_second() const {
+    return std::any_of(segments.begin(), segments.end(), [](const auto& segment) { return segment->second(); });
+}
+
 std::size_t Snapshot::segment_of(std::uint32_t row) const {
     return static_cast<std::size_t>(std::upper_bound(first_rows.begin(), first_rows.end(), row) - first_rows.begin()
                                     - 1);
@@ -82,7 +86,7 @@ void Snapshot::codes(std::int64_t* ids, std::uint32_t* lists, std::uint8_t* rows
             if (!is_alive(first_rows[s] + row)) continue;
             *ids++ = segments[s]->id(row);
             *lists++ = segments[s]->list_of(row);
-            segments[s]->code(*model, row, rows);
+            segments[s]->code(model->codec->layout(), row, rows);
             rows += row_bytes;
         }
 }

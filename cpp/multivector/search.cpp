@@ -70,6 +70,7 @@ Candidates find_candidates(const std::shared_ptr<const Snapshot>& snapshot, Matr
     found.scores.resize(found.rows.size());
     SearchParams by_vectors{.k = k, .nprobe = params.nprobe, .rerank = 0, .threads = params.threads};
     by_vectors.as_rows = true;
+    by_vectors.patience = params.patience;
     search_call(snapshot, vectors, by_vectors, filters, found.rows.data(), found.scores.data());
     return found;
 }

@@ -6,6 +6,7 @@
 
 #include "base/matrix.h"
 #include "base/parallel.h"
+#include "partition/soar.h"
 
 namespace fewbits {
 
@@ -21,7 +22,21 @@ void assign_rows(MatrixView x, const Centroids& centroids, std::uint32_t* lists,
     });
 }
 
+// Second lists, among the centroids that `search` compares. lists: the first ones.
+template <class Centroids>
+void assign_second_rows(MatrixView x, const Centroids& search, MatrixView centroids, const std::uint32_t* lists,
+                        const SpillRule& rule, const SecondLists& out, unsigned threads) {
+    constexpr std::size_t batch = Centroids::batch;
+    parallel_for((x.rows + batch - 1) / batch, threads, [&](std::size_t task, unsigned) {
+        const std::size_t first = task * batch;
+        second_lists(search, x.block(first, std::min(batch, x.rows - first)), centroids, lists + first, rule,
+                     {out.lists + first, out.gains ? out.gains + first : nullptr});
+    });
+}
+
 // centroids: k x d. Exact for few centroids, through groups for many.
 void assign(MatrixView x, MatrixView centroids, bool spherical, std::uint32_t* lists, unsigned threads);
+void assign_second(MatrixView x, MatrixView centroids, bool spherical, const std::uint32_t* lists,
+                   const SpillRule& rule, const SecondLists& out, unsigned threads);
 
 }  // namespace fewbits

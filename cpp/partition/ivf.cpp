@@ -13,6 +13,7 @@ namespace fewbits {
 namespace {
 
 constexpr const char* centroids_name = "partition.centroids";
+constexpr const char* spill_name = "partition.spill";
 
 // Requires |c|^2 to be finite in float32, so that scores of finite queries are never NaN.
 void require_bounded(MatrixView centroids) {
@@ -31,6 +32,7 @@ Ivf::Ivf(const Parts& parts, std::uint32_t dim, Metric metric)
       spherical_(metric != Metric::l2),
       nlist_(static_cast<std::uint32_t>(parts.param("partition.nlist", 1, 1u << 24))) {
     read_centroids(parts);
+    read_spill(parts);
     require_bounded(centroids());
     exact_ = ExactCentroids(centroids(), spherical_);
 }
@@ -49,6 +51,14 @@ void Ivf::read_centroids(const Parts& parts) {
     stored_ = found->second;
 }
 
+void Ivf::read_spill(const Parts& parts) {
+    if (!parts.has(spill_name)) return;
+    const auto rule = parts.finite(spill_name, 2);
+    if (rule[0] < 0 || rule[1] < 0) corrupt("array 'partition.spill': expected two numbers of at least 0");
+    if (nlist_ < 2) corrupt("array 'partition.spill': expected only with two lists or more");
+    spill_ = {rule[0], rule[1]};
+}
+
 const TwoLevelCentroids& Ivf::two_level(unsigned threads) const {
     return two_level_.get([&] { return TwoLevelCentroids(centroids(), spherical_, threads); });
 }
@@ -58,6 +68,15 @@ void Ivf::assign(MatrixView x, std::uint32_t* lists, unsigned threads) const {
         assign_rows(x, exact_, lists, threads);
     } else {
         assign_rows(x, two_level(threads), lists, threads);
+    }
+}
+
+void Ivf::assign_second(MatrixView x, const std::uint32_t* lists, std::uint32_t* second, unsigned threads) const {
+    if (!spill_) return Partition::assign_second(x, lists, second, threads);
+    if (nlist_ < two_level_from) {
+        assign_second_rows(x, exact_, centroids(), lists, *spill_, {second, nullptr}, threads);
+    } else {
+        assign_second_rows(x, two_level(threads), centroids(), lists, *spill_, {second, nullptr}, threads);
     }
 }
 

@@ -4,24 +4,30 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/locks.h"
 #include "partition/exact_centroids.h"
 #include "partition/partition.h"
+#include "partition/soar.h"
 #include "partition/two_level_centroids.h"
 
 namespace fewbits {
 
 class Ivf final : public Partition {
 public:
-    // params: "partition.nlist"; array "partition.centroids" (nlist x dim, f16 or f32).
+    // params: "partition.nlist"; array "partition.centroids" (nlist x dim, f16 or f32); with second lists array
+    // "partition.spill" (f32: lambda, min_gain).
     Ivf(const Parts& parts, std::uint32_t dim, Metric metric);
 
     std::uint32_t nlist() const override { return nlist_; }
     MatrixView centroids() const override { return {centroids_, nlist_, dim_}; }
     // Exact for small nlist, by a two-level search for large nlist.
     void assign(MatrixView x, std::uint32_t* lists, unsigned threads) const override;
+    bool spills() const override { return spill_.has_value(); }
+    void assign_second(MatrixView x, const std::uint32_t* lists, std::uint32_t* second,
+                       unsigned threads) const override;
     void nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const override;
     void scores(MatrixView queries, float* scores) const override;
     float coarse(const Hit& hit) const override;
@@ -29,6 +35,7 @@ public:
 
 private:
     void read_centroids(const Parts& parts);
+    void read_spill(const Parts& parts);
     const TwoLevelCentroids& two_level(unsigned threads) const;
 
     std::uint32_t dim_;
@@ -38,6 +45,7 @@ private:
     std::vector<float> decoded_;  // f16 centroids as f32
     const float* centroids_ = nullptr;
     ExactCentroids exact_;
+    std::optional<SpillRule> spill_;
     mutable Lazy<TwoLevelCentroids> two_level_;  // made at the first assign: who only searches never needs it
 };
 

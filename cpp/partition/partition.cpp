@@ -41,6 +41,10 @@ constexpr PartitionKind kinds[] = {
 
 }  // namespace
 
+void Partition::assign_second(MatrixView x, const std::uint32_t*, std::uint32_t* second, unsigned) const {
+    std::fill_n(second, x.rows, no_list);
+}
+
 std::span<const PartitionKind> partition_kinds() {
     return kinds;
 }

@@ -27,6 +27,11 @@ public:
     // The first list of each row of x. Same result for any block of rows and any thread count, as below.
     virtual void assign(MatrixView x, std::uint32_t* lists, unsigned threads) const = 0;
 
+    // Whether vectors can have a second list, and that list of each row (no_list: none), other than its first one.
+    static constexpr std::uint32_t no_list = 0xffffffff;
+    virtual bool spills() const { return false; }
+    virtual void assign_second(MatrixView x, const std::uint32_t* lists, std::uint32_t* second, unsigned threads) const;
+
     // The nprobe best lists of each query, best first (ties: smaller list first): probes[i * nprobe + j].
     virtual void nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const = 0;
     // The scores by which `nearest` ranks all lists, scores[i * nlist + list], and `coarse` of the probe for such a

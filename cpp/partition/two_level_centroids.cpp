@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "partition/assign.h"
 #include "partition/best_scores.h"
@@ -67,8 +68,8 @@ void TwoLevelCentroids::best_groups(const float* x, std::size_t n, std::uint32_t
     }
 }
 
-void TwoLevelCentroids::best(const float* x, std::size_t n, std::uint32_t* lists) const {
-    const std::size_t d = means_.dim();
+template <class Body>
+void TwoLevelCentroids::for_groups(const float* x, std::size_t n, Body body) const {
     std::vector<std::uint32_t> visited(n * probes_);
     best_groups(x, n, visited.data());
 
@@ -80,27 +81,44 @@ void TwoLevelCentroids::best(const float* x, std::size_t n, std::uint32_t* lists
     for (std::size_t v = 0; v < visited.size(); ++v)
         visitors[end[visited[v]]++] = static_cast<std::uint32_t>(v / probes_);
 
+    std::size_t begin = 0;
+    for (std::size_t g = 0; g < groups_.size(); begin = end[g++])
+        if (end[g] > begin) body(groups_[g], std::span<const std::uint32_t>(visitors).subspan(begin, end[g] - begin));
+}
+
+void TwoLevelCentroids::best(const float* x, std::size_t n, std::uint32_t* lists) const {
+    const std::size_t d = means_.dim();
     std::vector<float> best_score(n, -std::numeric_limits<float>::infinity());
     std::fill_n(lists, n, std::numeric_limits<std::uint32_t>::max());
     std::vector<float> rows, score;
     std::vector<std::uint32_t> local;
-    std::size_t begin = 0;
-    for (std::size_t g = 0; g < groups_.size(); begin = end[g++]) {
-        const Group& group = groups_[g];
-        const std::size_t count = end[g] - begin;
-        if (count == 0) continue;
+    for_groups(x, n, [&](const Group& group, std::span<const std::uint32_t> visitors) {
+        const std::size_t count = visitors.size();
         rows.resize(count * d);
         local.resize(count);
         score.resize(count);
-        for (std::size_t v = 0; v < count; ++v) std::copy_n(x + visitors[begin + v] * d, d, rows.data() + v * d);
+        for (std::size_t v = 0; v < count; ++v) std::copy_n(x + visitors[v] * d, d, rows.data() + v * d);
         group.centroids.best(rows.data(), count, local.data(), score.data());
         for (std::size_t v = 0; v < count; ++v) {
-            const std::uint32_t row = visitors[begin + v], c = group.members[local[v]];
+            const std::uint32_t row = visitors[v], c = group.members[local[v]];
             if (score[v] < best_score[row] || (score[v] == best_score[row] && c > lists[row])) continue;
             best_score[row] = score[v];
             lists[row] = c;
         }
-    }
+    });
+}
+
+void TwoLevelCentroids::offer(const float* x, std::size_t n, SoarSearch& search) const {
+    for_groups(x, n, [&](const Group& group, std::span<const std::uint32_t> visitors) {
+        search.offer(group.centroids, group.members, visitors);
+    });
+}
+
+void second_lists(const TwoLevelCentroids& search, MatrixView x, MatrixView centroids, const std::uint32_t* lists,
+                  const SpillRule& rule, const SecondLists& out) {
+    SoarSearch found(x, centroids, lists, rule.lambda);
+    search.offer(x.data, x.rows, found);
+    keep_second(found, x.rows, rule, out);
 }
 
 }  // namespace fewbits

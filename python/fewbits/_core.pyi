@@ -11,6 +11,7 @@ _F32 = NDArray[np.float32]
 _I64 = NDArray[np.int64]
 _I8 = NDArray[np.int8]
 _U32 = NDArray[np.uint32]
+_U64 = NDArray[np.uint64]
 _U8 = NDArray[np.uint8]
 
 _Params = dict[str, int]
@@ -57,6 +58,9 @@ def kmeans(
     threads: int = 0,
     progress: _Progress = None,
 ) -> _F32: ...
+def second_lists(
+    x: _F32, centroids: _F32, lists: _U32, *, lam: float, spherical: bool = False, threads: int = 0
+) -> tuple[_U32, _F32]: ...  # by SOAR, given the first ones; and squared residual / loss of the second
 def assign(x: _F32, centroids: _F32, *, spherical: bool = False, threads: int = 0) -> _U32: ...
 def pq_train(
     x: _F32,
@@ -166,9 +170,9 @@ class Engine:
     @property
     def meta(self) -> bytes: ...
     @property
-    def params(self) -> _Params: ...  # as given, and nprobe/rerank defaults under "default.*"
+    def params(self) -> _Params: ...  # as given, and search's defaults under "default.*"
     def arrays(self) -> _Arrays: ...  # the model's arrays (copies)
-    def set_default(self, name: str, value: int) -> None: ...  # "default.nprobe", "default.rerank"
+    def set_default(self, name: str, value: int) -> None: ...  # "default.nprobe", ".rerank", ".patience"
     def __len__(self) -> int: ...
     @overload
     def search(
@@ -183,6 +187,7 @@ class Engine:
         min_score: float = ...,  # lowest similarity (l2: minus the squared distance) of a result
         lists: tuple[_U32, _F32] | None = None,  # what probe returned: these lists are read
         keys: Literal[False] = False,
+        patience: int = 0,  # lists without a new one of the k best until a query stops; 0: never
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
     @overload
@@ -198,12 +203,17 @@ class Engine:
         min_score: float = ...,
         lists: tuple[_U32, _F32] | None = None,
         keys: Literal[True],  # also returns what each result was selected by, a similarity; -inf pads
+        patience: int = 0,
         threads: int = 0,
     ) -> tuple[_I64, _F32, _F32]: ...
     # Per query the nearest lists, and their scores (for search): (queries, nprobe); fewer if there are fewer lists.
     def probe(self, queries: _F32, nprobe: int, *, threads: int = 0) -> tuple[_U32, _F32]: ...
     # Another engine with these vectors, unique; its bytes depend on nothing else.
     def take(self, ids: _I64, *, directory: _Path | None = None, threads: int = 0) -> Engine: ...
+    # The number of codes that a search scans for each query.
+    def entries_read(
+        self, queries: _F32, k: int, *, nprobe: int, rerank: int = 0, patience: int = 0, threads: int = 0
+    ) -> _U64: ...
     # Of vectors by id: (queries, m), as search reports them. ids: (1, m) for all queries, or (queries, m); -1 pads.
     def score(self, queries: _F32, ids: _I64, *, threads: int = 0) -> _F32: ...
     # Of an engine with tokens: `candidates` rows that are found by vectors (one per query) are ranked by tokens (a set
@@ -223,6 +233,7 @@ class Engine:
         filters: Sequence[Filter] = ...,
         filter_of: _U32 | None = None,
         min_score: float = ...,
+        patience: int = 0,
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
     def rank_all(

@@ -103,6 +103,7 @@ def tuned_for(
 
 def reached(target: float, found: Any, kind: str) -> str:
     """In words. found: settings with their recall."""
-    settings = [f"{name}={value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
+    values = [(name, getattr(found, name)) for name in ("nprobe", "patience", "rerank")]
+    settings = [f"{name}={value}" for name, value in values if value]
     text = f"{' and '.join(settings) or 'a full scan'} reach {found.recall:.3f}"
     return f"recall {target:g} asked for: {text} (measured with {kind})"

@@ -48,6 +48,7 @@ class Found(NamedTuple):
 
     nprobe: int | None
     rerank: int | None
+    patience: int | None
     recall: float
 
 
@@ -170,8 +171,8 @@ def _tuned(task: Task, index: Index, prediction: Prediction, measure: Measure, n
     except Unreachable as error:
         keep(index, error.best)
         best = error.best
-        return Built(index, prediction, Found(best.nprobe, best.rerank, best.recall), False, note)
-    return Built(index, prediction, Found(found.nprobe, found.rerank, found.recall), True, note)
+        return Built(index, prediction, Found(best.nprobe, best.rerank, best.patience, best.recall), False, note)
+    return Built(index, prediction, Found(found.nprobe, found.rerank, found.patience, found.recall), True, note)
 
 
 def _in_full(index: Index, measure: Measure, threads: int | None) -> Found:
@@ -179,7 +180,7 @@ def _in_full(index: Index, measure: Measure, threads: int | None) -> Found:
     extra = own is not None
     ids = index.search(tuning.queries, TUNED_K + extra, threads=threads, **_all_lists(index)).ids
     found = ids if own is None else without(ids, own, TUNED_K)
-    return Found(None, None, float(truth.recall_of_each(found).mean()))
+    return Found(None, None, None, float(truth.recall_of_each(found).mean()))
 
 
 def _all_lists(index: Index) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""fb.tune: measures which nprobe and rerank reach a recall at the least cost, and makes them the index's defaults.
+"""fb.tune: measures which nprobe, patience and rerank reach a recall at the least cost, and makes them the defaults.
 
-Recall grows with both, so for each depth of rerank the smallest nprobe is found by bisection; depths that need
-different nprobe are then timed against each other. The target is compared with the lower end of a confidence interval,
-so that it also holds for other queries of the same distribution.
+Recall grows with all of them, so for each depth of rerank the smallest nprobe is found by bisection; depths that need
+different nprobe are then timed against each other. For the fastest of them, the least patience that reaches the recall
+is found, and then the fewest lists with it; this is timed against the same depth without patience. The target is
+compared with the lower end of a confidence interval, so that it also holds for other queries of the same distribution.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from .tuning_sparse import tune_sparse
 
 _SIGMAS = 1.645  # standard errors of a one-sided 95 % interval
 _ROUNDS = 5
-_FINE = 0.04  # relative precision of nprobe
+_FINE = 0.04  # relative precision of nprobe and patience
+_MIN_PATIENCE = 2
 
 
 class Tuned(NamedTuple):
@@ -40,6 +42,8 @@ class Tuned(NamedTuple):
     ----------
     nprobe, rerank : int or None
         The settings; None if the index has no such part. For a sparse index rerank is None where exact search is best.
+    patience : int or None
+        As in `Index.search`; None: queries read nprobe lists.
     recall : float
         Mean recall on the queries that were given.
     recall_low : float
@@ -55,16 +59,32 @@ class Tuned(NamedTuple):
 
     nprobe: int | None
     rerank: int | None
+    patience: int | None
     recall: float
     recall_low: float
     queries_per_second: float
     truth: str
     mass: float | None = None
 
+    def settings(self) -> list[tuple[str, int | float | None]]:
+        """Return the settings by name.
+
+        Returns
+        -------
+        list of (str, int, float or None)
+
+        Examples
+        --------
+        >>> dict(fb.tune(index, queries, k=10, recall=0.9, x=x).settings())
+        {'nprobe': ..., 'patience': ..., 'rerank': ..., 'mass': None}
+        """
+        return [(name, getattr(self, name)) for name in ("nprobe", "patience", "rerank", "mass")]
+
 
 class _Setting(NamedTuple):
     nprobe: int | None
     rerank: int | None
+    patience: int | None
     recall: float
     low: float
 
@@ -87,7 +107,8 @@ def tune(
     x_ids: ArrayLike | None = None,
     threads: int | None = None,
 ) -> Tuned:
-    """Find the cheapest nprobe and rerank with this recall@k and make them the index's defaults (`save` keeps them).
+    """Find the cheapest nprobe, patience and rerank with this recall@k and make them the index's defaults (`save` keeps
+    them).
 
     Parameters
     ----------
@@ -103,7 +124,7 @@ def tune(
     x : (m, dim) array, optional
         The vectors of the index. Recall is then that of the true k nearest by exact search, as in `fb.recall` (for
         sets, by Chamfer similarity). Without x, recall is relative to an exhaustive search of the index's finest codes:
-        this shows what nprobe and rerank lose, not what the codes lose.
+        this shows what these settings lose, not what the codes lose.
     x_ids : (m,) array of int, optional
         The id of each row of x; None: row numbers.
     threads : int, optional
@@ -128,7 +149,7 @@ def tune(
     Examples
     --------
     >>> fb.tune(index, queries, k=10, recall=0.95, x=x)
-    Tuned(nprobe=..., rerank=..., recall=0.9..., recall_low=0.9..., queries_per_second=..., truth='exact', mass=None)
+    Tuned(nprobe=..., rerank=..., patience=..., recall=0.9..., recall_low=0.9..., queries_per_second=..., ...)
     """
     k = whole_number(k, "k", 1)
     target = share(recall)
@@ -142,6 +163,7 @@ def tune(
         return Tuned(
             None,
             found.rerank,
+            None,
             found.recall,
             found.low,
             found.queries_per_second,
@@ -162,7 +184,7 @@ def tune(
     else:
         truth = Nearest(Originals(seen, x, x_ids).check(), matrix, k, count)
     tuned = tune_to(seen, matrix, truth, k, target, count or None, own=None)
-    replace_state(index, "tune", lambda now: now.with_defaults(tuned.nprobe, tuned.rerank))
+    keep(index, tuned)
     return tuned
 
 
@@ -187,7 +209,7 @@ def _tune_multivector(
     else:
         truth = Listed(_best_documents(seen, sets, k, x, x_ids, threads), "exact")
     tuned = tune_to(seen, sets, truth, k, target, threads, own=None)
-    replace_state(index, "tune", lambda now: now.with_defaults(tuned.nprobe, tuned.rerank))
+    keep(index, tuned)
     return tuned
 
 
@@ -224,17 +246,24 @@ def tune_to(
 ) -> Tuned:
     """own: if the queries are vectors of the index, their ids, which are removed from the results."""
 
-    def search(setting: _Setting | tuple[int | None, int | None], used: int | None = threads) -> I64:
+    def search(setting: _Setting, used: int | None = threads) -> I64:
         extra = 0 if own is None else 1
-        rerank = setting[1] if setting[1] is None else max(setting[1], k + extra)
-        found = index.search(queries, k + extra, nprobe=setting[0], rerank=rerank, threads=used).ids
+        rerank = setting.rerank if setting.rerank is None else max(setting.rerank, k + extra)
+        found = index.search(
+            queries, k + extra, nprobe=setting.nprobe, rerank=rerank, patience=setting.patience, threads=used
+        ).ids
         return found if own is None else without(found, own, k)
 
-    def measured(nprobe: int | None, rerank: int | None) -> _Setting:
-        each = truth.recall_of_each(search((nprobe, rerank)))
-        return _Setting(
-            nprobe, rerank, float(each.mean()), float(each.mean() - _SIGMAS * each.std() / len(each) ** 0.5)
-        )
+    def measured(nprobe: int | None, rerank: int | None, patience: int | None = None) -> _Setting:
+        setting = _Setting(nprobe, rerank, patience, 0.0, 0.0)
+        each = truth.recall_of_each(search(setting))
+        low = each.mean() - _SIGMAS * each.std() / len(each) ** 0.5
+        return setting._replace(recall=float(each.mean()), low=float(low))
+
+    def fastest(settings: list[_Setting]) -> tuple[_Setting, float]:
+        seconds = _times([lambda setting=setting: search(setting, 1) for setting in settings])  # type: ignore[misc]
+        chosen = int(np.argmin(seconds))
+        return settings[chosen], seconds[chosen]
 
     good: list[_Setting] = []
     best = None
@@ -253,10 +282,12 @@ def tune_to(
             f"when all vectors are scanned; use larger codes or a rerank store, or a lower recall",
             best,
         )
-    seconds = _times([lambda setting=setting: search(setting, 1) for setting in good])  # type: ignore[misc]
-    chosen = int(np.argmin(seconds))
-    keep(index, good[chosen])
-    return Tuned(*good[chosen], queries_per_second=_count(queries) / max(seconds[chosen], 1e-9), truth=truth.kind)
+    chosen, seconds = fastest(good)
+    patient = _least_patience(index, measured, chosen, target)
+    if patient is not None:
+        chosen, seconds = fastest([chosen, patient])
+    keep(index, chosen)
+    return Tuned(*chosen, queries_per_second=_count(queries) / max(seconds, 1e-9), truth=truth.kind)
 
 
 def _count(queries: F32 | Sets) -> int:
@@ -274,18 +305,37 @@ def _min_nprobe(index: Index | MultiVectorIndex, measured: Callable[[int | None]
     """The setting with the fewest lists (to within 4 %) whose recall reaches the target, or with all lists."""
     if index.partition is None:
         return measured(None)
-    lists = index.stats()["lists"]
-    low, nprobe = 0, 1
-    while (setting := measured(nprobe)).low < target and nprobe < lists:
-        low, nprobe = nprobe, min(2 * nprobe, lists)
-    while setting.low >= target and nprobe - low > max(1, round(_FINE * nprobe)):
-        middle = (low + nprobe) // 2
+    return _smallest(measured, 1, index.stats()["lists"], target)[1]
+
+
+def _least_patience(
+    index: Index | MultiVectorIndex, measured: Callable[..., _Setting], chosen: _Setting, target: float
+) -> _Setting | None:
+    """The setting with the least patience, and then the fewest lists, whose recall reaches the target at this depth."""
+    if chosen.nprobe is None or chosen.nprobe <= _MIN_PATIENCE:
+        return None
+    depth, lists = chosen.rerank, index.stats()["lists"]
+    patience, patient = _smallest(
+        lambda patience: measured(lists, depth, patience), _MIN_PATIENCE, chosen.nprobe - 1, target
+    )
+    if patient.low < target:
+        return None
+    return _smallest(lambda nprobe: measured(nprobe, depth, patience), patience + 1, lists, target)[1]
+
+
+def _smallest(measured: Callable[[int], _Setting], least: int, most: int, target: float) -> tuple[int, _Setting]:
+    """The smallest number (to within 4 %) whose setting reaches the target, or the largest one; and its setting."""
+    low, number = least - 1, min(least, most)
+    while (setting := measured(number)).low < target and number < most:
+        low, number = number, min(2 * number, most)
+    while setting.low >= target and number - low > max(1, round(_FINE * number)):
+        middle = (low + number) // 2
         other = measured(middle)
         if other.low >= target:
-            nprobe, setting = middle, other
+            number, setting = middle, other
         else:
             low = middle
-    return setting
+    return number, setting
 
 
 def _times(runs: list[Callable[[], object]]) -> list[float]:
@@ -299,5 +349,5 @@ def _times(runs: list[Callable[[], object]]) -> list[float]:
     return seconds
 
 
-def keep(index: Index | MultiVectorIndex, setting: _Setting) -> None:
-    replace_state(index, "tune", lambda now: now.with_defaults(setting.nprobe, setting.rerank))
+def keep(index: Index | MultiVectorIndex, setting: _Setting | Tuned) -> None:
+    replace_state(index, "tune", lambda now: now.with_defaults(setting.nprobe, setting.rerank, setting.patience or 0))

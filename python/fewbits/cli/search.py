@@ -22,6 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nprobe", type=positive, help="lists to probe (default: set in the index)")
     parser.add_argument("--rerank", type=natural, help="candidates to rerank, 0 for none (default: set in the index)")
     parser.add_argument(
+        "--patience",
+        type=natural,
+        help="stop after this many lists without a new result, 0: never (default: set in the index)",
+    )
+    parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT.npz", help="write arrays ids and scores instead of a table"
     )
     add_threads(parser)
@@ -33,7 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         check_output(_npz(arguments.output), arguments.index, *files_of(arguments.queries))
     ids, scores = index.search(
-        queries, arguments.k, nprobe=arguments.nprobe, rerank=arguments.rerank, threads=arguments.threads
+        queries,
+        arguments.k,
+        nprobe=arguments.nprobe,
+        rerank=arguments.rerank,
+        patience=arguments.patience,
+        threads=arguments.threads,
     )
     distances = isinstance(index, fb.Index) and index.metric == "l2"
     if arguments.output:

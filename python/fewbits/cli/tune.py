@@ -1,4 +1,4 @@
-"""`fewbits tune`: nprobe and rerank for a target recall, saved in the index."""
+"""`fewbits tune`: nprobe, patience and rerank for a target recall, saved in the index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..file.places import shown
 from .arguments import SETS, add_index, add_threads, positive
 from .files import load_vectors, open_index
 
-SUMMARY = "find the cheapest nprobe and rerank for a target recall, and save them in the index"
+SUMMARY = "find the cheapest nprobe, patience and rerank for a target recall, and save them in the index"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     x_ids = load_array(arguments.ids) if arguments.ids else None
     found = fb.tune(index, queries, arguments.k, recall=arguments.recall, x=x, x_ids=x_ids, threads=arguments.threads)
     index.save(arguments.index)
-    settings = [f"{name} {value}" for name, value in (("nprobe", found.nprobe), ("rerank", found.rerank)) if value]
+    settings = [f"{name} {value}" for name, value in found.settings() if value]
     print(f"{shown(arguments.index)}: {', '.join(settings) or 'nothing to set'} by default")
     truth = "the true nearest" if found.truth == "exact" else "an exhaustive search of its own codes (no --vectors)"
     print(f"recall@{arguments.k} {found.recall:.4f} of {truth} (at least {found.recall_low:.4f} at 95 %)")

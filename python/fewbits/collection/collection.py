@@ -359,7 +359,7 @@ class Collection:
         candidates : int, optional
             How many of the best the diverse results are chosen from. None: 4 k.
         **settings
-            nprobe, rerank, min_score, max_distance and threads, as in `Index.search`.
+            nprobe, rerank, patience, min_score, max_distance and threads, as in `Index.search`.
 
         Returns
         -------

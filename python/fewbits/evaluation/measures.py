@@ -29,6 +29,7 @@ def recall(
     x_ids: ArrayLike | None = None,
     nprobe: int | None = None,
     rerank: int | None = None,
+    patience: int | None = None,
     threads: int | None = None,
 ) -> float:
     """Measure the share of the true k nearest neighbours that `index.search(queries, k)` finds.
@@ -46,7 +47,7 @@ def recall(
         vector as good as the k-th counts. Rows whose ids are not in the index are ignored.
     x_ids : (m,) array of int, optional
         The id of each row of x; None: row numbers.
-    nprobe, rerank, threads
+    nprobe, rerank, patience, threads
         As in `Index.search`.
 
     Returns
@@ -66,7 +67,7 @@ def recall(
         raise ValueError("recall: expected truth or x, got both")
     if x_ids is not None and x is None:
         raise ValueError("x_ids: expected x with them, got x=None")
-    found = index.search(np.atleast_2d(queries), k, nprobe=nprobe, rerank=rerank, threads=threads)
+    found = index.search(np.atleast_2d(queries), k, nprobe=nprobe, rerank=rerank, patience=patience, threads=threads)
     if not len(found.ids):
         raise ValueError("queries: expected at least one")
     return float(_truth(index, queries, k, truth, x, x_ids, threads).recall_of_each(found.ids).mean())

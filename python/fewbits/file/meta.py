@@ -105,6 +105,8 @@ def _stored(part: Any) -> dict[str, Any]:
     settings: dict[str, Any] = {"kind": type(part).__name__}
     for field in fields(part):
         value = getattr(part, field.name)
+        if field.metadata.get("stored_if_set") and value == field.default:
+            continue  # so that files of older settings do not change
         if field.metadata.get("stored", True):
             settings[field.name] = [_stored(inner) for inner in value] if isinstance(part, Chain) else value
     return settings

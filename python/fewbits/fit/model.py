@@ -131,6 +131,8 @@ def _put_lists(
     (y is overwritten), the direction that is left out of them, and the settings of the codec's fit."""
     lists = _core.assign(y, centroids, spherical=coding.metric == "ip", threads=coding.threads)
     spread = rms_distance(y, centroids, lists)
+    assert description.partition is not None
+    spill = description.partition.spill_rule(y, centroids, lists, coding)
     direction = _split(description.codec, y, coding)[0]
     relative = False
     if description.residual:
@@ -141,7 +143,7 @@ def _put_lists(
     y, turn = _rotate(description, model, y, coding, progress)
     centroids = centroids if turn is None else f32_array(centroids @ turn.T)
     direction = _turned(direction, turn)
-    part = stored(centroids, spread, description.residual)
+    part = stored(centroids, spread, description.residual, spill)
     model.put("partition", part)
     model.params["partition.relative"] = int(relative)
     model.params["partition.projected"] = int(_corrects(description, coding))

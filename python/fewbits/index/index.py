@@ -454,6 +454,7 @@ class Index(BaseIndex):
         *,
         nprobe: int | None = None,
         rerank: int | None = None,
+        patience: int | None = None,
         filter: Any = None,
         min_score: float | None = None,
         max_distance: float | None = None,
@@ -477,6 +478,10 @@ class Index(BaseIndex):
             How many candidates the rerank store scores. 0: none, and scores are those of the codec's codes. None: the
             index's default, or 10·k and at least 100. Only with a rerank store. With `scorer`: how many candidates the
             scorer scores; None: 100, or k if that is more.
+        patience : int, optional
+            Stop after this many lists without a new one among the k best (by the codes' scores) of a query; nprobe is
+            then the most that it reads. A query with fewer than k results goes on. 0: read nprobe lists. None: the
+            index's default if nprobe, lists and keys are not given, else 0. Only with a partition.
         filter : array, numba cfunc, Filter or list of Filter, optional
             Which vectors may be returned: a boolean mask by id, an array of ids, a compiled predicate of the id, or a
             prepared `fb.Filter` (worthwhile if it is reused); or a list with one `fb.Filter` per query. The fewer
@@ -534,8 +539,10 @@ class Index(BaseIndex):
         boolean(keys, "keys")
         if keys and (scorer is not None or min_probability is not None):
             raise ValueError("keys: expected without scorer and min_probability, which select results afterwards")
+        by_default = nprobe is None and lists is None and not keys
         asked: dict[str, Any] = {
             "nprobe": lists_to_read(state, engine, nprobe),
+            "patience": lists_in_vain(state, engine, patience, by_default=by_default),
             "rerank": depth,
             "filters": filters,
             "filter_of": filter_of,
@@ -895,6 +902,20 @@ def given_lists(state: State, lists: object, nprobe: int | None, single: bool) -
         raise ValueError(f"nprobe: expected without lists, which say what is read; got nprobe={nprobe!r}")
     numbers, scores = np.asarray(lists.lists, np.uint32), np.asarray(lists.scores, np.float32)
     return (np.atleast_2d(numbers), np.atleast_2d(scores)) if single else (numbers, scores)
+
+
+def lists_in_vain(state: State, engine: _core.Engine, patience: int | None, *, by_default: bool) -> int:
+    """How many lists a query reads without a new result until it stops; 0: it does not stop.
+
+    by_default : whether the index's defaults say what is read.
+    """
+    if patience is None:
+        return engine.params.get("default.patience", 0) if by_default else 0
+    if state.description.partition is None:
+        raise ValueError(
+            f"patience: this index has no partition, so every vector is scanned; got patience={patience!r}"
+        )
+    return min(whole_number(patience, "patience", 0), MAX_NLIST)
 
 
 def _rerank_depth(state: State, engine: _core.Engine, rerank: int | None, k: int) -> int:

@@ -135,7 +135,11 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
         parts.append(("partition", description.partition.describe()))
     else:
         reads = f"a query reads {params['default.nprobe']} by default"
-        parts.append(("partition", f"IVF of {params['partition.nlist']:,} lists; {reads}"))
+        if patience := params.get("default.patience", 0):
+            reads += f" at most, and stops after {patience} without a new result"
+        spill = description.partition.spill
+        second = f", {spill:g} per vector" if spill > 1 else ""
+        parts.append(("partition", f"IVF of {params['partition.nlist']:,} lists{second}; {reads}"))
     residual = ", of differences from the list's centroid" if description.residual else ""
     parts.append(("codec", description.codec.describe() + residual))
     scoring = _scoring(description, engine)

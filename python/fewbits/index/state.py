@@ -103,13 +103,15 @@ class State:
         """The state with these reasons for its parts, and the configurations that they were chosen from."""
         return replace(self, why=why, tries=tries)
 
-    def with_defaults(self, nprobe: int | None, rerank: int | None) -> State:
+    def with_defaults(self, nprobe: int | None, rerank: int | None, patience: int = 0) -> State:
         """The state with these defaults for searches; None: unchanged."""
 
         def set_defaults(engine: _core.Engine) -> None:
             for name, value in (("nprobe", nprobe), ("rerank", rerank)):
                 if value is not None:
                     engine.set_default(f"default.{name}", value)
+            if patience or "default.patience" in engine.params:
+                engine.set_default("default.patience", patience)
 
         return self.changed("tune", set_defaults)
 

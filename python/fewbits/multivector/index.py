@@ -22,7 +22,7 @@ from ..file.places import Path, buffer, contents, encoded, shown
 from ..fit.few import too_few
 from ..index.base import BaseIndex
 from ..index.filling import checked_ids, publish
-from ..index.index import candidates, checked_description, fitted_model, lists_to_read, result_count
+from ..index.index import candidates, checked_description, fitted_model, lists_in_vain, lists_to_read, result_count
 from ..index.result import SearchResult
 from ..index.state import State, Training
 from ..index.turns import frozen, started, state_of
@@ -368,6 +368,7 @@ class MultiVectorIndex(BaseIndex):
         *,
         rerank: int | None = None,
         nprobe: int | None = None,
+        patience: int | None = None,
         carve: float | None = None,
         filter: Any = None,
         min_score: float | None = None,
@@ -386,6 +387,8 @@ class MultiVectorIndex(BaseIndex):
             encodings' estimates of Chamfer similarity. None: as set by `fb.tune`, or 10·k and at least 100.
         nprobe : int, optional
             Lists to probe. None: the index's default. Only with a partition.
+        patience : int, optional
+            Stop after this many lists without a new candidate, as in `Index.search`.
         carve : float, optional
             Rank with fewer query tokens, reduced as by `fb.carve`; candidates are found with all tokens.
         filter : array, numba cfunc, Filter or list of Filter, optional
@@ -427,6 +430,7 @@ class MultiVectorIndex(BaseIndex):
             *(sets if carve is None else carved(sets, carve, count)),
             k,
             nprobe=lists_to_read(state, engine, nprobe),
+            patience=lists_in_vain(state, engine, patience, by_default=nprobe is None),
             candidates=min(depth, _MAX_CANDIDATES),
             scale=encoder.scale,
             shared=shared,

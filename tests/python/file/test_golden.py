@@ -49,6 +49,12 @@ def indexes():
         "multivector-rows-lists-float16",
         fb.MultiVectorIndex(DIM, encoder=fde, partition=lists, codec=fb.Scalar(8), tokens=fb.Float(16)),
     )
+    # Saved since vectors may have two lists.
+    second = fb.IVF(nlist=20, spill=1.7)
+    yield (
+        "cosine-second-lists-rabitq4-rows",
+        fb.Index(DIM, metric="cosine", partition=second, codec=fb.RaBitQ(4, staged=True), rerank=fb.Scalar(8)),
+    )
 
 
 def data(index, n, seed):
@@ -73,6 +79,8 @@ def built(name, threads=1):
     if "rows" in name:
         index.remove(range(0, 300, 7))
         index.add(data(index, 20, seed=3), np.arange(990, 1010)[::-1], threads=threads, progress=False)
+    if "second" in name:
+        index._engine.set_default("default.nprobe", 3)
     return scored_as_trained(index) if "query-map" in name else index
 
 

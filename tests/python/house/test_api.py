@@ -132,7 +132,7 @@ def test_every_setting_has_an_effect(base: F32, queries: F32) -> None:
 
 
 def test_the_effects_cover_every_setting() -> None:
-    layout = {"on_disk", "staged"}  # where codes lie, not what is found: tested by bytes and by equality
+    layout = {"on_disk", "staged", "spill"}  # where codes lie, not what is found in all lists: tested by themselves
     trained = {f"RecurrentBinary.{name}" for name in ("dim", "maps", "predecessor")}  # which the trainer sets
     trained |= {"LeanVec.dim"}  # which is fitted to queries: test_leanvec.py
     for spec in PARTS.values():

@@ -46,6 +46,7 @@ INSIDE |= {
     "of_documents",
     "dims_of",
     "restored",
+    "spill_rule",
     "arrays",
 }  # what parts are asked by the package
 NAMES = [name for name in PUBLIC if name.split(".")[-1] not in INSIDE]

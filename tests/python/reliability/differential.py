@@ -76,7 +76,7 @@ def _index(random: np.random.Generator, dim: int, n: int) -> fb.Index:
                 dim,
                 metric=_pick(random, ["l2", "ip", "cosine"]),
                 transform=_pick(random, transforms),
-                partition=_pick(random, [None, fb.IVF(min(7, n), iterations=2)]),
+                partition=_pick(random, [None, *(fb.IVF(min(7, n), iterations=2, spill=s) for s in (1.0, 1.5, 2.0))]),
                 codec=_codec(random, dim),
                 rerank=_pick(random, [None, None, fb.Float(), fb.Float(16), fb.Scalar(8), fb.Scalar(4)]),
                 seed=int(random.integers(1000)),
@@ -126,7 +126,8 @@ def searches(case: Case, seed: int) -> list[dict[str, Any]]:
         k = _pick(random, [1, 3, 10, 64, len(case.held) + 3])
         way: dict[str, Any] = {"k": k}
         if described.partition is not None:
-            way["nprobe"] = _pick(random, [1, 2, 7])
+            way["nprobe"] = _pick(random, [1, 2, 4, 7])
+            way["patience"] = _pick(random, [0, 0, 1, 3])
         if described.rerank is not None:
             way["rerank"] = _pick(random, [0, k, 3 * k])
         if random.random() < 0.4:
@@ -152,7 +153,7 @@ def check(case: Case, way: dict[str, Any], found: fb.SearchResult) -> None:
         kept = (
             set(case.allowed.tolist()) if isinstance(way["filter"], np.ndarray) else kept - set(case.allowed.tolist())
         )
-    everything = case.index.partition is None or way["nprobe"] >= case.index.partition.nlist
+    everything = case.index.partition is None or (way["nprobe"] >= case.index.partition.nlist and not way["patience"])
     for query, ids, scores in zip(case.queries, found.ids, found.scores, strict=True):
         real = ids >= 0
         n = int(real.sum())
@@ -178,6 +179,8 @@ def relative_error(case: Case, way: dict[str, Any]) -> float | None:
         return 2e-3  # queries of 12 bits
     if index.rerank is not None or isinstance(index.codec, (fb.RaBitQ, fb.RecurrentBinary)):
         return None  # decoded are the finer codes; scores are unbiased estimates, or cosines of codes
+    if index.partition is not None and index.partition.spill > 1 and not isinstance(index.codec, fb.Float):
+        return None  # decoded are the codes in first lists
     if isinstance(index._description.transform, fb.PCA):
         return None  # scores are of the dimensions that are kept
     if isinstance(index.codec, fb.Float):

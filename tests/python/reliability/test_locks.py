@@ -68,6 +68,7 @@ calls = {
     "Engine.search": lambda e: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[shared]),
     "Engine.probe": lambda e: e.probe(x[:3], 2),
     "Engine.take": lambda e: e.take(ids[30_000:30_010]),
+    "Engine.entries_read": lambda e: e.entries_read(x[:3], 5, nprobe=4, patience=2),
     "Engine.search_sets": lambda e: e.search_sets(
         encodings(3), x[:3], np.arange(4), 5, nprobe=1, candidates=9, filters=[shared]
     ),

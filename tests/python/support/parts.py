@@ -61,7 +61,10 @@ TRANSFORMS: dict[str, dict[str, Transform]] = {
     "block_hadamard": {"rotation": fb.RandomRotation(seed=3)},
     "pair": {"leanvec": fb.LeanVec(20)},  # training makes pairs of the others, too: test_train_repconc.py
 }
-PARTITIONS: dict[str, dict[str, fb.IVF | None]] = {"flat": {"flat": None}, "ivf": {"ivf": fb.IVF(12)}}
+PARTITIONS: dict[str, dict[str, fb.IVF | None]] = {
+    "flat": {"flat": None},
+    "ivf": {"ivf": fb.IVF(12), "ivf-spill": fb.IVF(12, spill=1.6)},
+}
 ALL_CODECS = {name: row for rows in CODECS.values() for name, row in rows.items()}
 ALL_TRANSFORMS = {name: row for rows in TRANSFORMS.values() for name, row in rows.items()}
 ALL_PARTITIONS = {name: row for rows in PARTITIONS.values() for name, row in rows.items()}
