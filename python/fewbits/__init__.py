@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .multivector.pooling import Pooling, carve
     from .neighbors.duplicates import deduplicate
     from .neighbors.graph import knn_graph
+    from .neighbors.join import join
     from .opening import inspect, open, verify
     from .rocchio import feedback
     from .source.load import load_vectors
@@ -91,6 +92,7 @@ __all__ = [
     "fuse",
     "inspect",
     "isa",
+    "join",
     "knn_graph",
     "load_vectors",
     "merge",
@@ -125,6 +127,7 @@ _MODULES = {
     "sparse.index": ("SparseIndex",),
     "neighbors.duplicates": ("deduplicate",),
     "neighbors.graph": ("knn_graph",),
+    "neighbors.join": ("join",),
     "multivector.lemur": ("LEMUR",),
     "opening": ("inspect", "open", "verify"),
     "input.filters": ("Filter",),

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..choose.asked import tuned_for
-from ..choose.build import build
 from ..index.index import Index
 from ..index.result import SearchResult
 from ..input.checks import metric_name, real_number, thread_count, whole_number
@@ -16,10 +15,10 @@ from ..input.rows import Rows, block_rows
 from ..input.vectors import as_vectors
 from ..numeric.arrays import F32, I64
 from ..spec.float import Float
+from ..spec.ivf import IVF
+from ..spec.scalar import Scalar
 
 _EXACT_ROWS = 5_000  # up to which all pairs are compared
-_BYTES = 1.25  # per dimension: codes to rank by, and shorter ones to scan before
-_MIN_BYTES = 32
 
 
 def knn_graph(
@@ -74,15 +73,8 @@ def knn_graph(
         index = Index(rows.array.shape[1], metric=metric, codec=Float(32))
         index.add(rows.array, threads=threads, progress=False)
     else:
-        budget = max(_MIN_BYTES, _BYTES * rows.array.shape[1] + 16)
-        index = build(
-            rows.array,
-            metric=metric,
-            bytes_per_vector=budget,
-            seed=seed,
-            progress=False,
-            threads=threads,
-        )
+        index = Index(rows.array.shape[1], metric=metric, partition=IVF(), codec=Scalar(8), seed=seed)
+        index.build(rows.array, progress=False, threads=threads)
         tuned_for(index, rows, None, share, None, threads, k=count)
     found = neighbors_of(index, rows, np.arange(n), count, threads)
     short = np.flatnonzero((found.ids < 0).any(axis=1))  # their lists hold too few vectors
