@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .rows import Rows, block_rows
-from .tables import from_table
+from .tables import from_table, is_dataset
 from .vectors import as_vectors, is_row
 
 
@@ -23,8 +23,10 @@ def is_blocks(x: object) -> bool:
 
 
 def _is_table(x: Any) -> bool:
-    """Whether x is a table or column of Arrow, not a reader of such."""
-    return hasattr(x, "__arrow_c_array__") or (hasattr(x, "__arrow_c_stream__") and hasattr(x, "__len__"))
+    """Whether x is a table or column of Arrow, or a data set of such, not a reader."""
+    return (
+        is_dataset(x) or hasattr(x, "__arrow_c_array__") or (hasattr(x, "__arrow_c_stream__") and hasattr(x, "__len__"))
+    )
 
 
 def _is_buffer(x: Any) -> bool:

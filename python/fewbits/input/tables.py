@@ -1,4 +1,5 @@
-"""Columns of vectors as table libraries hold them: pyarrow, polars, pandas, and others that offer the Arrow interface.
+"""Columns of vectors as table libraries hold them: pyarrow, polars, pandas, Hugging Face datasets, and others that
+offer the Arrow interface (results of DuckDB).
 
 Lists of one length become a matrix, without a copy where their numbers lie in one piece. pyarrow is imported only if a
 column of it, or of another library by way of Arrow, is given.
@@ -17,9 +18,16 @@ def from_table(x: Any, name: str) -> Any:
     library = type(x).__module__.partition(".")[0]
     if library == "pandas":
         return _stacked(x, name)
+    if is_dataset(x):
+        return _from_arrow(x.with_format("arrow")[:], name)
     if hasattr(x, "__arrow_c_array__") or hasattr(x, "__arrow_c_stream__"):
         return _from_arrow(x, name)
     return x
+
+
+def is_dataset(x: Any) -> bool:
+    """Whether x is a `Dataset` of Hugging Face, whose rows have numbers (an `IterableDataset` has not)."""
+    return type(x).__module__.partition(".")[0] == "datasets" and hasattr(x, "with_format") and hasattr(x, "__len__")
 
 
 def _stacked(x: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ from ..file.foreign import HDF5, NPY, NPZ, PARQUET, SAFETENSORS, instead, kind_o
 from ..file.places import Path as AnyPath
 from ..file.places import encoded, shown
 from ..input.vectors import as_vectors
-from . import hdf5, parquet, records, tensors
+from . import hdf5, parquet, records, tensors, words, zarr
 
 Reader = Callable[[Path, str | None], Any]
 _SUFFIXES: dict[str, Reader] = {
@@ -24,6 +24,8 @@ _SUFFIXES: dict[str, Reader] = {
     ".fbin": records.fbin,
     ".u8bin": records.u8bin,
     ".i8bin": records.i8bin,
+    ".vec": words.matrix,
+    ".txt": words.matrix,
 }
 
 
@@ -33,16 +35,17 @@ def load_vectors(path: AnyPath, column: str | None = None) -> Any:
     Parameters
     ----------
     path : str, bytes or os.PathLike
-        A .npy or .npz array; a Parquet file or a folder of them; HDF5; safetensors; .fvecs, .bvecs or .ivecs (records
-        of a dimension and its numbers); .fbin, .u8bin or .i8bin (two numbers, n and dim, and a matrix).
+        A .npy or .npz array; a Parquet file or a folder of them; HDF5; zarr; safetensors; .fvecs, .bvecs or .ivecs
+        (records of a dimension and its numbers); .fbin, .u8bin or .i8bin (two numbers, n and dim, and a matrix); word
+        vectors as text (GloVe's .txt, .vec of word2vec and fastText).
     column : str, optional
         The column of a Parquet file, or the name of an array. None: the only one that there is.
 
     Returns
     -------
     (n, dim) array, or a matrix that is read by rows
-        What `fb.build`, `Index.build` and `Index.add` take. Parquet and HDF5 are read row by row as these go along, so
-        that memory holds a block; .npz and compressed files are read whole; all others are mapped.
+        What `fb.build`, `Index.build` and `Index.add` take. Parquet, HDF5 and zarr are read row by row as these go
+        along, so that memory holds a block; .npz, compressed files and text are read whole; all others are mapped.
 
     Raises
     ------
@@ -67,10 +70,15 @@ def load_vectors(path: AnyPath, column: str | None = None) -> Any:
 
 
 def load_column(path: AnyPath, column: str) -> NDArray[Any]:
-    """A column of plain values beside the vectors: of a Parquet file, or an array of an HDF5 or .npz file."""
+    """A column of plain values beside the vectors: of a Parquet file, an array of an HDF5, zarr or .npz file, or the
+    words of word vectors."""
     place = Path(os.fsdecode(encoded(path)))
+    if zarr.is_zarr(place):
+        return np.asarray(zarr.array(place, column)[:])
     if parquet.is_parquet(place):
         return parquet.values(place, column)
+    if _SUFFIXES.get(place.suffix) is words.matrix:
+        return words.words(place, column)
     kind = kind_of(place)
     if kind not in (HDF5, NPZ):
         raise ValueError(f"{shown(place)}: expected a file with columns (Parquet, HDF5, .npz) for {column!r}")
@@ -78,6 +86,8 @@ def load_column(path: AnyPath, column: str) -> NDArray[Any]:
 
 
 def _reader(place: Path) -> Reader | None:
+    if zarr.is_zarr(place):
+        return zarr.matrix
     if parquet.is_parquet(place):
         return parquet.matrix
     if place.is_dir():

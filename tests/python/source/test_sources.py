@@ -14,6 +14,7 @@ import pytest
 
 import fewbits as fb
 from fewbits.cli import main as cli
+from fewbits.source.load import load_column
 from support.data import F32, vectors
 
 N, DIM = 900, 8
@@ -66,6 +67,24 @@ def pandas(x: F32, kind: str) -> Any:
     return library.Series(list(x) if kind == "arrays" else x.tolist())
 
 
+def duckdb(x: F32, kind: str) -> Any:
+    library = pytest.importorskip("duckdb", reason="needs the extra integrations")
+    columns = library.connect().from_arrow(table(x))
+    return columns.project("vec" if kind == "array" else "id, vec::FLOAT[] AS vec")
+
+
+def dataset(x: F32) -> Any:
+    library = pytest.importorskip("datasets", reason="needs the extra integrations")
+    features = {"id": library.Value("int64"), "vec": library.List(library.Value("float32"))}
+    columns = {"id": list(range(len(x))), "vec": list(x)}
+    return library.Dataset.from_dict(columns, library.Features(features))
+
+
+def zarr_array(x: F32) -> Any:
+    library = pytest.importorskip("zarr", reason="needs the extra integrations")
+    return library.array(x, chunks=(100, x.shape[1]))
+
+
 MEMORY: dict[str, Callable[[F32], Any]] = {
     "FixedSizeList": fixed,
     "FixedSizeList, sliced": lambda x: fixed(np.concatenate([X[:7], x]))[7:],
@@ -80,6 +99,12 @@ MEMORY: dict[str, Callable[[F32], Any]] = {
     "polars List": lambda x: polars(x, "list"),
     "polars Array": lambda x: polars(x, "array"),
     "polars DataFrame": lambda x: polars(x, "array").to_frame(),
+    "DuckDB arrays": lambda x: duckdb(x, "array"),
+    "DuckDB lists": lambda x: duckdb(x, "list"),
+    "Hugging Face dataset": dataset,
+    "column of a dataset": lambda x: dataset(x)["vec"],
+    "selected rows of a dataset": lambda x: dataset(x[::-1]).select(range(len(x) - 1, -1, -1)),
+    "zarr array": zarr_array,
     "pandas arrays": lambda x: pandas(x, "arrays"),
     "pandas lists": lambda x: pandas(x, "lists"),
     "pandas Arrow": lambda x: pandas(x, "arrow"),
@@ -154,6 +179,24 @@ def hdf5(path: Path, x: F32) -> None:
         file["group/vec"], file["id"] = x, IDS
 
 
+def zarr(path: Path, x: F32, grouped: bool = True) -> None:
+    library = pytest.importorskip("zarr", reason="needs the extra integrations")
+    store = library.open_group(str(path), mode="w") if grouped else None
+    for name, values in (("vec", x), ("id", IDS)) if grouped else ((None, x),):
+        place = {"store": str(path)} if store is None else {"store": store.store, "path": name}
+        library.save_array(place["store"], values, **({"path": name} if grouped else {}))
+
+
+def words(path: Path, x: F32, header: bool = False) -> None:
+    lines = [f"{len(x)} {x.shape[1]}"] if header else []
+    lines += [f"{name(row)} {' '.join(map(repr, numbers.tolist()))}" for row, numbers in enumerate(x)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def name(row: int) -> str:
+    return f"two words {row}" if row % 7 == 3 else f"wört{row}"
+
+
 def safetensors(path: Path, x: F32) -> None:
     library = pytest.importorskip("safetensors.numpy", reason="needs the extra files")
     library.save_file({"vec": x, "other": x[:3]}, path)
@@ -177,6 +220,10 @@ FILES: dict[str, tuple[Callable[[Path, Any], None], Any, str | None]] = {
     "large.parquet": (lambda path, x: parquet(path, x, row_group_size=10**6), X, "vec"),
     "folder": (parquet_folder, X, "vec"),
     "x.h5": (hdf5, X, "group/vec"),
+    "x.zarr": (zarr, X, "vec"),
+    "one.zarr": (lambda path, x: zarr(path, x, grouped=False), X, None),
+    "x.txt": (words, X, None),
+    "x.vec": (lambda path, x: words(path, x, header=True), X, None),
     "x.safetensors": (safetensors, X, "vec"),
     "x.fvecs": (records, X, None),
     "x.bvecs": (records, BYTES.view(np.uint8), None),
@@ -203,6 +250,33 @@ def test_files(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> No
     found = fb.build(loaded, metric="l2", bytes_per_vector=12, ids=IDS, progress=False, threads=1)
     expected = fb.build(floats, metric="l2", bytes_per_vector=12, ids=IDS, progress=False, threads=1)
     assert found.to_bytes() == expected.to_bytes()
+
+
+@pytest.mark.parametrize("file", ["x.txt", "x.vec"])
+def test_words_are_a_column(tmp_path: Path, file: str) -> None:
+    words(tmp_path / file, X, header=file == "x.vec")
+    np.testing.assert_array_equal(load_column(tmp_path / file, "word"), [name(row) for row in range(N)])
+    with pytest.raises(ValueError, match="one of 'word'"):
+        load_column(tmp_path / file, "id")
+    with pytest.raises(ValueError, match="without a name"):
+        fb.load_vectors(tmp_path / file, "word")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "some words"),
+        ("a 1 2\nb 1\n", "2 numbers in line 2"),
+        ("a 1 2\nb 1 x\n", "2 numbers in line 2"),
+        ("3 2\na 1 2\n", "expected 3 words.*got 1"),
+        ("word\n", "numbers in line 1"),
+        ("a \udcff 1\n", "UTF-8"),
+    ],
+)
+def test_damaged_words(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "x.txt").write_text(text, errors="surrogateescape")
+    with pytest.raises(ValueError, match=message):
+        fb.load_vectors(tmp_path / "x.txt")
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "folder", "x.h5", "x.npz"])
