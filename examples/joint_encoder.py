@@ -15,7 +15,7 @@ from fewbits.integrations.torch import QuantizedIndex
 WORDS, DIM, LENGTH = 400, 32, 6
 
 
-class Encoder(torch.nn.Module):
+class Encoder(torch.nn.Module):  # type: ignore[misc,unused-ignore]  # Any where torch is not installed
     """Words to a vector: the mean of their embeddings, and a linear layer."""
 
     def __init__(self) -> None:
