@@ -303,7 +303,8 @@ def encoders(data: Data) -> None:
         other.build(corpus, progress=False, threads=1)
         ids = other.search(data.queries, 100, rerank=0, threads=1).ids
         held = (top[:, :, None] == ids[:, None, :]).any(axis=2)
-        name = f"{encoder.describe().partition(':')[0]}, {codec.describe()}"
+        form = "" if getattr(encoder, "length_fair", True) else ", as in the paper"
+        name = f"{encoder.describe().partition(':')[0].partition(', by')[0]}{form}, {codec.describe()}"
         print(
             f"{name[:88]:<90}{index.stats()['fde_bytes']:>8,.0f} bytes{shown}  long {held[is_long[top]].mean():.3f}"
             f" others {held[~is_long[top]].mean():.3f}{each:7.2f} ms per document (training {fitting:.1f} s)",

@@ -18,7 +18,7 @@ from ..input.vectors import as_vectors
 from ..spec.leanvec import LeanVec
 from ..spec.opq import OPQ
 from .asked import asked, tuned_for
-from .candidates import Setting
+from .candidates import Candidate, Setting
 from .compare import Task, compared
 from .rules import choose, shape_of
 from .tuning import share
@@ -122,7 +122,8 @@ def build(
         setting = Setting(
             n, dim, metric, budget, ids is not None, shape.cone, given.to_fit is not None, on_disk, seed, threads
         )
-        return compared(Task(setting, rows, ids, given, target, effort, progress))
+        rule = Candidate(choice.transform, choice.codec, choice.rerank, float(choice.partition is not None))
+        return compared(Task(setting, rule, rows, ids, given, target, effort, progress))
     transform = choice.transform
     index = Index(
         dim,

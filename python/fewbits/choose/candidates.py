@@ -200,7 +200,8 @@ def _alone(given: Setting, effort: str) -> Iterator[Candidate]:
     if room < dim and given.n >= _MIN_ROWS_FOR_CODEBOOKS:
         turn: Transform = OPQ() if _rotates(given) else RandomRotation()
         rooms = [room - FACTOR_BYTES * (given.cone or given.metric == "l2")]
-        rooms += [int(given.budget)] if given.budget < _FEW_BYTES and not given.own_ids else []  # without lists
+        alone = int(given.budget) - OWN_ID_BYTES * given.own_ids - FACTOR_BYTES * given.cone  # without lists
+        rooms += [alone] if alone < _FEW_BYTES else []
         for each in rooms:
             yield from _product(turn, each, dim)
         if given.aware and _rotates(given) and room > 0:

@@ -73,9 +73,11 @@ class Measure(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What is to be built, from what, and for which recall (None: the highest)."""
+    """What is to be built, from what, and for which recall (None: the highest). rule: what would be chosen without
+    measuring, which is always one of those compared."""
 
     given: Setting
+    rule: Candidate
     rows: Rows
     ids: ArrayLike | None
     asked: Asked
@@ -109,7 +111,7 @@ def compared(task: Task) -> Index:
 def _predictions(task: Task, sample: Sample) -> list[Prediction]:
     """Of all candidates, the best first."""
     given, shown = task.given, Progress(task.progress)
-    tried = candidates(given, task.effort)
+    tried = list(dict.fromkeys([*candidates(given, task.effort), task.rule]))
     found: list[Prediction] = []
 
     def tried_too(candidate: Candidate) -> Prediction:

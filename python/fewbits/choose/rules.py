@@ -97,7 +97,7 @@ def _of_scalar(shape: Shape) -> str:
 def _fine(codec: Codec, n: int, dim: int, left: int, partition: IVF | None, why: list[str]) -> Choice:
     """Codes that are good enough to rank by; if bytes are left, also short codes that are scanned first."""
     m = min(2 * left, dim // 2) if partition is not None else 0
-    if 2 * m < dim // 2:
+    if not m or 2 * m < dim // 2:
         return Choice(None, partition, codec, None, why)
     why.append(f"{m / 2:g} more bytes for 4-bit codes, which are scanned much faster; the finer codes rerank the best")
     return Choice(RandomRotation(), partition, PQ(m, bits=4), codec, why)

@@ -238,6 +238,30 @@ def test_few_vectors_are_not_compared() -> None:
     assert "recall 0.9 asked for" in index.explain()
 
 
+TINY = {
+    "one dimension": (vectors(1200, 1), {"metric": "l2"}),
+    "one byte": (vectors(1500, DIM), {"metric": "l2", "bytes_per_vector": 1}),
+    "a byte beside ids": (vectors(2500, DIM), {"metric": "l2", "bytes_per_vector": 9, "ids": np.arange(2500)}),
+    "in a cone": (
+        vectors(2500, DIM) + np.float32(9),
+        {"metric": "cosine", "bytes_per_vector": 13, "ids": np.arange(2500)},
+    ),
+    "equal vectors": (np.ones((2500, DIM), np.float32), {"metric": "ip"}),
+    "two queries": (vectors(1200, DIM), {"metric": "ip", "queries": vectors(2, DIM, seed=1)}),
+}
+
+
+@pytest.mark.parametrize("case", TINY)
+def test_extremes_are_built(case: str) -> None:
+    x, options = TINY[case]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a recall that is out of reach
+        index = fb.build(x, recall=0.5, progress=False, **options)  # type: ignore[arg-type]
+    assert len(index) == len(x)
+    assert index.tries is not None
+    assert index.stats().bytes_per_vector <= options.get("bytes_per_vector", 64) + 0.1  # type: ignore[operator]
+
+
 def test_own_ids_and_progress() -> None:
     x = vectors(1500, DIM)
     ids = np.arange(len(x)) * 3 + 5
