@@ -3,9 +3,9 @@
 1. Every candidate (candidates.py) is built for a sample, and its recall and time among all vectors are predicted from
    that (trial.py).
 2. The best codes are tried with other numbers of lists.
-3. The fastest that are predicted to reach the recall are built of all vectors and tuned with the queries. Their times
-   are measured against each other; of times within 5 % the one predicted to be faster is kept, so that noise seldom
-   decides.
+3. The fastest that are predicted to reach the recall, of unlike codes, are built of all vectors and tuned with the
+   queries. Their times are measured against each other; of times within 5 % the one predicted to be faster is kept, so
+   that noise seldom decides.
 4. Codes of product quantization that rank alone are distilled (distil.py), and the result is kept if it is better.
 """
 
@@ -145,17 +145,28 @@ def _built(task: Task, predictions: list[Prediction], tuning: Tuning) -> list[Bu
     """Indexes of all vectors, in the order of the predictions."""
     built: list[Built] = []
     measure: Measure | None = None
-    for number, prediction in enumerate(predictions):
+    tried = 0
+    for prediction in _of_other_codes_first(predictions):
         close = prediction.microseconds <= _CLOSE * predictions[0].microseconds
         done = any(each.reaches for each in built)
-        if number and (number >= _BUILDS[task.effort] or (done and not (close and prediction.reaches))):
-            break
+        if tried == _BUILDS[task.effort] or (done and not (close and prediction.reaches)):
+            continue
+        tried += 1
         index = _index(task, prediction.candidate)
         if measure is None:
             measure = Measure(tuning, *truth_of(index, task.rows, task.ids, tuning, task.given.threads))
         built.append(_tuned(task, index, prediction, measure))
         built += _distilled(task, built[-1], measure)
     return _timed(built, tuning, task.target is None)
+
+
+def _of_other_codes_first(predictions: list[Prediction]) -> list[Prediction]:
+    """The best of each codes, then the others: predictions for the same codes in other lists err together."""
+    firsts: dict[Candidate, Prediction] = {}
+    for each in predictions:
+        firsts.setdefault(replace(each.candidate, lists=0.0), each)
+    best = list(firsts.values())
+    return [*best, *(each for each in predictions if each not in best)]
 
 
 def _index(task: Task, candidate: Candidate) -> Index:
