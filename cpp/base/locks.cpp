@@ -2,14 +2,22 @@
 
 #include <array>
 #include <chrono>
+#if !defined(_WIN32)
 #include <pthread.h>
+#endif
 
 namespace fewbits {
 namespace {
 
 // Shared by all objects: a fork could not find the mutexes of individual objects.
+#if defined(_WIN32)
+std::array<std::mutex, 16> brief;  // its constructor may do something there
+#else
 constinit std::array<std::mutex, 16> brief;
+#endif
 constinit std::atomic<std::uint64_t> forks = 0;
+
+#if !defined(_WIN32)  // which has no forks
 
 void lock_all() {
     for (std::mutex& mutex : brief) mutex.lock();
@@ -25,6 +33,8 @@ void in_child() {
 }
 
 [[maybe_unused]] const int registered = ::pthread_atfork(lock_all, unlock_all, in_child);
+
+#endif
 
 }  // namespace
 

@@ -1,9 +1,11 @@
-#include "io/posix.h"
+// The calls of system.h on POSIX systems.
 
 #include <algorithm>
 #include <cerrno>
+#include <dirent.h>
 #include <fcntl.h>
 #include <new>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <system_error>
@@ -11,6 +13,7 @@
 
 #include "base/error.h"
 #include "io/stale.h"
+#include "io/system.h"
 
 namespace fewbits::io {
 namespace {
@@ -38,7 +41,7 @@ void fail_errno(const std::string& what) {
 }
 
 Descriptor::~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
+    if (is_open()) ::close(fd_);
 }
 
 Descriptor open_file(const std::string& path) {
@@ -46,6 +49,14 @@ Descriptor open_file(const std::string& path) {
     Descriptor file(retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
     if (file.get() < 0) fail_errno("cannot open");
     return file;
+}
+
+std::uint64_t regular_file_bytes(int fd) {
+    struct stat status{};
+    if (::fstat(fd, &status) != 0) fail_errno("cannot open");
+    if (S_ISDIR(status.st_mode)) fail_errno("cannot open", EISDIR);
+    if (!S_ISREG(status.st_mode)) fail_errno("not a regular file", EINVAL);
+    return static_cast<std::uint64_t>(status.st_size);
 }
 
 Descriptor open_folder(const std::string& path) {
@@ -86,18 +97,78 @@ Descriptor nameless_file(int folder, const std::string& stem) {
     return Temporary(folder, stem, private_mode).take();
 }
 
+std::optional<Permissions> permissions_of_replaced(int folder, const std::string& name) {
+    struct stat status{};
+    if (::fstatat(folder, name.c_str(), &status, 0) != 0) {
+        if (errno == ENOENT) return std::nullopt;
+        fail_errno("cannot stat the target");
+    }
+    if (S_ISDIR(status.st_mode)) fail_errno("the target is a folder", EISDIR);
+    if (!S_ISREG(status.st_mode)) fail_errno("the target is not a regular file", EINVAL);
+    return Permissions{status.st_uid, status.st_gid, status.st_mode};
+}
+
+namespace {
+
+Permissions permissions_of(int fd) {
+    struct stat status{};
+    if (::fstat(fd, &status) != 0) fail_errno("cannot stat the temporary file");
+    return {status.st_uid, status.st_gid, status.st_mode & 0777u};
+}
+
 void keep_owner(int fd, unsigned user, unsigned group) {
     if (retry([&] { return ::fchown(fd, user, group); }) == 0) return;
     static_cast<void>(retry([&] { return ::fchown(fd, static_cast<uid_t>(-1), group); }) == 0);
 }
 
+}  // namespace
+
+Permissions usual_permissions(int folder, const std::string& name) {
+    constexpr unsigned everyone = 0666;
+    return permissions_of(Temporary(folder, name, everyone).get());
+}
+
+void set_permissions(int fd, const Permissions& permissions) {
+    if (retry([&] { return ::fchmod(fd, static_cast<mode_t>(permissions.mode)); }) != 0)
+        fail_errno("cannot set permissions");
+}
+
+void keep_permissions(int fd, const Permissions& old) {
+    keep_owner(fd, old.user, old.group);
+    const unsigned allowed = permissions_of(fd).group == old.group ? 0777 : 0707;
+    set_permissions(fd, {old.user, old.group, old.mode & allowed});
+}
+
+std::vector<std::string> names_in(int folder) {
+    std::vector<std::string> names;
+    const int fd = ::fcntl(folder, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return names;
+    const auto close = [](DIR* opened) { ::closedir(opened); };
+    const std::unique_ptr<DIR, decltype(close)> entries(::fdopendir(fd), close);
+    if (!entries) {
+        ::close(fd);
+        return names;
+    }
+    ::rewinddir(entries.get());
+    while (const dirent* entry = ::readdir(entries.get())) names.emplace_back(entry->d_name);
+    return names;
+}
+
+bool lock_temporary(int fd) {
+    while (::flock(fd, LOCK_EX) != 0 && errno == EINTR) {
+    }
+    struct stat status{};
+    return ::fstat(fd, &status) != 0 || status.st_nlink > 0;
+}
+
+void remove_if_unlocked(int folder, const std::string& name) {
+    const Descriptor file(::openat(folder, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0));
+    if (file.is_open() && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) ::unlinkat(folder, name.c_str(), 0);
+}
+
 void resize_file(int fd, std::uint64_t bytes) {
     if (retry([&] { return ::ftruncate(fd, static_cast<off_t>(bytes)); }) != 0)
         fail_errno("cannot resize the file to " + std::to_string(bytes) + " bytes");
-}
-
-void set_permissions(int fd, unsigned mode) {
-    if (retry([&] { return ::fchmod(fd, static_cast<mode_t>(mode)); }) != 0) fail_errno("cannot set permissions");
 }
 
 void write_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
@@ -123,6 +194,9 @@ void read_all(int fd, std::span<std::byte> buffer, std::uint64_t offset) {
 }
 
 void sync_file(int fd) {
+#if defined(F_FULLFSYNC)  // macOS: fsync does not reach the disk itself, and some file systems have nothing better
+    if (retry([&] { return ::fcntl(fd, F_FULLFSYNC); }) == 0) return;
+#endif
     if (retry([&] { return ::fsync(fd); }) != 0) fail_errno("cannot fsync");
 }
 

@@ -1,16 +1,14 @@
 // Reads files with arbitrary contents. All checks read through the descriptor (or the copy in memory), never through
 // the mapping: a failing disk then causes an exception instead of a signal, and opening reads only what is checked.
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <memory>
-#include <sys/stat.h>
 
 #include "base/parallel.h"
 #include "io/crc32.h"
 #include "io/file.h"
 #include "io/format.h"
-#include "io/posix.h"
+#include "io/system.h"
 
 namespace fewbits {
 namespace {
@@ -24,11 +22,7 @@ public:
     explicit Source(const std::string& path) {
         if (path.find('\0') != std::string::npos) fail("path contains a zero byte");
         file_ = open_file(path);
-        struct stat status{};
-        if (::fstat(file_.get(), &status) != 0) fail_errno("cannot open");
-        if (S_ISDIR(status.st_mode)) fail_errno("cannot open", EISDIR);
-        if (!S_ISREG(status.st_mode)) fail_errno("not a regular file", EINVAL);
-        bytes_ = static_cast<std::uint64_t>(status.st_size);
+        bytes_ = regular_file_bytes(file_.get());
     }
 
     explicit Source(std::span<const std::byte> file)

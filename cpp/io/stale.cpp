@@ -1,18 +1,13 @@
 #include "io/stale.h"
 
-#include <cerrno>
 #include <cstdio>
-#include <dirent.h>
-#include <fcntl.h>
-#include <memory>
 #include <random>
 #include <string_view>
-#include <sys/file.h>
-#include <sys/stat.h>
+#if defined(_WIN32)
+#include <process.h>
+#else
 #include <unistd.h>
-#include <vector>
-
-#include "io/posix.h"
+#endif
 
 namespace fewbits::io {
 namespace {
@@ -36,23 +31,6 @@ bool is_temporary(std::string_view name, std::string_view start) {
            && name.size() == dot + 17 + ending.size() && digits(name.substr(dot + 1, 16), "0123456789abcdef");
 }
 
-std::vector<std::string> temporaries(int folder, const std::string& stem) {
-    std::vector<std::string> names;
-    const int fd = ::fcntl(folder, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) return names;
-    const auto close = [](DIR* opened) { ::closedir(opened); };
-    const std::unique_ptr<DIR, decltype(close)> entries(::fdopendir(fd), close);
-    if (!entries) {
-        ::close(fd);
-        return names;
-    }
-    ::rewinddir(entries.get());
-    const std::string start = start_of(stem);
-    while (const dirent* entry = ::readdir(entries.get()))
-        if (is_temporary(entry->d_name, start)) names.emplace_back(entry->d_name);
-    return names;
-}
-
 }  // namespace
 
 std::string temporary_name(const std::string& stem) {
@@ -62,18 +40,10 @@ std::string temporary_name(const std::string& stem) {
     return start_of(stem).append(tail).append(ending);
 }
 
-bool lock_temporary(int fd) {
-    while (::flock(fd, LOCK_EX) != 0 && errno == EINTR) {
-    }
-    struct stat status{};
-    return ::fstat(fd, &status) != 0 || status.st_nlink > 0;
-}
-
-void remove_stale(int folder, const std::string& stem) noexcept try {
-    for (const std::string& name : temporaries(folder, stem)) {
-        const Descriptor file(::openat(folder, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0));
-        if (file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) ::unlinkat(folder, name.c_str(), 0);
-    }
+void remove_stale(Handle folder, const std::string& stem) noexcept try {
+    const std::string start = start_of(stem);
+    for (const std::string& name : names_in(folder))
+        if (is_temporary(name, start)) remove_if_unlocked(folder, name);
 } catch (...) {  // the next save tries again
 }
 

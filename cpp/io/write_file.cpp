@@ -4,13 +4,12 @@
 #include <cerrno>
 #include <filesystem>
 #include <optional>
-#include <sys/stat.h>
 
 #include "io/crc32.h"
 #include "io/file.h"
 #include "io/format.h"
-#include "io/posix.h"
 #include "io/stale.h"
+#include "io/system.h"
 #include "io/test_point.h"
 
 namespace fewbits {
@@ -80,35 +79,6 @@ void write_sections(const Parts& parts, Begin begin, Write write) {
     write(make_head(sections, file_bytes, static_cast<std::uint16_t>(major)), 0);
 }
 
-// The file to be replaced, if there is one. Throws if it is not a regular file.
-std::optional<struct stat> replaced(int folder, const std::string& name) {
-    struct stat status{};
-    if (::fstatat(folder, name.c_str(), &status, 0) != 0) {
-        if (errno == ENOENT) return std::nullopt;
-        fail_errno("cannot stat the target");
-    }
-    if (S_ISDIR(status.st_mode)) fail_errno("the target is a folder", EISDIR);
-    if (!S_ISREG(status.st_mode)) fail_errno("the target is not a regular file", EINVAL);
-    return status;
-}
-
-// The permissions of a new file. The umask cannot be read without changing it, so an empty file is created instead.
-mode_t usual_mode(int folder, const std::string& name) {
-    constexpr mode_t everyone = 0666;
-    const Temporary probe(folder, name, everyone);
-    struct stat status{};
-    if (::fstat(probe.get(), &status) != 0) fail_errno("cannot stat the temporary file");
-    return status.st_mode & 0777;
-}
-
-// Copies owner and permissions from the replaced file. If the group cannot be kept, the new group gets no access.
-void become(int fd, const struct stat& old) {
-    struct stat now{};
-    keep_owner(fd, old.st_uid, old.st_gid);
-    if (::fstat(fd, &now) != 0) fail_errno("cannot stat the temporary file");
-    set_permissions(fd, old.st_mode & (now.st_gid == old.st_gid ? 0777u : 0707u));
-}
-
 // The path to replace, with symbolic links resolved. The final target need not exist.
 std::filesystem::path followed(std::filesystem::path target) {
     constexpr int most_links = 40;  // the limit of the system
@@ -122,24 +92,29 @@ std::filesystem::path followed(std::filesystem::path target) {
     return target;
 }
 
+std::string utf8(const std::filesystem::path& path) {
+    const std::u8string text = path.u8string();
+    return {text.begin(), text.end()};
+}
+
 void write_atomically(const std::string& path, const Parts& parts) {
     if (path.find('\0') != std::string::npos) fail("path contains a zero byte");
-    const std::filesystem::path target = followed(path);
-    const std::string name = target.filename().string();
+    const std::filesystem::path target = followed(std::u8string(path.begin(), path.end()));
+    const std::string name = utf8(target.filename());
     if (name.empty()) fail_errno("the path does not name a file", path.empty() ? ENOENT : EISDIR);
-    const Descriptor folder = open_folder(target.has_parent_path() ? target.parent_path().string() : ".");
-    const std::optional<struct stat> old = replaced(folder.get(), name);
+    const Descriptor folder = open_folder(target.has_parent_path() ? utf8(target.parent_path()) : ".");
+    const std::optional<Permissions> old = permissions_of_replaced(folder.get(), name);
     remove_stale(folder.get(), name);
-    const mode_t mode = old ? 0 : usual_mode(folder.get(), name);
+    const Permissions usual = old ? Permissions{} : usual_permissions(folder.get(), name);
     Temporary file(folder.get(), name, private_mode);  // not accessible to others until it is complete
     test_point("created");
     write_sections(
         parts, [&](std::uint64_t bytes) { resize_file(file.get(), bytes); },
         [&](std::span<const std::byte> bytes, std::uint64_t offset) { write_all(file.get(), bytes, offset); });
     if (old)
-        become(file.get(), *old);
+        keep_permissions(file.get(), *old);
     else
-        set_permissions(file.get(), mode);
+        set_permissions(file.get(), usual);
     test_point("written");
     sync_file(file.get());
     test_point("synced");

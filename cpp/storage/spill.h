@@ -9,7 +9,7 @@
 
 #include "base/parts.h"
 #include "base/progress.h"
-#include "io/posix.h"
+#include "io/system.h"
 
 namespace fewbits::io {
 

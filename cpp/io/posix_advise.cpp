@@ -1,8 +1,8 @@
-#include "io/advise.h"
-
 #include <algorithm>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "io/advise.h"
 
 namespace fewbits::io {
 namespace {
