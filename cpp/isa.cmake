@@ -23,7 +23,7 @@ function(fewbits_isa isa folder processors)
         add_library(fewbits_isa_${isa} OBJECT cpp/kernels/${folder}/table.cpp)
         target_link_libraries(fewbits_isa_${isa} PRIVATE fewbits_flags)
         target_compile_definitions(fewbits_isa_${isa} PRIVATE FEWBITS_ISA_NAME=${isa})
-        target_compile_options(fewbits_isa_${isa} PRIVATE ${kernel_flags} ${ARGN})
+        target_compile_options(fewbits_isa_${isa} PRIVATE $<$<CONFIG:Emulated>:-O3> ${kernel_flags} ${ARGN})
         set(kernel_tables ${kernel_tables} $<TARGET_OBJECTS:fewbits_isa_${isa}> PARENT_SCOPE)
     endif()
     set_property(SOURCE ${CMAKE_SOURCE_DIR}/cpp/kernels/dispatch.cpp APPEND PROPERTY
