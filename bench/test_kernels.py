@@ -1,11 +1,12 @@
 """Every kernel on every instruction set of this CPU, in items and bytes per second, compared with its roof.
 
-pytest bench/test_kernels.py [-k 'scan4 and avx2'] [--benchmark-disable]
+pytest bench/test_kernels.py [-k 'scan4 and avx2'] [--compare] [--benchmark-disable]
 
 One thread. "memory": one pass over 256 MiB, or over rows selected from as many; the roof is a plain sum over all of it.
 "cache": 96 KiB, scans with 32 queries; the roof is the rate of the one instruction that the kernel cannot do without,
 repeated in registers. An item is a (query, vector) pair, a row, a (point, centroid) pair, or a number. CPU time, the
 minimum over rounds, also for the roofs. The scalar set is the specification: it is measured in cache only.
+--compare prints the sets side by side, with an asterisk where a set is more than 3 % slower than a narrower one.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ def configurations(n: int, dim: int) -> dict[str, dict[str, Any]]:
         "PQ(d/4) 4 bits": {"codec": fb.PQ(dim // 4, bits=4)},
         "RaBitQ(1)": {"codec": fb.RaBitQ(1)},
         "RaBitQ(4)": {"codec": fb.RaBitQ(4)},
+        "RaBitQ(4), staged": {"codec": fb.RaBitQ(4, staged=True)},
         "IVF, PQ(d/2) 4 bits, Scalar(8)": {
             "partition": fb.IVF(nlist),
             "codec": fb.PQ(dim // 2, bits=4),

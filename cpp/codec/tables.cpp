@@ -4,7 +4,7 @@
 
 namespace fewbits::codec {
 
-QueryTerms quantize_tables(float* tables, std::size_t m, std::size_t k, std::uint8_t* out, float limit) {
+QueryTerms quantize_tables(float* tables, std::size_t m, std::size_t k, std::uint8_t* out, float limit, int largest) {
     float widest = 0;
     double lowest = 0;
     for (std::size_t s = 0; s < m; ++s) {
@@ -15,10 +15,10 @@ QueryTerms quantize_tables(float* tables, std::size_t m, std::size_t k, std::uin
         lowest += range.low;
         for (std::size_t i = 0; i < k; ++i) table[i] -= range.low;
     }
-    constexpr float largest = 255;
-    const bool constant = !(widest >= largest * std::numeric_limits<float>::min());
-    kernels::active().encode_uniform(tables, m * k, constant ? 0.0f : largest / widest, 0, largest, out);
-    return {constant ? 1.0f : widest / largest, static_cast<float>(lowest), 0, 1};
+    const auto top = static_cast<float>(largest);
+    const bool constant = !(widest >= top * std::numeric_limits<float>::min());
+    kernels::active().encode_uniform(tables, m * k, constant ? 0.0f : top / widest, 0, top, out);
+    return {constant ? 1.0f : widest / top, static_cast<float>(lowest), 0, 1};
 }
 
 }  // namespace fewbits::codec

@@ -12,8 +12,8 @@
 namespace fewbits::codec {
 
 // m tables of k entries (overwritten) to bytes: sum of entries ~ sum of bytes * scale + offset, within m * scale / 2.
-// limit: entries that are further than this below the maximum of their table are clamped.
+// limit: entries that are further than this below the maximum of their table are clamped. largest: of the bytes.
 QueryTerms quantize_tables(float* tables, std::size_t m, std::size_t k, std::uint8_t* out,
-                           float limit = std::numeric_limits<float>::infinity());
+                           float limit = std::numeric_limits<float>::infinity(), int largest = 255);
 
 }  // namespace fewbits::codec

@@ -12,6 +12,10 @@ namespace {
 // The number of standard deviations that a vector may gain from its other planes and still be found by the first stage.
 constexpr float margin_deviations = 2.85f;
 
+// Entries of the first stage's tables. Two of them fit a byte, which scan4 makes use of; the margin covers what
+// rounding adds.
+constexpr int first_stage_largest = 127;
+
 // The squared error of signs for a normally distributed vector, relative to their own squared length: 1 - 2 / pi.
 constexpr float sign_variance = 0.36338f;
 
@@ -34,21 +38,22 @@ void Planes::set_layout(CodeLayout& layout) const {
     layout.rest_bytes = (bits_ - 1) * plane();
 }
 
-QueryTerms Planes::high_terms(const float* weights, float half, std::uint8_t* table) const {
+QueryTerms Planes::high_terms(const float* weights, float half, std::uint8_t* table, int largest) const {
     std::vector<float> tables(table_bytes());
     for (std::size_t s = 0; s < nibbles(); ++s)
         fill_table(weights + 4 * s, std::min<std::size_t>(4, dim_ - 4 * s), half, &tables[16 * s]);
-    return quantize_tables(tables.data(), nibbles(), 16, table);
+    return quantize_tables(tables.data(), nibbles(), 16, table, std::numeric_limits<float>::infinity(), largest);
 }
 
 QueryTerms Planes::optimistic_terms(const float* weights, const LevelModel& model, float unit,
                                     std::uint8_t* table) const {
     const float deviation = unit * model.half_deviation;
-    return with_margin(high_terms(weights, unit * model.half, table), weights, deviation * deviation);
+    return with_margin(high_terms(weights, unit * model.half, table, first_stage_largest), weights,
+                       deviation * deviation);
 }
 
 QueryTerms Planes::optimistic_terms(const float* weights, std::uint8_t* table) const {
-    return with_margin(high_terms(weights, 1, table), weights, sign_variance);
+    return with_margin(high_terms(weights, 1, table, first_stage_largest), weights, sign_variance);
 }
 
 QueryTerms Planes::with_margin(QueryTerms terms, const float* weights, float variance) const {
@@ -75,20 +80,23 @@ void Planes::sum_rows(const std::int16_t* query, const RowCodes& codes, const st
 void Planes::refine(const kernels::Scan& scan, const RowCodes& rest, const std::uint8_t* row_query,
                     kernels::ScanQuery& query, std::size_t first, std::vector<kernels::Hit>* exceeding) const {
     const QueryTerms& terms = query_terms(row_query);
-    std::vector<std::uint8_t> high(std::min(rows_at_once, query.count - first) * plane());
+    std::uint8_t high[8192];
+    const std::size_t at_once = std::min(rows_at_once, sizeof high / plane());
     std::uint32_t vectors[rows_at_once];
     std::int32_t sums[rows_at_once];
     std::size_t kept = first;
     while (first < query.count) {
-        const std::size_t count = std::min(rows_at_once, query.count - first);
+        const std::size_t count = std::min(at_once, query.count - first);
         for (std::size_t i = 0; i < count; ++i) {
             const std::uint32_t v = vectors[i] = query.hits[first + i].row - scan.first_row;
+            for (std::size_t at = 0; at < rest.stride; at += 64) __builtin_prefetch(rest.base + v * rest.stride + at);
+            __builtin_prefetch(rest.a + v);
             const std::uint32_t block = v / kernels::block_size * kernels::block_size;
             const std::uint8_t* codes = scan.codes + kernels::blocks_bytes(4, nibbles(), block);
             kernels::active().extract4(codes, std::min(kernels::block_size, scan.n - block), nibbles(), v - block,
                                        &high[i * plane()]);
         }
-        plane_sums(rest, vectors, count, query_integers(row_query), high.data(), sums);
+        plane_sums(rest, vectors, count, query_integers(row_query), high, sums);
         for (std::size_t i = 0; i < count; ++i) {
             const std::uint32_t v = vectors[i];
             const float* b = scan.b ? scan.b + v : nullptr;

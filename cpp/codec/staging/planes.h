@@ -28,8 +28,9 @@ public:
     std::size_t table_bytes() const { return std::size_t{nibbles()} * 16; }
     void set_layout(CodeLayout& layout) const;
 
-    // Tables of the high plane for scan4: bit 1 counts as +half, 0 as -half, times the weight.
-    QueryTerms high_terms(const float* weights, float half, std::uint8_t* table) const;
+    // Tables of the high plane for scan4, of entries up to `largest`: bit 1 counts as +half, 0 as -half, times the
+    // weight.
+    QueryTerms high_terms(const float* weights, float half, std::uint8_t* table, int largest = 255) const;
     // Signs times the weights, plus a margin for what a vector may gain from the other planes. For codes whose first
     // stage has its own factor, which makes the product of the signs with the vector itself exact.
     QueryTerms optimistic_terms(const float* weights, std::uint8_t* table) const;

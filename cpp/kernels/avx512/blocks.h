@@ -61,17 +61,18 @@ FEWBITS_INLINE __m512 scores_of(const Scan& scan, const ScanQuery& query, std::s
 
 // Hits among the vectors of a block in order, 16 and 16.
 [[maybe_unused]] void take_floats(const Scan& scan, const Block& block, ScanQuery& query, __m512 low, __m512 high) {
-    const std::uint32_t vectors[2] = {block.vectors, past_16(block.vectors)};
-    const __m512 acc[2] = {low, high};
+    const std::uint32_t past = past_16(block.vectors);
+    const __m512 first = scores_of(scan, query, block.first, first_16(block.vectors), low);
+    const __m512 last = scores_of(scan, query, block.first + 16, first_16(past), high);
+    const __m512 threshold = _mm512_set1_ps(query.threshold);
+    const auto in_first = static_cast<std::uint32_t>(_mm512_cmp_ps_mask(first, threshold, _CMP_GE_OQ));
+    const auto in_last = static_cast<std::uint32_t>(_mm512_cmp_ps_mask(last, threshold, _CMP_GE_OQ));
+    std::uint32_t hits = (in_first | in_last << 16) & block.wanted;
+    if (!hits) return;
     float scores[block_size];
-    std::uint32_t hits = 0;
-    for (std::uint32_t half = 0; half < 2; ++half) {
-        const __m512 score = scores_of(scan, query, block.first + 16 * half, first_16(vectors[half]), acc[half]);
-        const __mmask16 hit = _mm512_cmp_ps_mask(score, _mm512_set1_ps(query.threshold), _CMP_GE_OQ);
-        hits |= static_cast<std::uint32_t>(hit) << (16 * half);
-        _mm512_storeu_ps(scores + 16 * half, score);
-    }
-    for (hits &= block.wanted; hits; hits &= hits - 1) {
+    _mm512_storeu_ps(scores, first);
+    _mm512_storeu_ps(scores + 16, last);
+    for (; hits; hits &= hits - 1) {
         const auto v = static_cast<std::uint32_t>(__builtin_ctz(hits));
         query.hits[query.count++] = {scan.first_row + block.first + v, scores[v]};
     }

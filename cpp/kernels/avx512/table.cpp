@@ -3,6 +3,7 @@
 #include "kernels/avx512/elementwise.h"
 #include "kernels/avx512/float_rows.h"
 #include "kernels/avx512/float_scan.h"
+#include "kernels/avx512/integer_rows.h"
 #include "kernels/avx512/packed_dot.h"
 #include "kernels/avx512/table_scan.h"
 #include "kernels/avx512/tiles.h"

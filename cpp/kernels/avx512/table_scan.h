@@ -26,6 +26,8 @@ constexpr std::uint32_t runs_before_spill = 256;  // 256 * 255 < 2^16
 
 // Dword p of the transposed runs holds four elements of each of the vectors 2p (low nibbles) and 2p + 1. nibble | 16 *
 // run is the index into the 64 bytes of the tables of the four runs.
+// small: no entry exceeds 127, so that two of them add up in a byte.
+template <bool small>
 struct Scan4 {
     static constexpr unsigned max_queries = 8;
     static constexpr std::uint32_t element_bits = 4;
@@ -40,6 +42,10 @@ struct Scan4 {
         const Transpose transpose(block.run);
         const std::uint8_t* codes = block.codes;
         std::uint32_t s = 0;
+        if constexpr (small) {
+            for (; s + 8 <= m; s += 8, codes += 8 * block.run)
+                two_steps<N>(transpose.load(codes, 4), transpose.load(codes + 4 * block.run, 4), tables, s, acc);
+        }
         for (; s + 4 <= m; s += 4, codes += 4 * block.run) {
             step<N>(transpose.load(codes, 4), acc,
                     [&](unsigned i) { return _mm512_loadu_si512(tables[i] + std::size_t{s} * 16); });
@@ -52,20 +58,71 @@ struct Scan4 {
     }
 
 private:
+    // The low nibbles of x, which are its even vectors, as indices into the tables of four runs.
+    FEWBITS_INLINE static __m512i indices(__m512i x) {
+        constexpr int a_and_b_or_c = 0xea;
+        return _mm512_ternarylogic_epi32(x, _mm512_set1_epi8(0x0f), _mm512_set1_epi32(0x30201000), a_and_b_or_c);
+    }
+
     template <unsigned N, class Table>
     FEWBITS_INLINE static void step(__m512i x, __m512i (&acc)[N][2], const Table& table_of) {
-        const __m512i nibble = _mm512_set1_epi8(0x0f);
-        const __m512i table_base = _mm512_set1_epi32(0x30201000);
         const __m512i ones = _mm512_set1_epi8(1);
-        constexpr int a_and_b_or_c = 0xea;
-        const __m512i even = _mm512_ternarylogic_epi32(x, nibble, table_base, a_and_b_or_c);
-        const __m512i odd = _mm512_ternarylogic_epi32(_mm512_srli_epi16(x, 4), nibble, table_base, a_and_b_or_c);
+        const __m512i even = indices(x), odd = indices(_mm512_srli_epi16(x, 4));
 #pragma GCC unroll 8
         for (unsigned i = 0; i < N; ++i) {
             const __m512i table = table_of(i);
             acc[i][0] = add_products(acc[i][0], _mm512_permutexvar_epi8(even, table), ones);
             acc[i][1] = add_products(acc[i][1], _mm512_permutexvar_epi8(odd, table), ones);
         }
+    }
+
+    template <unsigned N>
+    FEWBITS_INLINE static void two_steps(__m512i x, __m512i y, const std::uint8_t* const (&tables)[N], std::size_t s,
+                                         __m512i (&acc)[N][2]) {
+        const __m512i ones = _mm512_set1_epi8(1);
+        const __m512i even[2] = {indices(x), indices(y)};
+        const __m512i odd[2] = {indices(_mm512_srli_epi16(x, 4)), indices(_mm512_srli_epi16(y, 4))};
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < N; ++i) {
+            const __m512i first = _mm512_loadu_si512(tables[i] + s * 16);
+            const __m512i last = _mm512_loadu_si512(tables[i] + s * 16 + 64);
+            acc[i][0] = add_products(acc[i][0], sum_of(even, first, last), ones);
+            acc[i][1] = add_products(acc[i][1], sum_of(odd, first, last), ones);
+        }
+    }
+    FEWBITS_INLINE static __m512i sum_of(const __m512i (&at)[2], __m512i first, __m512i last) {
+        return _mm512_add_epi8(_mm512_permutexvar_epi8(at[0], first), _mm512_permutexvar_epi8(at[1], last));
+    }
+};
+
+struct Scan4Pass {
+    static constexpr unsigned max_queries = 8;
+
+    template <unsigned N>
+    static void pass(const Scan& scan, ScanQuery* queries) {
+        if (are_small(scan, queries, N))
+            IntegerScan<Scan4<true>>::template pass<N>(scan, queries);
+        else
+            IntegerScan<Scan4<false>>::template pass<N>(scan, queries);
+    }
+
+private:
+    // Not for so few vectors that reading the tables once more takes longer. Other tables are told by their first
+    // bytes.
+    static bool are_small(const Scan& scan, const ScanQuery* queries, unsigned count) {
+        constexpr std::size_t step = 64;
+        if (scan.n < 2 * block_size) return false;
+        const std::size_t size = std::size_t{scan.m} * 16;
+        for (std::size_t at = 0; at < size; at += step) {
+            const __mmask64 left = first_bytes(static_cast<std::uint32_t>(size - at));
+            __m512i any = _mm512_setzero_si512();
+            for (unsigned i = 0; i < count; ++i) {
+                const auto* table = static_cast<const std::uint8_t*>(queries[i].table);
+                any = _mm512_or_si512(any, _mm512_maskz_loadu_epi8(left, table + at));
+            }
+            if (_mm512_movepi8_mask(any) != 0) return false;
+        }
+        return true;
     }
 };
 
@@ -128,6 +185,8 @@ private:
         return _mm512_cvtepu16_epi32(_mm512_castsi512_si256(sum));
     }
 };
+
+using Scan4Pass = IntegerScan<Scan4>;
 
 #endif
 
@@ -279,7 +338,7 @@ using Scan8Pass = IntegerScan<Scan8>;
 #endif
 
 void scan4(const Scan& scan) {
-    in_passes<IntegerScan<Scan4>>(scan, scan.queries, scan.n_queries);
+    in_passes<Scan4Pass>(scan, scan.queries, scan.n_queries);
 }
 void scan8(const Scan& scan) {
     in_passes<Scan8Pass>(scan, scan.queries, scan.n_queries);

@@ -105,6 +105,26 @@ TEST("search: one query at a time, any threads and any blocks of adding give the
     }
 }
 
+TEST("search: many queries that take turns with a long list find what each finds alone") {
+    constexpr std::size_t rows = 4500, many = 700;  // more than a chunk, and than have their tables in cache
+    const std::vector<float> vectors = random_floats(rows * d, 5), asked = random_floats(many * d, 6);
+    const MatrixView all{asked.data(), many, d};
+    for (const char* codec : {"float32", "scalar4", "staged", "pq4", "pq8", "rabitq"}) {
+        const MatrixView some{vectors.data(), rows, d};
+        Engine engine(make_parts({Metric::ip, 0, codec, false, ""}, some));
+        add(engine, some);
+        const SearchParams params{5, 1, 0, 1};
+        const Found batch = find(engine, all, params);
+        for (std::size_t i = 0; i < many; i += 23) {
+            const Found single = find(engine, all.block(i, 1), params);
+            CHECK(std::equal(single.ids.begin(), single.ids.end(),
+                             batch.ids.begin() + static_cast<std::ptrdiff_t>(i * 5)));
+            CHECK(std::equal(single.scores.begin(), single.scores.end(),
+                             batch.scores.begin() + static_cast<std::ptrdiff_t>(i * 5)));
+        }
+    }
+}
+
 TEST("search: segments give what one segment gives, up to equal scores") {
     for (const Choice& choice : choices()) {
         Engine one(make_parts(choice, x())), several(make_parts(choice, x()));

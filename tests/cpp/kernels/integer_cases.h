@@ -55,7 +55,8 @@ inline constexpr Kind kinds[] = {
     dot_bits<7>("dot_bits[7]"),
 };
 
-// small: random codes and queries for which two quads fit a word (kernels.h); full: the largest such, and one more.
+// small: random codes and queries for which two quads fit a word (kernels.h), and tables of which two entries fit a
+// byte; full: the largest such, and one more.
 enum class Fill { random, zero, largest, smallest, small, full };
 
 // The code of dimension j of the quad whose first element is at `quad`.
@@ -190,7 +191,9 @@ private:
         return static_cast<std::uint8_t>(fill == Fill::zero ? 0 : largest);
     }
     std::uint8_t table_byte(Fill fill, std::uint32_t q) {
-        if (kind.is_table) return fill == Fill::smallest ? std::uint8_t{0} : fill_byte(fill, 255);
+        if (kind.is_table && fill == Fill::full) return static_cast<std::uint8_t>(127 + (q == 2));
+        if (kind.is_table)
+            return fill == Fill::smallest ? std::uint8_t{0} : fill_byte(fill, fill == Fill::small ? 127 : 255);
         int value = static_cast<int>(random.below(255)) - 127;
         if (fill == Fill::zero) value = 0;
         if (fill == Fill::largest) value = q % 2 == 0 ? 127 : -127;

@@ -92,6 +92,24 @@ TEST("integer scans: any number of queries, also beyond one pass") {
     }
 }
 
+// Entries that are small enough may be added as bytes.
+TEST("integer scans: tables of small entries, in all queries or in all but one") {
+    for (const Kind& kind : kinds) {
+        if (!kind.is_table) continue;
+        for (const std::uint32_t n_queries : {1u, 3u, 8u, 11u}) {
+            for (const std::uint32_t n : {5u, 33u, 97u}) {
+                for (const std::uint32_t m : {1u, 4u, 7u, 8u, 9u, 23u, 96u}) {
+                    for (const Fill fill : {Fill::small, Fill::full}) {
+                        List list(kind, n, m, n_queries, fill, n * 1000 + m);
+                        set_thresholds(list);
+                        check_scan(list, "small entries");
+                    }
+                }
+            }
+        }
+    }
+}
+
 // Many queries over a long list may use another method than a few over a short one.
 TEST("integer scans: many queries over long lists") {
     for (const Kind& kind : kinds) {
