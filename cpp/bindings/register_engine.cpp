@@ -7,9 +7,9 @@
 
 #include "base/rows.h"
 #include "bindings/engine_arguments.h"
+#include "bindings/index_files.h"
 #include "index/filter.h"
 #include "index/score.h"
-#include "io/file.h"
 #include "multivector/coding.h"
 
 namespace fewbits::bindings {
@@ -286,8 +286,13 @@ void register_engine(py::module_& m) {
                  return std::make_unique<Engine>(parts);
              }),
              "params"_a, "arrays"_a)
-        .def_static("open", &Engine::open, "path"_a, py::kw_only(), "mapped"_a = true, "verify_all"_a = false,
-                    py::call_guard<Unlocked>())
+        .def_static(
+            "open",
+            [](IndexFile& file, bool mapped, bool verify_all) {
+                const Unlocked unlocked;
+                return Engine::open(file, mapped, verify_all ? Verify::all : Verify::trusted);
+            },
+            "file"_a, py::kw_only(), "mapped"_a = true, "verify_all"_a = false)
         .def(
             "builder",
             [](const Engine& engine, std::size_t expected, const std::optional<std::string>& directory) {
@@ -300,14 +305,8 @@ void register_engine(py::module_& m) {
         .def("remove", &remove_ids, "ids"_a.noconvert())
         .def("compact", &compact, py::kw_only(), "directory"_a = py::none(), "threads"_a = 0, "progress"_a = py::none())
         .def_static("join", &join, "engines"_a, py::kw_only(), "on_conflict"_a = "error")
-        .def(
-            "save",
-            [](const Engine& engine, const std::string& path, const py::bytes& meta) {
-                const std::string text = meta;
-                const Unlocked unlocked;
-                engine.save(path, text);
-            },
-            "path"_a, "meta"_a)
+        .def("save", &write_to<Engine, &IndexFile::save>, "file"_a, "meta"_a)
+        .def("sync", &write_to<Engine, &IndexFile::sync>, "file"_a, "meta"_a)
         .def(
             "to_bytes",
             [](const Engine& engine, const py::bytes& meta) {

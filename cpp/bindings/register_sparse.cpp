@@ -1,8 +1,8 @@
 // Sparse indexes as python/fewbits/_core.pyi lists them. An engine never changes, so no lock is needed.
 #include <cstring>
 
+#include "bindings/index_files.h"
 #include "bindings/results.h"
-#include "io/file.h"
 #include "sparse/engine.h"
 
 namespace fewbits::bindings {
@@ -156,22 +156,19 @@ void register_sparse(py::module_& m) {
         .def("__len__", [](const SparseEngine& engine) { return engine.snapshot().n; })
         .def_property_readonly("next_id", [](const SparseEngine& engine) { return engine.snapshot().next_id; })
         .def_property_readonly("meta", [](const SparseEngine& engine) { return py::bytes(engine.meta()); })
-        .def(
-            "save",
-            [](const SparseEngine& engine, const std::string& path, const py::bytes& meta) {
-                const std::string text = meta;
-                const Unlocked unlocked;
-                write_file(path, engine.as_parts(text));
-            },
-            "path"_a, "meta"_a)
+        .def("save", &write_to<SparseEngine, &IndexFile::save>, "file"_a, "meta"_a)
+        .def("sync", &write_to<SparseEngine, &IndexFile::sync>, "file"_a, "meta"_a)
         .def("to_bytes", &file_of, "meta"_a)
         .def_static(
             "open",
-            [](const std::string& path) {
+            [](IndexFile& file) {
                 const Unlocked unlocked;
-                return of_file(read_file(path, false, Verify::all));
+                Parts parts = file.read(false, Verify::all);
+                auto engine = of_file(parts);
+                file.give_back(std::move(parts));
+                return engine;
             },
-            "path"_a)
+            "file"_a)
         .def_static(
             "from_bytes",
             [](const py::buffer& file) {

@@ -1,12 +1,12 @@
 #include "index/engine.h"
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 #include <utility>
 
 #include "index/merge.h"
 #include "io/advise.h"
-#include "io/file.h"
 
 namespace fewbits {
 namespace {
@@ -58,18 +58,21 @@ void append_alive(const Parts& parts, const std::string& segment, std::uint32_t 
     if (!parts.has(name)) return;
     const auto bytes = parts.array<std::uint8_t>(name, (std::size_t{n} + 7) / 8);
     const std::size_t first = alive.size() - n;
-    for (std::size_t row = 0; row < 8 * bytes.size(); ++row) {
-        if ((bytes[row / 8] >> (row % 8) & 1) == 0) continue;
-        if (row >= n) throw Error(ErrorKind::corrupt, "array '" + name + "': a bit is set past the last row");
-        alive.clear(first + row);
-    }
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        for (unsigned left = bytes[i]; left != 0; left &= left - 1) {
+            const std::size_t row = 8 * i + static_cast<std::size_t>(std::countr_zero(left));
+            if (row >= n) throw Error(ErrorKind::corrupt, "array '" + name + "': a bit is set past the last row");
+            alive.clear(first + row);
+        }
 }
 
 std::vector<std::uint8_t> removed_bits(const Snapshot& snapshot, std::size_t s) {
-    const std::uint32_t first = snapshot.first_rows[s], n = snapshot.segments[s]->n();
-    std::vector<std::uint8_t> bytes((std::size_t{n} + 7) / 8);
-    for (std::uint32_t row = 0; row < n; ++row)
-        if (!snapshot.is_alive(first + row)) bytes[row / 8] |= static_cast<std::uint8_t>(1u << (row % 8));
+    Bitmap alive;
+    alive.append(snapshot.alive, snapshot.first_rows[s], snapshot.first_rows[s + 1]);
+    const std::size_t n = alive.size();
+    std::vector<std::uint8_t> bytes(alive.data(), alive.data() + (n + 7) / 8);
+    for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(~byte);
+    if (n % 8 != 0) bytes.back() = static_cast<std::uint8_t>(bytes.back() & ((1u << n % 8) - 1));
     return bytes;
 }
 
@@ -166,12 +169,15 @@ Engine::Engine(const Parts& parts) : Engine(Model::make(model_parts(parts))) {
     }
 }
 
-std::unique_ptr<Engine> Engine::open(const std::string& path, bool mapped, bool verify_all) {
-    return of_parts(read_file(path, mapped, verify_all ? Verify::all : Verify::trusted), mapped);
+std::unique_ptr<Engine> Engine::open(IndexFile& file, bool mapped, Verify verify) {
+    Parts parts = file.read(mapped, verify);
+    auto engine = of_parts(parts, mapped);
+    file.give_back(std::move(parts));
+    return engine;
 }
 
-std::unique_ptr<Engine> Engine::from_bytes(std::span<const std::byte> file) {
-    return of_parts(read_bytes(file), false);
+std::unique_ptr<Engine> Engine::from_bytes(std::span<const std::byte> file, std::span<const std::byte> log) {
+    return of_parts(read_bytes(file, log), false);
 }
 
 std::unique_ptr<Engine> Engine::of_parts(const Parts& parts, bool mapped) {
@@ -288,7 +294,6 @@ std::unique_ptr<Engine> Engine::take(std::span<const std::int64_t> ids, const st
     return taken;
 }
 
-// All parts to be saved. The result refers to meta.
 Parts Engine::as_parts(const std::string& meta) const {
     const auto current = snapshot();
     Parts parts = model_->parts;
@@ -308,10 +313,6 @@ Parts Engine::as_parts(const std::string& meta) const {
             parts.arrays[segment_name(i) + ".removed"] = owned_array(removed_bits(*current, i));
     }
     return parts;
-}
-
-void Engine::save(const std::string& path, const std::string& meta) const {
-    write_file(path, as_parts(meta));
 }
 
 std::vector<std::byte> Engine::to_bytes(const std::string& meta) const {

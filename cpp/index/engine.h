@@ -14,6 +14,7 @@
 #include "index/builder.h"
 #include "index/model.h"
 #include "index/snapshot.h"
+#include "io/index_file.h"
 
 namespace fewbits {
 
@@ -30,8 +31,9 @@ class Engine {
 public:
     explicit Engine(const Parts& parts);
     explicit Engine(std::shared_ptr<const Model> model);  // empty
-    static std::unique_ptr<Engine> open(const std::string& path, bool mapped, bool verify_all);
-    static std::unique_ptr<Engine> from_bytes(std::span<const std::byte> file);  // bytes from to_bytes; checked in full
+    static std::unique_ptr<Engine> open(IndexFile& file, bool mapped, Verify verify);
+    // Bytes from to_bytes, and perhaps those of the log of such a file; checked in full.
+    static std::unique_ptr<Engine> from_bytes(std::span<const std::byte> file, std::span<const std::byte> log = {});
 
     const Model& model() const { return *model_; }
     std::shared_ptr<const Snapshot> snapshot() const;
@@ -56,8 +58,9 @@ public:
     std::unique_ptr<Engine> take(std::span<const std::int64_t> ids, const std::string& directory = "",
                                  unsigned threads = 0) const;
 
-    void save(const std::string& path, const std::string& meta) const;
-    std::vector<std::byte> to_bytes(const std::string& meta) const;  // the bytes that save writes
+    // What is saved. The result refers to meta.
+    Parts as_parts(const std::string& meta) const;
+    std::vector<std::byte> to_bytes(const std::string& meta) const;  // of a file of these parts
     const std::string& meta() const { return meta_; }
     std::map<std::string, std::uint64_t> params() const;             // those of the model, and the defaults
     void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", ".rerank", ".patience"
@@ -81,7 +84,6 @@ private:
     std::shared_ptr<const Defaults> shared_defaults() const;
     std::unique_ptr<Engine> with_model(std::shared_ptr<const Model> model) const;
     static std::unique_ptr<Engine> of_parts(const Parts& parts, bool mapped);
-    Parts as_parts(const std::string& meta) const;
     void replace(const std::shared_ptr<const Snapshot>& current, std::shared_ptr<const Snapshot> next);
 
     std::shared_ptr<const Model> model_;

@@ -34,6 +34,8 @@ void put_name(const std::string& name, char (&field)[longest_name + 1]) {
     std::memcpy(field, name.data(), name.size());
 }
 
+}  // namespace
+
 SectionInfo check_entry(const Entry& entry, std::size_t index) {
     SectionInfo section{name_in(entry.name), static_cast<DType>(entry.dtype), entry.offset, entry.bytes,
                         entry.checksum,      (entry.flags & bulk_flag) != 0};
@@ -48,7 +50,16 @@ SectionInfo check_entry(const Entry& entry, std::size_t index) {
     return section;
 }
 
-}  // namespace
+Entry make_entry(const SectionInfo& section) {
+    Entry entry{};
+    put_name(section.name, entry.name);
+    entry.dtype = static_cast<std::uint32_t>(section.dtype);
+    entry.flags = section.bulk ? bulk_flag : 0;
+    entry.offset = section.offset;
+    entry.bytes = section.bytes;
+    entry.checksum = section.checksum;
+    return entry;
+}
 
 bool is_name(const std::string& name) {
     const auto allowed = [](char c) {
@@ -117,16 +128,8 @@ std::map<std::string, std::uint64_t> check_params(const SectionInfo& section, st
 
 std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::uint64_t file_bytes,
                                  std::uint16_t major) {
-    std::vector<Entry> table(sections.size());
-    for (std::size_t i = 0; i < sections.size(); ++i) {
-        const SectionInfo& section = sections[i];
-        put_name(section.name, table[i].name);
-        table[i].dtype = static_cast<std::uint32_t>(section.dtype);
-        table[i].flags = section.bulk ? bulk_flag : 0;
-        table[i].offset = section.offset;
-        table[i].bytes = section.bytes;
-        table[i].checksum = section.checksum;
-    }
+    std::vector<Entry> table;
+    for (const SectionInfo& section : sections) table.push_back(make_entry(section));
     const std::span<const std::byte> table_bytes = std::as_bytes(std::span(table));
     Header header{};
     std::memcpy(header.magic, magic, sizeof magic);

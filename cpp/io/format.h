@@ -60,7 +60,10 @@ std::vector<SectionInfo> check_table(const Header& header, std::span<const Entry
 std::map<std::string, std::uint64_t> check_params(const SectionInfo& section, std::span<const Param> records);
 [[noreturn]] void fail_section(const SectionInfo& section, const std::string& what);
 
+SectionInfo check_entry(const Entry& entry, std::size_t index);  // all but its offset
+
 // Writing. Offsets and checksums of `sections` must be set.
+Entry make_entry(const SectionInfo& section);
 std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::uint64_t file_bytes,
                                  std::uint16_t major);
 std::vector<Param> make_params(const std::map<std::string, std::uint64_t>& params);

@@ -65,6 +65,45 @@ Descriptor open_folder(const std::string& path) {
     return folder;
 }
 
+std::optional<Descriptor> open_in(Handle folder, const std::string& name) {
+    Descriptor file(
+        retry([&] { return ::openat(folder, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0); }));
+    if (file.get() >= 0) return file;
+    if (errno != ENOENT && errno != ENAMETOOLONG) fail_errno("cannot open the log");
+    return std::nullopt;
+}
+
+std::optional<Descriptor> create_in(Handle folder, const std::string& name) {
+    Descriptor file(
+        retry([&] { return ::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, private_mode); }));
+    if (file.get() >= 0) return file;
+    if (errno != EEXIST) fail_errno("cannot create the log");
+    return std::nullopt;
+}
+
+void remove_in(Handle folder, const std::string& name) {
+    if (::unlinkat(folder, name.c_str(), 0) != 0) fail_errno("cannot remove the log");
+}
+
+namespace {
+
+bool same(const struct stat& x, const struct stat& y) {
+    return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+}  // namespace
+
+bool is_in(Handle folder, const std::string& name, Handle file) noexcept {
+    struct stat own{}, there{};
+    return ::fstat(file, &own) == 0 && ::fstatat(folder, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0
+           && same(own, there);
+}
+
+bool leads_to(const std::string& path, Handle file) noexcept {
+    struct stat own{}, there{};
+    return ::fstat(file, &own) == 0 && ::stat(path.c_str(), &there) == 0 && same(own, there);
+}
+
 Temporary::Temporary(int folder, const std::string& stem, unsigned mode) : folder_(folder) {
     constexpr int most_trials = 100;  // one fails if the name exists, or if another save removed the file as stale
     for (int trial = 0; trial < most_trials; ++trial) {
@@ -166,6 +205,20 @@ void remove_if_unlocked(int folder, const std::string& name) {
     if (file.is_open() && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) ::unlinkat(folder, name.c_str(), 0);
 }
 
+bool lock_now(int fd) {
+    while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) return false;
+        if (errno != EINTR) fail_errno("cannot lock the log");
+    }
+    return true;
+}
+
+bool is_locked(int fd) noexcept {
+    if (::flock(fd, LOCK_SH | LOCK_NB) != 0) return errno == EWOULDBLOCK;
+    ::flock(fd, LOCK_UN);
+    return false;
+}
+
 void resize_file(int fd, std::uint64_t bytes) {
     if (retry([&] { return ::ftruncate(fd, static_cast<off_t>(bytes)); }) != 0)
         fail_errno("cannot resize the file to " + std::to_string(bytes) + " bytes");
@@ -198,6 +251,14 @@ void sync_file(int fd) {
     if (retry([&] { return ::fcntl(fd, F_FULLFSYNC); }) == 0) return;
 #endif
     if (retry([&] { return ::fsync(fd); }) != 0) fail_errno("cannot fsync");
+}
+
+void sync_data(int fd) {
+#if defined(__APPLE__)
+    sync_file(fd);
+#else
+    if (retry([&] { return ::fdatasync(fd); }) != 0) fail_errno("cannot fdatasync");
+#endif
 }
 
 void sync_folder(int fd) {

@@ -44,6 +44,13 @@ private:
 Descriptor open_file(const std::string& path);  // read-only; never blocks, even on a FIFO
 std::uint64_t regular_file_bytes(Handle file);  // throws unless it is a regular file
 Descriptor open_folder(const std::string& path);
+// A file of a folder for reading and writing, or nothing if there is none of this name.
+std::optional<Descriptor> open_in(Handle folder, const std::string& name);
+std::optional<Descriptor> create_in(Handle folder, const std::string& name);  // nothing if there is one already
+void remove_in(Handle folder, const std::string& name);
+// Whether it is this very file that the folder has under the name, or the path leads to.
+bool is_in(Handle folder, const std::string& name, Handle file) noexcept;
+bool leads_to(const std::string& path, Handle file) noexcept;
 
 constexpr unsigned private_mode = 0600;
 
@@ -86,11 +93,16 @@ std::vector<std::string> names_in(Handle folder);  // of files, or none if the f
 bool lock_temporary(Handle file);                  // a new file; false if another save has removed it as stale
 void remove_if_unlocked(Handle folder, const std::string& name);  // ignores errors
 
+// A lock of a whole file, which ends with the process at the latest. False if another holds it.
+bool lock_now(Handle file);
+bool is_locked(Handle file) noexcept;
+
 void resize_file(Handle file, std::uint64_t bytes);
 void write_all(Handle file, std::span<const std::byte> bytes, std::uint64_t offset);
 // Throws Error(corrupt) if the file ends before the buffer is full.
 void read_all(Handle file, std::span<std::byte> buffer, std::uint64_t offset);
 void sync_file(Handle file);
+void sync_data(Handle file);  // contents and length
 void sync_folder(Handle folder);
 
 // A read-only shared mapping of the first `bytes` (> 0) of a file; a page-aligned copy of these bytes in memory; and

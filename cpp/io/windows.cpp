@@ -122,6 +122,49 @@ Descriptor open_folder(const std::string& path) {
     return folder;
 }
 
+std::optional<Descriptor> open_in(Handle folder, const std::string& name) {
+    Descriptor file(::CreateFileW(path_in(folder, name).c_str(), GENERIC_READ | GENERIC_WRITE, shared_by_all, nullptr,
+                                  OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
+    if (file.is_open()) return file;
+    if (errno_of(::GetLastError()) != ENOENT) fail_windows("cannot open the log");
+    return std::nullopt;
+}
+
+std::optional<Descriptor> create_in(Handle folder, const std::string& name) {
+    Descriptor file(::CreateFileW(path_in(folder, name).c_str(), GENERIC_READ | GENERIC_WRITE, shared_by_all, nullptr,
+                                  CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr));
+    if (file.is_open()) return file;
+    if (errno_of(::GetLastError()) != EEXIST) fail_windows("cannot create the log");
+    return std::nullopt;
+}
+
+void remove_in(Handle folder, const std::string& name) {
+    if (::DeleteFileW(path_in(folder, name).c_str()) == 0) fail_windows("cannot remove the log");
+}
+
+namespace {
+
+bool is_at(const std::wstring& path, Handle file, DWORD flags) {
+    const Descriptor other(::CreateFileW(path.c_str(), 0, shared_by_all, nullptr, OPEN_EXISTING, flags, nullptr));
+    BY_HANDLE_FILE_INFORMATION own{}, there{};
+    return other.is_open() && ::GetFileInformationByHandle(file, &own) != 0
+           && ::GetFileInformationByHandle(other.get(), &there) != 0
+           && own.dwVolumeSerialNumber == there.dwVolumeSerialNumber && own.nFileIndexHigh == there.nFileIndexHigh
+           && own.nFileIndexLow == there.nFileIndexLow;
+}
+
+}  // namespace
+
+bool is_in(Handle folder, const std::string& name, Handle file) noexcept try {
+    return is_at(path_in(folder, name), file, FILE_FLAG_OPEN_REPARSE_POINT);
+} catch (...) {
+    return false;
+}
+
+bool leads_to(const std::string& path, Handle file) noexcept try { return is_at(wide(path), file, 0); } catch (...) {
+    return false;
+}
+
 Temporary::Temporary(Handle folder, const std::string& stem, unsigned) : folder_(folder) {
     constexpr int most_trials = 100;
     for (int trial = 0; trial < most_trials; ++trial) {
@@ -201,6 +244,30 @@ void remove_if_unlocked(Handle folder, const std::string& name) {
     ::DeleteFileW(path_in(folder, name).c_str());
 }
 
+namespace {
+
+constexpr DWORD beyond = 1u << 31;  // locks of contents would keep others from reading them
+
+bool lock_last_byte(Handle file, DWORD kind) {
+    OVERLAPPED place = at(std::uint64_t{beyond} << 32);
+    return ::LockFileEx(file, kind | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &place) != 0;
+}
+
+}  // namespace
+
+bool lock_now(Handle file) {
+    if (lock_last_byte(file, LOCKFILE_EXCLUSIVE_LOCK)) return true;
+    if (::GetLastError() != ERROR_LOCK_VIOLATION) fail_windows("cannot lock the log");
+    return false;
+}
+
+bool is_locked(Handle file) noexcept {
+    if (!lock_last_byte(file, 0)) return ::GetLastError() == ERROR_LOCK_VIOLATION;
+    OVERLAPPED place = at(std::uint64_t{beyond} << 32);
+    ::UnlockFileEx(file, 0, 1, 0, &place);
+    return false;
+}
+
 void resize_file(Handle file, std::uint64_t bytes) {
     FILE_END_OF_FILE_INFO end{};
     end.EndOfFile.QuadPart = static_cast<LONGLONG>(bytes);
@@ -235,6 +302,10 @@ void read_all(Handle file, std::span<std::byte> buffer, std::uint64_t offset) {
 
 void sync_file(Handle file) {
     if (::FlushFileBuffers(file) == 0) fail_windows("cannot flush");
+}
+
+void sync_data(Handle file) {
+    sync_file(file);
 }
 
 void sync_folder(Handle) {}  // its entries are in the journal of the file system

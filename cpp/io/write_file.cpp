@@ -1,23 +1,20 @@
 // Writing is atomic: at any time, including after a power loss, the path refers to the complete old file or to the
 // complete new one. Arrays are written directly from memory; header and table follow last, when checksums are known.
+#include "io/write_file.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <optional>
 
+#include "io/contents.h"
 #include "io/crc32.h"
-#include "io/file.h"
-#include "io/format.h"
 #include "io/stale.h"
-#include "io/system.h"
 #include "io/test_point.h"
 
 namespace fewbits {
 namespace {
 
 using namespace io;
-
-constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
 
 // Sections with their offsets; checksums are filled in later.
 std::vector<SectionInfo> lay_out(const std::map<std::string, Array>& arrays) {
@@ -35,39 +32,11 @@ std::vector<SectionInfo> lay_out(const std::map<std::string, Array>& arrays) {
     return sections;
 }
 
-// Calls write(bytes, offset) for each chunk of the array; returns the checksum of the array.
-template <class Write>
-std::uint32_t write_array(std::span<const std::byte> bytes, std::uint64_t offset, Write write) {
-    std::uint32_t checksum = 0;
-    while (!bytes.empty()) {
-        const std::span<const std::byte> chunk = bytes.first(std::min(chunk_bytes, bytes.size()));
-        checksum = crc32(chunk, checksum);
-        write(chunk, offset);
-        bytes = bytes.subspan(chunk.size());
-        offset += chunk.size();
-        test_point("chunk");
-    }
-    return checksum;
-}
-
-// The arrays, and the params as an additional array.
-std::map<std::string, Array> all_arrays(const Parts& parts) {
-    std::vector<Param> params = make_params(parts.params);
-    if (params.size() > max_records) fail("a file holds at most 2^20 params, got " + std::to_string(params.size()));
-    if (parts.has(params_name)) fail("'params' cannot be the name of an array");
-    auto kept = std::make_shared<const std::vector<Param>>(std::move(params));
-    std::map<std::string, Array> arrays = parts.arrays;
-    arrays[params_name] = {DType::u8, std::as_bytes(std::span(*kept)), kept};
-    return arrays;
-}
-
 // Calls begin(file size in bytes), then write(bytes, offset) for everything except zero padding.
 template <class Begin, class Write>
-void write_sections(const Parts& parts, Begin begin, Write write) {
-    const std::uint64_t major = parts.param_or(format_name, 1);
+Written write_sections(const std::map<std::string, Array>& arrays, std::uint64_t major, Begin begin, Write write) {
     if (major < 1 || major > major_version)
         fail("param 'format': got " + std::to_string(major) + ", expected 1.." + std::to_string(major_version));
-    const std::map<std::string, Array> arrays = all_arrays(parts);
     std::vector<SectionInfo> sections = lay_out(arrays);
     const std::uint64_t file_bytes = sections.back().offset + sections.back().bytes;
     begin(file_bytes);
@@ -76,40 +45,42 @@ void write_sections(const Parts& parts, Begin begin, Write write) {
         section->checksum = write_array(array.bytes, section->offset, write);
         ++section;
     }
-    write(make_head(sections, file_bytes, static_cast<std::uint16_t>(major)), 0);
+    const std::vector<std::byte> head = make_head(sections, file_bytes, static_cast<std::uint16_t>(major));
+    write(head, 0);
+    return {identity_of(head), file_bytes, std::move(sections)};
 }
 
-// The path to replace, with symbolic links resolved. The final target need not exist.
-std::filesystem::path followed(std::filesystem::path target) {
-    constexpr int most_links = 40;  // the limit of the system
-    std::error_code error;
-    for (int links = 0; std::filesystem::is_symlink(std::filesystem::symlink_status(target, error)); ++links) {
-        if (links == most_links) fail_errno("cannot follow the symbolic link", ELOOP);
-        const std::filesystem::path next = std::filesystem::read_symlink(target, error);
-        if (error) fail_errno("cannot read the symbolic link", error.value());
-        target = target.parent_path() / next;
-    }
-    return target;
-}
+}  // namespace
 
-std::string utf8(const std::filesystem::path& path) {
-    const std::u8string text = path.u8string();
-    return {text.begin(), text.end()};
-}
+namespace io {
 
-void write_atomically(const std::string& path, const Parts& parts) {
+Place::Place(const std::string& path) : path_(path) {
     if (path.find('\0') != std::string::npos) fail("path contains a zero byte");
-    const std::filesystem::path target = followed(std::u8string(path.begin(), path.end()));
-    const std::string name = utf8(target.filename());
-    if (name.empty()) fail_errno("the path does not name a file", path.empty() ? ENOENT : EISDIR);
-    const Descriptor folder = open_folder(target.has_parent_path() ? utf8(target.parent_path()) : ".");
-    const std::optional<Permissions> old = permissions_of_replaced(folder.get(), name);
-    remove_stale(folder.get(), name);
-    const Permissions usual = old ? Permissions{} : usual_permissions(folder.get(), name);
-    Temporary file(folder.get(), name, private_mode);  // not accessible to others until it is complete
+    const std::filesystem::path target = native(followed(path));
+    name_ = utf8(target.filename());
+    if (name_.empty()) fail_errno("the path does not name a file", path.empty() ? ENOENT : EISDIR);
+    log_name_ = name_ + log_ending;
+    folder_ = open_folder(target.has_parent_path() ? utf8(target.parent_path()) : ".");
+}
+
+std::map<std::string, Array> all_arrays(Parts parts) {
+    auto params = std::make_shared<const std::vector<Param>>(make_params(parts.params));
+    if (params->size() > max_records) fail("a file holds at most 2^20 params, got " + std::to_string(params->size()));
+    if (parts.has(params_name)) fail("'params' cannot be the name of an array");
+    std::map<std::string, Array> arrays = std::move(parts.arrays);
+    arrays[params_name] = {DType::u8, std::as_bytes(std::span(*params)), params};
+    return arrays;
+}
+
+Written write_file(const Place& place, const std::map<std::string, Array>& arrays, std::uint64_t major) {
+    const Handle folder = place.folder();
+    const std::optional<Permissions> old = permissions_of_replaced(folder, place.name());
+    remove_stale(folder, place.name());
+    const Permissions usual = old ? Permissions{} : usual_permissions(folder, place.name());
+    Temporary file(folder, place.name(), private_mode);  // not accessible to others until it is complete
     test_point("created");
-    write_sections(
-        parts, [&](std::uint64_t bytes) { resize_file(file.get(), bytes); },
+    Written written = write_sections(
+        arrays, major, [&](std::uint64_t bytes) { resize_file(file.get(), bytes); },
         [&](std::span<const std::byte> bytes, std::uint64_t offset) { write_all(file.get(), bytes, offset); });
     if (old)
         keep_permissions(file.get(), *old);
@@ -118,17 +89,26 @@ void write_atomically(const std::string& path, const Parts& parts) {
     test_point("written");
     sync_file(file.get());
     test_point("synced");
-    file.rename_to(name);
+    file.rename_to(place.name());
     test_point("renamed");
-    sync_folder(folder.get());
+    sync_folder(folder);
+    return written;
 }
 
-}  // namespace
+void remove_log(const Place& place, const LogLock& log) {
+    test_point("log folded");
+    require(log.is_mine(), "save: this process is a fork of the one that holds the log");
+    remove_in(place.folder(), place.log_name());
+    test_point("log removed");
+    sync_folder(place.folder());
+}
+
+}  // namespace io
 
 std::vector<std::byte> write_bytes(const Parts& parts) {
     std::vector<std::byte> file;
     write_sections(
-        parts, [&](std::uint64_t bytes) { file.resize(bytes); },
+        all_arrays(parts), parts.param_or(format_name, 1), [&](std::uint64_t bytes) { file.resize(bytes); },
         [&](std::span<const std::byte> bytes, std::uint64_t offset) {
             std::copy(bytes.begin(), bytes.end(), file.begin() + static_cast<std::ptrdiff_t>(offset));
         });
@@ -137,7 +117,10 @@ std::vector<std::byte> write_bytes(const Parts& parts) {
 
 void write_file(const std::string& path, const Parts& parts) {
     try {
-        write_atomically(path, parts);
+        const Place place(path);
+        const std::optional<LogLock> log = LogLock::existing(place.folder(), place.log_name());
+        io::write_file(place, all_arrays(parts), parts.param_or(format_name, 1));
+        if (log) remove_log(place, *log);
     } catch (const Error& error) {
         throw Error(error.kind(), path + ": " + error.what(), error.error_number());
     }

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from . import _core
-from .file.engines import check_flags, engine_of_bytes, is_multivector, is_sparse, open_engine
+from .file.engines import check_flags, engine_of_bytes, is_multivector, is_sparse
+from .file.files import open_file
 from .file.places import Path, contents, encoded, shown
 from .index.index import Index, described
+from .index.turns import files_of
 from .multivector.index import MultiVectorIndex, described_sets
 from .records import Record
-from .sparse.index import SparseIndex
+from .sparse.index import SparseIndex, opened_sparse
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -56,16 +58,21 @@ def open(
     >>> index = fb.open("wiki.fb")
     """
     check_flags(mmap, verify)
-    file = contents(path)
-    if is_sparse(path, file):  # type: ignore[arg-type]
-        return SparseIndex.open(path if file is None else file)
-    if file is not None:
-        engine, name = engine_of_bytes(file), "bytes"
-    else:
-        engine, name = open_engine(path, mmap, verify), shown(path)  # type: ignore[arg-type]
-    if not is_multivector(engine.params):
-        return described(name, engine)
-    return described_sets(name, engine)
+    content = contents(path)
+    if content is not None:
+        if is_sparse(_core.params_of(content)):
+            return SparseIndex.from_bytes(content)
+        return _described("bytes", engine_of_bytes(content))
+    file = open_file(path, stacklevel=2)  # type: ignore[arg-type]
+    if is_sparse(file.params):
+        return opened_sparse(path, file)  # type: ignore[arg-type]
+    index = _described(shown(path), _core.Engine.open(file, mapped=mmap, verify_all=verify))  # type: ignore[arg-type]
+    files_of(index).opened(path, file)  # type: ignore[arg-type]
+    return index
+
+
+def _described(name: str, engine: _core.Engine) -> Index | MultiVectorIndex:
+    return described_sets(name, engine) if is_multivector(engine.params) else described(name, engine)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +91,9 @@ class Section(Record):
         CRC-32C of its bytes.
     bulk : bool
         Whether it is mapped rather than read.
+    in_log : bool
+        Whether it is in the log beside the file, as is then its offset. Of several sections of one name, the later
+        ones are changes of the first.
     """
 
     name: str
@@ -92,6 +102,25 @@ class Section(Record):
     bytes: int
     checksum: int
     bulk: bool
+    in_log: bool
+
+
+@dataclass(frozen=True, eq=False)
+class LogInfo(Record):
+    """The log of an index file, which `sync` appends to.
+
+    Attributes
+    ----------
+    bytes : int
+    changes : int
+        How many times `sync` has appended since the file was saved.
+    dropped : int
+        Bytes at the end of the log that are left out: of a change that was not completed.
+    """
+
+    bytes: int
+    changes: int
+    dropped: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,16 +136,19 @@ class FileInfo(Record):
     params : dict of str to int
         The settings of all parts, by name.
     sections : list of Section
+        Those that the index consists of.
+    log : LogInfo or None
     """
 
     version: tuple[int, int]
     bytes: int
     params: dict[str, int]
     sections: list[Section]
+    log: LogInfo | None
 
 
 def inspect(path: Path) -> FileInfo:
-    """Read what an index file says of itself, without loading it.
+    """Read what an index file and its log say of themselves, without loading them.
 
     Parameters
     ----------
@@ -138,11 +170,12 @@ def inspect(path: Path) -> FileInfo:
     16
     """
     found = _core.inspect(encoded(path))
-    return FileInfo(**found | {"sections": [Section(**section) for section in found["sections"]]})
+    log = LogInfo(**found["log"]) if found["log"] else None
+    return FileInfo(**found | {"sections": [Section(**section) for section in found["sections"]], "log": log})
 
 
 def verify(path: Path) -> None:
-    """Check every checksum of an index file, and everything that `open` checks.
+    """Check every checksum of an index file and of its log, and everything that `open` checks.
 
     Parameters
     ----------

@@ -76,14 +76,14 @@ inline void change(Engine& engine, std::span<const std::int64_t> found) {
 }
 
 // Opening takes a small multiple of the file's size, even if the file is rejected.
-inline auto opened(std::span<const std::byte> file) {
+inline auto opened(std::span<const std::byte> file, std::span<const std::byte> log) {
     const allocations::Peak peak;
     const auto check_peak = [&] {
-        if (peak.bytes() > most_bytes_a_byte * file.size() + most_bytes)
+        if (peak.bytes() > most_bytes_a_byte * (file.size() + log.size()) + most_bytes)
             throw std::runtime_error("opening took " + std::to_string(peak.bytes()) + " bytes");
     };
     try {
-        auto engine = Engine::from_bytes(file);
+        auto engine = Engine::from_bytes(file, log);
         check_peak();
         return engine;
     } catch (const Error&) {
@@ -92,8 +92,8 @@ inline auto opened(std::span<const std::byte> file) {
     }
 }
 
-inline void open_and_use(std::span<const std::byte> file) {
-    const auto engine = opened(file);
+inline void open_and_use(std::span<const std::byte> file, std::span<const std::byte> log = {}) {
+    const auto engine = opened(file, log);
     std::vector<std::int64_t> found = searched(*engine, nullptr);
     if (engine->model().tokens) use_tokens(*engine);
     searched(*engine, Filter::of_mask(std::vector<std::uint8_t>(150, 1)).get());

@@ -142,6 +142,14 @@ std::set<std::string> files_in(const std::string& path) {
     return files;
 }
 
+// The file and, behind it, its log.
+Bytes with_log(const std::string& path) {
+    Bytes bytes = io_fixture::slurp(path);
+    const Bytes log = io_fixture::slurp(path + ".log");
+    bytes.insert(bytes.end(), log.begin(), log.end());
+    return bytes;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -153,7 +161,7 @@ int main(int argc, char** argv) {
         else if (argument.starts_with("-seed="))
             seed = std::stoull(argument.substr(argument.find('=') + 1));
         else
-            for (const std::string& file : files_in(argument)) corpus.push_back(io_fixture::slurp(file));
+            for (const std::string& file : files_in(argument)) corpus.push_back(with_log(file));
     }
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     Fuzzer fuzzer(seed);

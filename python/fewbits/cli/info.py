@@ -22,6 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
     contents = fb.inspect(arguments.index)
     major, minor = contents.version
     print(f"\n{shown(arguments.index)}: format {major}.{minor}, {contents.bytes:,} bytes")
+    if contents.log is not None:
+        print(f"{shown(arguments.index)}.log: {contents.log.changes:,} changes, {contents.log.bytes:,} bytes")
     for section in contents.sections:
-        print(f"  {section.name:<28} {section.dtype:<5} {section.bytes:>14,} bytes")
+        place = " (log)" if section.in_log else ""
+        print(f"  {section.name:<28} {section.dtype:<5} {section.bytes:>14,} bytes{place}")
     return 0

@@ -1,19 +1,14 @@
-"""Opens the engine in a file, for either kind of index."""
+"""The engine in the contents of a file, and which kind of index it is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from .. import _core
-from .places import Path, buffer, encoded
+from .places import buffer
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-
-def open_engine(path: Path, mmap: bool, verify: bool) -> _core.Engine:
-    """The engine in a file, for either kind of index."""
-    return _core.Engine.open(encoded(path), mapped=mmap, verify_all=verify)
 
 
 def engine_of_bytes(file: Buffer) -> _core.Engine:
@@ -32,7 +27,6 @@ def is_multivector(params: dict[str, int]) -> bool:
     return "tokens.dim" in params
 
 
-def is_sparse(path: Path, file: memoryview | None) -> bool:
-    """Whether a file, at a path or in memory, is of a sparse index."""
-    params = _core.params_of(file) if file is not None else _core.inspect(encoded(path))["params"]
+def is_sparse(params: dict[str, int]) -> bool:
+    """Whether a file with these params holds a sparse index."""
     return "sparse.kind" in params

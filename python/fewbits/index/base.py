@@ -263,9 +263,40 @@ class BaseIndex(Stateful):
         --------
         >>> index.save("wiki.fb")
         """
-        state = self._state
-        engine, meta = state.trained("save"), self._meta(state)
-        write(path, lambda name: engine.save(name, meta), lambda: engine.to_bytes(meta))
+        write(path, lambda name: self._files.save(name, lambda: self._current("save")), self.to_bytes)
+
+    def sync(self, path: Path) -> None:
+        """Write what has changed since the file at a path was saved, opened or synced, so that it is there after a
+        crash.
+
+        The changes are appended to a log beside the file (its name and ``.log``), which `fb.open` reads with it. If
+        this index has not saved, opened or synced the path before, or if the log becomes longer than half of the file
+        (and than 1 MiB), this is a `save`, which needs no log. Removing vectors or setting defaults is a change as
+        adding them is. See docs/durability.md.
+
+        Parameters
+        ----------
+        path : str, bytes or os.PathLike
+
+        Raises
+        ------
+        BlockingIOError
+            If another index, of this or another process, has synced to the path. It remains the only one that may
+            until it is deleted.
+        OSError
+            With ``errno.ESTALE`` if the path was written to by others since this index read or wrote it; and for
+            failing disks, as `save`. The path then holds what it held before, or also the changes.
+
+        Examples
+        --------
+        >>> index.save("wiki.fb")
+        >>> index.remove([7, 42])
+        2
+        >>> index.sync("wiki.fb")
+        >>> len(fb.open("wiki.fb")) == len(index)
+        True
+        """
+        self._files.sync(encoded(path), lambda: self._current("sync"))
 
     def to_bytes(self) -> bytes:
         """Return the file that `save` would write.
@@ -286,6 +317,10 @@ class BaseIndex(Stateful):
     def _meta(self, state: State) -> bytes:
         """The section `meta` of the index's file."""
         raise NotImplementedError
+
+    def _current(self, action: str) -> tuple[_core.Engine, bytes]:
+        state = self._state
+        return state.trained(action), self._meta(state)
 
     def _trained(self, action: str) -> _core.Engine:
         return self._state.trained(action)

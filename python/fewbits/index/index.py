@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
+from ..file.engines import check_flags, engine_of_bytes, is_multivector
+from ..file.files import open_file
 from ..file.meta import decode_automatic, decode_meta, decode_optional, encode_meta
 from ..file.places import Path, contents, shown
 from ..fit.few import too_few
@@ -50,7 +51,7 @@ from .result import KeyedResult, Probes, SearchResult
 from .second_stage import Scorer, second_stage
 from .state import State, Training
 from .tried import Tries, tries_of
-from .turns import frozen, in_state, started, state_of
+from .turns import files_of, frozen, in_state, started, state_of
 from .upgrades import upgraded
 
 if TYPE_CHECKING:
@@ -692,10 +693,13 @@ class Index(BaseIndex):
         >>> index = fb.Index.open("wiki.fb")
         """
         check_flags(mmap, verify)
-        file = contents(path)
-        if file is not None:
-            return Index.from_bytes(file)
-        return described(shown(path), open_engine(path, mmap, verify))  # type: ignore[arg-type]
+        content = contents(path)
+        if content is not None:
+            return Index.from_bytes(content)
+        file = open_file(path, stacklevel=2)  # type: ignore[arg-type]
+        index = described(shown(path), _core.Engine.open(file, mapped=mmap, verify_all=verify))  # type: ignore[arg-type]
+        files_of(index).opened(path, file)  # type: ignore[arg-type]
+        return index
 
     @staticmethod
     def from_bytes(file: Buffer) -> Index:

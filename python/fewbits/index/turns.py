@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from .. import _core
+from ..file.files import Files
 
 S = TypeVar("S")
 
@@ -26,10 +27,11 @@ class Turned(Generic[S]):
 
     _state: S
     _turns: _core.Turns
+    _files: Files
 
     def _begin(self, state: S) -> None:
         """Initializes a new object; called before anything else."""
-        self._state, self._turns = state, _core.Turns()
+        self._state, self._turns, self._files = state, _core.Turns(), Files()
 
     def _prepare(self, action: str, change: Callable[[S], S]) -> tuple[_core.Turn, S]:
         """Waits for this thread's turn to change the index; returns the turn, and `change` of the current state."""
@@ -46,6 +48,10 @@ Held = TypeVar("Held", bound=Turned[Any])
 
 def state_of(index: Turned[S]) -> S:
     return index._state
+
+
+def files_of(index: Turned[Any]) -> Files:
+    return index._files
 
 
 def started(index: Held, state: object) -> Held:

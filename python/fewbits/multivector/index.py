@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..errors import CorruptIndexError
-from ..file.engines import check_flags, engine_of_bytes, is_multivector, open_engine
+from ..file.engines import check_flags, engine_of_bytes, is_multivector
+from ..file.files import open_file
 from ..file.meta import decode_meta, decode_part, encode_meta
 from ..file.places import Path, buffer, contents, encoded, shown
 from ..fit.few import too_few
@@ -25,7 +26,7 @@ from ..index.filling import checked_ids, publish
 from ..index.index import candidates, checked_description, fitted_model, lists_in_vain, lists_to_read, result_count
 from ..index.result import SearchResult
 from ..index.state import State, Training
-from ..index.turns import frozen, started, state_of
+from ..index.turns import files_of, frozen, started, state_of
 from ..input.checks import conflict_rule, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import id_table, vector_ids
@@ -546,11 +547,14 @@ class MultiVectorIndex(BaseIndex):
             If the file holds an index of single vectors.
         """
         check_flags(mmap, verify)
-        file = contents(path)
-        if file is not None:
-            return MultiVectorIndex.from_bytes(file)
+        content = contents(path)
+        if content is not None:
+            return MultiVectorIndex.from_bytes(content)
         name = encoded(path)
-        return MultiVectorIndex._of(shown(name), open_engine(name, mmap, verify))
+        file = open_file(name, stacklevel=2)
+        index = MultiVectorIndex._of(shown(name), _core.Engine.open(file, mapped=mmap, verify_all=verify))
+        files_of(index).opened(name, file)
+        return index
 
     @staticmethod
     def from_bytes(file: Buffer) -> MultiVectorIndex:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
+from ..file.files import open_file
 from ..file.places import Path, buffer, contents, encoded, shown, write
 from ..index.result import SearchResult
-from ..index.turns import Turned, started
+from ..index.turns import Turned, files_of, started
 from ..input.checks import conflict_rule, real_number, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import check_unique, id_table, vector_ids
@@ -28,7 +29,8 @@ from .stats import SparseStats, explained, stats_of
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ..file.places import SupportsWrite
+    from ..file.files import open_file
+from ..file.places import SupportsWrite
 
 _MAX_RESULTS = 2**40
 
@@ -394,9 +396,30 @@ class SparseIndex(Turned[_State]):
         --------
         >>> fb.SparseIndex().build(sparse).save("sparse.fb")
         """
-        state = self._state
-        meta = encode(state.bm25, state.defaults)
-        write(path, lambda name: state.engine.save(name, meta), lambda: state.engine.to_bytes(meta))
+        write(path, lambda name: self._files.save(name, self._current), self.to_bytes)
+
+    def sync(self, path: Path) -> None:
+        """Write what has changed since the file at a path was saved, opened or synced, so that it is there after a
+        crash: as `Index.sync`.
+
+        Parameters
+        ----------
+        path : str, bytes or os.PathLike
+
+        Raises
+        ------
+        BlockingIOError, OSError
+            As `Index.sync`.
+
+        Examples
+        --------
+        >>> index = fb.SparseIndex().build(sparse)
+        >>> index.sync("sparse.fb")
+        >>> index.remove([0])
+        1
+        >>> index.sync("sparse.fb")
+        """
+        self._files.sync(encoded(path), self._current)
 
     def to_bytes(self) -> bytes:
         """Return the file that `save` would write.
@@ -435,10 +458,10 @@ class SparseIndex(Turned[_State]):
         >>> fb.SparseIndex().build(sparse).save("sparse.fb")
         >>> index = fb.SparseIndex.open("sparse.fb")
         """
-        file = contents(path)
-        if file is not None:
-            return _opened("bytes", _core.SparseEngine.from_bytes(file), tokenizer)
-        return _opened(shown(path), _core.SparseEngine.open(encoded(path)), tokenizer)  # type: ignore[arg-type]
+        content = contents(path)
+        if content is not None:
+            return _opened("bytes", _core.SparseEngine.from_bytes(content), tokenizer)
+        return opened_sparse(path, open_file(path, stacklevel=2), tokenizer)  # type: ignore[arg-type]
 
     @staticmethod
     def from_bytes(file: Buffer) -> SparseIndex:
@@ -465,6 +488,10 @@ class SparseIndex(Turned[_State]):
         return SparseIndex.from_bytes, (self.to_bytes(),)
 
     # --- inside ---
+
+    def _current(self) -> tuple[_core.SparseEngine, bytes]:
+        state = self._state
+        return state.engine, encode(state.bm25, state.defaults)
 
     def _changed(self, action: str, change: Callable[[_State], _State]) -> SparseIndex:
         turn, after = self._prepare(action, change)
@@ -576,6 +603,12 @@ def _approximation(defaults: Defaults, mass: float | None, rerank: int | None, k
     if depth < k:
         raise ValueError(f"rerank: expected at least k={k} candidates, got {depth}")
     return share, depth
+
+
+def opened_sparse(path: Path, file: _core.IndexFile, tokenizer: Tokenizer | None = None) -> SparseIndex:
+    index = _opened(shown(path), _core.SparseEngine.open(file), tokenizer)
+    files_of(index).opened(path, file)
+    return index
 
 
 def _opened(name: str, engine: _core.SparseEngine, tokenizer: Tokenizer | None) -> SparseIndex:

@@ -30,6 +30,14 @@ inline std::vector<float> random_floats(std::size_t n, std::uint64_t seed) {
     return x;
 }
 
+inline std::unique_ptr<Engine> opened(const std::string& path, bool mapped, Verify verify = Verify::all) {
+    return Engine::open(*IndexFile::open(path), mapped, verify);
+}
+
+inline void save(const Engine& engine, const std::string& path, const std::string& meta = "") {
+    write_file(path, engine.as_parts(meta));
+}
+
 struct Choice {
     Metric metric;
     std::uint32_t nlist;  // 0: no partition

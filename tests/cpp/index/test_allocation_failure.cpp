@@ -135,19 +135,31 @@ TEST("allocation failure: every allocation of every operation, on an index of ev
 TEST("allocation failure: training, saving and opening") {
     const std::vector<float> floats = random_floats(300 * 9, 3);
     const MatrixView x{floats.data(), 300, 9};
-    const io_fixture::Folder folder;
-    const std::string path = folder.file("a");
     for (const Choice& choice :
          {Choice{Metric::l2, 7, "pq4", true, "scalar8"}, Choice{Metric::ip, 0, "pq8", false, ""}}) {
+        const io_fixture::Folder folder;
+        const std::string path = folder.file("a");
         std::unique_ptr<Engine> engine;
         CHECK(sweep([&] { engine = std::make_unique<Engine>(make_parts(choice, x)); }, always) > 50);
         add(*engine, x);
         const std::vector<std::byte> whole = engine->to_bytes("");
-        std::filesystem::remove(path);
-        CHECK(sweep([&] { engine->save(path, ""); }, [&] { return folder.entries() == 0; }) > 50);
+        CHECK(sweep([&] { test::save(*engine, path, ""); }, [&] { return folder.entries() == 0; }) > 50);
         for (const bool mapped : {true, false}) {
-            const auto open = [&] { CHECK(Engine::open(path, mapped, true)->to_bytes("") == whole); };
+            const auto open = [&] { CHECK(test::opened(path, mapped)->to_bytes("") == whole); };
             CHECK(sweep(open, always) > 50);
         }
+        engine->remove(std::vector<std::int64_t>{1, 7});
+        const std::vector<std::byte> changed = engine->to_bytes("");
+        const auto sync = [&] {
+            const auto file = IndexFile::open(path);
+            const auto old = Engine::open(*file, true, Verify::trusted);
+            file->sync(engine->as_parts(""));
+        };
+        const auto either = [&] {
+            const auto found = test::opened(path, true)->to_bytes("");
+            return found == whole || found == changed;
+        };
+        CHECK(sweep(sync, either) > 100);
+        CHECK(test::opened(path, true)->to_bytes("") == changed);
     }
 }

@@ -134,8 +134,8 @@ TEST("scoring: is saved and opened with the index") {
     const auto scored = engine.with_scoring(trained);
     const std::string path =
         (std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + "fewbits-test-scoring.fb")).string();
-    scored->save(path, "{}");
-    CHECK(find(*Engine::open(path, true, true), q(), {k, 3, 0, 1}) == find(*scored, q(), {k, 3, 0, 1}));
+    test::save(*scored, path, "{}");
+    CHECK(find(*test::opened(path, true), q(), {k, 3, 0, 1}) == find(*scored, q(), {k, 3, 0, 1}));
     std::remove(path.c_str());
 }
 

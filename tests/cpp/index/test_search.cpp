@@ -158,13 +158,13 @@ TEST("engine: save and open, mapped or read, give the same results; saving again
         add(engine, x().block(0, 500));
         add(engine, x().block(500, n - 500));
         engine.set_default("default.nprobe", 3);
-        engine.save(path, "{}");
+        test::save(engine, path, "{}");
         const SearchParams params{5, 3, choice.rerank.empty() ? 0u : 40u, 2};
         for (const bool mapped : {true, false}) {
-            const auto opened = Engine::open(path, mapped, true);
+            const auto opened = test::opened(path, mapped);
             CHECK(find(engine, q(), params) == find(*opened, q(), params));
             CHECK_EQ(opened->params().at("default.nprobe"), 3u);
-            opened->save(again, opened->meta());
+            test::save(*opened, again, opened->meta());
             CHECK(contents(path) == contents(again));
         }
     }

@@ -184,9 +184,9 @@ TEST("updates: removals are saved, and opened again") {
         add(engine, x().block(301, n - 301));
         engine.remove(range(290, 310));
         engine.remove(range(n - 3, n));
-        engine.save(path, "{}");
+        test::save(engine, path, "{}");
         for (const bool mapped : {true, false}) {
-            const auto opened = Engine::open(path, mapped, true);
+            const auto opened = test::opened(path, mapped);
             CHECK(by_score(*opened) == by_score(engine));
             CHECK_EQ(opened->snapshot()->next_id, static_cast<std::int64_t>(n));
             CHECK_EQ(opened->remove(range(280, 320)), 20u);

@@ -64,6 +64,8 @@ ssize_t __real_pwrite(int, const void*, std::size_t, off_t);
 ssize_t __real_pread(int, void*, std::size_t, off_t);
 int __real_fchmod(int, mode_t);
 int __real_fsync(int);
+int __real_fdatasync(int);
+int __real_unlinkat(int, const char*, int);
 int __real_renameat(int, const char*, int, const char*);
 
 int __wrap_open(const char* path, int flags, ...) {
@@ -106,6 +108,16 @@ int __wrap_fchmod(int fd, mode_t mode) {
 int __wrap_fsync(int fd) {
     return answered<int>(Call::sync, fd, 0, nullptr, 0,
                          [&](std::size_t) { return system_calls::active == nullptr ? __real_fsync(fd) : 0; });
+}
+
+int __wrap_fdatasync(int fd) {
+    return answered<int>(Call::sync, fd, 0, nullptr, 0,
+                         [&](std::size_t) { return system_calls::active == nullptr ? __real_fdatasync(fd) : 0; });
+}
+
+int __wrap_unlinkat(int folder, const char* path, int flags) {
+    return answered<int>(Call::remove, folder, 0, nullptr, 0,
+                         [&](std::size_t) { return __real_unlinkat(folder, path, flags); });
 }
 
 int __wrap_renameat(int from_folder, const char* from, int to_folder, const char* to) {

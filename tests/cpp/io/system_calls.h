@@ -11,7 +11,7 @@
 
 namespace system_calls {
 
-enum class Call { open, look, resize, write, read, mode, sync, rename };
+enum class Call { open, look, resize, write, read, mode, sync, rename, remove };
 
 struct Event {
     Call call;

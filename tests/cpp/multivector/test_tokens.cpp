@@ -234,8 +234,8 @@ TEST("tokens: every row keeps its own through changes, merges and files") {
                 add(fresh, others.part(50, 20), counted(20, 50), OnConflict::replace);
                 fresh.remove(removed);
                 CHECK(ranked(grown, queries, 197) == ranked(fresh, queries, 197));
-                grown.save(folder.file("a"), "");
-                CHECK(ranked(*Engine::open(folder.file("a"), true, true), queries, 197) == ranked(fresh, queries, 197));
+                test::save(grown, folder.file("a"), "");
+                CHECK(ranked(*test::opened(folder.file("a"), true), queries, 197) == ranked(fresh, queries, 197));
                 const auto copy = Engine::from_bytes(grown.to_bytes(""));
                 const std::vector<std::int64_t> later = {1000};
                 add(*copy, documents.part(9, 1), later);
@@ -292,7 +292,7 @@ TEST("tokens: files of format 1 have them by id") {
             const Parts now = read_bytes(engine.to_bytes(""));
             write_file(folder.file("a"), old_layout(now, engine.model().tokens->layout()));
             for (const bool mapped : {true, false}) {
-                const auto old = Engine::open(folder.file("a"), mapped, true);
+                const auto old = test::opened(folder.file("a"), mapped);
                 CHECK(ranked(*old, queries, 90) == ranked(engine, queries, 90));
                 CHECK_EQ(old->snapshot()->next_id, 5000);
                 CHECK_EQ(Engine::bytes(*old->snapshot()).tokens, Engine::bytes(*engine.snapshot()).tokens);

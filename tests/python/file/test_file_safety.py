@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
+from fewbits import _core
 from support.data import vectors
 
 DIM = 8
@@ -55,7 +56,7 @@ def test_an_odd_description_is_corrupt(name: str, tmp_path: Path) -> None:
         meta = json.loads(fb.open(tmp_path / "a.fb")._trained("test").meta)
         ODD[name](meta)
         raw = json.dumps(meta).encode()
-    engine.save(str(tmp_path / "b.fb"), raw)
+    engine.save(_core.IndexFile(str(tmp_path / "b.fb")), raw)
     for read in (fb.open, fb.verify, lambda path: fb.Index.from_bytes(path.read_bytes())):
         with pytest.raises(fb.CorruptIndexError, match="section 'meta'"):
             read(tmp_path / "b.fb")

@@ -55,6 +55,9 @@ def indexes():
         "cosine-second-lists-rabitq4-rows",
         fb.Index(DIM, metric="cosine", partition=second, codec=fb.RaBitQ(4, staged=True), rerank=fb.Scalar(8)),
     )
+    # With logs beside them.
+    yield "l2-log-ivf-pq8", fb.Index(DIM, metric="l2", partition=lists, codec=fb.PQ(4), rerank=fb.Scalar(8))
+    yield "multivector-log-scalar8", fb.MultiVectorIndex(DIM, encoder=fde, tokens=fb.Scalar(8))
 
 
 def data(index, n, seed):
@@ -116,6 +119,11 @@ def write():
         if not (GOLDEN / f"{name}.fb").exists():
             index = built(name)
             index.save(GOLDEN / f"{name}.fb")
+            for i in range(3 if "-log-" in name else 0):
+                index.remove(range(i, 300, 5))
+                index.sync(GOLDEN / f"{name}.fb")
+                index.add(data(index, 20 + i, seed=4 + i), progress=False)
+                index.sync(GOLDEN / f"{name}.fb")
             (GOLDEN / f"{name}.json").write_text(json.dumps(answers(index)) + "\n")
 
 

@@ -48,14 +48,19 @@ def builder(engine):
 # yet, so that the first of them has to wait for, or do, what the others wait for.
 calls = {
     "Engine.__init__": lambda e: _core.Engine(params, arrays),
-    "Engine.open": lambda e: _core.Engine.open(folder + "/a.fb"),
+    "Engine.open": lambda e: _core.Engine.open(_core.IndexFile.open(folder + "/a.fb")),
     "Engine.from_bytes": lambda e: _core.Engine.from_bytes(small),
     "Engine.builder": builder,
     "Engine.publish": lambda e: e.publish(builder(e), on_conflict="replace", progress=lambda f: 5 in own),
     "Engine.remove": lambda e: e.remove(np.arange(5)),
     "Engine.compact": lambda e: e.compact(progress=lambda f: None),
     "Engine.join": lambda e: _core.Engine.join([e], on_conflict="replace"),
-    "Engine.save": lambda e: e.save(folder + f"/{threading.get_ident()}.fb", b"{}"),
+    "Engine.save": lambda e: e.save(_core.IndexFile(folder + f"/{threading.get_ident()}.fb"), b"{}"),
+    "Engine.sync": lambda e: e.sync(mine, b"{}"),
+    "IndexFile.__init__": lambda e: _core.IndexFile(folder),
+    "IndexFile.open": lambda e: _core.IndexFile.open(folder + "/a.fb"),
+    "IndexFile.params": lambda e: mine.params,
+    "IndexFile.log": lambda e: mine.log,
     "Engine.to_bytes": lambda e: e.to_bytes(b"{}"),
     "Engine.copy": lambda e: e.copy(),
     "Engine.meta": lambda e: e.meta,
@@ -98,9 +103,10 @@ calls = {
     "SparseEngine.__len__": lambda e: len(words),
     "SparseEngine.next_id": lambda e: words.next_id,
     "SparseEngine.meta": lambda e: words.meta,
-    "SparseEngine.save": lambda e: words.save(folder + f"/{threading.get_ident()}.fb", b"{}"),
+    "SparseEngine.save": lambda e: words.save(_core.IndexFile(folder + f"/{threading.get_ident()}.fb"), b"{}"),
+    "SparseEngine.sync": lambda e: words.sync(mine, b"{}"),
     "SparseEngine.to_bytes": lambda e: words.to_bytes(b"{}"),
-    "SparseEngine.open": lambda e: _core.SparseEngine.open(folder + "/words.fb"),
+    "SparseEngine.open": lambda e: _core.SparseEngine.open(_core.IndexFile.open(folder + "/words.fb")),
     "SparseEngine.from_bytes": lambda e: _core.SparseEngine.from_bytes(words.to_bytes(b"{}")),
     "Filter.mask": lambda e: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[_core.Filter.mask(mask.astype(np.uint8))]),
     "Filter.ids": lambda e: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[_core.Filter.ids(ids[:9], allow=True)]),
@@ -116,7 +122,8 @@ calls = {
     "Turn.__exit__": lambda e: in_turn(),
 }
 of_documents = ("Engine.search_sets", "Engine.rank_all", "Engine.score_sets", "Engine.reconstruct_sets")
-writers = ["Engine.publish", "Engine.remove", "Engine.compact", "Engine.save", "Engine.set_default", "Turns.take"]
+writers = [f"Engine.{name}" for name in ("publish", "remove", "compact", "save", "sync", "set_default")]
+writers += ["Turns.take"]
 
 def in_turn():
     with turns.take("test"):
@@ -131,7 +138,8 @@ def refused(call):
 turns, shared = _core.Turns(), _core.Filter.ids(ids[:40_000], allow=True)
 rows = (np.arange(4), np.array([1, 2, 1], np.uint32), np.ones(3, np.float32))
 words = _core.SparseEngine().added(*rows)
-words.save(folder + "/words.fb", b"{}")
+words.save(_core.IndexFile(folder + "/words.fb"), b"{}")
+mine = _core.IndexFile(folder + "/mine.fb")
 little = fb.Index(d, metric="l2", codec=fb.Float(32)).add(x[:100], progress=False)
 small = little.to_bytes()
 documents = fb.MultiVectorIndex(d, encoder=encoder, tokens=fb.Scalar(4))
@@ -139,10 +147,12 @@ documents = documents.build((x, np.arange(n + 1)), ids=ids, progress=False).to_b
 little.save(folder + "/a.fb")
 members = {
     f"{kind.__name__}.{name}"
-    for kind in (_core.Engine, _core.Filter, _core.Builder, _core.Turns, _core.Turn, _core.SparseEngine)
+    for kind in (
+        _core.Engine, _core.Filter, _core.Builder, _core.Turns, _core.Turn, _core.SparseEngine, _core.IndexFile
+    )
     for name, member in vars(kind).items()
     if not name.startswith("_") or name in ("__len__", "__enter__", "__exit__")
-} | {"Engine.__init__", "Turns.__init__", "SparseEngine.__init__"}
+} | {"Engine.__init__", "Turns.__init__", "SparseEngine.__init__", "IndexFile.__init__"}
 assert members == set(calls), members ^ set(calls)
 
 def overtaken(call, engine):
@@ -209,6 +219,7 @@ reads = {
     "search": lambda i: i.search(x[0], 3),
     "in": lambda i: 5 in i,
     "save": lambda i: i.save(tempfile.mkdtemp() + "/a.fb"),
+    "sync": lambda i: i.sync(tempfile.mkdtemp() + "/a.fb"),
     "merge": lambda i: fb.merge([i]),
     "reconstruct": lambda i: i.reconstruct([7]),
 }

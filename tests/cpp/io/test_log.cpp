@@ -1,0 +1,418 @@
+// Logs: what sync writes is what is read, at a cost in proportion to the change; one writer at a time; and no damage
+// goes unnoticed.
+#include <cerrno>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "allocations.h"
+#include "base/random.h"
+#include "io/contents.h"
+#include "io/log_states.h"
+#include "io/runs.h"
+
+namespace {
+
+using namespace log_states;
+
+const std::vector<Parts>& states() {
+    static const States made;
+    return made.all;
+}
+
+LogInfo log_of(const std::string& path) {
+    return inspect_file(path).log.value_or(LogInfo{0, 0, 0});
+}
+
+template <class Work>
+int io_error_of(Work work) {
+    try {
+        work();
+    } catch (const Error& error) {
+        return error.kind() == ErrorKind::io ? error.error_number() : -1;
+    }
+    return 0;
+}
+
+TEST("log: runs of words are what they were made of") {
+    for (const std::size_t bytes : {0u, 1u, 7u, 8u, 9u, 64u, 1000u, 1001u})
+        for (const std::size_t before : {std::size_t{0}, bytes / 2, bytes}) {
+            std::vector<std::byte> x(bytes), y(before);
+            for (std::size_t i = 0; i < bytes; ++i) x[i] = static_cast<std::byte>(random_bits(1, i / 50) % 3);
+            for (std::size_t i = 0; i < before; ++i) y[i] = static_cast<std::byte>(random_bits(2, i / 9) % 3);
+            const auto encoded = io::encode_runs(x, y);
+            CHECK_EQ(encoded.size() % 8, 0u);
+            CHECK_EQ(io::decoded_bytes(encoded), bytes);
+            y.resize(bytes);
+            io::xor_runs(encoded, y);
+            CHECK(x == y);
+            for (std::size_t cut = 0; cut < encoded.size(); ++cut)
+                CHECK(outcome([&] { io::decoded_bytes(std::span(encoded).first(cut)); }) == Outcome::corrupt);
+        }
+}
+
+TEST("log: every state that is synced is read, by whomever wrote the one before") {
+    for (const bool reopened : {false, true})
+        for (const bool mapped : {false, true}) {
+            const Folder folder;
+            const std::string path = folder.file("a");
+            auto file = synced(path, states(), 1);
+            Parts index;  // keeps its arrays
+            for (std::size_t i = 1; i < states().size(); ++i) {
+                file->sync(states()[i]);
+                CHECK(same(read_file(path, true, Verify::all), states()[i]));
+                CHECK(same(read_file(path, false, Verify::all), states()[i]));
+                verify_file(path);
+                CHECK_EQ(log_of(path).changes, i);
+                const std::uint64_t bytes = log_of(path).bytes;
+                file->sync(states()[i]);  // nothing new
+                if (reopened) {
+                    file.reset();
+                    file = IndexFile::open(path);
+                    index = file->read(mapped, Verify::all);
+                    file->give_back(index);
+                    file->sync(states()[i]);
+                }
+                CHECK_EQ(log_of(path).bytes, bytes);
+                CHECK_EQ(fs::file_size(path + ".log"), bytes + sizeof(io::Mark));
+            }
+            file->save(states().back());
+            CHECK_EQ(folder.entries(), 1u);
+            CHECK(same(read_all(path), states().back()));
+        }
+}
+
+TEST("log: a change costs what is new, and the log is folded in once it is long") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    constexpr std::size_t size = 3'000'000;
+    States large(size);
+    const auto file = synced(path, large.all, 2);
+    CHECK(log_of(path).bytes < size + size / 2 + 4000);
+    file->sync(large.all[2]);
+    for (std::size_t i = 3; i < 7; ++i) {
+        const std::uint64_t before = log_of(path).bytes;
+        file->sync(large.all[i]);
+        CHECK(log_of(path).bytes - before < 2500);
+    }
+    Parts parts = large.all[6];
+    std::size_t changes = 0;
+    while (log_of(path).changes > 0 && changes < 100) {
+        parts.arrays["seg1.codes"] = make_bulk(DType::u8, std::vector<std::uint8_t>(size / 2, std::uint8_t(++changes)));
+        file->sync(parts);
+        CHECK(same(read_all(path), parts));
+    }
+    CHECK(changes > 1 && changes < 10);
+    CHECK(fs::file_size(path + ".log") == 0);  // the lock remains
+}
+
+TEST("log: changes of an array that are many, in one file or in many, stay few sections") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    Parts parts = States(200'000).all[0];
+    std::vector<std::uint8_t> bits(20'000);
+    auto file = synced(path, {parts}, 1);
+    std::ptrdiff_t most = 0;  // sections: their number falls whenever the log is folded in
+    for (std::size_t i = 0; i < 300; ++i) {
+        for (std::size_t j = 0; j < 3; ++j) bits[random_below(5, 3 * i + j, bits.size())] ^= 1;
+        Parts next = parts;  // nothing else keeps the changed array, as with an index's
+        next.arrays["seg0.removed"] = make_array(DType::u8, bits);
+        file->sync(std::move(next));
+        if (i % 7 != 0) continue;
+        file = opened(path);
+        most = std::max(most, std::ranges::count(inspect_file(path).sections, "seg0.removed", &SectionInfo::name));
+    }
+    parts.arrays["seg0.removed"] = make_array(DType::u8, bits);
+    CHECK(same(read_all(path), parts));
+    CHECK_EQ(most, std::clamp<std::ptrdiff_t>(most, 2, 12));
+}
+
+TEST("log: bytes that nothing else keeps are not kept by the file, but arrays are not taken for others") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    auto parts = std::make_unique<Parts>(States(500'000).all[1]);
+    const auto file = synced(path, {*parts}, 1);
+    std::weak_ptr<const void> codes = parts->arrays.at("seg0.codes").owner;
+    CHECK(!codes.expired());
+    parts.reset();
+    CHECK(codes.expired());
+    for (int i = 0; i < 5; ++i) {  // likely at the same address
+        const Parts others = States::of_another(500'000);
+        file->sync(others);
+        CHECK(same(read_all(path), others));
+    }
+}
+
+TEST("log: one writer at a time, until it is gone, also by fork") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    auto first = synced(path, states(), 1);
+    auto second = opened(path);
+    first->sync(states()[1]);
+    CHECK_EQ(io_error_of([&] { second->sync(states()[2]); }), EWOULDBLOCK);
+    CHECK_EQ(io_error_of([&] { second->save(states()[2]); }), EWOULDBLOCK);
+    CHECK_EQ(io_error_of([&] { IndexFile(path).sync(states()[2]); }), EWOULDBLOCK);
+    CHECK_EQ(io_error_of([&] { write_file(path, states()[2]); }), EWOULDBLOCK);
+    int ready[2];
+    REQUIRE(::pipe(ready) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const bool refused = io_error_of([&] { first->sync(states()[2]); }) == EWOULDBLOCK;
+        first.reset();
+        second.reset();
+        if (::write(ready[1], "x", 1) != 1) ::_exit(2);
+        ::usleep(400'000);  // alive, but without the lock
+        ::_exit(refused ? 0 : 1);
+    }
+    char byte;
+    REQUIRE(::read(ready[0], &byte, 1) == 1);
+    ::close(ready[0]);
+    ::close(ready[1]);
+    CHECK(state_in(read_all(path), states()) == 1);
+    first.reset();
+    CHECK_EQ(io_error_of([&] { second->sync(states()[2]); }), ESTALE);  // it does not know of state 1
+    const auto third = opened(path);
+    third->sync(states()[2]);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    third->sync(states()[3]);
+    CHECK(state_in(read_all(path), states()) == 3);
+}
+
+TEST("log: a file or log that others replaced is not written to") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    for (const bool holding : {false, true}) {
+        auto file = synced(path, states(), holding ? 2 : 1);
+        fs::remove(path + ".log");
+        write_file(path, states()[5]);
+        CHECK_EQ(io_error_of([&] { file->sync(states()[2]); }), ESTALE);
+        CHECK(state_in(read_all(path), states()) == 5);
+        file->save(states()[2]);
+        file->sync(states()[3]);
+        CHECK(state_in(read_all(path), states()) == 3);
+        fs::remove(path + ".log");
+        CHECK_EQ(io_error_of([&] { file->sync(states()[4]); }), ESTALE);
+        CHECK_EQ(io_error_of([&] { file->sync(states()[4]); }), ESTALE);
+        file->save(states()[4]);
+        fs::remove(path);  // nothing is lost by saving
+        file->sync(states()[6]);
+        CHECK(state_in(read_all(path), states()) == 6);
+        file.reset();
+        fs::remove(path);
+    }
+}
+
+TEST("log: of another file, it is ignored, and removed by the next writer") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    synced(path, states(), 3).reset();
+    const Bytes log = slurp(path + ".log");
+    write_file(path, states()[5]);
+    CHECK_EQ(folder.entries(), 1u);
+    for (const bool saves : {false, true}) {
+        dump(path + ".log", log);
+        CHECK(state_in(read_all(path), states()) == 5);
+        verify_file(path);
+        CHECK_EQ(log_of(path).changes, 0u);
+        const auto file = opened(path);
+        saves ? file->save(states()[6]) : file->sync(states()[6]);
+        CHECK(state_in(read_all(path), states()) == 6);
+        file->save(states()[5]);
+    }
+    dump(path, Bytes(100));
+    dump(path + ".log", log);
+    CHECK(outcome([&] { read_all(path); }) == Outcome::corrupt);
+}
+
+TEST("log: readers keep the state that they opened") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    const auto file = synced(path, states(), 4);
+    const Parts before = read_file(path, true, Verify::trusted);
+    for (std::size_t i = 4; i < states().size(); ++i) file->sync(states()[i]);
+    CHECK(same(before, states()[3]));
+    file->save(states()[1]);
+    CHECK(same(before, states()[3]));
+}
+
+TEST("log: it has the permissions of the file, and lies beside the target of a link") {
+    const Folder folder;
+    fs::create_directory(folder.file("b"));
+    const std::string path = folder.file("b/a"), link = folder.file("link");
+    fs::create_symlink("b/a", link);
+    write_file(path, states()[0]);
+    fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write | fs::perms::others_read);
+    const auto file = opened(link);
+    file->sync(states()[1]);
+    CHECK(fs::status(path + ".log").permissions() == fs::status(path).permissions());
+    CHECK(state_in(read_all(path), states()) == 1);
+    CHECK(state_in(read_all(link), states()) == 1);
+}
+
+// --- damage ------------------------------------------------------------------------------------------------------
+struct Found {
+    int state;  // -1: an error, or bulk arrays that differ
+    bool refused;
+    std::uint64_t dropped;
+};
+
+Found found_in(const std::string& path) {
+    Found found{-1, false, 0};
+    const Outcome result = outcome([&] {
+        found.state = state_in(read_file(path, false, Verify::trusted), states());
+        found.dropped = log_of(path).dropped;
+    });
+    found.refused = result == Outcome::corrupt;
+    CHECK(result == Outcome::ok || found.refused);
+    return found;
+}
+
+// whole: the last change was synced. Otherwise its writer was killed meanwhile.
+void flip_bits(bool whole) {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    synced(path, states(), states().size()).reset();
+    const int last = static_cast<int>(states().size()) - 1;
+    Bytes log = slurp(path + ".log");
+    if (!whole) log.resize(log.size() - sizeof(io::Mark));
+    std::size_t refused = 0, dropped = 0, unread = 0;
+    for (std::size_t bit = 0; bit < 8 * log.size(); bit += 1 + random_below(3, bit, 13)) {
+        Bytes bad = log;
+        bad[bit / 8] ^= static_cast<unsigned char>(1u << bit % 8);
+        dump(path + ".log", bad);
+        const Found found = found_in(path);
+        const bool noticed = outcome([&] { verify_file(path); }) == Outcome::corrupt;
+        CHECK(noticed || found.dropped > 0);
+        if (found.refused)
+            ++refused;
+        else if (found.dropped > 0)
+            ++dropped;
+        else
+            ++unread;
+        if (found.dropped > 0) CHECK_EQ(found.state, last - (whole ? 0 : 1));
+        CHECK(found.refused || found.dropped > 0 || found.state == last || found.state == -1);
+    }
+    CHECK((refused > 0 || !whole) && dropped > 0 && unread > 0);
+    std::printf("flipped bits of a log: %zu refused by open, %zu taken for an incomplete change, %zu found by verify\n",
+                refused, dropped, unread);
+}
+
+TEST("log: every flipped bit is found, and a change that was synced is not given up") {
+    flip_bits(true);
+    flip_bits(false);
+}
+
+TEST("log: cut anywhere, it holds the changes that are whole") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    std::vector<std::uint64_t> ends{0};
+    auto file = synced(path, states(), 1);
+    for (std::size_t i = 1; i < states().size(); ++i) {
+        file->sync(states()[i]);
+        ends.push_back(log_of(path).bytes);
+    }
+    file.reset();
+    const Bytes log = slurp(path + ".log");
+    for (std::size_t cut = 0; cut < log.size(); ++cut) {
+        dump(path + ".log", {log.begin(), log.begin() + static_cast<std::ptrdiff_t>(cut)});
+        const auto state = std::ranges::upper_bound(ends, cut) - ends.begin() - 1;
+        const Found found = found_in(path);
+        CHECK_EQ(found.state, static_cast<int>(state));
+        const std::uint64_t rest = cut - ends[static_cast<std::size_t>(state)];
+        const std::uint64_t expected = state > 0 && rest == sizeof(io::Mark) ? 0 : rest;
+        CHECK_EQ(found.dropped, expected);
+        if (cut % 61 == 0) {  // and is continued from there
+            opened(path)->sync(states()[7]);
+            CHECK_EQ(found_in(path).state, 7);
+            CHECK_EQ(found_in(path).dropped, 0u);
+            verify_file(path);
+        }
+    }
+}
+
+TEST("log: a change that is damaged before the last one is refused, not cut off") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    auto file = synced(path, states(), 3);
+    const std::uint64_t second = log_of(path).bytes;
+    file->sync(states()[3]);
+    file.reset();
+    Bytes log = slurp(path + ".log");
+    log[second - 30] ^= 1;                          // the end of change 2
+    log.resize(log.size() - 2 * sizeof(io::Mark));  // and change 3 is incomplete
+    dump(path + ".log", log);
+    CHECK_THROWS(read_all(path), "change 2 of the log: it is damaged, as change 3 follows");
+}
+
+TEST("log: an incomplete change that is being written is not spoken of") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    const auto file = synced(path, states(), 3);
+    {
+        std::ofstream more(path + ".log", std::ios::binary | std::ios::app);
+        more << "begun";
+    }
+    CHECK_EQ(found_in(path).dropped, 0u);
+    CHECK_EQ(found_in(path).state, 2);
+}
+
+TEST("hostile log: with right checksums, any number in it is refused or harmless") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    synced(path, states(), states().size()).reset();
+    const Bytes base = slurp(path), log = slurp(path + ".log");
+    const std::uint64_t identity = log_states::identity_of(base);
+    std::size_t accepted = 0, tried = 0;
+    const auto attack = [&](Bytes bad) {
+        seal_log(bad, identity);
+        ++tried;
+        const allocations::Peak peak;
+        const Outcome result = outcome([&] {
+            read_bytes(std::as_bytes(std::span(base)), std::as_bytes(std::span(bad)));
+            ++accepted;
+        });
+        CHECK(result == Outcome::ok || result == Outcome::corrupt);
+        CHECK(peak.bytes() <= 64 * (base.size() + bad.size()) + (4 << 20));
+    };
+    attack(log);
+    CHECK_EQ(accepted, 1u);
+    const std::size_t last_mark = log.size() - 2 * sizeof(io::Mark);  // the first of the next change is behind it
+    const auto& end = *reinterpret_cast<const io::Mark*>(log.data() + last_mark);
+    const std::uint64_t values[] = {0,
+                                    1,
+                                    2,
+                                    63,
+                                    64,
+                                    65,
+                                    128,
+                                    1u << 20,
+                                    0x7fffffff,
+                                    0xffffffff,
+                                    log.size(),
+                                    log.size() - 64,
+                                    ~std::uint64_t{0},
+                                    std::uint64_t{1} << 63};
+    std::vector<std::size_t> places;
+    for (std::size_t at = 8; at < 60; at += 4) places.push_back(last_mark + at);
+    for (std::uint64_t entry = 0; entry < end.sections; ++entry)
+        for (std::size_t at = 0; at < sizeof(io::Entry); at += at < 32 ? 8 : 4)
+            places.push_back(end.table + entry * sizeof(io::Entry) + at);
+    for (const std::size_t place : places)
+        for (const std::uint64_t value : values)
+            for (const std::size_t width : {4u, 8u}) {
+                Bytes bad = log;
+                std::memcpy(bad.data() + place, &value, std::min(width, bad.size() - place));
+                attack(std::move(bad));
+            }
+    for (std::uint64_t draw = 0; draw < 3000; ++draw) {  // arrays, above all the runs
+        Bytes bad = log;
+        for (std::uint64_t i = 0; i < 1 + draw % 4; ++i)
+            bad[random_below(draw, 2 * i, bad.size())] = static_cast<unsigned char>(random_bits(draw, 2 * i + 1));
+        attack(std::move(bad));
+    }
+    std::printf("hostile logs: %zu, %zu of them accepted\n", tried, accepted);
+}
+
+}  // namespace
