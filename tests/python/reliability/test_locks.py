@@ -102,6 +102,7 @@ calls = {
     "SparseEngine.stats": lambda e: words.stats(),
     "SparseEngine.__len__": lambda e: len(words),
     "SparseEngine.next_id": lambda e: words.next_id,
+    "SparseEngine.scales": lambda e: words.scales(),
     "SparseEngine.meta": lambda e: words.meta,
     "SparseEngine.save": lambda e: words.save(_core.IndexFile(folder + f"/{threading.get_ident()}.fb"), b"{}"),
     "SparseEngine.sync": lambda e: words.sync(mine, b"{}"),
