@@ -95,7 +95,7 @@ FILES: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "objects.npy": ("for an array of arrays", objects),
     "fb": ("a fewbits index", lambda path: fb.Index(8, metric="l2").add(X).save(path)),
 }
-READ = {"parquet", "npz", "hdf5", "safetensors", "fvecs"}  # by `build`: test_sources.py
+READ = {"parquet", "npz", "hdf5", "safetensors", "fvecs", "words.txt"}  # by `build`: test_sources.py
 CONVERTIBLE = ["csv", "json", "npz", "hdf5", "pkl", "old.pkl", "fvecs", "fb"]
 
 
