@@ -142,7 +142,7 @@ std::vector<std::byte> make_head(const std::vector<SectionInfo>& sections, std::
     header.checksum = header_checksum(header);
     std::vector<std::byte> head(sizeof header + table_bytes.size());
     std::memcpy(head.data(), &header, sizeof header);
-    std::memcpy(head.data() + sizeof header, table_bytes.data(), table_bytes.size());
+    std::copy(table_bytes.begin(), table_bytes.end(), head.begin() + sizeof header);
     return head;
 }
 
