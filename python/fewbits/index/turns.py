@@ -73,6 +73,13 @@ def frozen(index: Held) -> Held:
     return in_state(index, index._state)
 
 
+def continued(index: Held) -> Held:
+    """As `frozen`, for a change that is synced before it is seen: the copy continues the files of this index."""
+    other = frozen(index)
+    other._files = index._files
+    return other
+
+
 def replace_state(index: Turned[S], action: str, change: Callable[[S], S]) -> None:
     """Commits `change` of the current state, as the last step."""
     turn, after = index._prepare(action, change)

@@ -1,4 +1,4 @@
-"""Where the changes of a shard are kept: a file beside that of the build, complete after every change."""
+"""Where the changes of a shard are kept: a file beside that of the build, and its log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Log:
     def write(self, index: Index) -> str:
         """Makes a change durable; returns the file that has it, relative to the folder."""
         self._own()
-        index.save(self._path)
+        index.sync(self._path)
         return self._file
 
     @property
@@ -45,8 +45,9 @@ class Log:
         """What differs if another process has changed the shard."""
         if shard.changed is None:
             return (epoch,)
-        found = os.stat(os.path.join(self._folder, shard.changed))
-        return epoch, found.st_ino, found.st_size, found.st_mtime_ns
+        path = os.path.join(self._folder, shard.changed)
+        found = [os.stat(each) for each in (path, path + ".log") if os.path.exists(each)]
+        return epoch, *(number for file in found for number in (file.st_ino, file.st_size, file.st_mtime_ns))
 
     def _own(self) -> None:
         """Refuses to write beside another process: each would overwrite what the other has written."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..index.index import Index
 from ..index.result import KeyedResult
-from ..index.turns import frozen, state_of
+from ..index.turns import continued, state_of
 from ..numeric.arrays import F32, I64
 from ..shards.manifest import Shard
 from .durable import Log
@@ -40,13 +40,13 @@ class Worker:
     def add(self, vectors: F32, ids: I64) -> str | None:
         """Adds or replaces vectors, so that a call can be repeated. Returns the file that has the change."""
         with self._turn:
-            after = frozen(self._index)
+            after = continued(self._index)
             after.add(vectors, ids=ids, on_conflict="replace", threads=self._threads, progress=False)
             return self._commit(after)
 
     def remove(self, ids: I64) -> str | None:
         with self._turn:
-            after = frozen(self._index)
+            after = continued(self._index)
             after.remove(ids)
             return self._commit(after)
 
