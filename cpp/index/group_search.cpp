@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::uint32_t chunk_vectors = 2048;  // vectors scanned before thresholds are raised
 constexpr std::uint32_t first_chunk = 64;      // the same at the start of a query's nearest lists; doubled per step
+constexpr std::size_t most_promising = 16;     // or k: staged hits that are scored in full before the scan has ended
+constexpr std::size_t most_waiting = 4096;     // staged hits of a query that wait, which bounds their memory
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
@@ -24,6 +26,14 @@ std::size_t candidates(const Snapshot& snapshot, const SearchParams& params) {
 
 bool by_row(const Hit& x, const Hit& y) {
     return x.row < y.row;
+}
+
+// Queries whose tables, and what is found for them, stay in a cache of the second level, in whole passes of the
+// kernels.
+std::size_t queries_in_cache(const Codec& codec) {
+    constexpr std::size_t cache = 384 << 10, found = 1 << 10, pass = 32;
+    const std::size_t rows = codec.layout().rest_bytes > 0 ? codec.row_query_bytes() : 0;
+    return std::max<std::size_t>(1, cache / (codec.table_bytes() + rows + found) / pass) * pass;
 }
 
 // Sets the full scores of staged codes that were selected by a smaller score of the first stage.
@@ -47,20 +57,6 @@ struct GroupSearch::Source {
     const Bitmap* allow;        // or null
 };
 
-// A part of a list. rows, first_row: those of the source, from the chunk's first entry on.
-struct GroupSearch::Chunk {
-    kernels::Scan scan;
-    RowCodes rest;
-    std::size_t segment;
-    std::uint32_t first_row;
-    const std::uint32_t* rows;
-
-    std::uint32_t row(const Hit& hit) const {
-        const std::uint32_t v = hit.row - scan.first_row;
-        return first_row + (rows ? rows[v] : v);
-    }
-};
-
 GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries,
                          std::size_t first_query, const SearchParams& params, std::size_t slice, std::size_t slices)
     : snapshot_(snapshot),
@@ -79,7 +75,8 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, Ma
       stopped_(queries.rows),
       entries_read_(params.entries_read ? queries.rows : 0),
       hits_(queries.rows),
-      exceeding_(staged_ ? queries.rows : 0) {
+      exceeding_(staged_ ? queries.rows : 0),
+      promises_(exceeding_.size()) {
     if (model_.metric == Metric::cosine)
         params_.min_score = std::min(params_.min_score, 1 - cosine_rounding(model_.dim));
     // Codes that are reranked are compared with one another only: their scores are not the final ones.
@@ -87,6 +84,7 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, Ma
         top.break_ties_by(order_.ids());
         top.reset(capacity_, reranks_ ? -infinity : params_.min_score);
     }
+    for (Promises& promises : promises_) promises.reset(std::max(capacity_, most_promising));
 }
 
 void GroupSearch::scan() {
@@ -103,6 +101,7 @@ void GroupSearch::scan() {
     const std::size_t near = near_probes();
     scan_probes(0, near, first_chunk);
     scan_probes(near, probes_.width, chunk_vectors);
+    for (std::size_t i = 0; i < promises_.size(); ++i) refine_waiting(i);
 }
 
 void GroupSearch::probe() {
@@ -218,7 +217,8 @@ void GroupSearch::sort_by_list(std::vector<std::uint32_t>& pairs) const {
     pairs = std::move(sorted);
 }
 
-// Chunks depend only on the list, so that they are the same in all slices.
+// Wide queries are scanned apart. The pairs of a long list take turns with it in parts whose tables, and what is found,
+// stay in the cache.
 void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, std::uint32_t first_step) {
     if (model_.relative)
         for (const std::uint32_t pair : pairs) queries_.prepare_relative(query_of(pair), list);
@@ -226,6 +226,27 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, 
         std::stable_partition(pairs.begin(), pairs.end(),
                               [&](std::uint32_t pair) { return !queries_.is_wide(query_of(pair)); })
         - pairs.begin());
+    const bool is_long = entries_in(list) > chunk_vectors;
+    promises_wait_ = is_long && !model_.relative && !adds_lists() && !rounds_;
+    const std::size_t together = is_long ? queries_in_cache(*model_.codec) : pairs.size();
+    for (const bool wide : {false, true}) {
+        const std::span<const std::uint32_t> kind = wide ? pairs.subspan(narrow) : pairs.first(narrow);
+        for (std::size_t first = 0; first < kind.size(); first += together)
+            scan_pairs(list, kind.subspan(first, std::min(together, kind.size() - first)), first_step, wide);
+    }
+}
+
+std::size_t GroupSearch::entries_in(std::uint32_t list) const {
+    std::size_t n = 0;
+    for (const auto& segment : scanned_.segments) {
+        n += segment->list_size(list);
+        if (const SecondEntries* second = segment->second(); second && second_) n += second->list_size(list);
+    }
+    return n;
+}
+
+void GroupSearch::scan_pairs(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step,
+                             bool wide) {
     const bool filtered = params_.filter && !packed_;
     const Bitmap& allow = filtered ? params_.filter->list(snapshot_, list).allowed : scanned_.alive;
     std::uint32_t in_list = 0;  // rows of earlier segments: a filter's answer numbers the rows of a list
@@ -233,23 +254,24 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, 
         const Segment& segment = *scanned_.segments[s];
         const std::uint32_t row = scanned_.first_rows[s] + segment.first_row(list);
         scan_entries({segment, s, filtered ? in_list : row, row, nullptr, allow.size() > 0 ? &allow : nullptr}, list,
-                     pairs.first(narrow), pairs.subspan(narrow), first_step);
+                     pairs, first_step, wide);
         in_list += segment.list_size(list);
         if (const SecondEntries* second = segment.second(); second && second_)
             scan_entries(
                 {*second, s, 0, scanned_.first_rows[s], second->rows.data() + second->first_row(list), nullptr}, list,
-                pairs.first(narrow), pairs.subspan(narrow), first_step);
+                pairs, first_step, wide);
     }
 }
 
-void GroupSearch::scan_entries(const Source& source, std::uint32_t list, std::span<const std::uint32_t> narrow,
-                               std::span<const std::uint32_t> wide, std::uint32_t first_step) {
+// Chunks depend only on the list, so that they are the same in all slices.
+void GroupSearch::scan_entries(const Source& source, std::uint32_t list, std::span<const std::uint32_t> pairs,
+                               std::uint32_t first_step, bool wide) {
     const CodeLayout layout = model_.codec->layout();
     const std::uint32_t n = source.entries.list_size(list), first = source.entries.first_row(list);
     for (std::uint32_t begin = 0, step = first_step; begin < n;
          begin += step, step = std::min(2 * step, chunk_vectors)) {
         if (work_++ % slices_ != slice_) continue;
-        poll(step * (narrow.size() + wide.size()) * layout.row_bytes());
+        poll(step * pairs.size() * layout.row_bytes());
         Chunk chunk{{},
                     source.entries.rest(layout.rest_bytes, first + begin),
                     source.segment,
@@ -266,13 +288,12 @@ void GroupSearch::scan_entries(const Source& source, std::uint32_t list, std::sp
         scan.b = factors.b;
         scan.allow = source.allow ? source.allow->data() : nullptr;
         scan.levels = model_.codec->levels();
-        scan_chunk(chunk, narrow, false);
-        scan_chunk(chunk, wide, true);
+        scan_chunk(chunk, pairs, wide);
     }
 }
 
 void GroupSearch::scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> pairs, bool wide) {
-    if (pairs.empty()) return;
+    if (staged_) chunks_.push_back(chunk);
     scan_queries_.resize(pairs.size());
     for (std::size_t p = 0; p < pairs.size(); ++p) scan_queries_[p] = scan_query(pairs[p], chunk.scan.n);
     kernels::Scan scan = chunk.scan;
@@ -284,9 +305,15 @@ void GroupSearch::scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> 
     else
         model_.codec->scan_kernel()(scan);
     for (std::size_t p = 0; p < pairs.size(); ++p) {
-        keep_hits(chunk, scan, query_of(pairs[p]), scan_queries_[p]);
-        if (!entries_read_.empty()) entries_read_[query_of(pairs[p])] += scan.n;
+        const std::size_t i = query_of(pairs[p]);
+        if (!entries_read_.empty()) entries_read_[i] += scan.n;
+        if (chunk.rows) drop_others(chunk, i, scan_queries_[p]);
+        if (staged_)
+            keep_promises(pairs[p], scan_queries_[p]);
+        else
+            keep_hits(chunk, i, scan_queries_[p], {});
     }
+    if (staged_ && !promises_wait_) chunks_.pop_back();
 }
 
 kernels::ScanQuery GroupSearch::scan_query(std::uint32_t pair, std::uint32_t n) {
@@ -309,25 +336,49 @@ kernels::ScanQuery GroupSearch::scan_query(std::uint32_t pair, std::uint32_t n) 
     return query;
 }
 
-// Adds the hits of a scan, which are already in the tail of hits_[i], for query i.
-void GroupSearch::keep_hits(const Chunk& chunk, const kernels::Scan& scan, std::size_t i, kernels::ScanQuery& found) {
-    std::vector<Hit> exceeding;
-    if (chunk.rows) drop_others(chunk, i, found);
-    if (staged_ && found.count > 0) model_.codec->refine(scan, chunk.rest, queries_.row_query(i), found, 0, &exceeding);
+// Adds hits, which are already in the tail of hits_[i].
+void GroupSearch::keep_hits(const Chunk& chunk, std::size_t i, kernels::ScanQuery& found, std::span<Hit> exceeding) {
     if (adds_lists()) add_lists(found, i, chunk.scan, exceeding);
     const auto number = [&](Hit& hit) { hit.row = packed_ ? packed_->rows[chunk.row(hit)] : chunk.row(hit); };
     const std::span<Hit> hits(found.hits, found.count);
     std::for_each(hits.begin(), hits.end(), number);
     std::for_each(exceeding.begin(), exceeding.end(), number);
-    const bool pends = chunk.rows && rounds_;
-    if (staged_) {
-        std::vector<Hit>& own = pends ? pending_[i].exceeding : exceeding_[i];
-        own.insert(own.end(), exceeding.begin(), exceeding.end());
-    }
-    if (pends)
+    if (pends(chunk))
         pending_[i].hits.insert(pending_[i].hits.end(), hits.begin(), hits.end());
     else
         hits_[i].added(found.count);
+}
+
+// Staged hits in the last chunk.
+void GroupSearch::keep_promises(std::uint32_t pair, const kernels::ScanQuery& found) {
+    if (found.count == 0) return;
+    const std::size_t i = query_of(pair);
+    const auto chunk = static_cast<std::uint32_t>(chunks_.size() - 1);
+    const std::size_t count = promises_[i].add({found.hits, found.count}, chunk, pair);
+    refine({chunk, pair, {found.hits, count}});
+    if (!promises_wait_ || promises_[i].waiting() > most_waiting) refine_waiting(i);
+}
+
+// Scores in full what may still be among the best.
+void GroupSearch::refine(const Promises::Group& group) {
+    const Chunk& chunk = chunks_[group.chunk];
+    const std::size_t i = query_of(group.pair);
+    kernels::Scan scan = chunk.scan;
+    if (adds_lists()) scan.b = nullptr;
+    kernels::ScanQuery query = scan_query(group.pair, static_cast<std::uint32_t>(group.hits.size()));
+    for (const Hit& hit : group.hits)
+        if (hit.score >= query.threshold) query.hits[query.count++] = hit;
+    if (query.count == 0) return;
+    std::vector<Hit>& exceeding = pends(chunk) ? pending_[i].exceeding : exceeding_[i];
+    const std::size_t exceeded = exceeding.size();
+    model_.codec->refine(scan, chunk.rest, queries_.row_query(i), query, 0, &exceeding);
+    if (query.count == 0) return;
+    keep_hits(chunk, i, query, std::span(exceeding).subspan(exceeded));
+    hits_[i].compact();
+}
+
+void GroupSearch::refine_waiting(std::size_t i) {
+    promises_[i].each_waiting([&](const Promises::Group& group) { refine(group); });
 }
 
 // Drops entries in second lists of vectors whose first list query i reads, and of those that are removed or not

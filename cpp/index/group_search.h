@@ -14,6 +14,7 @@
 #include "blocks/top_k.h"
 #include "index/prepared_queries.h"
 #include "index/probe.h"
+#include "index/promises.h"
 #include "index/row_order.h"
 #include "index/search.h"
 
@@ -39,7 +40,19 @@ public:
 
 private:
     struct Source;
-    struct Chunk;
+    // A part of a list. rows, first_row: those of the source, from the chunk's first entry on.
+    struct Chunk {
+        kernels::Scan scan;
+        RowCodes rest;
+        std::size_t segment;
+        std::uint32_t first_row;
+        const std::uint32_t* rows;
+
+        std::uint32_t row(const Hit& hit) const {
+            const std::uint32_t v = hit.row - scan.first_row;
+            return first_row + (rows ? rows[v] : v);
+        }
+    };
     // Hits by entries in second lists, while first lists may still be read, and their full scores if staged.
     struct Pending {
         std::vector<Hit> hits, exceeding;
@@ -56,11 +69,17 @@ private:
     void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
     void sort_by_list(std::vector<std::uint32_t>& pairs) const;
     void scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, std::uint32_t first_step);
-    void scan_entries(const Source& source, std::uint32_t list, std::span<const std::uint32_t> narrow,
-                      std::span<const std::uint32_t> wide, std::uint32_t first_step);
+    std::size_t entries_in(std::uint32_t list) const;
+    void scan_pairs(std::uint32_t list, std::span<const std::uint32_t> pairs, std::uint32_t first_step, bool wide);
+    void scan_entries(const Source& source, std::uint32_t list, std::span<const std::uint32_t> pairs,
+                      std::uint32_t first_step, bool wide);
     void scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> pairs, bool wide);
     kernels::ScanQuery scan_query(std::uint32_t pair, std::uint32_t n);
-    void keep_hits(const Chunk& chunk, const kernels::Scan& scan, std::size_t i, kernels::ScanQuery& found);
+    bool pends(const Chunk& chunk) const { return chunk.rows && rounds_; }
+    void keep_hits(const Chunk& chunk, std::size_t i, kernels::ScanQuery& found, std::span<Hit> exceeding);
+    void keep_promises(std::uint32_t pair, const kernels::ScanQuery& found);
+    void refine(const Promises::Group& group);
+    void refine_waiting(std::size_t i);
     void drop_others(const Chunk& chunk, std::size_t i, kernels::ScanQuery& found) const;
     bool reads(std::size_t i, std::uint32_t list) const { return read_.test(i * model_.partition->nlist() + list); }
     bool joined() const { return packed_ && !packed_->lists.empty(); }
@@ -93,6 +112,11 @@ private:
     std::vector<TopHits> hits_;
     std::vector<std::vector<Hit>> exceeding_;  // of staged codes: see Codec::refine
     std::vector<std::vector<Hit>> keys_;       // of the best hits, by row
+    std::vector<Promises> promises_;           // of staged codes, for each query
+    std::vector<Chunk> chunks_;                // in which promises were found
+    // Codes of short lists are scored while they are in cache. None can wait if queries are prepared list by list, if
+    // promises lack the terms of their lists, or if lists are read in rounds.
+    bool promises_wait_ = false;
     std::vector<kernels::ScanQuery> scan_queries_;
 };
 

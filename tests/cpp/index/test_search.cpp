@@ -125,6 +125,25 @@ TEST("search: many queries that take turns with a long list find what each finds
     }
 }
 
+// In one long list, more staged hits than may wait for their full scores; in many short ones, none waits.
+TEST("search: staged codes of a dense cluster have the same hits in one long list and in many short ones") {
+    constexpr std::size_t rows = 12000;
+    std::vector<float> vectors = random_floats(rows * d, 7);
+    for (std::size_t i = 0; i < vectors.size(); ++i) vectors[i] = base()[i % d] + 0.2f * vectors[i];
+    const MatrixView all{vectors.data(), rows, d};
+    for (const Metric metric : {Metric::l2, Metric::ip, Metric::cosine}) {
+        Engine flat(make_parts({metric, 0, "staged", false, ""}, all));
+        Engine lists(make_parts({metric, 40, "staged", false, ""}, all));
+        add(flat, all, nullptr, 3000);
+        add(lists, all, nullptr, 3000);
+        for (const std::size_t k : {1u, 10u, 40u}) {
+            const Found found = find(flat, q(), {k, 1, 0, 1});
+            CHECK(found == find(lists, q(), {k, 40, 0, 1}));
+            CHECK(found == find(flat, q(), {k, 1, 0, 3}));
+        }
+    }
+}
+
 TEST("search: segments give what one segment gives, up to equal scores") {
     for (const Choice& choice : choices()) {
         Engine one(make_parts(choice, x())), several(make_parts(choice, x()));
