@@ -14,6 +14,10 @@ namespace {
 
 using namespace log_states;
 
+void shorten(Bytes& bytes, std::size_t by) {
+    bytes.erase(bytes.end() - static_cast<std::ptrdiff_t>(by), bytes.end());
+}
+
 const std::vector<Parts>& states() {
     static const States made;
     return made.all;
@@ -276,7 +280,7 @@ void flip_bits(bool whole) {
     synced(path, states(), states().size()).reset();
     const int last = static_cast<int>(states().size()) - 1;
     Bytes log = slurp(path + ".log");
-    if (!whole) log.resize(log.size() - sizeof(io::Mark));
+    if (!whole) shorten(log, sizeof(io::Mark));
     std::size_t refused = 0, dropped = 0, unread = 0;
     for (std::size_t bit = 0; bit < 8 * log.size(); bit += 1 + random_below(3, bit, 13)) {
         Bytes bad = log;
@@ -340,8 +344,8 @@ TEST("log: a change that is damaged before the last one is refused, not cut off"
     file->sync(states()[3]);
     file.reset();
     Bytes log = slurp(path + ".log");
-    log[second - 30] ^= 1;                          // the end of change 2
-    log.resize(log.size() - 2 * sizeof(io::Mark));  // and change 3 is incomplete
+    log[second - 30] ^= 1;               // the end of change 2
+    shorten(log, 2 * sizeof(io::Mark));  // and change 3 is incomplete
     dump(path + ".log", log);
     CHECK_THROWS(read_all(path), "change 2 of the log: it is damaged, as change 3 follows");
 }

@@ -235,6 +235,7 @@ private:
     static void apply(const Event& change, Bytes& file) {
         const std::uint64_t end = change.offset + change.bytes.size();
         if (change.call == Call::resize || file.size() < end) file.resize(end);
+        if (change.bytes.empty()) return;
         std::memcpy(file.data() + change.offset, change.bytes.data(), change.bytes.size());
     }
 
