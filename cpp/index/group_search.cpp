@@ -192,8 +192,8 @@ std::span<const Hit> GroupSearch::best_hits(std::size_t i, float floor) {
     return best.size() < params_.k && floor > -infinity ? best_hits(i, -infinity) : best;
 }
 
-// Probes begin..end of every query that has not stopped, list by list. A pair is the index of a (query, probe) in
-// probes_.
+// Scans, list by list, what probes begin..end of each query ask for, except of queries that have stopped. `pairs` holds
+// positions in probes_.lists, each of which stands for a query and one of its lists.
 void GroupSearch::scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step) {
     std::vector<std::uint32_t> pairs;
     pairs.reserve(queries_.size() * (end - begin));

@@ -35,10 +35,10 @@ public:
 
     // Replaces the file, and removes its log.
     void save(Parts parts);
-    // Makes the file and its log hold these parts, durably: appends what they lack to the log, or saves if this has not
-    // read or written the file before, or if the log becomes longer than half of the file. From then on, nobody else
-    // may write to the path until this is destroyed. Throws Error(io): EWOULDBLOCK if another writes to the path,
-    // ESTALE if another has written to it since this read or wrote it.
+    // Writes these parts durably. What the file and its log do not have yet is appended to the log. Saves instead if
+    // this object has neither read nor written the file, or if the log would become longer than half of the file. From
+    // then on, nobody else may write to the path until this object is destroyed. Throws Error(io): EWOULDBLOCK if
+    // another index writes to the path, ESTALE if one has written to it since this object read or wrote it.
     void sync(Parts parts);
 
 private:

@@ -73,29 +73,15 @@ def of_vectors(report: Report) -> View:
         Column("one query", served, lambda row: row.latency_ms, lambda row, value: f"{value:.2f} ms"),
     ]
     threads = "1 thread" if facts.threads == 1 else f"{facts.threads} threads"
-    charts = [
-        Chart(
-            "memory-chart",
-            "memory",
-            "recall",
-            f"Memory against recall@{k}",
-            f"How much of the exact top {k} is found when all lists are probed: what the bytes keep. Further left is"
-            " smaller, higher is better. No row in memory beats the grey frontier; triangles use a copy on disk.",
-            f"recall@{k}",
-        ),
-        Chart(
-            "speed-chart",
-            "speed",
-            "recall",
-            f"Queries per second against recall@{k}",
-            "Along each line more lists are probed, until recall no longer improves. In one batch, on"
-            f" {threads}. The large mark is what you get by default; pale lines are rows off the frontier.",
-            "queries per second",
-        ),
-    ]
-    if judged:
-        caption = "The quality of rankings by the judgements of the data, when all lists are probed."
-        charts.append(Chart("ndcg-chart", "memory", "ndcg", "Memory against nDCG@10", caption, "nDCG@10"))
+    charts = _charts(
+        k,
+        "",
+        f"How much of the exact top {k} is found when all lists are probed: what the bytes keep. Further left is"
+        " smaller, higher is better. No row in memory beats the grey frontier; triangles use a copy on disk.",
+        "Along each line more lists are probed, until recall no longer improves. In one batch, on"
+        f" {threads}. The large mark is what you get by default; pale lines are rows off the frontier.",
+        "The quality of rankings by the judgements of the data, when all lists are probed." if judged else None,
+    )
     notes = [
         *facts.notes,
         f"recall@{k}: the share of the {k} exact nearest neighbours among the {k} found, averaged over the queries. The"
@@ -125,6 +111,18 @@ def of_vectors(report: Report) -> View:
             facts, "vector", f"queries/s, {threads}", charts, [_of_vectors(row) for row in rows], families(rows)
         ),
     )
+
+
+def _charts(k: int, truth: str, memory: str, speed: str, judgements: str | None) -> list[Chart]:
+    """The charts, with these captions. truth: what recall is measured against, if not a search of the vectors."""
+    recall = f"recall@{k}"
+    charts = [
+        Chart("memory-chart", "memory", "recall", f"Memory against {recall}{truth}", memory, recall),
+        Chart("speed-chart", "speed", "recall", f"Queries per second against {recall}", speed, "queries per second"),
+    ]
+    if judgements is not None:
+        charts.append(Chart("ndcg-chart", "memory", "ndcg", "Memory against nDCG@10", judgements, "nDCG@10"))
+    return charts
 
 
 def _of_vectors(row: Measurement) -> dict[str, Any]:
@@ -173,28 +171,14 @@ def of_tokens(report: TokenReport) -> View:
         Column("build", "", lambda row: row.build_seconds, lambda row, value: f"{value:.1f} s"),
         Column("one query", "", lambda row: row.latency_ms, lambda row, value: f"{value:.2f} ms"),
     ]
-    charts = [
-        Chart(
-            "memory-chart",
-            "memory",
-            "recall",
-            f"Memory against recall@{k} of exact Chamfer",
-            f"How much of the exact top {k} is found. Further left is smaller, higher is better. No row in memory beats"
-            " the grey frontier; triangles have their tokens on disk.",
-            f"recall@{k}",
-        ),
-        Chart(
-            "speed-chart",
-            "speed",
-            "recall",
-            f"Queries per second against recall@{k}",
-            "One query at a time, by CPU time on one thread.",
-            "queries per second",
-        ),
-    ]
-    if judged:
-        caption = "The quality of rankings, instead of their agreement with the exact ones."
-        charts.append(Chart("ndcg-chart", "memory", "ndcg", "Memory against nDCG@10", caption, "nDCG@10"))
+    charts = _charts(
+        k,
+        " of exact Chamfer",
+        f"How much of the exact top {k} is found. Further left is smaller, higher is better. No row in memory beats"
+        " the grey frontier; triangles have their tokens on disk.",
+        "One query at a time, by CPU time on one thread.",
+        "The quality of rankings, instead of their agreement with the exact ones." if judged else None,
+    )
     notes = [
         *facts.notes,
         f"recall@{k}: the share of the {k} documents of the largest exact Chamfer similarity (MaxSim) among the {k}"

@@ -266,13 +266,12 @@ class BaseIndex(Stateful):
         write(path, lambda name: self._files.save(name, lambda: self._current("save")), self.to_bytes)
 
     def sync(self, path: Path) -> None:
-        """Write what has changed since the file at a path was saved, opened or synced, so that it is there after a
-        crash.
+        """Write the changes since this index last saved, opened or synced a path, so that they survive a crash.
 
-        The changes are appended to a log beside the file (its name and ``.log``), which `fb.open` reads with it. If
-        this index has not saved, opened or synced the path before, or if the log becomes longer than half of the file
-        (and than 1 MiB), this is a `save`, which needs no log. Removing vectors or setting defaults is a change as
-        adding them is. See docs/durability.md.
+        Changes are appended to a log beside the file (the name of the file followed by ``.log``), and `fb.open` reads
+        both. If this index has never saved, opened or synced the path, or if the log would become longer than 1 MiB and
+        than half of the file, `sync` saves the whole index instead and no log is left. Every change is written: added
+        and removed vectors, and defaults of searches. See docs/durability.md.
 
         Parameters
         ----------
