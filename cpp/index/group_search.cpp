@@ -228,7 +228,7 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, 
         - pairs.begin());
     const bool is_long = entries_in(list) > chunk_vectors;
     promises_wait_ = is_long && !model_.relative && !adds_lists() && !rounds_;
-    const std::size_t together = is_long ? queries_in_cache(*model_.codec) : pairs.size();
+    const std::size_t together = staged_ && is_long ? queries_in_cache(*model_.codec) : pairs.size();
     for (const bool wide : {false, true}) {
         const std::span<const std::uint32_t> kind = wide ? pairs.subspan(narrow) : pairs.first(narrow);
         for (std::size_t first = 0; first < kind.size(); first += together)
