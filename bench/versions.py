@@ -37,6 +37,8 @@ def configurations(n: int, dim: int) -> dict[str, dict[str, Any]]:
         "Float(16)": {"codec": fb.Float(16)},
         "Scalar(8)": {"codec": fb.Scalar(8)},
         "Scalar(4)": {"codec": fb.Scalar(4)},
+        "Scalar(4), Lloyd-Max": {"codec": fb.Scalar(4, levels="lloyd-max")},
+        "Scalar(4), Lloyd-Max, staged": {"codec": fb.Scalar(4, levels="lloyd-max", staged=True)},
         "PQ(d/4) 4 bits": {"codec": fb.PQ(dim // 4, bits=4)},
         "RaBitQ(1)": {"codec": fb.RaBitQ(1)},
         "RaBitQ(4)": {"codec": fb.RaBitQ(4)},
