@@ -19,7 +19,8 @@ import numpy as np
 
 from ..file.places import Path as AnyPath
 from ..file.places import encoded
-from ..index.index import Index, result_count
+from ..index.asked import result_count
+from ..index.index import Index
 from ..index.result import SearchResult
 from ..index.turns import frozen, state_of
 from ..input.checks import real_number, whole_number

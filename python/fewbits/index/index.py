@@ -12,17 +12,16 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import _core
 from ..file.engines import check_flags, engine_of_bytes, is_multivector
 from ..file.files import open_file
 from ..file.meta import decode_automatic, decode_meta, decode_optional, encode_meta
 from ..file.places import Path, contents, shown
-from ..fit.few import too_few
 from ..fit.model import train
 from ..input.blocks import all_rows, is_blocks
-from ..input.checks import boolean, conflict_rule, metric_name, thread_count, whole_number
+from ..input.checks import boolean, conflict_rule, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import id_table, vector_ids
 from ..input.progress import Progress, ProgressArgument
@@ -32,20 +31,19 @@ from ..input.rows import Rows
 from ..input.sample import Sample, split_sample
 from ..numeric.arrays import F32
 from ..spec.automatic import AUTO, ENOUGH, START, recoded_parts, recoded_reason, starting_reason, starts
-from ..spec.chain import Chain
 from ..spec.codec import Codec
-from ..spec.description import Description, default_transform
-from ..spec.float import Float
-from ..spec.ivf import IVF, MAX_NLIST
-from ..spec.parts import Model
+from ..spec.description import Description
+from ..spec.ivf import IVF
 from ..spec.recurrent_binary import RecurrentBinary
-from ..spec.registry import CODECS, PARTITIONS, TRANSFORMS
 from ..spec.transform import Transform
 from . import report
+from .asked import given_lists, lists_in_vain, lists_to_read, rerank_depth, result_count
 from .automatic import Stored, translated
 from .base import BaseIndex
 from .calibration import calibration_of
 from .filling import encoded, publish
+from .fitting import fitted
+from .parts import check_alone, checked_description
 from .report import IndexStats
 from .result import KeyedResult, Probes, SearchResult
 from .second_stage import Scorer, second_stage
@@ -59,9 +57,6 @@ if TYPE_CHECKING:
 
 
 MAX_DIM = 65_535
-_MAX_RESULTS = 2**40  # per query: far beyond any memory
-_RERANK_PER_RESULT = 10  # candidates, if no depth is given or stored
-_MIN_RERANK = 100
 
 
 class Index(BaseIndex):
@@ -123,7 +118,7 @@ class Index(BaseIndex):
     ) -> None:
         automatic = isinstance(codec, str) and codec == AUTO
         if automatic:
-            _check_alone(transform=transform, partition=partition, rerank=rerank)
+            check_alone(transform=transform, partition=partition, rerank=rerank)
         own = START if automatic else cast("Codec | None", codec)
         description = checked_description(dim, MAX_DIM, metric, transform, partition, own, rerank, seed)
         engine = None
@@ -251,7 +246,7 @@ class Index(BaseIndex):
         x, source, known = split_sample(sample, description.dim, size, description.seed, nonzero=self._normalises)
         del source  # nothing is added here: its rows need not be kept while training
         expected = n or known or len(x)
-        engine, training = _fitted(description, x, expected, count, Progress(progress), asked)
+        engine, training = fitted(description, x, expected, count, Progress(progress), asked)
         engine.number_from(before.next_id)
         training.check(expected, stacklevel=2)
         turn, after = self._prepare_built(engine, training, "train")
@@ -425,7 +420,7 @@ class Index(BaseIndex):
         asked = self._sample_of_queries(queries)
         sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero)
         holds = known or n or len(sample)
-        engine, training = _fitted(description, sample, holds, count, shown, asked)
+        engine, training = fitted(description, sample, holds, count, shown, asked)
         engine.number_from(before.next_id)
         builder = encoded(
             engine,
@@ -535,7 +530,7 @@ class Index(BaseIndex):
         filters, filter_of = core_filters(filter, len(matrix))
         by_score = min_score is not None or max_distance is not None
         stage = second_stage(k, rerank, scorer, min_probability, state.calibration, by_score)
-        depth = min(_rerank_depth(state, engine, stage.rerank, stage.width if scorer else k), 2**31)
+        depth = min(rerank_depth(state, engine, stage.rerank, stage.width if scorer else k), 2**31)
         given = given_lists(state, lists, nprobe, single)
         boolean(keys, "keys")
         if keys and (scorer is not None or min_probability is not None):
@@ -813,137 +808,14 @@ def described(name: str, engine: _core.Engine) -> Index:
     return in_state(index, state)
 
 
-def checked_description(
-    dim: object,
-    max_dim: int,
-    metric: object,
-    transform: Transform | Sequence[Transform] | None,
-    partition: IVF | None,
-    codec: Codec | None,
-    rerank: Codec | None,
-    seed: object,
-) -> Description:
-    chain = Chain(transform) if isinstance(transform, list | tuple) else transform
-    _expect(chain, "transform", TRANSFORMS)
-    _expect(partition, "partition", PARTITIONS)
-    _expect(codec, "codec", CODECS)
-    _expect(rerank, "rerank", CODECS)
-    codec = Float() if codec is None else codec
-    return Description(
-        dim=whole_number(dim, "dim", 1, max_dim),
-        metric=metric_name(metric),
-        transform=chain if isinstance(chain, Transform) else default_transform(codec),
-        partition=partition,
-        codec=codec,
-        rerank=rerank,
-        seed=whole_number(seed, "seed", 0, 2**63 - 1),
-    )
-
-
 def is_due(state: State) -> bool:
     """Whether an index with codec="auto" has enough vectors to be coded anew."""
     return state.automatic != "no" and state.n >= ENOUGH and starts(state.description)
 
 
-def _check_alone(**parts: object) -> None:
-    for name, part in parts.items():
-        if part is not None:
-            raise ValueError(f"{name}: codec='auto' chooses it, expected None, got {part!r}")
-
-
-def _fitted(
-    description: Description,
-    sample: Sample,
-    expected: int,
-    threads: int | None,
-    progress: Progress,
-    queries: F32 | None,
-) -> tuple[_core.Engine, Training]:
-    """An engine without vectors, trained on a sample."""
-    size = len(sample)
-    model = fitted_model(description, sample, expected, threads, progress, queries)
-    training = Training(too_few(description, size, expected), size, model.notes)
-    return _core.Engine(model.params, model.arrays), training
-
-
-def fitted_model(
-    description: Description,
-    sample: Sample,
-    expected: int,
-    threads: int | None,
-    progress: Progress,
-    queries: F32 | None = None,
-) -> Model:
-    if description.needs_training and not len(sample):
-        raise ValueError(f"training: expected at least 1 vector of dimension {description.dim}, got none")
-    with progress:
-        return train(description, sample, expected, threads or 0, progress, queries)
-
-
-def result_count(k: object) -> int:
-    count = whole_number(k, "k", 1)
-    if count > _MAX_RESULTS:
-        raise ValueError(f"k: expected at most {_MAX_RESULTS}, got {count}")
-    return count
-
-
-def lists_to_read(state: State, engine: _core.Engine, nprobe: int | None) -> int:
-    if nprobe is None:
-        return max(1, engine.params.get("default.nprobe", 0))
-    if state.description.partition is None:
-        raise ValueError(f"nprobe: this index has no partition, so every vector is scanned; got nprobe={nprobe!r}")
-    return min(whole_number(nprobe, "nprobe", 1), MAX_NLIST)
-
-
-def given_lists(state: State, lists: object, nprobe: int | None, single: bool) -> tuple[NDArray[np.uint32], F32] | None:
-    if lists is None:
-        return None
-    if not isinstance(lists, Probes):
-        raise TypeError(f"lists: expected what Index.probe returns, got {lists!r}")
-    if state.description.partition is None:
-        raise ValueError("lists: this index has no partition, so every vector is scanned")
-    if nprobe is not None:
-        raise ValueError(f"nprobe: expected without lists, which say what is read; got nprobe={nprobe!r}")
-    numbers, scores = np.asarray(lists.lists, np.uint32), np.asarray(lists.scores, np.float32)
-    return (np.atleast_2d(numbers), np.atleast_2d(scores)) if single else (numbers, scores)
-
-
-def lists_in_vain(state: State, engine: _core.Engine, patience: int | None, *, by_default: bool) -> int:
-    """How many lists a query reads without a new result until it stops; 0: it does not stop.
-
-    by_default : whether the index's defaults say what is read.
-    """
-    if patience is None:
-        return engine.params.get("default.patience", 0) if by_default else 0
-    if state.description.partition is None:
-        raise ValueError(
-            f"patience: this index has no partition, so every vector is scanned; got patience={patience!r}"
-        )
-    return min(whole_number(patience, "patience", 0), MAX_NLIST)
-
-
-def _rerank_depth(state: State, engine: _core.Engine, rerank: int | None, k: int) -> int:
-    if state.description.rerank is None:
-        if rerank is not None and whole_number(rerank, "rerank", 0):
-            raise ValueError(f"rerank: this index has no rerank store (Index(rerank=...)), got rerank={rerank}")
-        return 0
-    return candidates(engine, rerank, k)
-
-
 def _untrained(description: Description) -> Index:
     parts = {field.name: getattr(description, field.name) for field in fields(description)}
     return Index(**parts)
-
-
-def candidates(engine: _core.Engine, rerank: int | None, k: int) -> int:
-    """How many candidates are reranked for k results. rerank: as requested; None: the default, stored or not."""
-    if rerank is None:
-        stored = engine.params.get("default.rerank", 0)
-        return max(stored, k) if stored else max(_MIN_RERANK, _RERANK_PER_RESULT * k)
-    depth = whole_number(rerank, "rerank", 0)
-    if 0 < depth < k:
-        raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
-    return depth
 
 
 def _length(x: Any) -> int:
@@ -952,9 +824,3 @@ def _length(x: Any) -> int:
         return len(x) if not is_blocks(x) else 0
     except TypeError:
         return 0
-
-
-def _expect(value: object, name: str, kinds: tuple[type, ...]) -> None:
-    if value is not None and not isinstance(value, kinds):
-        names = ", ".join(kind.__name__ for kind in kinds)
-        raise TypeError(f"{name}: expected None or one of {names} (an instance), got {value!r}")

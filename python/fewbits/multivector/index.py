@@ -21,9 +21,11 @@ from ..file.files import open_file
 from ..file.meta import decode_meta, decode_part, encode_meta
 from ..file.places import Path, buffer, contents, encoded, shown
 from ..fit.few import too_few
+from ..index.asked import candidates, lists_in_vain, lists_to_read, result_count
 from ..index.base import BaseIndex
 from ..index.filling import checked_ids, publish
-from ..index.index import candidates, checked_description, fitted_model, lists_in_vain, lists_to_read, result_count
+from ..index.fitting import fitted_model
+from ..index.parts import checked_description
 from ..index.result import SearchResult
 from ..index.state import State, Training
 from ..index.turns import files_of, frozen, started, state_of

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
-from threading import Lock, RLock
+from threading import RLock
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..file.places import Path
-from ..index.index import Index, candidates
+from ..index.asked import candidates
+from ..index.index import Index
 from ..index.result import KeyedResult, SearchResult
 from ..index.turns import state_of
 from ..input.blocks import all_rows
@@ -24,29 +24,17 @@ from ..input.filters import Filter
 from ..input.ids import check_unique, vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..numeric.arrays import F32, I64
-from ..shards.buckets import MAX_SHARDS, bucket_of
+from ..shards.buckets import MAX_SHARDS
 from ..shards.gathering import gather
 from ..shards.manifest import Manifest
+from .actors import Actors, Table
 from .build import assembled, remove_epoch
+from .changes import change, known
 from .package import ray
 from .scatter import MissingShardsError, PartialResult, Scatter
-from .worker import Worker
 
-_CALLS = 4  # that an actor works on at a time
 _RERANK_MARGIN = 1.5
 _LARGE = 1 << 20  # bytes of queries that are stored once for all shards
-
-
-@dataclass(frozen=True)
-class _Table:
-    """What a search reads once: the shards of one epoch. workers: by shard and replica."""
-
-    manifest: Manifest
-    workers: list[list[Any]]
-
-    def shards_of(self, ids: I64) -> I64:
-        ends = np.array([shard.end_bucket for shard in self.manifest.shards])
-        return np.searchsorted(ends, bucket_of(ids, self.manifest.buckets), side="right")
 
 
 def serve(
@@ -86,10 +74,10 @@ def serve(
     """
     found = manifest if isinstance(manifest, Manifest) else Manifest.open(manifest)
     several = whole_number(replicas, "replicas", 1)
-    options = {"threads": whole_number(threads, "threads", 1), "num_cpus": real_number(num_cpus, "num_cpus", 0)}
+    own = whole_number(threads, "threads", 1), real_number(num_cpus, "num_cpus", 0), real_number(timeout, "timeout", 0)
     if not ray.is_initialized():
         ray.init()
-    return Fleet(Manifest.open(found.folder), several, options, real_number(timeout, "timeout", 0))
+    return Fleet(Manifest.open(found.folder), Actors(several, *own))
 
 
 class Fleet:
@@ -99,17 +87,17 @@ class Fleet:
     only one can make changes.
     """
 
-    def __init__(self, manifest: Manifest, replicas: int, options: dict[str, Any], timeout: float) -> None:
-        self._replicas, self._options, self._timeout = replicas, options, timeout
+    def __init__(self, manifest: Manifest, actors: Actors) -> None:
+        self._actors = actors
         self._template = Index.open(manifest.path(manifest.template)).empty()
-        self._changing, self._reviving, self._turn = RLock(), Lock(), count()
-        self._table: _Table | None = self._started(manifest)
+        self._changing, self._turn = RLock(), count()
+        self._table: Table | None = actors.started(manifest)
         self._next_id = max(state["next_id"] for state in self.stats())
 
     def __repr__(self) -> str:
         if self._table is None:
             return "<fewbits.ray.Fleet: closed>"
-        return f"<fewbits.ray.Fleet: {len(self._table.workers)} shards, {self._replicas} replicas>"
+        return f"<fewbits.ray.Fleet: {len(self._table.workers)} shards, {self._actors.replicas} replicas>"
 
     def __enter__(self) -> Fleet:
         return self
@@ -177,7 +165,7 @@ class Fleet:
         """
         table, template = self._open(), self._template
         one_of(missing, "missing", ("error", "partial"))
-        if hedge is not None and self._replicas < 2:
+        if hedge is not None and self._actors.replicas < 2:
             raise ValueError(f"hedge: expected a fleet with two replicas or more, got hedge={hedge!r}")
         limits = [
             None if value is None else real_number(value, name, 0)
@@ -199,9 +187,9 @@ class Fleet:
         scatter = Scatter(
             lambda shard, replica: table.workers[shard][replica],
             lambda worker, _: worker.search.remote(sent, k, options, asked),
-            lambda shard, replica, dead: self._revive(table, shard, replica, dead),
+            lambda shard, replica, dead: self._actors.revive(table, shard, replica, dead),
             range(len(table.workers)),
-            self._replicas,
+            self._actors.replicas,
             next(self._turn),
         )
         scatter.run(*limits)
@@ -252,9 +240,9 @@ class Fleet:
             if own is None:
                 own = np.arange(self._next_id, self._next_id + len(vectors), dtype=np.int64)
             elif on_conflict == "error":
-                known = self._known(table, own)
-                if known.any():
-                    row = int(np.argmax(known))
+                there = known(self._actors, table, own)
+                if there.any():
+                    row = int(np.argmax(there))
                     raise ValueError(f"ids: expected ids that are not in the index, got {int(own[row])} in row {row}")
             if len(own):
                 self._next_id = max(self._next_id, int(own.max()) + 1)
@@ -287,7 +275,7 @@ class Fleet:
         own = np.unique(vector_ids(ids))
         with self._changing:
             table = self._open()
-            own = own[self._known(table, own)]
+            own = own[known(self._actors, table, own)]
             self._change(table, own, lambda worker, rows: worker.remove.remote(own[rows]))
         return len(own)
 
@@ -335,7 +323,7 @@ class Fleet:
             paths = [before.path(file) for file in files]
             made = assembled(before.folder, paths, wanted, before.epoch + 1, shown.stage("assembling"))
             after = replace(before, epoch=before.epoch + 1, shards=made)
-            started = self._started(after)
+            started = self._actors.started(after)
             after.save()
             self._table = started
             remove_epoch(before)
@@ -372,11 +360,11 @@ class Fleet:
             left = [(state["shard"], state["replica"]) for state in self.stats() if state["node"] == node]
             old = []
             for number, (shard, replica) in enumerate(left):
-                made = self._worker(table.manifest, shard, replica, others[number % len(others)])
-                ray.get(made.state.remote(), timeout=self._timeout)
+                made = self._actors.start(table.manifest, shard, replica, others[number % len(others)])
+                ray.get(made.state.remote(), timeout=self._actors.timeout)
                 old.append(workers[shard][replica])
                 workers[shard][replica] = made
-            self._table = _Table(table.manifest, workers)
+            self._table = Table(table.manifest, workers)
             for worker in old:
                 ray.kill(worker)
         return self
@@ -393,8 +381,10 @@ class Fleet:
         """
         table = self._open()
         rows = []
-        for replica in range(self._replicas):
-            scatter = self._ask(table, range(len(table.workers)), replica, lambda worker, _: worker.state.remote())
+        for replica in range(self._actors.replicas):
+            scatter = self._actors.ask(
+                table, range(len(table.workers)), replica, lambda worker, _: worker.state.remote()
+            )
             if scatter.missing():
                 raise MissingShardsError(f"stats: {scatter.reasons()}", scatter.missing())
             rows += [{"shard": shard, "replica": replica, **state} for shard, state in sorted(scatter.answers.items())]
@@ -414,94 +404,19 @@ class Fleet:
         """End all actors. What was acknowledged is on the disks."""
         with self._changing:
             table, self._table = self._table, None
-            for replicas in table.workers if table else []:
-                for worker in replicas:
-                    ray.kill(worker)
+            if table is not None:
+                self._actors.end(table)
 
     # --- inside ---
 
-    def _open(self) -> _Table:
+    def _open(self) -> Table:
         table = self._table
         if table is None:
             raise RuntimeError("this fleet is closed")
         return table
 
-    def _started(self, manifest: Manifest) -> _Table:
-        """Actors for all shards, ready to be searched."""
-        workers = [
-            [self._worker(manifest, shard, replica) for replica in range(self._replicas)]
-            for shard in range(len(manifest.shards))
-        ]
-        calls = {worker.state.remote(): shard for shard, replicas in enumerate(workers) for worker in replicas}
-        late = ray.wait(list(calls), num_returns=len(calls), timeout=self._timeout)[1]
-        if late:
-            missing = sorted({calls[call] for call in late})
-            raise MissingShardsError(f"serve: no actor for the shards {missing} in {self._timeout} s", missing)
-        try:
-            ray.get(list(calls))
-        except ray.exceptions.RayActorError as error:
-            raise error.__cause__ or RuntimeError(f"serve: {error}") from None
-        return _Table(manifest, workers)
-
-    def _worker(self, manifest: Manifest, shard: int, replica: int, node: str | None = None) -> Any:
-        where: Any = "SPREAD"
-        if node is not None:
-            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-            where = NodeAffinitySchedulingStrategy(node, soft=True)
-        actor = _remote_worker().options(
-            num_cpus=self._options["num_cpus"],
-            max_restarts=-1,
-            max_task_retries=-1,
-            max_concurrency=_CALLS,
-            scheduling_strategy=where,
-        )
-        return actor.remote(
-            manifest.folder, manifest.epoch, shard, manifest.shards[shard], replica == 0, self._options["threads"]
-        )
-
-    def _revive(self, table: _Table, shard: int, replica: int, dead: Any) -> None:
-        """Replaces an actor that Ray does not start again, unless another thread has done so."""
-        with self._reviving:
-            if self._table is None:
-                raise RuntimeError("this fleet is closed")
-            if table.workers[shard][replica] is dead:
-                table.workers[shard][replica] = self._worker(table.manifest, shard, replica)
-
-    def _ask(self, table: _Table, shards: Iterable[int], replica: int, call: Callable[[Any, int], Any]) -> Scatter:
-        """Calls one replica of each of these shards."""
-        scatter = Scatter(
-            lambda shard, _: table.workers[shard][replica],
-            call,
-            lambda shard, _, dead: self._revive(table, shard, replica, dead),
-            shards,
-        )
-        scatter.run(self._timeout, None)
-        return scatter
-
-    def _known(self, table: _Table, ids: I64) -> Any:
-        of = table.shards_of(ids)
-        known = np.zeros(len(ids), np.bool_)
-        places = {shard: np.flatnonzero(of == shard) for shard in np.unique(of).tolist()}
-        scatter = self._ask(table, places, 0, lambda worker, shard: worker.contains.remote(ids[places[shard]]))
-        if scatter.missing():
-            raise MissingShardsError(f"ids: {scatter.reasons()}; nothing was changed", scatter.missing())
-        for shard, answer in scatter.answers.items():
-            known[places[shard]] = answer
-        return known
-
-    def _change(self, table: _Table, ids: I64, call: Callable[[Any, I64], Any]) -> None:
-        """Changes the first replica of each shard, which writes it down, then the manifest, then the other replicas."""
-        of = table.shards_of(ids)
-        places = {shard: np.flatnonzero(of == shard) for shard in np.unique(of).tolist()}
-        lost: dict[int, str] = {}
-        for replica in range(self._replicas):
-            scatter = self._ask(table, places, replica, lambda worker, shard: call(worker, places[shard]))
-            if replica == 0:
-                self._note(scatter.answers)
-            lost |= dict.fromkeys(scatter.missing(), scatter.reasons())
-        if lost:
-            raise MissingShardsError(f"change: {'; '.join(sorted(set(lost.values())))}", sorted(lost))
+    def _change(self, table: Table, ids: I64, call: Callable[[Any, I64], Any]) -> None:
+        change(self._actors, table, ids, call, self._note)
 
     def _note(self, files: dict[int, str]) -> None:
         """Writes into the manifest which files have changes, so that they are read from now on."""
@@ -513,12 +428,7 @@ class Fleet:
             return
         after = replace(table.manifest, shards=tuple(shards))
         after.save()
-        self._table = _Table(after, table.workers)
-
-
-@lru_cache(maxsize=1)
-def _remote_worker() -> Any:
-    return ray.remote(Worker)
+        self._table = Table(after, table.workers)
 
 
 def _matrix(queries: Any) -> tuple[F32, bool]:
