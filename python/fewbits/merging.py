@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from . import _core
 from .index.index import Index
+from .index.notes import merged_notes
 from .index.turns import in_state, state_of
 from .input.checks import conflict_rule
 from .multivector.index import MultiVectorIndex
@@ -34,7 +36,7 @@ def merge(indexes: Sequence[AnyIndex], *, on_conflict: str = "error") -> AnyInde
     Returns
     -------
     Index, MultiVectorIndex or SparseIndex
-        With the defaults, the description and `temp_dir` of the first.
+        With the defaults, the description, the metadata and `temp_dir` of the first, and the largest epoch.
 
     Raises
     ------
@@ -65,5 +67,6 @@ def merge(indexes: Sequence[AnyIndex], *, on_conflict: str = "error") -> AnyInde
         return whole
     states = [state_of(part) for part in parts]
     engines = [state.trained("merge") for state in states]
-    joined: AnyIndex = in_state(parts[0], states[0].retrained(_core.Engine.join(engines, on_conflict=on_conflict)))
-    return joined
+    joined = states[0].retrained(_core.Engine.join(engines, on_conflict=on_conflict))
+    of_all: AnyIndex = in_state(parts[0], replace(joined, notes=merged_notes(states)))
+    return of_all

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 import fewbits as fb
 
@@ -18,7 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    print(open_any(arguments.index).explain())
+    index = open_any(arguments.index)
+    print(index.explain())
+    if index.metadata or index.epoch:
+        print(f"  epoch {index.epoch}, metadata {json.dumps(dict(index.metadata), sort_keys=True)}")
     contents = fb.inspect(arguments.index)
     major, minor = contents.version
     print(f"\n{shown(arguments.index)}: format {major}.{minor}, {contents.bytes:,} bytes")

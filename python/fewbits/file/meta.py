@@ -29,9 +29,10 @@ def encode_meta(
     calibration: dict[str, Any] | None = None,
     automatic: bool = False,
     tries: dict[str, Any] | None = None,
+    notes: dict[str, Any] | None = None,
     **others: Any,
 ) -> bytes:
-    """others: parts that do not belong to the description, by name."""
+    """notes: of the owner, by name. others: parts that do not belong to the description, by name."""
     parts = {}
     for name, part in (description.parts | others).items():
         parts[name] = None if part is None else _stored(part)
@@ -39,6 +40,7 @@ def encode_meta(
     meta |= {"calibration": calibration} if calibration else {}
     meta |= {"automatic": True} if automatic else {}
     meta |= {"tries": tries} if tries else {}
+    meta |= notes or {}
     return json.dumps(meta, sort_keys=True).encode()
 
 
@@ -65,28 +67,30 @@ def _check_kinds(description: Description, params: dict[str, int]) -> None:
 
 def decode_part(name: str, engine: _core.Engine, part: str, *kinds: type) -> Any:
     """One of the `others` of encode_meta; kinds: classes that it may have besides those of the registry."""
-    try:
-        return _part(_meta(engine)["parts"][part], *kinds)
-    except _UNREADABLE as error:
-        raise _unreadable(name, error) from None
+    return decode_by(name, engine, lambda meta: _part(meta["parts"][part], *kinds))
 
 
 def decode_optional(name: str, engine: _core.Engine, key: str, made: Callable[[dict[str, Any]], T]) -> T | None:
     """What `made` makes of the calibration or the tries that a file has, or None if it has none."""
-    try:
-        stored = _meta(engine).get(key)
-        return None if stored is None else made(stored)
-    except _UNREADABLE as error:
-        raise _unreadable(name, error) from None
+    return decode_by(name, engine, lambda meta: None if meta.get(key) is None else made(meta[key]))
 
 
 def decode_automatic(name: str, engine: _core.Engine) -> bool:
     """Whether the index was made with codec="auto"."""
+
+    def stored(meta: dict[str, Any]) -> bool:
+        found = meta.get("automatic", False)
+        if not isinstance(found, bool):
+            raise TypeError(f"automatic: expected true or false, got {found!r}")
+        return found
+
+    return decode_by(name, engine, stored)
+
+
+def decode_by(name: str, engine: _core.Engine, made: Callable[[dict[str, Any]], T]) -> T:
+    """What `made` makes of the description in a file; a CorruptIndexError if it raises."""
     try:
-        stored = _meta(engine).get("automatic", False)
-        if not isinstance(stored, bool):
-            raise TypeError(f"automatic: expected true or false, got {stored!r}")
-        return stored
+        return made(_meta(engine))
     except _UNREADABLE as error:
         raise _unreadable(name, error) from None
 

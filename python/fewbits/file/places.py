@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import mmap
 import os
+import pickle
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsIndex
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 MAGIC = b"\x89FBX\r\n\x1a\n"
@@ -51,6 +52,11 @@ def buffer(file: Any) -> memoryview:
     except TypeError:
         raise TypeError(f"file: expected bytes, got {type(file).__name__}") from None
     return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+
+
+def pickled(file: bytes, protocol: SupportsIndex) -> Any:
+    """The contents of a file as an argument in a pickle: from protocol 5 on, they can be passed out of band."""
+    return pickle.PickleBuffer(file) if int(protocol) >= 5 else file
 
 
 def write(place: Any, save: Callable[[bytes], None], to_bytes: Callable[[], bytes]) -> None:

@@ -25,7 +25,8 @@ from ..spec.ivf import IVF
 from ..spec.transform import Transform
 from .filling import publish
 from .fingerprint import training_id
-from .state import State, Stateful, Training
+from .notes import Noted
+from .state import State, Training
 from .turns import in_state
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ..file.places import SupportsWrite
 
 
-class BaseIndex(Stateful):
+class BaseIndex(Noted[State]):
     _temp_dir: bytes | None = None
 
     @property
@@ -197,9 +198,9 @@ class BaseIndex(Stateful):
     def empty(self) -> Self:
         """Return a new index with the training and the settings of this one, and no vectors.
 
-        Its bytes depend on the training alone, whatever was added or removed before. With codec="auto", it keeps the
-        present codes, as what `take` returns does, so that parts have one training. Filled with parts of a data set,
-        copies of it are merged by `fb.merge`, or searched together (docs/scale-out.md).
+        Its bytes depend on the training and the settings alone, whatever was added or removed before. With
+        codec="auto", it keeps the present codes, as what `take` returns does, so that parts have one training. Filled
+        with parts of a data set, copies of it are merged by `fb.merge`, or searched together (docs/scale-out.md).
 
         Returns
         -------
@@ -219,8 +220,8 @@ class BaseIndex(Stateful):
     def take(self, ids: ArrayLike, *, threads: int | None = None) -> Self:
         """Return a new index with these vectors, or documents, and no others, from their stored codes.
 
-        Its bytes depend on the training, the vectors and their ids alone, not on the order of ids, nor on when and in
-        which order the vectors were added. Each id takes 4 bytes if they span less than 2^32, otherwise 8.
+        Its bytes depend on the training, the settings, the vectors and their ids alone, not on the order of ids, nor on
+        when and in which order the vectors were added. Each id takes 4 bytes if they span less than 2^32, otherwise 8.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, SupportsIndex, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ..file.engines import check_flags, engine_of_bytes, is_multivector
 from ..file.files import open_file
-from ..file.meta import decode_automatic, decode_meta, decode_optional, encode_meta
-from ..file.places import Path, contents, shown
+from ..file.meta import decode_automatic, decode_by, decode_meta, decode_optional, encode_meta
+from ..file.places import Path, contents, pickled, shown
 from ..fit.model import train
 from ..input.blocks import all_rows, is_blocks
 from ..input.checks import boolean, conflict_rule, thread_count, whole_number
@@ -43,6 +43,7 @@ from .base import BaseIndex
 from .calibration import calibration_of
 from .filling import encoded, publish
 from .fitting import fitted
+from .notes import Notes, notes_of
 from .parts import check_alone, checked_description
 from .report import IndexStats
 from .result import KeyedResult, Probes, SearchResult
@@ -722,11 +723,11 @@ class Index(BaseIndex):
         """
         return described("bytes", engine_of_bytes(file))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         same = frozen(self)
         if same.is_trained:
-            return Index.from_bytes, (same.to_bytes(),)
-        return _untrained, (state_of(same).description,)
+            return Index.from_bytes, (pickled(same.to_bytes(), protocol),)
+        return _untrained, (state_of(same).description, state_of(same).notes)
 
     # --- inside ---
 
@@ -740,7 +741,8 @@ class Index(BaseIndex):
     def _meta(self, state: State) -> bytes:
         calibration = state.calibration.stored() if state.calibration else None
         tries = state.tries.stored() if state.tries else None
-        return encode_meta(state.description, state.why, calibration, state.automatic != "no", tries)
+        automatic = state.automatic != "no"
+        return encode_meta(state.description, state.why, calibration, automatic, tries, state.notes.stored())
 
     def _prepare_automatic(
         self,
@@ -804,8 +806,9 @@ def described(name: str, engine: _core.Engine) -> Index:
         name, engine, "calibration", lambda stored: calibration_of(stored, description, engine)
     )
     tries, automatic = decode_optional(name, engine, "tries", tries_of), decode_automatic(name, engine)
+    notes = decode_by(name, engine, notes_of)
     state = replace(state_of(index), calibration=calibration, tries=tries, automatic="in add" if automatic else "no")
-    return in_state(index, state)
+    return in_state(index, replace(state, notes=notes))
 
 
 def is_due(state: State) -> bool:
@@ -813,9 +816,11 @@ def is_due(state: State) -> bool:
     return state.automatic != "no" and state.n >= ENOUGH and starts(state.description)
 
 
-def _untrained(description: Description) -> Index:
+def _untrained(description: Description, notes: Notes | None = None) -> Index:
+    """notes: None in older pickles."""
     parts = {field.name: getattr(description, field.name) for field in fields(description)}
-    return Index(**parts)
+    index = Index(**parts)
+    return in_state(index, replace(state_of(index), notes=notes or Notes()))
 
 
 def _length(x: Any) -> int:

@@ -16,6 +16,7 @@ from ..numeric.arrays import F32
 from ..spec.description import Description
 from ..spec.parts import Model, Note
 from .calibration import Calibration
+from .notes import NotedState
 from .tried import Tries
 from .turns import Turned
 
@@ -48,7 +49,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class State:
+class State(NotedState):
     description: Description
     engine: _core.Engine | None  # never changed once it is part of a state
     why: tuple[str, ...]

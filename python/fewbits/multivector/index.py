@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,17 +18,18 @@ from .. import _core
 from ..errors import CorruptIndexError
 from ..file.engines import check_flags, engine_of_bytes, is_multivector
 from ..file.files import open_file
-from ..file.meta import decode_meta, decode_part, encode_meta
-from ..file.places import Path, buffer, contents, encoded, shown
+from ..file.meta import decode_by, decode_meta, decode_part, encode_meta
+from ..file.places import Path, buffer, contents, encoded, pickled, shown
 from ..fit.few import too_few
 from ..index.asked import candidates, lists_in_vain, lists_to_read, result_count
 from ..index.base import BaseIndex
 from ..index.filling import checked_ids, publish
 from ..index.fitting import fitted_model
+from ..index.notes import Notes, notes_of
 from ..index.parts import checked_description
 from ..index.result import SearchResult
 from ..index.state import State, Training
-from ..index.turns import files_of, frozen, started, state_of
+from ..index.turns import files_of, frozen, in_state, started, state_of
 from ..input.checks import conflict_rule, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import id_table, vector_ids
@@ -580,20 +581,21 @@ class MultiVectorIndex(BaseIndex):
         """
         return MultiVectorIndex._of("bytes", engine_of_bytes(buffer(file)))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         same = frozen(self)
         if same.is_trained:
-            return MultiVectorIndex.from_bytes, (same.to_bytes(),)
+            return MultiVectorIndex.from_bytes, (pickled(same.to_bytes(), protocol),)
         of_index = {
             name: getattr(state_of(same).description, name) for name in ("transform", "partition", "codec", "seed")
         }
         parts = of_index | {"encoder": encoder_now(same), "tokens": self._tokens, "pooling": self._pooling}
-        return partial(MultiVectorIndex, **parts), (self.dim,)
+        return partial(_untrained, **parts), (self.dim, state_of(same).notes)
 
     # --- inside ---
 
     def _meta(self, state: State) -> bytes:
-        return encode_meta(state.description, state.why, tokens=self._tokens, pooling=self._pooling)
+        notes = state.notes.stored()
+        return encode_meta(state.description, state.why, notes=notes, tokens=self._tokens, pooling=self._pooling)
 
     @classmethod
     def _of(cls, name: str, engine: _core.Engine) -> MultiVectorIndex:
@@ -611,7 +613,8 @@ class MultiVectorIndex(BaseIndex):
                 raise ValueError("encodings, index and tokens differ in their dimensions")
         except (CorruptIndexError, KeyError, IndexError, TypeError, ValueError) as error:
             raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not valid ({error})") from None
-        return started(index, SetState(description, engine, why, Training(), encoder=encoder))
+        notes = decode_by(name, engine, notes_of)
+        return started(index, SetState(description, engine, why, Training(), encoder=encoder, notes=notes))
 
     def _fitted(
         self, before: State, source: SetsInput, queries: Any, expected: int | None, threads: int, progress: Progress
@@ -634,7 +637,7 @@ class MultiVectorIndex(BaseIndex):
         params, arrays = stored(encoder)
         engine = _core.Engine(model.params | params, model.arrays | arrays)
         engine.number_from(before.next_id)
-        return SetState(description, engine, before.why, training, encoder=encoder)
+        return SetState(description, engine, before.why, training, encoder=encoder, notes=before.notes)
 
     def _prepare_fitted(self, fitted: SetState, action: str) -> tuple[_core.Turn, State]:
         """As `_prepare`, for a state from `_fitted`, which replaces one without documents."""
@@ -716,3 +719,8 @@ def _stats(engine: _core.Engine) -> MultiVectorStats:
 def described_sets(name: str, engine: _core.Engine) -> MultiVectorIndex:
     """The index of an engine that was read. name: of its source, for messages."""
     return MultiVectorIndex._of(name, engine)
+
+
+def _untrained(dim: int, notes: Notes, **parts: Any) -> MultiVectorIndex:
+    index = MultiVectorIndex(dim, **parts)
+    return in_state(index, replace(state_of(index), notes=notes))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import CorruptIndexError
 from ..file.stored import finite_number
+from ..index.notes import Notes, notes_of
 from ..input.checks import whole_number
 from .bm25 import Bm25
 
@@ -25,24 +26,25 @@ class Defaults:
 EXACT = Defaults()
 
 
-def encode(bm25: Bm25 | None, defaults: Defaults) -> bytes:
+def encode(bm25: Bm25 | None, defaults: Defaults, notes: Notes) -> bytes:
     """The section `meta` of a sparse index; bm25: None for one of vectors."""
-    tuned = {} if defaults == EXACT else {"mass": defaults.mass, "rerank": defaults.rerank}
+    more = {} if defaults == EXACT else {"mass": defaults.mass, "rerank": defaults.rerank}
+    more |= notes.stored()
     if bm25 is None:
-        return json.dumps({"kind": "sparse"} | tuned).encode()
+        return json.dumps({"kind": "sparse"} | more).encode()
     words_by_number = None if bm25.vocabulary is None else list(bm25.vocabulary)
     settings = {"k1": bm25.k1, "b": bm25.b, "n": bm25.n, "mean_length": bm25.mean_length, "builtin": bm25.builtin}
     return json.dumps(
-        {"kind": "bm25", "found_in": bm25.found_in.tolist(), "vocabulary": words_by_number} | settings | tuned,
+        {"kind": "bm25", "found_in": bm25.found_in.tolist(), "vocabulary": words_by_number} | settings | more,
         sort_keys=True,
     ).encode()
 
 
-def decode(name: str, meta: bytes) -> tuple[Bm25 | None, Defaults]:
+def decode(name: str, meta: bytes) -> tuple[Bm25 | None, Defaults, Notes]:
     """What `encode` was given."""
     try:
         read = json.loads(meta)
-        return _decoded(read), _defaults(read)
+        return _decoded(read), _defaults(read), notes_of(read)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise CorruptIndexError(f"{name}: section 'meta': the description is not readable ({error})") from None
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from ..file.files import open_file
-from ..file.places import Path, buffer, contents, encoded, shown, write
+from ..file.places import Path, buffer, contents, encoded, pickled, shown, write
+from ..index.notes import Noted, NotedState
 from ..index.result import SearchResult
-from ..index.turns import Turned, files_of, started
+from ..index.turns import files_of, started
 from ..input.checks import conflict_rule, real_number, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import check_unique, id_table, vector_ids
@@ -36,7 +37,7 @@ _MAX_RESULTS = 2**40
 
 
 @dataclass(frozen=True)
-class _State:
+class _State(NotedState):
     engine: _core.SparseEngine
     bm25: Bm25 | None = None
     defaults: Defaults = EXACT
@@ -45,7 +46,7 @@ class _State:
         return replace(self, defaults=Defaults(mass, rerank))
 
 
-class SparseIndex(Turned[_State]):
+class SparseIndex(Noted[_State]):
     """An inverted index of sparse vectors, such as those of SPLADE, or of texts under BM25 (`SparseIndex.bm25`).
 
     The score of a vector is its inner product with the query. Values are stored in one byte, in units of a scale per
@@ -429,7 +430,7 @@ class SparseIndex(Turned[_State]):
         bytes
         """
         state = self._state
-        return state.engine.to_bytes(encode(state.bm25, state.defaults))
+        return state.engine.to_bytes(encode(state.bm25, state.defaults, state.notes))
 
     @staticmethod
     def open(path: Path | Buffer | BinaryIO, *, tokenizer: Tokenizer | None = None) -> SparseIndex:
@@ -482,16 +483,16 @@ class SparseIndex(Turned[_State]):
         """
         return _opened("bytes", _core.SparseEngine.from_bytes(buffer(file)), None)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         if self._tokenizer is not None:
             raise TypeError("an index with a tokenizer of your own cannot be pickled: save it, and open it with it")
-        return SparseIndex.from_bytes, (self.to_bytes(),)
+        return SparseIndex.from_bytes, (pickled(self.to_bytes(), protocol),)
 
     # --- inside ---
 
     def _current(self) -> tuple[_core.SparseEngine, bytes]:
         state = self._state
-        return state.engine, encode(state.bm25, state.defaults)
+        return state.engine, encode(state.bm25, state.defaults, state.notes)
 
     def _changed(self, action: str, change: Callable[[_State], _State]) -> SparseIndex:
         turn, after = self._prepare(action, change)
@@ -612,11 +613,11 @@ def opened_sparse(path: Path, file: _core.IndexFile, tokenizer: Tokenizer | None
 
 
 def _opened(name: str, engine: _core.SparseEngine, tokenizer: Tokenizer | None) -> SparseIndex:
-    bm25, defaults = decode(name, engine.meta)
+    bm25, defaults, notes = decode(name, engine.meta)
     if tokenizer is not None:
         _tokenizer(tokenizer)
         if bm25 is None or bm25.builtin or bm25.vocabulary is None:
             raise ValueError("tokenizer: expected None, as the index was not built with one")
-    index = started(SparseIndex.__new__(SparseIndex), _State(engine, bm25, defaults))
+    index = started(SparseIndex.__new__(SparseIndex), _State(engine, bm25, defaults, notes=notes))
     index._tokenizer = tokenizer
     return index

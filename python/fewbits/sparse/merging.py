@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..index.notes import merged_notes
 from ..index.turns import in_state, state_of
 from ..numeric.arrays import F32
 from .bm25 import Bm25
@@ -37,7 +38,7 @@ def merged(indexes: Sequence[SparseIndex], on_conflict: str) -> SparseIndex:
         rows = Csr(offsets, columns, values) if terms is None else canonical(offsets, terms[columns], values, "indexes")
         engine = engine.added(*rows, ids, replace=on_conflict == "replace")
     bm25 = first.bm25 if first.bm25 is None else first.bm25.with_vocabulary(vocabulary)
-    return in_state(indexes[0], replace(first, engine=engine, bm25=bm25))
+    return in_state(indexes[0], replace(first, engine=engine, bm25=bm25, notes=merged_notes(states)))
 
 
 def _vocabulary(all_bm25: Sequence[Bm25 | None]) -> tuple[dict[str, int] | None, list[NDArray[np.int64] | None]]:
