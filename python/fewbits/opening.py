@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from . import _core
 from .file.engines import check_flags, engine_of_bytes, is_multivector, is_sparse
 from .file.files import open_file
-from .file.places import Path, contents, encoded, shown
+from .file.places import Path, contents, encoded, is_remote, name_of, shown
 from .index.index import Index, described
 from .index.turns import files_of
 from .multivector.index import MultiVectorIndex, described_sets
@@ -27,12 +27,13 @@ def open(
     Parameters
     ----------
     path : str, bytes or os.PathLike, or a binary file object or buffer
-        The path of the file. An open binary file (or any object with ``read``) is read to its end; a bytearray,
-        memoryview, mmap, or bytes that begin as an index file does, are taken as the contents.
+        The path of the file. A URL such as ``s3://bucket/wiki.fb`` is read through fsspec (the extra `fsspec`). An open
+        binary file (or any object with ``read``) is read to its end; a bytearray, memoryview, mmap, or bytes that begin
+        as an index file does, are taken as the contents.
     mmap : bool
         Map the file: fast, shared between processes, pages are read as needed. With False the file is read into
-        memory, and later changes to it have no effect. File objects, buffers and sparse indexes are always copied into
-        memory.
+        memory, and later changes to it have no effect. URLs, file objects, buffers and sparse indexes are always copied
+        into memory.
     verify : bool
         Also compare the checksum of every byte. Everything that search relies on is checked in either case.
 
@@ -62,7 +63,7 @@ def open(
     if content is not None:
         if is_sparse(_core.params_of(content)):
             return SparseIndex.from_bytes(content)
-        return _described("bytes", engine_of_bytes(content))
+        return _described(name_of(path), engine_of_bytes(content))
     file = open_file(path, stacklevel=2)  # type: ignore[arg-type]
     if is_sparse(file.params):
         return opened_sparse(path, file)  # type: ignore[arg-type]
@@ -190,5 +191,6 @@ def verify(path: Path) -> None:
     --------
     >>> fb.verify("wiki.fb")
     """
-    _core.verify(encoded(path))
+    if not is_remote(path):
+        _core.verify(encoded(path))
     open(path)

@@ -56,4 +56,4 @@ def translated(
         nonzero=before.description.metric == "cosine",
         threads=threads,
         progress=progress,
-    )
+    )[0]

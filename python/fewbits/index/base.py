@@ -257,8 +257,10 @@ class BaseIndex(Noted[State]):
         Parameters
         ----------
         path : str, bytes or os.PathLike, or a binary file object
-            A path; if it is a symbolic link, the link stays and its target is replaced. Or an object
-            with ``write``, as ``open(..., "wb")`` and `io.BytesIO` return, to which the bytes are written.
+            A path; if it is a symbolic link, the link stays and its target is replaced. Or a URL such as
+            ``s3://bucket/wiki.fb``, which is written through fsspec (the extra `fsspec`), atomically if that file
+            system replaces files as a whole, as object stores do. Or an object with ``write``, as ``open(..., "wb")``
+            and `io.BytesIO` return, to which the bytes are written.
 
         Examples
         --------

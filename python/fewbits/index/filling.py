@@ -14,6 +14,8 @@ from ..input.progress import Progress
 from ..input.rows import Rows
 from ..numeric.arrays import F32, I64
 
+NEEDS_IDS = "on_conflict: 'replace' needs ids; vectors without ids get new ones"
+
 
 def encoded(
     engine: _core.Engine,
@@ -22,31 +24,57 @@ def encoded(
     ids: ArrayLike | None,
     *,
     new: bool,
+    needed: bool = False,
     directory: bytes | None,
     nonzero: bool,
     first: Callable[[F32, str], None] | None = None,
     threads: int,
     progress: Progress,
-) -> _core.Builder:
-    """Codes all vectors of the source. n: their number, if known. new: whether ids must not be in the index yet.
-    directory: for codes that are kept on disk. first: checks the first block, given the name of its input."""
+) -> tuple[_core.Builder, I64 | None]:
+    """Codes all vectors of the source; also returns their ids, unless they get new ones.
+
+    n: their number, if known. ids: of all, if the source has none. new: whether ids must not be in the index yet.
+    needed: whether there must be ids. directory: for codes that are kept on disk. first: checks the first block, given
+    the name of its input.
+    """
     own = checked_ids(engine, ids, n, new)
     builder = engine.builder(n or 0, directory=directory)
     with progress:
         hook = progress.stage("adding")
-        for rows in source:
+        streamed: list[I64] = []
+        for rows in _numbered(source, own):
             warn_if_packed(rows.array, "x", stacklevel=3)
-            for block in rows.blocks(nonzero=nonzero):
-                done = len(builder)
-                if first is not None and not done:
+            if needed and rows.ids is None:
+                raise ValueError(NEEDS_IDS)
+            if own is None and rows.ids is not None:
+                streamed.append(rows.ids)
+                if new:
+                    _check_new(engine, rows.ids)
+            for of_block, block in rows.numbered_blocks(nonzero=nonzero):
+                if first is not None and not len(builder):
                     first(block, rows.name)
-                if own is not None and done + len(block) > len(own):
-                    raise ValueError(f"ids: expected one per vector, got {len(own)} ids and more vectors")
-                builder.append(block, None if own is None else own[done : done + len(block)], threads=threads)
+                builder.append(block, of_block, threads=threads)
                 hook(len(builder) / n if n else 0.0)
+    if streamed:
+        own = np.concatenate(streamed)
+        check_unique(own)
     if own is not None and len(own) != len(builder):
         raise ValueError(f"ids: expected one per vector ({len(builder)}), got {len(own)}")
-    return builder
+    return builder, own
+
+
+def _numbered(source: Iterator[Rows], ids: I64 | None) -> Iterator[Rows]:
+    """The source, with these ids if there are any."""
+    done = 0
+    for rows in source:
+        if ids is not None:
+            if rows.ids is not None:
+                raise ValueError("ids: expected None, as the blocks of x have ids of their own")
+            if done + len(rows) > len(ids):
+                raise ValueError(f"ids: expected one per vector, got {len(ids)} ids and more vectors")
+            rows.ids = ids[done : done + len(rows)]
+        done += len(rows)
+        yield rows
 
 
 def checked_ids(engine: _core.Engine, ids: ArrayLike | None, n: int | None, new: bool) -> I64 | None:

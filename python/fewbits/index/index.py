@@ -41,7 +41,7 @@ from .asked import given_lists, lists_in_vain, lists_to_read, rerank_depth, resu
 from .automatic import Stored, translated
 from .base import BaseIndex
 from .calibration import calibration_of
-from .filling import encoded, publish
+from .filling import NEEDS_IDS, encoded, publish
 from .fitting import fitted
 from .notes import Notes, notes_of
 from .parts import check_alone, checked_description
@@ -268,11 +268,12 @@ class Index(BaseIndex):
 
         Parameters
         ----------
-        x : (n, dim) array, or an iterable of (m, dim) blocks or (dim,) rows
+        x : (n, dim) array, or an iterable of (m, dim) blocks, of pairs (ids, block), or of (dim,) rows
             float16, float32, float64, bfloat16, int8 or uint8, of any strides: array, memmap, memoryview, list of
             lists, CPU tensor. One block of 16 MiB at a time is converted to float32.
         ids : (n,) whole numbers >= 0, optional
-            Unique. By default consecutive numbers, continuing after the largest id ever assigned.
+            Unique. By default consecutive numbers, continuing after the largest id ever assigned. Not with blocks that
+            have ids of their own.
         on_conflict : {"error", "replace"}
             What to do if the index has an id already: raise ValueError, or replace its vector.
         progress : bool or callable, optional
@@ -296,18 +297,20 @@ class Index(BaseIndex):
         >>> index = index.add(more, ids=np.arange(10_000, 10_000 + len(more)))
         """
         count = thread_count(threads)
-        if conflict_rule(on_conflict) == "replace" and ids is None:
-            raise ValueError("on_conflict: 'replace' needs ids; vectors without ids get new ones")
+        needed = conflict_rule(on_conflict) == "replace" and ids is None
+        if needed and not is_blocks(x):
+            raise ValueError(NEEDS_IDS)
         shown = Progress(progress)
         before = self._state
         engine, dim = before.trained("add"), before.description.dim
         n = None if is_blocks(x) else len(Rows(x, dim))
-        builder = encoded(
+        builder, own = encoded(
             engine,
-            all_rows(x, dim),
+            all_rows(x, dim, numbered=True),
             n,
             ids,
             new=on_conflict == "error",
+            needed=needed,
             directory=self._temp_dir,
             nonzero=self._normalises,
             first=None if before.n else before.check_first,
@@ -315,7 +318,7 @@ class Index(BaseIndex):
             progress=shown,
         )
         prepare = self._prepare_added if before.automatic == "no" else self._prepare_automatic
-        turn, after = prepare(before, builder, on_conflict, count, shown, ids)
+        turn, after = prepare(before, builder, on_conflict, count, shown, own)
         self._state = after
         del turn
         return self
@@ -419,11 +422,11 @@ class Index(BaseIndex):
         description = before.description
         size = description.sample_size(n or _length(x))
         asked = self._sample_of_queries(queries)
-        sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero)
+        sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero, numbered=True)
         holds = known or n or len(sample)
         engine, training = fitted(description, sample, holds, count, shown, asked)
         engine.number_from(before.next_id)
-        builder = encoded(
+        builder, _ = encoded(
             engine,
             source,
             known,

@@ -41,6 +41,7 @@ class Rows:
         self.first_row = first_row  # its number in the whole input, for messages
         self.numbers = numbers  # of the rows in the whole input, if they are not consecutive
         self.longest = longest  # the largest length of a row that is not normalised
+        self.ids: I64 | None = None  # that came with the rows
         self.array = as_vectors(x, name)
         if self.array.ndim != 2 or self.array.shape[1] != dim:
             raise ValueError(f"{name}: expected shape (n, {dim}), got {self.array.shape}")
@@ -54,6 +55,13 @@ class Rows:
         step = block_rows(self.array.shape[1])
         for begin in range(0, len(self), step):
             yield self._floats(self.array[begin : begin + step], nonzero, begin)
+
+    def numbered_blocks(self, *, nonzero: bool) -> Iterator[tuple[I64 | None, F32]]:
+        """The same with the ids of the rows, if they have some."""
+        done = 0
+        for block in self.blocks(nonzero=nonzero):
+            yield None if self.ids is None else self.ids[done : done + len(block)], block
+            done += len(block)
 
     def sample(self, size: int, seed: int, *, nonzero: bool) -> F32:
         """Up to `size` rows drawn by the seed without repetition, in ascending order (memmaps are read forward)."""

@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 
-from ..numeric.arrays import F32
+from ..numeric.arrays import F32, I64
 from .blocks import all_rows, is_blocks
 from .packed import warn_if_packed
 from .rows import Rows, check_scale
@@ -32,37 +32,39 @@ class Sample:
 
 
 def split_sample(
-    x: object, dim: int, size: int, seed: int, *, nonzero: bool
+    x: object, dim: int, size: int, seed: int, *, nonzero: bool, numbered: bool = False
 ) -> tuple[Sample, Iterator[Rows], int | None]:
     """A training sample of x, all of x for adding, and the number of rows if it is known.
 
     An array is sampled at random. For an iterable, which may be readable only once, the sample is the first `size`
-    rows.
+    rows. numbered: whether its blocks may have ids.
     """
-    sample, source, known = _split(x, dim, size, seed, nonzero)
+    sample, source, known = _split(x, dim, size, seed, nonzero, numbered)
     if not nonzero:
         check_scale(sample, "x")
     return Sample(sample), source, known
 
 
-def _split(x: object, dim: int, size: int, seed: int, nonzero: bool) -> tuple[F32, Iterator[Rows], int | None]:
+def _split(
+    x: object, dim: int, size: int, seed: int, nonzero: bool, numbered: bool
+) -> tuple[F32, Iterator[Rows], int | None]:
     if not is_blocks(x):
         rows = Rows(x, dim)
         return rows.sample(size, seed, nonzero=nonzero), iter([rows]), len(rows)
-    source = all_rows(x, dim)
-    head: deque[F32] = deque()
+    source = all_rows(x, dim, numbered=numbered)
+    head: deque[tuple[I64 | None, F32]] = deque()
     held = 0
     for rows in source:
         if not held:
             warn_if_packed(rows.array, "x", stacklevel=3)
-        for block in rows.blocks(nonzero=nonzero):
-            head.append(block.copy())  # a source may reuse one buffer for all blocks
+        for ids, block in rows.numbered_blocks(nonzero=nonzero):
+            head.append((ids, block.copy()))  # a source may reuse one buffer for all blocks
             held += len(block)
         if held >= size:
             break
     sample = np.empty((min(size, held), dim), np.float32)
     filled = 0
-    for block in head:
+    for _, block in head:
         taken = block[: len(sample) - filled]
         sample[filled : filled + len(taken)] = taken
         filled += len(taken)
@@ -72,10 +74,12 @@ def _split(x: object, dim: int, size: int, seed: int, nonzero: bool) -> tuple[F3
     return sample, chain(_given_back(head, dim), [rest], source), None
 
 
-def _given_back(blocks: deque[F32], dim: int) -> Iterator[Rows]:
+def _given_back(blocks: deque[tuple[I64 | None, F32]], dim: int) -> Iterator[Rows]:
     """Rows that were read for the sample; each block is freed once it has been added."""
     first = 0
     while blocks:
-        block = blocks.popleft()
-        yield Rows(block, dim, "x", first)
+        ids, block = blocks.popleft()
+        rows = Rows(block, dim, "x", first)
+        rows.ids = ids
+        yield rows
         first += len(block)

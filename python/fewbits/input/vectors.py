@@ -46,10 +46,15 @@ def _of_known_dtype(x: object, array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def is_row(block: Any) -> bool:
+    return dimensions(block) == 1
+
+
+def dimensions(block: Any) -> int:
+    """The number of dimensions of an array or of nested lists; -1 for lists of several lengths."""
     try:
-        return np.ndim(block) == 1
-    except ValueError:  # lists of several lengths
-        return False
+        return np.ndim(block)
+    except ValueError:
+        return -1
 
 
 def _refuse(x: Any, name: str) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..file.places import Path
 from ..index.asked import candidates
+from ..index.filling import NEEDS_IDS
 from ..index.index import Index
 from ..index.result import KeyedResult, SearchResult
 from ..index.turns import state_of
@@ -227,7 +228,7 @@ class Fleet:
         >>> fleet.add(more, ids=np.arange(10_000, 10_000 + len(more)))  # doctest: +SKIP
         """
         if conflict_rule(on_conflict) == "replace" and ids is None:
-            raise ValueError("on_conflict: 'replace' needs ids; vectors without ids get new ones")
+            raise ValueError(NEEDS_IDS)
         template = self._template
         nonzero = template.metric == "cosine"
         blocks = [block.copy() for rows in all_rows(x, template.dim) for block in rows.blocks(nonzero=nonzero)]

@@ -73,8 +73,7 @@ def code_part(template: Index | Path, blocks: Iterable[tuple[Any, Any]], out: Pa
     100
     """
     part = opened(template).empty()
-    for ids, block in blocks:
-        part.add(block, ids=ids, threads=threads, progress=False)
+    part.add(((ids, block) for ids, block in blocks), threads=threads, progress=False)
     part.take(part.ids(), threads=threads).save(out)
     return len(part)
 

@@ -84,7 +84,7 @@ def test_shards_become_other_shards(tmp_path: Path) -> None:
 def test_parts_refuse_what_add_refuses(tmp_path: Path) -> None:
     template, out = trained(NAME), tmp_path / "part.fb"
     x = X[:10].copy()
-    with pytest.raises(ValueError, match="not in the index"):
+    with pytest.raises(ValueError, match="expected unique ids, got 4"):
         shards.code_part(template, [(np.arange(5), x[:5]), (np.arange(4, 9), x[5:])], out)
     x[3, 2] = np.nan
     with pytest.raises(ValueError, match="row 3"):
