@@ -1,17 +1,12 @@
-"""fb.Collection: this file checks arguments and orders the steps of each transaction.
+"""fb.Collection: this file checks arguments.
 
-Invariant: SQLite's commit is the only moment at which something happens. Keys, documents, metadata and the log of
-vectors are committed together; the index file follows (view.py). What is in memory follows SQLite, never the reverse.
+The store runs the transactions (store.py), and a request searches what they see (searching.py).
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,34 +14,23 @@ import numpy as np
 
 from ..file.places import Path as AnyPath
 from ..file.places import encoded
-from ..index.asked import result_count
 from ..index.index import Index
-from ..index.result import SearchResult
-from ..index.turns import frozen, state_of
-from ..input.checks import real_number, whole_number
-from ..input.queries import as_queries
-from ..numeric.arrays import F32, I64
-from ..spec.description import Description
-from . import items, view
-from .columns import checked_metadata, with_new
-from .database import Database, check_format, create_tables, has_tables
-from .diversity import diverse
+from ..index.turns import frozen
+from ..input.checks import whole_number
+from . import items
 from .result import Hits, Items, distinct, hits
 from .result import items as item_lists
-from .vectors import Batch, checked_vectors
-from .view import View
+from .searching import request
+from .store import Store, vectors_of
+from .template import check_same, template
+from .texts import default_tokens
+from .vectors import checked_vectors
 from .where import Condition, condition
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
-
-_LOG = (
-    20_000  # vectors in the log from which on it is folded into the index file, if the file has at most twice as many
-)
-_LOG_AT_CLOSE = 1_000
-_CANDIDATES = 4  # times k, for MMR
 
 
 class Collection:
@@ -67,6 +51,9 @@ class Collection:
         For a new collection: an index without vectors, trained if its parts need training, that says how vectors are
         stored. An existing collection must have the same dim, metric and parts. None:
         ``Index(dim, metric=metric, codec="auto")``, float16 that is coded anew when there are enough vectors.
+    tokenizer : function of a document or a text to an iterable of str, optional
+        What `search(text=)` searches: the tokens of each document, and of the text. None: words (as in
+        `SparseIndex.bm25`) of documents that are text. Not stored: whoever opens the collection gives it again.
 
     Raises
     ------
@@ -88,22 +75,23 @@ class Collection:
     """
 
     def __init__(
-        self, path: AnyPath, *, dim: int | None = None, metric: str | None = None, index: Index | None = None
+        self,
+        path: AnyPath,
+        *,
+        dim: int | None = None,
+        metric: str | None = None,
+        index: Index | None = None,
+        tokenizer: Callable[[Any], Iterable[str]] | None = None,
     ) -> None:
-        template = _template(dim, metric, index)
-        self._folder = Path(os.fsdecode(encoded(path)))
-        self._view: View | None = None
-        if template is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        elif not self._database_file.exists():
-            raise _absent(self._folder)
-        self._database = Database(self._database_file)
+        if tokenizer is not None and not callable(tokenizer):
+            raise TypeError(f"tokenizer: expected a function of a document to its tokens, got {tokenizer!r}")
+        folder = Path(os.fsdecode(encoded(path)))
+        self._store = Store(folder, template(dim, metric, index), tokenizer or default_tokens)
         try:
-            self._create_if_new(template)
-            with self._reading() as (_, now):
-                _check_same(self._folder, now.index, dim, metric, index)
+            with self._store.reading() as (_, now, _):
+                check_same(folder, now.index, dim, metric, index)
         except BaseException:
-            self._database.close()
+            self._store.database.close()
             raise
 
     # --- what it is ---
@@ -111,27 +99,27 @@ class Collection:
     @property
     def dim(self) -> int:
         """Dimensions of the vectors."""
-        return self._seen.index.dim
+        return self._store.seen.index.dim
 
     @property
     def metric(self) -> str:
         """ "l2", "ip" or "cosine"."""
-        return self._seen.index.metric
+        return self._store.seen.index.metric
 
     @property
     def columns(self) -> dict[str, str]:
         """The names in the metadata, with their types: "bool", "int", "float", "str" or "json" (lists and dicts)."""
-        with self._database.read() as connection:
+        with self._store.database.read() as connection:
             return {column.name: column.kind for column in items.columns_of(connection).values()}
 
     @property
     def index(self) -> Index:
         """The index of the vectors, by internal ids, as it is now; to be looked at (`Index.explain`, `Index.stats`)."""
-        with self._reading() as (_, now):
+        with self._store.reading() as (_, now, _):
             return frozen(now.index)
 
     def __len__(self) -> int:
-        with self._database.read() as connection:
+        with self._store.database.read() as connection:
             return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
     def __contains__(self, key: object) -> bool:
@@ -139,11 +127,11 @@ class Collection:
             own = items.checked_keys([key])
         except (TypeError, ValueError):
             return False
-        with self._database.read() as connection:
+        with self._store.database.read() as connection:
             return bool(items.ids_of(connection, own))
 
     def __repr__(self) -> str:
-        return f"<fewbits.Collection: {str(self._folder)!r}, {self._seen.index!r}>"
+        return f"<fewbits.Collection: {str(self._store.folder)!r}, {self._store.seen.index!r}>"
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +142,7 @@ class Collection:
         if error is None:
             self.close()
         else:
-            self._database.close()  # no fold, whose failure would hide the error
+            self._store.database.close()  # no fold, whose failure would hide the error
 
     # --- changing it ---
 
@@ -187,7 +175,7 @@ class Collection:
         >>> notes.add(keys=range(100), vectors=x[:100], metadata=[{"row": i} for i in range(100)])
         """
         self._put(keys, vectors, documents, metadata, replace_old=False)
-        self._fold_by_itself(_LOG, 2)
+        self._store.fold_by_itself()
 
     def upsert(self, *, keys: Any, vectors: Any, documents: Any = None, metadata: Any = None) -> None:
         """Add items, in place of those that have the same keys: nothing of the old items stays.
@@ -211,7 +199,7 @@ class Collection:
         ['final']
         """
         self._put(keys, vectors, documents, metadata, replace_old=True)
-        self._fold_by_itself(_LOG, 2)
+        self._store.fold_by_itself()
 
     def delete(self, keys: Any = None, where: str | Condition | None = None) -> int:
         """Delete items by key, by a condition, or those of the keys that meet the condition.
@@ -239,13 +227,9 @@ class Collection:
             raise ValueError("delete: expected keys or a condition, got neither")
         wanted = None if keys is None else items.checked_keys(keys, unique=False)
         having = condition(where)
-        with self._database.write() as connection:
-            before = view.caught_up(connection, self._folder, self._view)
-            ids = self._selected(connection, wanted, having)
-            after = _removed(connection, before, ids)
-        self._publish(after)
-        self._fold_by_itself(_LOG, 2)
-        return len(ids)
+        deleted = self._store.delete(wanted, having)
+        self._store.fold_by_itself()
+        return deleted
 
     def compact(self) -> None:
         """Write the index file anew, without what was deleted, empty the log, and make the database file smaller.
@@ -265,8 +249,8 @@ class Collection:
         >>> notes = fb.Collection("notes", dim=16, metric="l2")
         >>> notes.compact()
         """
-        self._fold_if(0)
-        self._database.shrink()
+        self._store.fold_if(0)
+        self._store.database.shrink()
 
     def close(self) -> None:
         """Let go of all files, after folding a long log into the index file. Nothing depends on it for safety.
@@ -278,12 +262,12 @@ class Collection:
         >>> notes = fb.Collection("notes", dim=16, metric="l2")
         >>> notes.close()
         """
-        if self._database.closed:
+        if self._store.database.closed:
             return
         try:
-            self._fold_by_itself(_LOG_AT_CLOSE, 8)
+            self._store.fold_by_itself(closing=True)
         finally:
-            self._database.close()
+            self._store.database.close()
 
     # --- using it ---
 
@@ -323,28 +307,31 @@ class Collection:
         wanted = None if keys is None else items.checked_keys(keys)
         having = condition(where)
         most = None if limit is None else whole_number(limit, "limit", 0)
-        with self._reading() as (connection, now):
-            ids = self._selected(connection, wanted, having)[:most]
+        with self._store.reading() as (connection, now, _):
+            ids = self._store.selected(connection, wanted, having)[:most]
             found = items.items_of(connection, items.columns_of(connection), ids)
-            own = _vectors_of(now.index, ids) if vectors else None
+            own = vectors_of(now.index, ids) if vectors else None
         return item_lists([found[id] for id in ids], own)
 
     def search(
         self,
-        q: Any,
+        q: Any = None,
         k: int = 10,
         where: str | Condition | None = None,
         *,
+        text: str | list[str] | None = None,
         keys: Any = None,
+        text_weight: float | None = None,
+        fusion: str | None = None,
         diversity: float | None = None,
         candidates: int | None = None,
         **settings: Any,
     ) -> Hits:
-        """Find the k best items for each query.
+        """Find the k best items for each query: by vectors, by words, or by both.
 
         Parameters
         ----------
-        q : (dim,) or (n, dim) array
+        q : (dim,) or (n, dim) array, optional
             One query, or several.
         k : int
             Results per query.
@@ -353,30 +340,46 @@ class Collection:
             'text', true and false by =, !=, <, <=, >, >=, in (...), not in (...), is null and is not null, joined by
             and, or, not and parentheses. A name with other characters than letters, digits and _ stands in double
             quotes. A missing value is equal to no value, and not ordered.
+        text : str or list of str, optional
+            One text per query. Without q: items are ranked by BM25 of their documents. With q: hybrid search, in which
+            the rankings by q and by text are fused.
         keys : sequence of str or int, optional
             Only among these.
+        text_weight : float, optional
+            For hybrid search, 0..1: the weight of the ranking by text. None: 0.5.
+        fusion : {"minmax", "zscore", "rrf"}, optional
+            For hybrid search: how scores are normalised before they are added, as in `fb.fuse`. None: "minmax".
         diversity : float, optional
             0..1: choose, by maximal marginal relevance, results unlike each other. 0 is relevance alone.
         candidates : int, optional
-            How many of the best the diverse results are chosen from. None: 4 k.
+            How many of the best the diverse results are chosen from (None: 4 k), or how many of each ranking are fused
+            (None: 4 k, or 100).
         **settings
-            nprobe, rerank, patience, min_score, max_distance and threads, as in `Index.search`.
+            nprobe, rerank, patience, min_score, max_distance and threads, as in `Index.search`. With text there are no
+            thresholds, and without q threads alone.
 
         Returns
         -------
         Hits
-            keys, scores, documents and metadata: lists for one query, lists of lists for several.
+            keys, scores, documents and metadata: lists for one query, lists of lists for several. Scores are those of
+            the index, of BM25, or fused: then larger is better under every metric.
 
         Raises
         ------
         TypeError, ValueError
-            As `Index.search`; for conditions that cannot be read, or on names that no metadata has; for filter and
-            scorer, which would get internal ids.
+            As `Index.search`; for arguments that have no effect together; for conditions that cannot be read, or on
+            names that no metadata has; for filter and scorer, which would get internal ids.
 
         References
         ----------
         Carbonell and Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
-        summaries", 1998.
+        summaries", 1998. Robertson and Zaragoza, "The probabilistic relevance framework: BM25 and beyond", 2009.
+
+        Notes
+        -----
+        The first search by text derives the words of all documents, and later ones those of what has changed; nothing
+        of it is stored. Statistics are those of the documents that are there. Their mean length is rounded to a power
+        of 2^(1/4), so that documents need not be weighed anew after every change.
 
         Examples
         --------
@@ -384,21 +387,22 @@ class Collection:
         >>> notes.add(keys=["a", "b"], vectors=x[:2], metadata=[{"year": 2021}, {"year": 2019}])
         >>> notes.search(x[0], k=2, where="year in (2019, 2020)").keys
         ['b']
+        >>> notes.upsert(keys=["a", "b"], vectors=x[:2], documents=["a red fox", "a grey cat"])
+        >>> notes.search(text="cats and a cat", k=1).keys
+        ['b']
+        >>> notes.search(x[0], text="grey cat", k=2, text_weight=0.7).keys
+        ['b', 'a']
         """
-        _check_settings(settings)
-        having, count = condition(where), result_count(k)
+        asked = request(q, k, text, text_weight, fusion, diversity, candidates, settings)
+        having = condition(where)
         among = None if keys is None else items.checked_keys(keys, unique=False)
-        wanted = _candidates(count, diversity, candidates)
-        with self._reading() as (connection, now):
+        with self._store.reading(texts=text is not None) as (connection, now, texts):
             columns = items.columns_of(connection)
-            if not (having is None and among is None):
-                settings["filter"] = np.array(self._selected(connection, among, having), np.int64)
-            queries, single = as_queries(q, now.index.dim, nonzero=now.index.metric == "cosine")
-            found = now.index.search(queries, wanted, **settings)
-            if diversity is not None:
-                found = _diverse(now.index, queries, found, count, diversity)
+            everything = having is None and among is None
+            only = None if everything else np.array(self._store.selected(connection, among, having), np.int64)
+            found = asked.run(now.index, texts, only)
             own = items.items_of(connection, columns, distinct(found.ids))
-        return hits(found.ids, found.scores, own, single=single)
+        return hits(found.ids, found.scores, own, single=found.single)
 
     def keys(self) -> list[items.Key]:
         """All keys, in the order in which they were added.
@@ -413,203 +417,12 @@ class Collection:
         >>> notes.keys()
         []
         """
-        with self._database.read() as connection:
+        with self._store.database.read() as connection:
             return [key for (key,) in connection.execute("SELECT key FROM items ORDER BY id")]
 
     # --- inside ---
 
-    @property
-    def _database_file(self) -> Path:
-        return self._folder / "collection.db"
-
-    @property
-    def _seen(self) -> View:
-        assert self._view is not None
-        return self._view
-
-    def _create_if_new(self, template: Index | None) -> None:
-        """Waits for no writer if there is a collection."""
-        with self._database.read() as connection:
-            new = not has_tables(connection)  # also after a kill while it was made
-        if new:
-            if template is None:
-                raise _absent(self._folder)
-            with self._database.write() as connection:
-                if create_tables(connection):
-                    template.save(view.index_file(self._folder, 0))
-        with self._database.read() as connection:
-            check_format(connection, self._database_file)
-
     def _put(self, keys: Any, vectors: Any, documents: Any, metadata: Any, *, replace_old: bool) -> None:
-        own = items.checked_keys(keys)
-        stored = items.checked_documents(documents, len(own))
-        rows = checked_metadata(metadata, len(own))
-        batch = checked_vectors(vectors, len(own), self.dim, self.metric)
-        with self._database.write() as connection:
-            before = view.caught_up(connection, self._folder, self._view)
-            old = items.ids_of(connection, own)
-            if old and not replace_old:
-                raise ValueError(f"keys: expected keys that are not in the collection, got {next(iter(old))!r}")
-            now = _removed(connection, before, sorted(old.values()))
-            known = items.columns_of(connection)
-            columns = with_new(known, rows)
-            items.put_columns(connection, known, columns)
-            ids = items.insert(connection, columns, own, stored, rows)
-            after = _added(connection, now, batch, ids)
-        self._publish(after)
-
-    def _fold_if(self, length: int) -> None:
-        """Folds a log of this length or more into the index file."""
-        with self._database.read() as connection:
-            if view.logged(connection) < length:
-                return
-        with self._database.write() as connection:
-            if view.logged(connection) < length:  # another writer has folded it meanwhile
-                return
-            now = view.caught_up(connection, self._folder, self._view)
-            view.fold(connection, self._folder, now)
-            after = view.caught_up(connection, self._folder, None)
-        self._publish(after)
-        view.remove_old_files(self._folder, after.generation)
-
-    def _fold_by_itself(self, least: int, divisor: int) -> None:
-        """Folds a long log. What came before is committed: a failure is a warning."""
-        try:
-            self._fold_if(max(least, len(self._seen.index) // divisor))
-        except OSError as error:  # also TimeoutError
-            warnings.warn(
-                f"{self._folder}: the log was not folded into the index file ({error}). Nothing is lost; compact() "
-                "repeats it",
-                stacklevel=3,
-            )
-
-    def _publish(self, after: View) -> None:
-        with self._database.lock:
-            if self._seen.version < after.version:
-                self._view = after
-
-    @contextmanager
-    def _reading(self) -> Iterator[tuple[sqlite3.Connection, View]]:
-        """A transaction, and the index as of it."""
-        failed = -1
-        while True:
-            with self._database.read() as connection:
-                version = view.version_of(connection)[0]
-                try:
-                    now = self._at(connection, version)
-                except FileNotFoundError:  # another process has just folded, and removed the file of this version
-                    if version == failed:
-                        raise
-                    failed = version
-                    continue
-                if now is not None:
-                    yield connection, now
-                    return
-
-    def _at(self, connection: sqlite3.Connection, version: int) -> View | None:
-        """The view of this version; None if another thread has gone beyond it."""
-        with self._database.lock:
-            if self._view is None or self._view.version < version:
-                self._view = view.caught_up(connection, self._folder, self._view)
-            return self._view if self._view.version == version else None
-
-    def _selected(
-        self, connection: sqlite3.Connection, keys: Sequence[items.Key] | None, having: Condition | None
-    ) -> list[int]:
-        text, values = items.matching(having, items.columns_of(connection))
-        if keys is None:
-            return [id for (id,) in connection.execute(f"SELECT id FROM items WHERE {text} ORDER BY id", values)]
-        known = items.ids_of(connection, keys)
-        ids = [known[key] for key in dict.fromkeys(keys) if key in known]
-        if having is None:
-            return ids
-        met = {id for (id,) in connection.execute(f"SELECT id FROM items WHERE {text}", values)}
-        return [id for id in ids if id in met]
-
-
-def _added(connection: sqlite3.Connection, now: View, batch: Batch, ids: I64) -> View:
-    if len(batch.rows):
-        own = ids[np.array(batch.has)]
-        now = view.with_added(now, batch.rows, own)
-        view.log_added(connection, batch.rows, own)
-    if not len(ids):
-        return now
-    view.advance(connection)
-    return replace(now, version=view.version_of(connection)[0])
-
-
-def _removed(connection: sqlite3.Connection, now: View, ids: list[int]) -> View:
-    if not ids:
-        return now
-    rows = [(id,) for id in ids]
-    connection.executemany("DELETE FROM items WHERE id = ?", rows)
-    view.log_removed(connection, ids)
-    view.advance(connection)
-    return view.with_removed(connection, now)
-
-
-def _absent(folder: Path) -> FileNotFoundError:
-    return FileNotFoundError(f"{folder}: no collection there; to make one, pass dim and metric")
-
-
-def _template(dim: int | None, metric: str | None, index: Index | None) -> Index | None:
-    """An index without vectors, as a new collection begins with; None if the arguments do not describe one."""
-    if index is None:
-        if (dim is None) != (metric is None):
-            raise ValueError(f"expected dim and metric, or neither, got dim={dim!r} and metric={metric!r}")
-        return None if dim is None or metric is None else Index(dim, metric=metric, codec="auto")
-    if not isinstance(index, Index):
-        raise TypeError(f"index: expected fewbits.Index, got {index!r}")
-    if not index.is_trained or len(index):
-        raise ValueError(f"index: expected a trained index without vectors, got {index!r}")
-    for name, got in (("dim", dim), ("metric", metric)):
-        if got is not None and got != getattr(index, name):
-            raise ValueError(f"{name}: the index has {getattr(index, name)!r}, got {got!r}")
-    return index
-
-
-def _check_same(folder: Path, own: Index, dim: int | None, metric: str | None, index: Index | None) -> None:
-    given = [(name, value) for name, value in (("dim", dim), ("metric", metric)) if value is not None]
-    if index is not None:
-        given += [("dim", index.dim), ("metric", index.metric)]
-        automatic, wanted = (state_of(each).automatic != "no" for each in (own, index))
-        if automatic != wanted:
-            kinds = {True: "codec='auto'", False: "parts that do not change"}
-            raise ValueError(f"index: the collection {folder} has {kinds[automatic]}, got {kinds[wanted]}")
-        given += [] if automatic else [(name, getattr(index, name)) for name in Description.PARTS]
-    for name, got in given:
-        if getattr(own, name) != got:
-            raise ValueError(f"{name}: the collection {folder} has {getattr(own, name)!r}, got {got!r}")
-
-
-def _check_settings(settings: Mapping[str, Any]) -> None:
-    for name in ("filter", "scorer"):
-        if name in settings:
-            raise TypeError(f"search: {name} is for internal ids, which a collection does not show; use where or keys")
-
-
-def _candidates(k: int, diversity: float | None, candidates: int | None) -> int:
-    if diversity is None:
-        if candidates is not None:
-            raise ValueError(
-                f"candidates: are for diverse results, expected diversity too, got candidates={candidates}"
-            )
-        return k
-    if real_number(diversity, "diversity", 0.0) > 1:
-        raise ValueError(f"diversity: expected a number in 0..1, got {diversity}")
-    return _CANDIDATES * k if candidates is None else whole_number(candidates, "candidates", k)
-
-
-def _diverse(index: Index, queries: F32, found: SearchResult, k: int, diversity: float) -> SearchResult:
-    ids, scores = np.full((len(queries), k), -1, np.int64), np.zeros((len(queries), k), np.float32)
-    for row, count in enumerate(found.counts.tolist()):
-        own = found.ids[row, :count]
-        chosen = diverse(queries[row], index.reconstruct(own), k, diversity)
-        ids[row, : len(chosen)], scores[row, : len(chosen)] = own[chosen], found.scores[row, chosen]
-    return SearchResult(ids, scores)
-
-
-def _vectors_of(index: Index, ids: list[int]) -> list[F32 | None]:
-    with_vector = [id for id in ids if id in index]
-    own = dict(zip(with_vector, index.reconstruct(np.array(with_vector, np.int64)), strict=True))
-    return [own.get(id) for id in ids]
+        rows = items.checked_rows(keys, documents, metadata)
+        batch = checked_vectors(vectors, len(rows.keys), self.dim, self.metric)
+        self._store.put(rows, batch, replace_old=replace_old)

@@ -105,6 +105,7 @@ class Database:
         self._pid = os.getpid()
         self._idle: list[sqlite3.Connection] = []
         self.lock = threading.Lock()
+        self.deriving = threading.RLock()  # for work of seconds, which others need not wait for
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None, check_same_thread=False)

@@ -6,12 +6,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..numeric.arrays import I64
-from .columns import Column, checked_scalar, checked_text, to_json
+from .columns import Column, checked_metadata, checked_scalar, checked_text, to_json
 from .where import Condition, Sql
 
 Key = str | int
@@ -41,6 +41,19 @@ def checked_keys(keys: object, *, unique: bool = True) -> list[Key]:
         twice = next(key for key in checked if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"keys: expected each key once, got {twice!r} twice")
     return checked
+
+
+class Rows(NamedTuple):
+    """What is stored of new items beside their vectors, checked."""
+
+    keys: list[Key]
+    documents: list[str | bytes | None]
+    metadata: list[dict[str, Any]]
+
+
+def checked_rows(keys: object, documents: object, metadata: object) -> Rows:
+    own = checked_keys(keys)
+    return Rows(own, checked_documents(documents, len(own)), checked_metadata(metadata, len(own)))
 
 
 def checked_documents(documents: object, n: int) -> list[str | bytes | None]:
@@ -74,15 +87,9 @@ def put_columns(connection: sqlite3.Connection, before: Mapping[str, Column], af
             connection.execute("INSERT OR REPLACE INTO columns VALUES (?, ?, ?)", [column.position, *column[::2]])
 
 
-def insert(
-    connection: sqlite3.Connection,
-    columns: Mapping[str, Column],
-    keys: Sequence[Key],
-    documents: Sequence[str | bytes | None],
-    metadata: Sequence[Mapping[str, Any]],
-) -> I64:
+def insert(connection: sqlite3.Connection, columns: Mapping[str, Column], rows: Rows) -> I64:
     """The ids of new items."""
-    used = [columns[name] for name in dict.fromkeys(name for row in metadata for name in row)]
+    used = [columns[name] for name in dict.fromkeys(name for row in rows.metadata for name in row)]
     names = ", ".join(["key", "document", *(column.sql_name for column in used)])
     statement = f"INSERT INTO items ({names}) VALUES ({', '.join('?' * (2 + len(used)))})"
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
@@ -91,10 +98,10 @@ def insert(
         statement,
         (
             (key, document, *(column.stored(values.get(column.name)) for column in used))
-            for key, document, values in zip(keys, documents, metadata, strict=True)
+            for key, document, values in zip(*rows, strict=True)
         ),
     )
-    return np.arange(first, first + len(keys), dtype=np.int64)
+    return np.arange(first, first + len(rows.keys), dtype=np.int64)
 
 
 def ids_of(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, int]:
@@ -128,7 +135,12 @@ def selected(
             for column, value in zip(columns.values(), row, strict=True)
             if value is not None
         }
-        yield id, Item(key, json.loads(document) if isinstance(document, bytes) else document, metadata)
+        yield id, Item(key, loaded(document), metadata)
+
+
+def loaded(document: str | bytes | None) -> Any:
+    """A document as it was given."""
+    return json.loads(document) if isinstance(document, bytes) else document
 
 
 def _chunks(values: Sequence[Any]) -> Iterator[list[Any]]:

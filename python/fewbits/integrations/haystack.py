@@ -12,6 +12,7 @@ from haystack.errors import FilterError
 from haystack.utils.filters import document_matches_filter
 
 from ..collection.collection import Collection
+from ..sparse.bm25 import words
 
 Filters = dict[str, Any] | None
 
@@ -40,7 +41,7 @@ class FewbitsDocumentStore:
 
     def __init__(self, path: str, embedding_dim: int = 768, metric: str = "cosine") -> None:
         self._settings = {"path": path, "embedding_dim": embedding_dim, "metric": metric}
-        self.collection = Collection(path, dim=embedding_dim, metric=metric)
+        self.collection = Collection(path, dim=embedding_dim, metric=metric, tokenizer=_tokens)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings, for pipelines."""
@@ -103,8 +104,29 @@ class FewbitsDocumentStore:
         self, query_embedding: list[float], filters: Filters = None, top_k: int = 10, return_embedding: bool = True
     ) -> list[Document]:
         """The top_k documents nearest to an embedding among those that meet the filters, with scores."""
+        return self._found(filters, top_k, return_embedding, q=query_embedding)
+
+    def bm25_retrieval(
+        self, query: str, filters: Filters = None, top_k: int = 10, return_embedding: bool = True
+    ) -> list[Document]:
+        """The top_k documents whose contents BM25 ranks first for a text, with scores."""
+        return self._found(filters, top_k, return_embedding, text=query)
+
+    def hybrid_retrieval(
+        self,
+        query: str,
+        query_embedding: list[float],
+        filters: Filters = None,
+        top_k: int = 10,
+        return_embedding: bool = True,
+        text_weight: float = 0.5,
+    ) -> list[Document]:
+        """The top_k documents by embedding and BM25, whose scores are fused; text_weight, 0..1: of BM25."""
+        return self._found(filters, top_k, return_embedding, q=query_embedding, text=query, text_weight=text_weight)
+
+    def _found(self, filters: Filters, k: int, return_embedding: bool, **asked: Any) -> list[Document]:
         keys = [each.id for each in self.filter_documents(filters)] if filters else None
-        found = self.collection.search(query_embedding, top_k, keys=keys)
+        found = self.collection.search(k=k, keys=keys, **asked)
         fields = [stored | ({} if return_embedding else {"embedding": None}) for stored in found.documents]
         scores = map(float, found.scores)
         return [Document.from_dict(stored | {"score": s}) for stored, s in zip(fields, scores, strict=True)]
@@ -122,6 +144,11 @@ class FewbitsDocumentStore:
 
     def _known(self, ids: Iterable[str]) -> set[Any]:
         return set(self.collection.get(list(dict.fromkeys(ids))).keys)
+
+
+def _tokens(document: Any) -> Iterable[str]:
+    """Of a query, or of a stored document."""
+    return words(document if isinstance(document, str) else document["content"] or "")
 
 
 def _items(documents: Iterable[Document]) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from ..input.checks import metric_name
 from .arguments import refuse_unknown
 
 Filter = str | dict[str, Any] | None
-_SETTINGS = ("diversity", "candidates", "nprobe", "rerank", "min_score", "max_distance", "threads")
+_HYBRID = ("text_weight", "fusion")
+_SETTINGS = ("text", *_HYBRID, "diversity", "candidates", "nprobe", "rerank", "min_score", "max_distance", "threads")
 
 
 class FewbitsVectorStore(VectorStore):
@@ -114,8 +115,9 @@ class FewbitsVectorStore(VectorStore):
     def similarity_search(self, query: str, k: int = 4, filter: Filter = None, **kwargs: Any) -> list[Document]:
         """The k documents nearest to a text. filter: as `where` of `Collection.search`, or a dict of equal values.
 
-        kwargs, of this and the other searches: nprobe, rerank, min_score, max_distance and threads."""
-        return self.similarity_search_by_vector(self._embedding.embed_query(query), k, filter, **kwargs)
+        kwargs, of this and the other searches: nprobe, rerank, min_score, max_distance and threads; for hybrid search
+        of vectors and words text_weight (0..1) or fusion, and candidates; by a vector text as well."""
+        return [document for document, _ in self.similarity_search_with_score(query, k, filter, **kwargs)]
 
     def similarity_search_by_vector(
         self, embedding: list[float], k: int = 4, filter: Filter = None, **kwargs: Any
@@ -126,7 +128,9 @@ class FewbitsVectorStore(VectorStore):
     def similarity_search_with_score(
         self, query: str, k: int = 4, filter: Filter = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """The k documents nearest to a text, with scores of the collection's metric."""
+        """The k documents nearest to a text, with scores of the collection's metric, or fused scores."""
+        if any(name in kwargs for name in _HYBRID):
+            kwargs = {"text": query, **kwargs}
         return self.similarity_search_with_score_by_vector(self._embedding.embed_query(query), k, filter, **kwargs)
 
     def similarity_search_with_score_by_vector(
@@ -188,6 +192,14 @@ class FewbitsVectorStore(VectorStore):
             return Hits([], [], [], [])
         where: str | Condition | None = all_equal(filter) if isinstance(filter, dict) else filter
         return self.collection.search(embedding, k, where, **settings)
+
+    def _similarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        if "text" in kwargs or any(name in kwargs for name in _HYBRID):  # fused scores: larger is better
+            return self.similarity_search_with_score(query, k, **kwargs)
+        found: list[tuple[Document, float]] = super()._similarity_search_with_relevance_scores(query, k, **kwargs)
+        return found
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         metric = self._metric if self.collection is None else self.collection.metric

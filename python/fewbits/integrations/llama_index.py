@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llama_index.core.bridge.pydantic import PrivateAttr
-from llama_index.core.schema import BaseNode
+from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
     FilterCondition,
@@ -19,11 +19,13 @@ from llama_index.core.vector_stores.utils import build_metadata_filter_fn, metad
 
 from ..collection.collection import Collection
 from ..collection.where import Compare, Condition, OneOf
+from ..sparse.bm25 import words
 from .arguments import refuse_unknown
 
 _REF_DOC = "_ref_doc_id"
 _SETTINGS = ("nprobe", "rerank", "min_score", "max_distance", "threads")
-_MODES = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
+_BY_WORDS = (VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.TEXT_SEARCH)
+_MODES = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR, *_BY_WORDS)
 
 
 class FewbitsVectorStore(BasePydanticVectorStore):
@@ -57,7 +59,7 @@ class FewbitsVectorStore(BasePydanticVectorStore):
         """The collection; None before there are nodes."""
         if self._opened is None:
             try:
-                self._opened = Collection(self.path)
+                self._opened = Collection(self.path, tokenizer=_tokens)
             except FileNotFoundError:
                 return None
         return self._opened
@@ -70,7 +72,7 @@ class FewbitsVectorStore(BasePydanticVectorStore):
             return []
         vectors = [node.get_embedding() for node in own.values()]
         if self.client is None:
-            self._opened = Collection(self.path, dim=len(vectors[0]), metric=self.metric)
+            self._opened = Collection(self.path, dim=len(vectors[0]), metric=self.metric, tokenizer=_tokens)
         assert self._opened is not None
         self._opened.upsert(
             keys=list(own),
@@ -108,23 +110,23 @@ class FewbitsVectorStore(BasePydanticVectorStore):
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """The nodes nearest to an embedding, with similarities: larger is nearer, also under "l2".
 
+        Mode "text_search" ranks the nodes' texts by BM25 of query_str, and "hybrid" fuses both rankings: alpha, 0..1,
+        is the weight of that by embedding, and hybrid_top_k is used in the place of similarity_top_k.
+
         kwargs: nprobe, rerank, min_score, max_distance and threads, as in `Index.search`."""
         unknown = {name: value for name, value in kwargs.items() if name not in _SETTINGS}
         refuse_unknown("query", unknown, ", ".join(_SETTINGS))
         if query.mode not in _MODES:
-            raise ValueError(f"mode: expected default or mmr, got {query.mode!r}")
+            raise ValueError(f"mode: expected default, mmr, hybrid or text_search, got {query.mode!r}")
         if self.client is None:
             return VectorStoreQueryResult(nodes=[], similarities=[], ids=[])
         restricted = query.node_ids is not None or query.filters is not None
         keys = self._keys(query.node_ids, query.filters) if restricted else None
         where: Condition | None = None if query.doc_ids is None else OneOf(_REF_DOC, tuple(query.doc_ids))
-        mmr = query.mode == VectorStoreQueryMode.MMR
-        diversity = 1 - (0.5 if query.mmr_threshold is None else query.mmr_threshold) if mmr else None
-        found = self.client.search(
-            query.query_embedding, query.similarity_top_k, where, keys=keys, diversity=diversity, **kwargs
-        )
+        found = self.client.search(where=where, keys=keys, **_asked(query), **kwargs)
         nodes = [metadata_dict_to_node(stored) for stored in found.documents]
-        scores = [1 / (1 + float(s)) if self.client.metric == "l2" else float(s) for s in found.scores]
+        distances = self.client.metric == "l2" and query.mode not in _BY_WORDS
+        scores = [1 / (1 + float(s)) if distances else float(s) for s in found.scores]
         return VectorStoreQueryResult(nodes=nodes, similarities=scores, ids=found.keys)
 
     def _keys(self, node_ids: list[str] | None, filters: MetadataFilters | None) -> list[Any]:
@@ -133,6 +135,29 @@ class FewbitsVectorStore(BasePydanticVectorStore):
         if filters is None:
             return list(got.keys)
         return [key for key, values in zip(got.keys, got.metadata, strict=True) if _holds(filters, values)]
+
+
+def _asked(query: VectorStoreQuery) -> dict[str, Any]:
+    """The query as arguments of `Collection.search`."""
+    asked: dict[str, Any] = {"q": query.query_embedding, "k": query.similarity_top_k}
+    if query.mode == VectorStoreQueryMode.MMR:
+        asked["diversity"] = 1 - (0.5 if query.mmr_threshold is None else query.mmr_threshold)
+    if query.mode in _BY_WORDS:
+        if query.query_str is None:
+            raise ValueError(f"query_str: expected a text with mode {query.mode.value}, got None")
+        asked["text"] = query.query_str
+    if query.mode == VectorStoreQueryMode.TEXT_SEARCH:
+        asked["q"] = None
+    if query.mode == VectorStoreQueryMode.HYBRID:
+        asked["k"] = query.hybrid_top_k or query.similarity_top_k
+        asked["text_weight"] = 0.5 if query.alpha is None else 1 - query.alpha
+    return asked
+
+
+def _tokens(document: Any) -> Iterable[str]:
+    """Of a query, or of the text of a stored node."""
+    text = document if isinstance(document, str) else metadata_dict_to_node(document).get_content(MetadataMode.NONE)
+    return words(text)
 
 
 def _holds(filters: MetadataFilters, metadata: Mapping[str, Any]) -> bool:

@@ -161,7 +161,7 @@ def test_a_wrong_argument_changes_nothing(
             put(**given)
     after = (notes.get(), notes.columns, notes.search(X[0], k=20))
     assert repr(after) == repr(before)
-    with fb.Collection(notes._folder) as other:
+    with fb.Collection(notes._store.folder) as other:
         assert repr((other.get(), other.columns)) == repr(before[:2])
 
 
@@ -262,7 +262,7 @@ def test_opening_waits_for_no_writer(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("fewbits.collection.database._WAIT", 0.1)
     with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes:
         filled(notes)
-        with notes._database.write():
+        with notes._store.database.write():
             for arguments in ({}, {"dim": DIM, "metric": "l2"}):
                 with fb.Collection(tmp_path / "a", **arguments) as other:
                     assert other.search(X[5], k=1).keys == ["k5"]
@@ -307,7 +307,7 @@ def test_another_database_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_log_is_folded_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fewbits.collection.collection._LOG", 50)
+    monkeypatch.setattr("fewbits.collection.store._LOG", 50)
     with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes, fb.Collection(tmp_path / "a") as other:
         for i in range(0, 400, 10):
             notes.add(keys=range(i, i + 10), vectors=X[i : i + 10])
@@ -330,8 +330,8 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_fold_by_itself_that_fails_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full_disk(monkeypatch)
-    monkeypatch.setattr("fewbits.collection.collection._LOG", 2)
-    monkeypatch.setattr("fewbits.collection.collection._LOG_AT_CLOSE", 1)
+    monkeypatch.setattr("fewbits.collection.store._LOG", 2)
+    monkeypatch.setattr("fewbits.collection.store._LOG_AT_CLOSE", 1)
     notes = fb.Collection(tmp_path / "a", dim=DIM, metric="l2")
     changes = (
         lambda: notes.add(keys=[1, 2, 3], vectors=X[:3]),
@@ -357,20 +357,20 @@ def test_a_fold_by_itself_that_fails_is_a_warning(tmp_path: Path, monkeypatch: p
 
 
 def test_the_database_is_closed_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fewbits.collection.collection._LOG_AT_CLOSE", 1)
+    monkeypatch.setattr("fewbits.collection.store._LOG_AT_CLOSE", 1)
     full_disk(monkeypatch)
     notes = filled(fb.Collection(tmp_path / "a", dim=DIM, metric="l2"))
     with pytest.raises(ValueError, match="'k1'"), notes:
         notes.add(keys=["k1"], vectors=X[:1])
-    assert notes._database.closed
+    assert notes._store.database.closed
     notes = fb.Collection(tmp_path / "a")
     with pytest.raises(UserWarning, match="No space left"):  # warnings are errors in these tests
         notes.close()
-    assert notes._database.closed
+    assert notes._store.database.closed
 
 
 def test_a_full_disk_of_sqlite_is_an_os_error(notes: fb.Collection) -> None:
-    with notes._database.write() as connection:
+    with notes._store.database.write() as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(OSError, match=r"collection\.db: database or disk is full"):
@@ -393,7 +393,7 @@ def test_a_log_that_another_writer_has_folded_is_not_folded_again(
             return length
 
         monkeypatch.setattr(view, "logged", first_the_other)
-        notes._fold_if(50)
+        notes._store.fold_if(50)
         assert [file.name for file in (tmp_path / "a").glob("*.fb")] == ["vectors-1.fb"]
         assert notes.search(X[5], k=1).keys == ["k5"]
 
@@ -402,7 +402,7 @@ def test_a_large_batch_is_several_rows_of_the_log(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("fewbits.collection.view._BATCH_BYTES", 7 * (DIM * 4 + 8) + 1)
     with fb.Collection(tmp_path / "a", dim=DIM, metric="l2") as notes, fb.Collection(tmp_path / "a") as other:
         filled(notes)
-        with notes._database.read() as connection:
+        with notes._store.database.read() as connection:
             sizes = connection.execute("SELECT n, length(vectors) FROM pending ORDER BY last_id").fetchall()
         assert sizes == [(7, 7 * DIM * 4)] * 14 + [(2, 2 * DIM * 4)]
         expected = notes.search(X[200:210], k=100)

@@ -17,10 +17,10 @@ import fewbits as fb
 WRITER = """
 import os, signal, sys
 import numpy as np, fewbits as fb
-from fewbits.collection import collection, database, items, view
+from fewbits.collection import items, store, view
 from fewbits.index.index import Index
 path, kill, after_calls = sys.argv[1], sys.argv[2], int(sys.argv[3])
-collection._LOG = 100  # folds every few batches
+store._LOG = 100  # folds every few batches
 
 def die_at(owner, name, when):
     original, calls = getattr(owner, name), 0
@@ -38,7 +38,7 @@ def die_at(owner, name, when):
 notes = fb.Collection(path)
 if kill != "never":
     owner, name, when = kill.split()
-    die_at({"view": view, "items": items, "Index": Index, "Collection": fb.Collection}[owner], name, when)
+    die_at({"view": view, "items": items, "Index": Index, "Store": store.Store}[owner], name, when)
 first = int(max(notes.keys(), default=-1)) // 20 + 1
 if first and (first - 1) % 3 == 2:
     notes.delete(where=f"batch = {first - 2}")  # which the last run may not have reached
@@ -58,7 +58,7 @@ STEPS = [
     f"{step} {when}"
     for step in ("items insert", "view log_added", "view log_removed", "view advance", "view fold", "Index save")
     for when in ("before", "after")
-] + ["view remove_old_files before", "Collection _publish before"]
+] + ["view remove_old_files before", "Store _publish before"]
 
 
 def run(folder: Path, kill: str = "never", after_calls: int = 0, seconds: float | None = None) -> list[int]:
@@ -82,6 +82,8 @@ def check(folder: Path, done: list[int]) -> int:
         got = notes.get(vectors=True)
         assert got.documents == [f"d{key}" for key in got.keys]
         assert len(notes.index) == len(got)
+        for key in got.keys[::7]:
+            assert notes.search(text=f"the text d{key}", k=2).keys == [key]
         last = max((int(key) // 20 for key in got.keys), default=-1)
         assert not done or last in (done[-1], done[-1] + 1)
         deleted = {batch - 1 for batch in range(last + 1) if batch % 3 == 2}
@@ -145,6 +147,8 @@ print("ready", flush=True)
 searches, seen = 0, 0
 while seen < 1199:  # the last key
     found = notes.search(np.zeros(8, np.float32), k=30)
+    assert found.documents == [f"d{key}" for key in found.keys], found
+    found = notes.search(np.zeros(8, np.float32), k=3, text=" ".join(found.documents), text_weight=1.0)
     assert found.documents == [f"d{key}" for key in found.keys], found
     keys = notes.keys()
     seen = max(keys, default=0)

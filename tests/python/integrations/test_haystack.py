@@ -53,6 +53,23 @@ def test_retrieval(tmp_path: Path) -> None:
     again.collection.close()
 
 
+def test_retrieval_by_words(tmp_path: Path) -> None:
+    store = FewbitsDocumentStore(str(tmp_path / "a"), embedding_dim=8)
+    documents = [
+        Document(id=str(i), content=f"number d{i}", embedding=X[i].tolist(), meta={"i": i, "note": "d3"})
+        for i in range(30)
+    ]
+    store.write_documents([*documents, Document(id="none")])
+    assert [found.id for found in store.bm25_retrieval("which d3", top_k=5)] == ["3"]
+    some = store.bm25_retrieval("number", {"field": "meta.i", "operator": "<", "value": 4}, return_embedding=False)
+    assert {found.id for found in some} == set("0123")
+    assert {found.embedding for found in some} == {None}
+    both = store.hybrid_retrieval("d3", X[5].tolist(), top_k=2)
+    assert {found.id for found in both} == {"3", "5"}
+    assert store.hybrid_retrieval("d3", X[5].tolist(), top_k=1, text_weight=0.2)[0].id == "5"
+    store.collection.close()
+
+
 POLICIES = [DuplicatePolicy.NONE, DuplicatePolicy.FAIL, DuplicatePolicy.SKIP, DuplicatePolicy.OVERWRITE]
 
 

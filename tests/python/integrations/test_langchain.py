@@ -130,3 +130,22 @@ def test_settings_of_the_index_have_an_effect(store: FewbitsVectorStore) -> None
     assert len(store.similarity_search("text 3", k=20, min_score=0.99)) == 1
     with pytest.raises(ValueError, match="nprobe"):
         store.similarity_search("text 3", nprobe=4)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_words_count_too(metric: str) -> None:
+    store = FewbitsVectorStore.from_texts(TEXTS, EMBEDDING, METADATA, metric=metric)
+    best = store.similarity_search("what about 7", k=3, text_weight=1.0)
+    assert best[0].page_content == "text 7"
+    assert store.similarity_search("text 3", k=1, text_weight=0.5, filter={"year": 2005})[0].page_content == "text 5"
+    vector = EMBEDDING.embed_query("text 3")
+    found = store.similarity_search_by_vector(vector, k=2, text="7", fusion="minmax")
+    assert {document.page_content for document in found} == {"text 3", "text 7"}
+    scored = store.similarity_search_with_relevance_scores("text 3", k=5, text_weight=0.5)
+    assert scored[0][0].page_content == "text 3"
+    assert [score for _, score in scored] == sorted((score for _, score in scored), reverse=True)
+    assert scored[0][1] == pytest.approx(1)
+    with pytest.raises(ValueError, match="diversity"):
+        store.max_marginal_relevance_search("text 3", text="7")
+    assert store.collection is not None
+    store.collection.close()

@@ -49,7 +49,7 @@ def test_nodes_come_back(store: FewbitsVectorStore) -> None:
     diverse = VectorStoreQuery(query_embedding=X[4].tolist(), similarity_top_k=3, mode=VectorStoreQueryMode.MMR)
     assert len(store.query(diverse).ids) == 3
     with pytest.raises(ValueError, match="mode"):
-        store.query(VectorStoreQuery(query_embedding=X[4].tolist(), mode=VectorStoreQueryMode.HYBRID))
+        store.query(VectorStoreQuery(query_embedding=X[4].tolist(), mode=VectorStoreQueryMode.SPARSE))
 
 
 FILTERS: list[tuple[str, Any, Any]] = [
@@ -85,6 +85,21 @@ def test_filters(store: FewbitsVectorStore, key: str, operator: str, value: Any,
     assert {node.node_id for node in store.get_nodes(filters=nested)} == {f"n{i}" for i in range(20) if holds(i)}
     neither = MetadataFilters(filters=[one], condition="not")
     assert {node.node_id for node in store.get_nodes(filters=neither)} == {f"n{i}" for i in range(30)} - expected
+
+
+def test_texts_are_searched_by_words_too(store: FewbitsVectorStore) -> None:
+    def ids(**asked: Any) -> list[str]:
+        return list(store.query(VectorStoreQuery(query_embedding=X[4].tolist(), **asked)).ids)
+
+    hybrid = VectorStoreQueryMode.HYBRID
+    assert ids(query_str="the text 7", mode=VectorStoreQueryMode.TEXT_SEARCH, similarity_top_k=1) == ["n7"]
+    assert ids(query_str="7", mode=hybrid, hybrid_top_k=2, similarity_top_k=9, alpha=0.0)[0] == "n7"
+    assert set(ids(query_str="7", mode=hybrid, similarity_top_k=2)) == {"n4", "n7"}
+    assert ids(query_str="7", mode=hybrid, similarity_top_k=1, alpha=1.0) == ["n4"]
+    odd = MetadataFilters(filters=[MetadataFilter(key="i", value=9)])
+    assert ids(query_str="text", mode=hybrid, filters=odd) == ["n9"]
+    with pytest.raises(ValueError, match="query_str"):
+        ids(mode=hybrid)
 
 
 def test_a_folder_whose_making_was_killed(tmp_path: Path) -> None:
