@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .input.filters import Filter
     from .input.packed import unpack_bits
     from .integrations.faiss import from_faiss
+    from .integrations.quantized import from_quantized
     from .merging import merge
     from .multivector.fde import FDE
     from .multivector.index import MultiVectorIndex, chamfer
@@ -89,6 +90,7 @@ __all__ = [
     "exact_search",
     "feedback",
     "from_faiss",
+    "from_quantized",
     "fuse",
     "inspect",
     "isa",
@@ -123,6 +125,7 @@ _MODULES = {
     "spec.scalar": ("Scalar",),
     "errors": ("CorruptIndexError", "FewbitsError", "FormatVersionError", "NotTrainedError"),
     "integrations.faiss": ("from_faiss",),
+    "integrations.quantized": ("from_quantized",),
     "multivector.fde": ("FDE",),
     "sparse.index": ("SparseIndex",),
     "neighbors.duplicates": ("deduplicate",),

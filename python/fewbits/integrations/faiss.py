@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..index.index import Index, index_of
-from ..input.ids import are_positions, check_unique, vector_ids
+from ..index.index import Index
+from ..input.ids import vector_ids
 from ..kinds import PARTITIONS
 from ..numeric.arrays import F32, I64, f32_array
 from ..spec.description import Description
@@ -25,24 +25,25 @@ from ..spec.opq import OPQ
 from ..spec.parts import Fitted, Fitting, Model
 from ..spec.pq import PQ
 from ..spec.transform import Transform, dense
+from .coded import Coded, index_of_codes
 
 _ORTHONORMAL = 1e-3
 _BLOCK_ROWS = 65_536
 _READS = "Flat, PQ, OPQ + PQ and IVF, PQ (8 or 4 bits), also under an IDMap"
 
 
-class Coded(NamedTuple):
+class Read(NamedTuple):
     """The contents of a faiss index: the code and id of each vector, and its list (None without lists)."""
 
     rows: NDArray[np.uint8]
     ids: I64
     lists: NDArray[np.uint32] | None = None
 
-    def ordered(self) -> Coded:
+    def ordered(self) -> Read:
         """Sorted by id, as if the vectors had been added one after the other."""
         order = np.argsort(self.ids, kind="stable")
         lists = None if self.lists is None else np.ascontiguousarray(self.lists[order])
-        return Coded(np.ascontiguousarray(self.rows[order]), self.ids[order], lists)
+        return Read(np.ascontiguousarray(self.rows[order]), self.ids[order], lists)
 
 
 def from_faiss(source: Any) -> Index:
@@ -172,23 +173,23 @@ class _Reader:
         n = int(self.core.ntotal)
         rows = self.faiss.vector_to_array(self.core.codes).reshape(n, self.core.code_size)
         ids = np.arange(n) if self.ids is None else self.ids
-        return self._made(None, None, self._codebook(self.core.pq), Coded(rows, ids))
+        return self._made(None, None, self._codebook(self.core.pq), Read(rows, ids))
 
     def _ivf_pq(self) -> Index:
         core = self.core
         nlist, residual = int(core.nlist), bool(core.by_residual)
         centroids = core.quantizer.reconstruct_n(0, nlist)
         book = self._codebook(core.pq)
-        coded = self._lists()
+        read = self._lists()
         if nlist == 1:
             m, _, width = book.shape
             folded = book + centroids.reshape(m, 1, width) if residual else book
-            return self._made(None, None, f32_array(folded), coded._replace(lists=None))
+            return self._made(None, None, f32_array(folded), read._replace(lists=None))
         params = {"kind": PARTITIONS["ivf"], "nlist": nlist, "residual": int(residual)}
         stored = Fitted(params, {"centroids": f32_array(centroids)})
-        return self._made(IVF(nlist=nlist), stored, book, coded)
+        return self._made(IVF(nlist=nlist), stored, book, read)
 
-    def _lists(self) -> Coded:
+    def _lists(self) -> Read:
         lists = self.core.invlists
         sizes = np.array([lists.list_size(number) for number in range(lists.nlist)], np.int64)
         rows, ids = np.empty((int(sizes.sum()), lists.code_size), np.uint8), np.empty(int(sizes.sum()), np.int64)
@@ -202,7 +203,7 @@ class _Reader:
                 lists.release_codes(number, codes)
                 lists.release_ids(number, labels)
         numbers = ids if self.ids is None else self.ids[ids]
-        return Coded(rows, vector_ids(numbers), np.repeat(np.arange(lists.nlist, dtype=np.uint32), sizes))
+        return Read(rows, vector_ids(numbers), np.repeat(np.arange(lists.nlist, dtype=np.uint32), sizes))
 
     def _codebook(self, pq: Any) -> F32:
         """(m, codewords, width)."""
@@ -210,7 +211,7 @@ class _Reader:
             raise ValueError(f"from_faiss: expected codes of 4 or 8 bits, got {pq.nbits}")
         return f32_array(self.faiss.vector_to_array(pq.centroids).reshape(pq.M, pq.ksub, pq.dsub))
 
-    def _made(self, partition: IVF | None, lists: Fitted | None, book: F32, coded: Coded) -> Index:
+    def _made(self, partition: IVF | None, lists: Fitted | None, book: F32, read: Read) -> Index:
         residual = lists is not None and bool(lists.params["residual"])
         bits = 8 if book.shape[1] == 256 else 4
         codec = PQ(book.shape[0], bits=bits, residual=residual if lists else None, score_aware=False)
@@ -220,28 +221,20 @@ class _Reader:
         if lists:
             model.put("partition", lists)
             model.params["default.nprobe"] = min(int(self.core.nprobe), int(self.core.nlist))
-        engine, coded = _core.Engine(model.params, model.arrays), coded.ordered()
-        _put(engine, coded, _norms(model, coded) if residual and self.metric == "l2" else None)
+        read = read.ordered()
+        norms = _norms(model, read) if residual and self.metric == "l2" else None
         description = Description(self.dim, self.metric, self.transform[0], partition, codec)
-        return index_of(description, engine, ("read from a faiss index",))
+        coded = Coded(read.rows, read.lists, b=norms)
+        return index_of_codes(description, model, [coded], read.ids, ("read from a faiss index",))
 
 
-def _put(engine: _core.Engine, coded: Coded, norms: F32 | None) -> None:
-    if not len(coded.ids):
-        return
-    check_unique(coded.ids)
-    builder = engine.builder(len(coded.ids))
-    builder.append_codes(coded.rows, lists=coded.lists, b=norms, ids=None if are_positions(coded.ids) else coded.ids)
-    engine.publish(builder)
-
-
-def _norms(model: Model, coded: Coded) -> F32:
+def _norms(model: Model, read: Read) -> F32:
     """The factor of residual codes under l2: minus the squared norm of the vector that each code represents."""
-    assert coded.lists is not None
-    centroids, out = model.arrays["partition.centroids"], np.empty(len(coded.ids), np.float32)
+    assert read.lists is not None
+    centroids, out = model.arrays["partition.centroids"], np.empty(len(read.ids), np.float32)
     for first in range(0, len(out), _BLOCK_ROWS):
         rows = slice(first, first + _BLOCK_ROWS)
-        vectors = _core.decode(model.params, model.arrays, "codec", coded.rows[rows], None)
-        vectors = vectors + centroids[coded.lists[rows]]
+        vectors = _core.decode(model.params, model.arrays, "codec", read.rows[rows], None)
+        vectors = vectors + centroids[read.lists[rows]]
         out[rows] = -np.einsum("ij,ij->i", vectors, vectors)
     return out

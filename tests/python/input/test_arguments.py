@@ -86,7 +86,7 @@ RIGHT: dict[str, Any] = {
     "dim": DIM, "metric": "l2", "m": 3, "x": X, "y": X, "queries": X[:3], "sample": X, "k": 3, "ids": [1, 2],
     "documents": SETS, "bytes_per_document": 40, "allow": [1, 2], "path": "absent.fb", "file": b"", "qrels": [[0, 1]],
     "codec": fb.RecurrentBinary(2), "results": INDEXES["l2"], "index": INDEXES["l2"], "indexes": [INDEXES["l2"]],
-    "parts": [fb.PCA(4)],
+    "parts": [fb.PCA(4)], "precision": "int8",
 }  # fmt: skip
 
 
