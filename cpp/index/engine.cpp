@@ -147,6 +147,39 @@ void count_tokens(const Segment& segment, const CodeLayout& layout, ByteCounts& 
     counts.per_vector["tokens.a"] += layout.has_a ? tokens * sizeof(float) : 0;
 }
 
+// Whether two of them have an id in common. All ids are sorted once, where lookups would take one per id and segment.
+bool share_ids(std::span<const std::shared_ptr<const Snapshot>> snapshots) {
+    std::vector<std::int64_t> all;
+    for (const auto& snapshot : snapshots) snapshot->ids(0, snapshot->n(), all);
+    std::sort(all.begin(), all.end());
+    return std::adjacent_find(all.begin(), all.end()) != all.end();
+}
+
+// The rows of these ids. Many are looked for among the ids of all rows, few in the segments.
+Bitmap rows_of(const Snapshot& snapshot, std::span<const std::int64_t> ids) {
+    Bitmap rows(snapshot.rows());
+    std::size_t found = 0;
+    if (ids.size() * snapshot.segments.size() >= snapshot.rows()) {
+        std::vector<std::int64_t> wanted(ids.begin(), ids.end());
+        std::sort(wanted.begin(), wanted.end());
+        for (std::size_t s = 0; s < snapshot.segments.size(); ++s)
+            for (std::uint32_t row = 0; row < snapshot.segments[s]->n(); ++row) {
+                const std::uint32_t at = snapshot.first_rows[s] + row;
+                if (!snapshot.is_alive(at)) continue;
+                if (!std::binary_search(wanted.begin(), wanted.end(), snapshot.segments[s]->id(row))) continue;
+                rows.set(at);
+                ++found;
+            }
+    }
+    if (found == ids.size()) return rows;
+    for (const std::int64_t id : ids) {
+        const std::int64_t row = snapshot.row_of(id);
+        if (row < 0) fail("ids: " + std::to_string(id) + " is not in the index");
+        rows.set(static_cast<std::size_t>(row));
+    }
+    return rows;
+}
+
 bool same_parts(const Parts& x, const Parts& y) {
     return x.params == y.params
            && std::equal(x.arrays.begin(), x.arrays.end(), y.arrays.begin(), y.arrays.end(),
@@ -264,14 +297,21 @@ std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnC
     require(!engines.empty(), "merge: expected at least one index");
     auto joined = std::make_unique<Engine>(engines.front()->model_);
     joined->defaults_ = engines.front()->shared_defaults();
-    auto next = engines.front()->snapshot();
-    for (std::size_t e = 1; e < engines.size(); ++e) {
+    std::vector<std::shared_ptr<const Snapshot>> snapshots;
+    for (std::size_t e = 0; e < engines.size(); ++e) {
         if (!same_parts(joined->model_->parts, engines[e]->model_->parts))
             fail("merge: index " + std::to_string(e) + " has another training than the first");
-        const auto more = engines[e]->snapshot();
-        for (std::size_t s = 0; s < more->segments.size(); ++s)
-            next = with_segment(*next, more->segments[s], more->part(s, s + 1)->alive, on_conflict, progress);
+        snapshots.push_back(engines[e]->snapshot());
     }
+    const bool disjoint = snapshots.size() > 2 && !share_ids(snapshots);
+    auto next = snapshots.front();
+    for (std::size_t e = 1; e < snapshots.size(); ++e)
+        for (std::size_t s = 0; s < snapshots[e]->segments.size(); ++s) {
+            const auto& segment = snapshots[e]->segments[s];
+            const Bitmap alive = snapshots[e]->part(s, s + 1)->alive;
+            next = disjoint ? appended(*next, segment, alive, next->alive)
+                            : with_segment(*next, segment, alive, on_conflict, progress);
+        }
     joined->snapshot_ = std::move(next);
     return joined;
 }
@@ -279,12 +319,7 @@ std::unique_ptr<Engine> Engine::join(std::span<const Engine* const> engines, OnC
 std::unique_ptr<Engine> Engine::take(std::span<const std::int64_t> ids, const std::string& directory,
                                      unsigned threads) const {
     const auto current = snapshot();
-    Bitmap rows(current->rows());
-    for (const std::int64_t id : ids) {
-        const std::int64_t row = current->row_of(id);
-        if (row < 0) fail("ids: " + std::to_string(id) + " is not in the index");
-        rows.set(static_cast<std::size_t>(row));
-    }
+    const Bitmap rows = rows_of(*current, ids);
     auto taken = std::make_unique<Engine>(model_);
     taken->defaults_ = shared_defaults();
     if (!ids.empty()) {

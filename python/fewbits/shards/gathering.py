@@ -8,6 +8,7 @@ import numpy as np
 
 from ..index.result import KeyedResult
 from ..input.checks import whole_number
+from ..numeric.arrays import F32, I64
 
 
 def gather(results: Sequence[KeyedResult], k: int) -> KeyedResult:
@@ -49,6 +50,7 @@ def gather(results: Sequence[KeyedResult], k: int) -> KeyedResult:
     sign = -1 if given[0].smaller_first else 1
     if len(given) > 1:
         padded = np.where(ids < 0, np.iinfo(np.int64).max, ids)  # after results of the score -inf
+        ids, scores, keys, padded = _with_best_keys(k, ids, scores, keys, padded)
         best = np.lexsort((padded, -keys), axis=1)[:, :k]
         ids, scores, keys, padded = (np.take_along_axis(array, best, axis=1) for array in (ids, scores, keys, padded))
         order = np.lexsort((padded, -sign * scores), axis=1)
@@ -57,6 +59,16 @@ def gather(results: Sequence[KeyedResult], k: int) -> KeyedResult:
     if single:
         ids, scores, keys = ids[0], scores[0], keys[0]
     return KeyedResult(ids, scores, keys, given[0].smaller_first)
+
+
+def _with_best_keys(k: int, ids: I64, scores: F32, keys: F32, padded: I64) -> tuple[I64, F32, F32, I64]:
+    """Of each row the k largest keys, of which `padded` chooses among equal ones: sorting so few is cheaper."""
+    best = np.argpartition(-keys, k - 1, axis=1)
+    kth = np.take_along_axis(keys, best[:, k - 1 : k], axis=1)
+    tied = np.flatnonzero((keys >= kth).sum(axis=1) > k)
+    best = best[:, :k]
+    best[tied] = np.lexsort((padded[tied], -keys[tied]), axis=1)[:, :k]
+    return tuple(np.take_along_axis(array, best, axis=1) for array in (ids, scores, keys, padded))  # type: ignore[return-value]
 
 
 def _check(results: list[KeyedResult], k: int) -> None:

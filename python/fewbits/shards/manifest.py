@@ -11,6 +11,7 @@ from zlib import crc32
 from ..errors import CorruptIndexError, FormatVersionError
 from ..file.places import Path, encoded, shown
 from ..index.index import Index
+from ..merging import merge
 from .buckets import BUCKETS, bucket_of
 
 NAME = "manifest.json"
@@ -138,6 +139,35 @@ class Manifest:
         'fleet/epoch-000001/shard-0000.fb'
         """
         return os.path.join(self.folder, file)
+
+    def index(self, *, mmap: bool = True) -> Index:
+        """Open all shards as one index, for searches in this process.
+
+        Their codes are shared, not copied. A query is prepared once, and what it finds in one shard spares work in the
+        next, which searching them one by one does not. Answers are those of one index, also with reranking.
+
+        Parameters
+        ----------
+        mmap : bool
+            As in `fb.open`.
+
+        Returns
+        -------
+        Index
+
+        Raises
+        ------
+        FileNotFoundError, CorruptIndexError, FormatVersionError
+            For a file that cannot be used; the message names it.
+        ValueError
+            For shards of different trainings, or an id in two of them.
+
+        Examples
+        --------
+        >>> ids, scores = manifest.index().search(queries, k=10)  # doctest: +SKIP
+        """
+        files = [self.template, *(shard.changed or shard.file for shard in self.shards)]
+        return merge([Index.open(self.path(file), mmap=mmap) for file in files])
 
     def save(self) -> None:
         """Write ``manifest.json`` into the folder, atomically; it is on the disk when this returns.

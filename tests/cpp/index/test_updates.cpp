@@ -224,6 +224,37 @@ TEST("updates: engines of the same training join, others are refused") {
     Engine one(make_parts(choices()[0], x())), other(make_parts(choices()[1], x()));
     const std::vector<const Engine*> engines{&one, &other};
     CHECK_THROWS(Engine::join(engines, OnConflict::error), "index 1 has another training");
+    const std::vector<const Engine*> third{&one, &one, &other};
+    CHECK_THROWS(Engine::join(third, OnConflict::error), "index 2 has another training");
+}
+
+TEST("updates: many engines join, and few or many of their vectors are taken") {
+    const Parts parts = make_parts(choices()[0], x());
+    Engine both(parts);
+    add(both, x());
+    std::vector<std::unique_ptr<Engine>> owned;
+    std::vector<const Engine*> engines;
+    for (std::size_t first = 0; first < n; first += 60) {
+        const auto ids = range(static_cast<std::int64_t>(first), static_cast<std::int64_t>(std::min(n, first + 60)));
+        owned.push_back(std::make_unique<Engine>(parts));
+        add(*owned.back(), x().block(first, ids.size()), ids.data());
+        engines.push_back(owned.back().get());
+    }
+    owned[1]->remove(range(70, 80));
+    both.remove(range(70, 80));
+    const auto joined = Engine::join(engines, OnConflict::error);
+    CHECK(by_score(*joined) == by_score(both));
+    for (const auto& [first, end] : {std::pair<int, int>{5, 9}, {0, 70}, {80, static_cast<int>(n)}}) {
+        const auto ids = range(first, end);
+        CHECK(joined->take(ids)->to_bytes("") == both.take(ids)->to_bytes(""));
+    }
+    CHECK_THROWS(joined->take(range(60, 75)), "70 is not in the index");
+    CHECK_THROWS(joined->take(range(0, static_cast<int>(n))), "70 is not in the index");
+    // A removed vector may be in another engine.
+    const auto again = range(70, 75);
+    add(*owned[0], x().block(70, 5), again.data());
+    add(both, x().block(70, 5), again.data());
+    CHECK(by_score(*Engine::join(engines, OnConflict::error)) == by_score(both));
 }
 
 TEST("updates: a snapshot that is held stays as it was") {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,34 @@ def test_manifests_are_read_as_written(tmp_path: Path) -> None:
     shards.verify(shards.Manifest.open(tmp_path / "moved"))
 
 
+@pytest.mark.parametrize("name", ["float32", "ivf-pq4-scalar8", "ivf-rabitq"])
+def test_all_shards_are_one_index(tmp_path: Path, name: str) -> None:
+    whole, q = trained(name).add(X, ids=IDS), vectors(9, DIM, seed=5)
+    whole.empty().save(tmp_path / "template.fb")
+    made = []
+    for number, buckets in enumerate(shards.buckets_of_shards(5)):
+        shards.assemble([whole], buckets, tmp_path / f"{number}.fb")
+        made.append(shards.Shard.of(tmp_path, f"{number}.fb", buckets))
+    manifest = shards.Manifest(str(tmp_path), whole.training_id, 1, "template.fb", tuple(made))
+    changed = fb.Index.open(manifest.path("2.fb"))
+    of_shard = changed.ids()[:9]
+    changed.remove(of_shard)
+    changed.save(manifest.path("2.changed.fb"))
+    made[2] = replace(made[2], changed="2.changed.fb")
+    for shards_now, wanted in ((manifest.shards, whole), (tuple(made), whole)):
+        index = replace(manifest, shards=shards_now).index()
+        if shards_now is not manifest.shards:
+            wanted.remove(of_shard)
+        assert len(index) == len(wanted)
+        for k in (1, 10):
+            found, expected = index.search(q, k), wanted.search(q, k)  # reranked, too
+            np.testing.assert_array_equal(found.ids, expected.ids)
+            np.testing.assert_array_equal(found.scores, expected.scores)
+    trained("float32", "ip").save(manifest.path("2.changed.fb"))
+    with pytest.raises(ValueError, match="another training"):
+        replace(manifest, shards=tuple(made)).index()
+
+
 def spoil_shard(manifest: shards.Manifest) -> None:
     with open(manifest.path("shard-1.fb"), "r+b") as file:
         file.seek(-20, 2)
@@ -213,6 +242,20 @@ def test_gathering_refuses() -> None:
         shards.gather([keyed([[1]]), keyed([[2]], True)], 1)
     with pytest.raises(ValueError, match="at least k=2 per query, got 1 in place 1"):
         shards.gather([keyed([[1, 2]]), keyed([[1]])], 2)
+
+
+def test_gathering_chooses_among_equal_keys_by_id() -> None:
+    random = np.random.default_rng(0)
+    for case in range(60):
+        n, k = 2 + case % 7, 1 + case % 5
+        given = [random.integers(0, 1 + case % 4, size=(9, k)).astype(np.float32) for _ in range(n)]
+        ids = random.permutation(9 * n * k).reshape(n, 9, k)
+        found = shards.gather([KeyedResult(own, key, key, False) for own, key in zip(ids, given, strict=True)], k)
+        for row in range(9):
+            every = sorted(
+                (-float(key[row, j]), int(own[row, j])) for own, key in zip(ids, given, strict=True) for j in range(k)
+            )
+            assert list(zip((-found.keys[row]).tolist(), found.ids[row].tolist(), strict=True)) == every[:k]
 
 
 def test_gathered_padding_is_last() -> None:
