@@ -12,9 +12,12 @@ from ..spec.parts import Need
 _TIMES = 4  # an index with this many times the training vectors relies on the fit for vectors outside the sample
 
 
-def too_few(description: Description, sample: int, expected: int) -> str | None:
-    """What the sample is too small for (such as codewords or lists, one vector each), in words; None if nothing."""
-    needed, what = max(_needs(description, expected))
+def too_few(description: Description, sample: int, expected: int, *, lists: bool = True) -> str | None:
+    """What the sample is too small for (such as codewords or lists, one vector each), in words; None if nothing.
+
+    lists: whether the lists are fitted to it.
+    """
+    needed, what = max(_needs(description, expected, lists))
     return what if sample < needed else None
 
 
@@ -31,10 +34,10 @@ def warn_of_few(what: str, sample: int, n: int, stacklevel: int) -> bool:
     return True
 
 
-def _needs(description: Description, expected: int) -> list[Need]:
+def _needs(description: Description, expected: int, lists: bool) -> list[Need]:
     needs = [description.codec.need(), description.transform.need(description.dim)]
     if description.rerank is not None:
         needs.append(description.rerank.need())
-    if description.partition is not None:
+    if description.partition is not None and lists:
         needs.append(description.partition.need(expected))
     return needs

@@ -38,9 +38,10 @@ def train(
     threads: int,
     progress: Progress,
     queries: F32 | None = None,
+    centroids: F32 | None = None,
 ) -> Model:
     """Fits a model to the sample, which is consumed. expected: how many vectors the index will hold. queries: a sample
-    of the queries that it will be asked."""
+    of the queries that it will be asked. centroids: of the lists, among the vectors; None: k-means of the sample."""
     _check_queries(description, queries)
     dim, metric = description.dim, description.metric
     fitting = Fitting("l2" if metric == "l2" else "ip", description.seed, threads)
@@ -64,8 +65,9 @@ def train(
         model.params["rerank.on_disk"] = int(description.rerank.on_disk)
     y = x if description.transform.keeps_space else apply_transform(model, x, threads)
     del x  # only the lists are fitted to the whole sample
-    centroids = None
-    if description.partition is not None:
+    if centroids is not None:
+        centroids = apply_transform(model, centroids - model.arrays.get("center", np.float32(0)), threads)
+    elif description.partition is not None:
         nlist = description.partition.lists(expected)
         centroids = description.partition.fit(y, nlist, fitting.reporting(progress.stage("lists (k-means)")))
     y = _some(y)

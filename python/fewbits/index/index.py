@@ -42,7 +42,7 @@ from .automatic import Stored, translated
 from .base import BaseIndex
 from .calibration import calibration_of
 from .filling import NEEDS_IDS, encoded, publish
-from .fitting import fitted
+from .fitting import fitted, given_centroids
 from .notes import Notes, notes_of
 from .parts import check_alone, checked_description
 from .report import IndexStats
@@ -199,6 +199,7 @@ class Index(BaseIndex):
         *,
         queries: Any = None,
         expected: int | None = None,
+        centroids: Any = None,
         progress: ProgressArgument = None,
         threads: int | None = None,
     ) -> Index:
@@ -213,6 +214,9 @@ class Index(BaseIndex):
             index will be evaluated on.
         expected : int, optional
             How many vectors the index will hold (None: n), from which IVF() chooses nlist.
+        centroids : (nlist, dim) array, optional
+            Of the lists, among the vectors as they are given, such as `fewbits.shards.next_centroids` returns. None:
+            k-means of the sample.
         progress, threads
             As in `build`.
 
@@ -243,11 +247,11 @@ class Index(BaseIndex):
         before = self._state.untouched("train")
         description = before.description
         size = description.sample_size(n or _length(sample))
-        asked = self._sample_of_queries(queries)
+        asked, known_centroids = self._sample_of_queries(queries), given_centroids(description, centroids)
         x, source, known = split_sample(sample, description.dim, size, description.seed, nonzero=self._normalises)
         del source  # nothing is added here: its rows need not be kept while training
         expected = n or known or len(x)
-        engine, training = fitted(description, x, expected, count, Progress(progress), asked)
+        engine, training = fitted(description, x, expected, count, Progress(progress), asked, known_centroids)
         engine.number_from(before.next_id)
         training.check(expected, stacklevel=2)
         turn, after = self._prepare_built(engine, training, "train")

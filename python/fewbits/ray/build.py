@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..choose.build import build as build_index
 from ..file.places import Path, encoded
 from ..index.index import Index
 from ..input.checks import whole_number
@@ -21,11 +20,10 @@ from ..shards.manifest import NAME, Manifest, Shard
 from ..shards.parts import assemble, code_part, is_part, part_name
 from .package import ray
 from .sources import Piece, Source, source_of
+from .tasks import results_of, task_of
+from .training import trained
 
-_SAMPLE = 262_144
 _SHARD_ROWS = 4_000_000
-_RETRIES = 5  # of a task whose worker or node is lost
-_AHEAD = 2  # tasks per CPU that are submitted before their turn
 
 
 def build(
@@ -57,7 +55,8 @@ def build(
         A folder that every node can write to. It is created.
     template : Index, optional
         Trained; its vectors, if any, are not part of the result. None: what `fb.build` chooses for an evenly spaced
-        sample of the source, metric and `bytes_per_vector`.
+        sample of 262,144 vectors, metric and `bytes_per_vector`; if lists need more vectors, they are fitted by tasks
+        to 256 per list, evenly from all parts (`fewbits.shards.kmeans_step`).
     metric, bytes_per_vector
         As in `fb.build`; metric only without a template.
     vector, id : str
@@ -90,19 +89,20 @@ def build(
     shown = Progress(progress)
     folder = os.path.abspath(os.fsdecode(encoded(out)))
     os.makedirs(os.path.join(folder, "parts"), exist_ok=True)
-    trained = _trained(given, template, metric, bytes_per_vector)
-    if given is not None and given.dim != trained.dim:
-        raise ValueError(f"source: expected vectors of {trained.dim} dimensions, as the template has, got {given.dim}")
-    template_file = f"template-{trained.training_id[:16]}.fb"
-    trained.save(os.path.join(folder, template_file))
     if not ray.is_initialized():
         ray.init()
+    with shown:
+        empty = trained(given, template, metric, bytes_per_vector, shown.stage("lists (k-means)"))
+    if given is not None and given.dim != empty.dim:
+        raise ValueError(f"source: expected vectors of {empty.dim} dimensions, as the template has, got {given.dim}")
+    template_file = f"template-{empty.training_id[:16]}.fb"
+    empty.save(os.path.join(folder, template_file))
     before = _existing(folder)
-    work = _Work(folder, os.path.join(folder, template_file), trained.training_id)
+    work = _Work(folder, os.path.join(folder, template_file), empty.training_id)
     with shown:
         if before is not None and resume:
             names = work.names(given, source, vector, id, part_rows, shown.stage("comparing"))
-            return _same(before, trained, names, count)
+            return _same(before, empty, names, count)
         names = work.parts(given, source, vector, id, part_rows, shown.stage("coding"))
         n = sum(size for _, size in names)
         wanted = count or max(1, -(-n // _SHARD_ROWS), len(_nodes()))
@@ -110,7 +110,7 @@ def build(
         made = work.shards([name for name, _ in names], wanted, epoch, shown.stage("assembling"))
     if sum(shard.n for shard in made) != n:
         raise RuntimeError(f"build: {n} vectors were coded, and {sum(shard.n for shard in made)} are in shards")
-    manifest = Manifest(folder, trained.training_id, epoch, template_file, made, source=_digest(names))
+    manifest = Manifest(folder, empty.training_id, epoch, template_file, made, source=_digest(names))
     manifest.save()
     shutil.rmtree(os.path.join(folder, "parts"), ignore_errors=True)
     if before is not None:
@@ -125,17 +125,17 @@ def remove_epoch(manifest: Manifest) -> None:
 
 
 def assembled(
-    folder: str, parts: list[str], wanted: int, epoch: int, report: Callable[[float], None]
+    folder: str, parts: list[str], wanted: int, epoch: int, report: Callable[[float], None], num_cpus: float = 1
 ) -> tuple[Shard, ...]:
-    """Assembles shards of a new epoch by tasks."""
+    """Assembles shards of a new epoch by tasks. num_cpus: that each reserves."""
     name = f"epoch-{epoch:06d}"
     os.makedirs(os.path.join(folder, name), exist_ok=True)
-    task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_shard)
+    task = task_of(_shard, num_cpus)
     calls = (
         task.remote(folder, parts, buckets, f"{name}/shard-{number:04d}.fb")
         for number, buckets in enumerate(buckets_of_shards(wanted))
     )
-    return tuple(sorted(_all(calls, wanted, report), key=lambda shard: shard.first_bucket))
+    return tuple(sorted(results_of(calls, wanted, report), key=lambda shard: shard.first_bucket))
 
 
 class _Work:
@@ -174,29 +174,8 @@ class _Work:
         settings = (self._folder, self._template, self._training_id, code)
         if given is None:
             return _of_dataset(source, vector, id, rows, settings)
-        task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_part)
-        found = _all((task.remote(piece, *settings) for piece in given.pieces()), len(given), report)
-        return sorted(found)
-
-
-def _all(calls: Iterator[Any], count: int, report: Callable[[float], None]) -> list[Any]:
-    """The results of tasks, submitted a few at a time. The first error ends the others."""
-    ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    pending: list[Any] = []
-    results: list[Any] = []
-    report(0.0)
-    try:
-        while len(results) < count:
-            while len(pending) < ahead and (call := next(calls, None)) is not None:
-                pending.append(call)
-            ready, pending = ray.wait(pending, num_returns=1)
-            results += ray.get(ready)
-            report(len(results) / count)
-    except ray.exceptions.RayTaskError as error:
-        for call in pending:
-            ray.cancel(call)
-        raise error.cause from None
-    return results
+        task = task_of(_part)
+        return sorted(results_of((task.remote(piece, *settings) for piece in given.pieces()), len(given), report))
 
 
 def _part(piece: Piece, folder: str, template: str, training_id: str, code: bool) -> tuple[str, int]:
@@ -240,25 +219,6 @@ def _of_dataset(dataset: Any, vector: str, id: Any, rows: int, settings: tuple[A
 
 def _is_dataset(source: Any) -> bool:
     return type(source).__module__.startswith("ray.data")
-
-
-def _trained(given: Source | None, template: Index | None, metric: str | None, bytes_per_vector: float) -> Index:
-    if template is not None:
-        if not isinstance(template, Index):
-            raise TypeError(f"template: expected a fewbits.Index or None, got {template!r}")
-        if metric is not None:
-            raise ValueError(f"metric: expected without template, which has one; got metric={metric!r}")
-        return template.empty()
-    if metric is None:
-        raise ValueError("template: expected a trained index, or metric='l2', 'ip' or 'cosine' for one of fb.build")
-    if given is None:
-        raise ValueError("template: expected a trained index for a dataset; train it on a sample, such as take_batch()")
-    sample = given.sample(_SAMPLE)
-    chosen = build_index(sample, metric=metric, bytes_per_vector=bytes_per_vector, progress=False)
-    if len(sample) == given.n:
-        return chosen.empty()
-    parts = {name: getattr(chosen, name) for name in ("transform", "partition", "codec", "rerank")}
-    return Index(chosen.dim, metric=metric, **parts).train(sample, expected=given.n, progress=False)
 
 
 def _existing(folder: str) -> Manifest | None:

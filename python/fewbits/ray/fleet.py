@@ -322,7 +322,9 @@ class Fleet:
             before = table.manifest
             files = [before.template, *(shard.changed or shard.file for shard in before.shards)]
             paths = [before.path(file) for file in files]
-            made = assembled(before.folder, paths, wanted, before.epoch + 1, shown.stage("assembling"))
+            # Tasks reserve as much as actors, for whom there has to be room in any case.
+            reserved = self._actors.num_cpus
+            made = assembled(before.folder, paths, wanted, before.epoch + 1, shown.stage("assembling"), reserved)
             after = replace(before, epoch=before.epoch + 1, shards=made)
             started = self._actors.started(after)
             after.save()

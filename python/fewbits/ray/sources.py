@@ -89,12 +89,13 @@ class Source:
     def sample(self, count: int) -> NDArray[Any]:
         """About `count` rows, evenly from all pieces."""
         share = count / max(self.n, 1)
-        chosen = []
-        for piece in self.pieces():
-            block = piece.read()[1]
-            wanted = min(len(block), max(1, round(len(block) * share)))
-            chosen.append(block[np.arange(wanted) * len(block) // wanted])
-        return np.concatenate(chosen)
+        return np.concatenate([some(piece.read()[1], share) for piece in self.pieces()])
+
+
+def some(block: NDArray[Any], share: float) -> NDArray[Any]:
+    """About this share of the rows, at least one, evenly spaced."""
+    wanted = min(len(block), max(1, round(len(block) * share)))
+    return block[np.arange(wanted) * len(block) // wanted]
 
 
 def source_of(x: Any, vector: str, id: Any, rows: object) -> Source:

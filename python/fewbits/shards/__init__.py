@@ -6,11 +6,13 @@ number of processes. Parts become shards, each with the vectors of some buckets 
 """
 
 from .buckets import bucket_of, buckets_of_shards
+from .clustering import ClusterSums, kmeans_step, next_centroids
 from .gathering import gather
 from .manifest import Manifest, Shard, verify
 from .parts import assemble, code_part, part_name
 
 __all__ = [
+    "ClusterSums",
     "Manifest",
     "Shard",
     "assemble",
@@ -18,6 +20,8 @@ __all__ = [
     "buckets_of_shards",
     "code_part",
     "gather",
+    "kmeans_step",
+    "next_centroids",
     "part_name",
     "verify",
 ]

@@ -82,7 +82,8 @@ class Description:
     def sample_size(self, n: int) -> int:
         """Number of training vectors to sample from n."""
         wanted = max(CODEC_SAMPLE, self.partition.sample_size(n) if self.partition else 0)
-        return min(wanted, max(1024, _SAMPLE_FLOATS // self.dim))
+        least = self.partition.least_sample(n) if self.partition else 0
+        return min(wanted, max(1024, least, _SAMPLE_FLOATS // self.dim))
 
     def summary(self) -> str:
         """The parts in one line, in the order in which vectors pass through them."""

@@ -18,6 +18,7 @@ from .parts import Fitted, Fitting, Need
 MAX_NLIST = 1 << 24
 _MEMBERS_PER_LIST = 100  # with fewer, the bytes of centroids and short blocks outweigh the time saved
 _SAMPLE_PER_LIST = 256
+_LEAST_PER_LIST = 32
 _BLOCK_ROWS = 4096
 _SPILL_WEIGHT = 1.5  # lambda of SOAR; recall hardly differs between 1 and 3
 _ROUNDING = 0.01  # of the residuals' size: below it, float16 centroids cost nothing
@@ -32,7 +33,8 @@ class IVF:
     nlist : int, optional
         Number of lists. None: about 2·sqrt(n), with at least 100 vectors per list.
     sample : int, optional
-        Maximum number of training vectors. None: 256 per list.
+        Maximum number of training vectors. None: 256 per list or, if these take more than 1 GiB, as many as do, but at
+        least 32 per list.
     iterations : int
         Of Lloyd's algorithm.
     spill : float
@@ -77,6 +79,10 @@ class IVF:
 
     def sample_size(self, n: int) -> int:
         return self.sample if self.sample is not None else _SAMPLE_PER_LIST * self.lists(n)
+
+    def least_sample(self, n: int) -> int:
+        """The number of training vectors that is taken whatever memory it needs."""
+        return self.sample if self.sample is not None else _LEAST_PER_LIST * self.lists(n)
 
     def fit(self, x: F32, nlist: int, fitting: Fitting) -> F32:
         """nlist centroids (means of their members) of the transformed sample."""

@@ -161,6 +161,36 @@ def test_a_build_without_template_chooses(tmp_path: Path) -> None:
         np.testing.assert_array_equal(fleet.search(Q, 5).ids, chosen.search(Q, 5).ids)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_lists_are_means_of_more_vectors_than_the_sample(
+    tmp_path: Path, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = clustered(30_000, 8, 300)
+    test = clustered(3000, 8, 300, seed=1)
+    monkeypatch.setattr("fewbits.ray.training._SAMPLE", 2000)
+    monkeypatch.setattr("fewbits.choose.rules._MIN_N_FOR_LISTS", 1000)
+
+    def template(name: str) -> fb.Index:
+        manifest = build(x, tmp_path / name, metric=metric, bytes_per_vector=16, shards=1, part_rows=10_000)
+        return fb.Index.open(manifest.path(manifest.template))
+
+    continued = template("a")
+    monkeypatch.setattr("fewbits.ray.training._STEPS", 0)
+    assert error_of_lists(continued, test) < 0.95 * error_of_lists(template("b"), test)
+
+
+def clustered(n: int, dim: int, clusters: int, seed: int = 0) -> Any:
+    random = np.random.default_rng(seed)
+    return vectors(clusters, dim, seed=9)[random.integers(clusters, size=n)] + 0.2 * vectors(n, dim, seed=10 + seed)
+
+
+def error_of_lists(index: fb.Index, x: Any) -> float:
+    """The mean squared distance of vectors from the mean of those in their list."""
+    lists = index.probe(x, 1).lists[:, 0]
+    means = {number: x[lists == number].mean(axis=0) for number in np.unique(lists)}
+    return float(np.square(x - np.stack([means[number] for number in lists])).sum(axis=1).mean())
+
+
 def test_bad_builds(tmp_path: Path) -> None:
     out = tmp_path / "a"
     with pytest.raises(ValueError, match="template: expected a trained index"):
