@@ -1,6 +1,6 @@
 """Filtered search: recall and time compared with unfiltered search, by how much is allowed and where it lies.
 
-    python bench/filters.py [FOLDER] [--n N] [--nprobe P]
+    python bench/filters.py [FOLDER] [--n N] [--nprobe P] [--labels SHARE ...]
 
 FOLDER holds base.npy and queries.npy (without it, clustered data is generated). Masks allow a share of the vectors:
 `independent` at random; `near`, in the clusters nearest to each group of queries that shares a mask; `far`, in those
@@ -9,7 +9,8 @@ stored in the finest codes. Times are CPU times of one thread, the median of rat
 for single queries, with a prepared `fb.Filter`. Below the table: one query with a filter that is new to the index (a
 predicate and a mask), and a batch whose queries share a few filters, compared with the same queries one by one. With
 --rebuilt SHARE, also the time in an index built for each mask from the allowed vectors only, at the smallest nprobe
-whose recall is within one point of the unfiltered search.
+whose recall is within one point of the unfiltered search. With --labels SHARES, only filters by label are measured: in
+an index whose labels follow the same masks, beside a mask of the same vectors in an index without labels.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import fewbits as fb
 
 SHARES = (0.0001, 0.001, 0.01, 0.1, 0.5)
 GROUPS = 5  # groups of queries, each with its own mask
+LABEL_GROUPS = 2  # of these, for labels, which take an index each
 K = 10
 
 
@@ -49,21 +51,19 @@ def query_groups(q: NDArray[np.float32]) -> list[NDArray[np.intp]]:
     return [np.argsort(-(units @ units[center]))[:size] for center in range(GROUPS)]
 
 
-def masks(x: NDArray[np.float32], q: NDArray[np.float32], share: float, seed: int) -> dict[str, NDArray[np.bool_]]:
-    random = np.random.default_rng(seed)
-    wanted = max(K, round(share * len(x)))
+def orders(x: NDArray[np.float32], q: NDArray[np.float32], seed: int) -> dict[str, NDArray[np.intp]]:
+    """By kind of mask, the order in which it allows vectors."""
     middle = q.mean(axis=0)
     distance = ((x - middle) ** 2).sum(axis=1) if len(x) * x.shape[1] < 1 << 28 else -(x @ middle)
-    order = np.argsort(distance, kind="stable")
-    picked = {
-        "independent": random.choice(len(x), wanted, replace=False),
-        "near": order[:wanted],
-        "far": order[len(x) - wanted :],
-    }
+    near = np.argsort(distance, kind="stable")
+    return {"independent": np.random.default_rng(seed).permutation(len(x)), "near": near, "far": near[::-1]}
+
+
+def masks(x: NDArray[np.float32], q: NDArray[np.float32], share: float, seed: int) -> dict[str, NDArray[np.bool_]]:
     out = {}
-    for name, rows in picked.items():
+    for name, order in orders(x, q, seed).items():
         out[name] = np.zeros(len(x), np.bool_)
-        out[name][rows] = True
+        out[name][order[: max(K, round(share * len(x)))]] = True
     return out
 
 
@@ -133,6 +133,73 @@ def shared_filters(index: fb.Index, q: NDArray[np.float32], options: Any, rounds
     print(f"{len(q)} queries that share {GROUPS} filters, in one call: {took:.2f} times one by one", flush=True)
 
 
+def by_label(
+    labelled: fb.Index,
+    plain: fb.Index,
+    q: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    options: Any,
+    rounds: int,
+) -> list[float]:
+    """Recall with a filter by label, and times relative to unfiltered search: for a batch, for its queries one by one,
+    and one by one with a new filter each, by label and by mask."""
+    exact = plain.search(q, K, nprobe=plain.stats()["lists"], rerank=1000, filter=mask).ids
+    ways = (
+        (labelled, lambda: fb.Filter.label(labels)),
+        (plain, lambda: fb.Filter(mask)),
+    )
+    times: list[list[float]] = []
+    for index, make in ways:
+        prepared = make()
+
+        def batch(index: fb.Index = index, prepared: Any = prepared) -> object:
+            return index.search(q, K, filter=prepared, **options)
+
+        def single(index: fb.Index = index, prepared: Any = prepared) -> object:
+            return [index.search(one, K, filter=prepared, **options) for one in q[:40]]
+
+        def anew(index: fb.Index = index, make: Any = make) -> object:
+            return [index.search(one, K, filter=make(), **options) for one in q[:40]]
+
+        def one_by_one(index: fb.Index = index) -> object:
+            return [index.search(one, K, **options) for one in q[:40]]
+
+        times.append(
+            [
+                ratio(batch, lambda index=index: index.search(q, K, **options), rounds),  # type: ignore[misc]
+                ratio(single, one_by_one, rounds),
+                ratio(anew, one_by_one, rounds),
+            ]
+        )
+    found = labelled.search(q, K, filter=fb.Filter.label(labels), **options).ids
+    return [recall(found, exact), *(value for pair in zip(*times, strict=True) for value in pair)]
+
+
+def label_table(
+    index: fb.Index, x: NDArray[np.float32], q: NDArray[np.float32], shares: list[float], options: Any, rounds: int
+) -> None:
+    """Label j is that of the vectors which share j allows and share j - 1 does not."""
+    ends = [max(K, round(share * len(x))) for share in shares]
+    print(f"{'':>30} {'batch':>17} {'one by one':>17} {'with a new filter':>17}   (times of unfiltered)")
+    print(f"{'share':>8} {'labels':>12} {'recall':>8} " + f"{'label':>8} {'mask':>8} " * 3)
+    rows: dict[tuple[float, str], list[list[float]]] = {}
+    for number, group in enumerate(query_groups(q)[:LABEL_GROUPS]):
+        for kind, order in orders(x, q[group], number).items():
+            labels = np.empty(len(x), np.int64)
+            labels[order] = np.searchsorted(ends, np.arange(len(x)), side="right")
+            labelled = index.empty().add(x, labels=labels, progress=False)
+            for j, share in enumerate(shares):
+                measured = by_label(labelled, index, q[group], np.arange(j + 1), labels <= j, options, rounds)
+                rows.setdefault((share, kind), []).append(measured)
+    for (share, kind), values in sorted(rows.items(), key=lambda item: item[0][0]):
+        columns = np.mean(values, axis=0).tolist()
+        print(f"{share:>8.2%} {kind:>12} " + " ".join(f"{value:>8.3f}" for value in columns), flush=True)
+    stats = labelled.stats()
+    more = stats.bytes.per_vector["labels.rows"] + stats.bytes.per_vector["labels.values"]
+    print(f"labels: {stats.label_runs:,} runs, {more / len(x):.2f} bytes per vector")
+
+
 def rebuilt(
     index: fb.Index, fresh: fb.Index, q: NDArray[np.float32], wanted: float, options: Any, rounds: int
 ) -> tuple[float, float]:
@@ -155,6 +222,7 @@ def main() -> None:
     parser.add_argument("--nprobe", type=int, default=None, help="default: smallest with recall 0.95 without a filter")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--shares", type=float, nargs="*", default=SHARES)
+    parser.add_argument("--labels", type=float, nargs="*", default=(), metavar="SHARE", help="ascending")
     parser.add_argument("--metric", default="l2", choices=("l2", "ip", "cosine"))
     parser.add_argument("--rebuilt", type=float, nargs="*", default=(), metavar="SHARE")
     arguments = parser.parse_args()
@@ -177,8 +245,11 @@ def main() -> None:
         lists,
     )
     print(f"n={len(x):,} d={x.shape[1]} {arguments.metric}, {lists} lists, nprobe {nprobe}, rerank {depth}, 1 thread")
-    print(f"{'share':>8} {'mask':>12} {'recall':>8} {'without':>8} {'batch':>8} {'single':>8}   (times of unfiltered)")
     options = {"nprobe": nprobe, "rerank": depth, "threads": 1}
+    if arguments.labels:
+        label_table(index, x, q, arguments.labels, options, arguments.rounds)
+        return
+    print(f"{'share':>8} {'mask':>12} {'recall':>8} {'without':>8} {'batch':>8} {'single':>8}   (times of unfiltered)")
     for share in arguments.shares:
         for kind in ("independent", "near", "far"):
             rows = [

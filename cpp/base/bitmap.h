@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace fewbits {
@@ -24,13 +25,21 @@ public:
 
     void append(std::size_t n, bool value) {
         extend(n);
-        for (std::size_t i = n_ - n; value && i < n_;) i += put(i, ~std::uint64_t{0}, n_ - i);
+        if (value) set(n_ - n, n_);
     }
     // Copies bits begin..end of another bitmap.
     void append(const Bitmap& from, std::size_t begin, std::size_t end) {
         const std::size_t first = n_;
         extend(end - begin);
-        for (std::size_t i = first; i < n_;) i += put(i, from.word(begin + (i - first)), n_ - i);
+        set_from(from, begin, end, first);
+    }
+    // Sets bits begin..end.
+    void set(std::size_t begin, std::size_t end) noexcept {
+        for (std::size_t i = begin; i < end;) i += put(i, ~std::uint64_t{0}, end - i);
+    }
+    // Sets bit at + i for each bit begin + i that is set in begin..end of another bitmap.
+    void set_from(const Bitmap& from, std::size_t begin, std::size_t end, std::size_t at) noexcept {
+        for (std::size_t i = begin; i < end;) i += put(at + (i - begin), from.word(i), end - i);
     }
     // The number of set bits in begin..end.
     std::size_t count(std::size_t begin, std::size_t end) const noexcept {
@@ -38,6 +47,17 @@ public:
         for (std::size_t i = begin; i < end; i += 64)
             sum += static_cast<std::size_t>(std::popcount(word(i) & low_bits(end - i)));
         return sum;
+    }
+    // From the first set bit of begin..end to behind the last; an empty range if there is none.
+    std::pair<std::size_t, std::size_t> hull(std::size_t begin, std::size_t end) const noexcept {
+        std::pair<std::size_t, std::size_t> range{end, end};
+        for (std::size_t i = begin; i < end; i += 64) {
+            const std::uint64_t bits = word(i) & low_bits(end - i);
+            if (bits == 0) continue;
+            if (range.first == end) range.first = i + static_cast<std::size_t>(std::countr_zero(bits));
+            range.second = i + 64 - static_cast<std::size_t>(std::countl_zero(bits));
+        }
+        return range;
     }
     // Calls body(i) for each set bit i of begin..end, ascending.
     template <class Body>
@@ -56,7 +76,7 @@ private:
         const std::size_t at = i / 64, shift = i % 64;
         return shift == 0 ? words_[at] : words_[at] >> shift | words_[at + 1] << (64 - shift);
     }
-    // Copies the n low bits of `bits` to the zero bits from i on, where n is `limit` or fewer to end with the word;
+    // Adds the n low bits of `bits` to the bits from i on, where n is `limit` or fewer to end with the word;
     // returns n.
     std::size_t put(std::size_t i, std::uint64_t bits, std::size_t limit) noexcept {
         const std::size_t n = std::min(limit, 64 - i % 64);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <numeric>
 
 #include "base/rows.h"
 #include "bindings/engine_arguments.h"
@@ -188,6 +189,18 @@ py::array_t<std::int64_t> ids_of(const Engine& engine) {
     return to_numpy(std::move(ids), {n});
 }
 
+py::array_t<std::int64_t> labels_of(const Engine& engine, const IdArray& ids) {
+    std::vector<std::int64_t> labels;
+    unlocked([&] { labels = engine.labels({ids.data(), static_cast<std::size_t>(ids.size())}); });
+    return to_numpy(std::move(labels), {ids.size()});
+}
+
+// Whether the vectors have labels; None of an index without vectors, which may have either.
+std::optional<bool> labelled(const Engine& engine) {
+    const auto snapshot = engine.snapshot();
+    return snapshot->segments.empty() ? std::optional<bool>() : snapshot->has_labels();
+}
+
 // The ids of one snapshot, block by block.
 class IdBlocks {
 public:
@@ -262,6 +275,9 @@ py::dict stats(const Engine& engine) {
     out["removed"] = snapshot->rows() - snapshot->n();
     out["segments"] = snapshot->live;
     out["lists"] = engine.model().partition->nlist();
+    out["label_runs"] = std::accumulate(
+        snapshot->segments.begin(), snapshot->segments.end(), std::size_t{0},
+        [](std::size_t sum, const auto& segment) { return sum + (segment->labels() ? segment->labels()->size() : 0); });
     out["per_vector"] = bytes.per_vector;
     out["fixed"] = bytes.fixed;
     out["on_disk"] = bytes.on_disk;
@@ -346,6 +362,8 @@ void register_engine(py::module_& m) {
         .def("score", &score_ids, "queries"_a.noconvert(), "ids"_a.noconvert(), py::kw_only(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
         .def("reconstruct", &reconstruct, "ids"_a.noconvert())
+        .def("labels", &labels_of, "ids"_a.noconvert())
+        .def_property_readonly("labelled", &labelled)
         .def(
             "with_scoring",
             [](const Engine& engine, const py::dict& params, const py::dict& arrays) {

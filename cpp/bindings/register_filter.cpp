@@ -17,6 +17,8 @@ py::tuple given(const Filter& filter) {
             return py::make_tuple("allowed", copy(from.ids));
         case Filter::Given::Kind::denied:
             return py::make_tuple("denied", copy(from.ids));
+        case Filter::Given::Kind::labels:
+            return py::make_tuple("labels", copy(from.ids));
         case Filter::Given::Kind::predicate:
             break;
     }
@@ -44,6 +46,14 @@ void register_filter(py::module_& m) {
                 return Filter::of_ids(numbers, allow);
             },
             "ids"_a.noconvert(), py::kw_only(), "allow"_a)
+        .def_static(
+            "labels",
+            [](const IdArray& labels) {
+                const std::span<const std::int64_t> numbers{labels.data(), static_cast<std::size_t>(labels.size())};
+                const Unlocked unlocked;
+                return Filter::of_labels(numbers);
+            },
+            "labels"_a.noconvert())
         .def_static(
             "predicate",
             [](std::uintptr_t address) {

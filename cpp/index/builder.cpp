@@ -28,6 +28,7 @@ SegmentBuilder::SegmentBuilder(std::shared_ptr<const Model> model, std::size_t e
       first_(model_->codec->layout(), model_->partition->nlist()),
       second_(model_->codec->layout(), model_->partition->nlist()) {
     ids_ = AppendBuffer(sizeof(std::int64_t));
+    labels_ = AppendBuffer(sizeof(std::int64_t));
     if (model_->rerank) {
         const CodeLayout finer = model_->rerank->layout();
         if (model_->rerank_on_disk)
@@ -48,12 +49,17 @@ std::vector<AppendBuffer*> SegmentBuilder::rerank_columns() {
     return columns;
 }
 
-// Extends the columns by n rows, and appends their ids.
-void SegmentBuilder::extend(std::size_t n, const std::int64_t* ids) {
+// Extends the columns by n rows, and appends their ids and labels.
+void SegmentBuilder::extend(std::size_t n, const std::int64_t* ids, const std::int64_t* labels) {
     if (custom_ids_.value_or(ids != nullptr) != (ids != nullptr)) fail("ids: expected for all blocks or none");
+    if (labelled_.value_or(labels != nullptr) != (labels != nullptr)) fail("labels: expected for all blocks or none");
     if (n_ + n > 0xfffffffe) fail("an index holds at most 2^32 - 2 vectors");
     first_.extend(n_ + n);
     for (AppendBuffer* column : rerank_columns()) column->extend(n_ + n);
+    if (labels) {
+        labels_.extend(n_ + n);
+        std::copy_n(labels, n, labels_.as<std::int64_t>() + n_);
+    }
     if (!ids) return;
     ids_.extend(n_ + n);
     std::int64_t* own = ids_.as<std::int64_t>() + n_;
@@ -86,23 +92,25 @@ void SegmentBuilder::append(const CodedRows& coded, const std::int64_t* ids) {
     for (const auto& factors : {coded.a, coded.b})
         if (!std::all_of(factors.begin(), factors.end(), [](float value) { return std::isfinite(value); }))
             fail("factors: got a number that is not finite");
-    extend(coded.n, ids);
+    extend(coded.n, ids, nullptr);
     for (std::size_t i = 0; i < coded.n; ++i) first_.put(n_ + i, coded.rows.data() + i * layout.row_bytes());
     if (std::uint32_t* lists = first_.lists(n_)) std::copy(coded.lists.begin(), coded.lists.end(), lists);
     std::copy(coded.a.begin(), coded.a.end(), first_.factors(n_).a);
     std::copy(coded.b.begin(), coded.b.end(), first_.factors(n_).b);
     custom_ids_ = ids != nullptr;
+    labelled_ = false;
     n_ += coded.n;
 }
 
-void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens) {
+void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens,
+                            const std::int64_t* labels) {
     if (tokens_.has_value() != (tokens != nullptr)) fail(tokens_ ? "tokens: got none" : "tokens: this index has none");
     if (tokens && tokens->size() != x.rows)
         fail("tokens: got " + std::to_string(tokens->size()) + " sets, expected " + std::to_string(x.rows));
     if (x.cols != model_->dim)
         fail("x: got " + std::to_string(x.cols) + " dimensions, expected " + std::to_string(model_->dim));
     const std::size_t first = n_;
-    extend(x.rows, ids);
+    extend(x.rows, ids, labels);
     std::vector<std::uint8_t> spilled(spill_ ? checked_mul(x.rows, model_->rerank->layout().row_bytes()) : 0);
     const std::size_t tasks = (x.rows + task_rows - 1) / task_rows;
     std::vector<Second> second(tasks);
@@ -123,6 +131,7 @@ void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned thre
     while (!second_rows_.empty() && second_rows_.back() >= n_) second_rows_.pop_back();  // of a call that failed
     for (const Second& entries : second) append_second(entries);
     custom_ids_ = ids != nullptr;
+    labelled_ = labels != nullptr;
     n_ += x.rows;
 }
 
@@ -198,12 +207,25 @@ void SegmentBuilder::encode_rerank(MatrixView x, std::size_t first, std::uint8_t
                            {column(rerank_a_), column(rerank_b_), nullptr});
 }
 
+// order, lists: of the rows, as they will be numbered.
+void SegmentBuilder::keep_labels(const std::vector<std::uint32_t>& order, const std::vector<std::uint64_t>& lists,
+                                 Parts& parts) const {
+    const auto* labels = labels_.as<std::int64_t>();
+    LabelRunsBuilder runs;
+    for (std::size_t list = 0; list + 1 < lists.size(); ++list) {
+        runs.begin_list();
+        for (std::uint64_t row = lists[list]; row < lists[list + 1]; ++row)
+            runs.add(static_cast<std::uint32_t>(row), labels[order[row]]);
+    }
+    runs.keep("segment.labels", parts);
+}
+
 // The tokens in list order.
 Parts SegmentBuilder::ordered_tokens(const std::vector<std::uint32_t>& order, ProgressCounter& steps) {
     require(tokens_->size() == n_, "tokens: expected one set per vector");
     const CodeLayout layout = model_->tokens->layout();
     Parts arrived = tokens_->finish();
-    if (model_->partition->nlist() == 1) return arrived;
+    if (std::is_sorted(order.begin(), order.end())) return arrived;
     const TokenColumn column(layout, arrived, n_);
     return gathered_tokens(layout, model_->tokens_on_disk ? directory_ : "", n_, steps,
                            [&](std::size_t i) { return column[order[i]]; });
@@ -231,8 +253,11 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, con
     std::vector<std::uint64_t> lists;
     std::vector<std::uint32_t> arrivals(n_);
     std::iota(arrivals.begin(), arrivals.end(), 0u);
+    if (labelled())
+        std::stable_sort(arrivals.begin(), arrivals.end(),
+                         [labels = labels_.as<std::int64_t>()](auto x, auto y) { return labels[x] < labels[y]; });
     std::vector<std::uint32_t> order = first_.order_by_list(arrivals, lists);
-    const bool reordered = model_->partition->nlist() > 1;
+    const bool reordered = model_->partition->nlist() > 1 || !std::is_sorted(order.begin(), order.end());
     const std::size_t columns =
         first_.columns() + rerank_columns().size() + 1 + (spill_ ? 1 : 0) + (custom_ids() ? 1 : 0);
     ProgressCounter steps(progress, n_ * columns + second_rows_.size() * (second_.columns() + 1)
@@ -245,6 +270,7 @@ std::shared_ptr<const Segment> SegmentBuilder::finish(std::int64_t first_id, con
     parts.params["segment.first_id"] = static_cast<std::uint64_t>(first_id);
     if (reordered)
         for (AppendBuffer* column : rerank_columns()) column->permute(order, steps);
+    if (labelled() && n_ > 0) keep_labels(order, lists, parts);
     first_.finish(order, std::move(lists), "segment", parts, steps);
     if (!second_rows_.empty()) finish_second(order, parts, steps);
     if (spill_)

@@ -35,8 +35,9 @@ public:
     SegmentBuilder(std::shared_ptr<const Model> model, std::size_t expected, const std::string& directory);
 
     // ids: x.rows ids, or null for default ids; the same for all blocks. tokens: a set per row if the model has a codec
-    // for tokens, otherwise null.
-    void append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens = nullptr);
+    // for tokens, otherwise null. labels: one per row, or null; the same for all blocks.
+    void append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens = nullptr,
+                const std::int64_t* labels = nullptr);
     // Vectors that are coded already, as another library or this codec's encode has them. Not where there is a rerank
     // tier or where vectors have second lists, which follow from the vectors, and not where there are tokens.
     void append(const CodedRows& coded, const std::int64_t* ids);
@@ -51,22 +52,25 @@ private:
     struct Second;  // entries in second lists of some rows
 
     std::vector<AppendBuffer*> rerank_columns();
-    void extend(std::size_t n, const std::int64_t* ids);
+    bool labelled() const { return labelled_.value_or(false); }
+    void extend(std::size_t n, const std::int64_t* ids, const std::int64_t* labels);
     void encode_rows(MatrixView x, std::size_t first, Second& second);
     void encode_second(MatrixView transformed, const std::uint32_t* lists, std::size_t first, Second& second) const;
     void encode(MatrixView transformed, const std::uint32_t* lists, std::uint8_t* codes, const Factors& factors) const;
     void encode_rerank(MatrixView normalized, std::size_t first, std::uint8_t* spilled);
     void append_second(const Second& second);
     void finish_second(const std::vector<std::uint32_t>& order, Parts& parts, ProgressCounter& steps);
+    void keep_labels(const std::vector<std::uint32_t>& order, const std::vector<std::uint64_t>& lists,
+                     Parts& parts) const;
     Parts ordered_tokens(const std::vector<std::uint32_t>& order, ProgressCounter& steps);
 
     std::shared_ptr<const Model> model_;
     std::string directory_;
     std::size_t n_ = 0;
-    std::optional<bool> custom_ids_;
+    std::optional<bool> custom_ids_, labelled_;
     CodeColumns first_, second_;              // entries in first and in second lists
     std::vector<std::uint32_t> second_rows_;  // of each entry of second_, ascending, in the order of arrival
-    AppendBuffer ids_, rerank_, rerank_a_, rerank_b_;
+    AppendBuffer ids_, labels_, rerank_, rerank_a_, rerank_b_;
     std::unique_ptr<io::Spill> spill_;  // of an on-disk rerank tier, in the order of arrival
     std::optional<TokenColumnBuilder> tokens_;
 };

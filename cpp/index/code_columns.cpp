@@ -91,7 +91,7 @@ void CodeColumns::pack(const std::vector<std::uint64_t>& lists, ProgressCounter&
 void CodeColumns::finish(const std::vector<std::uint32_t>& order, std::vector<std::uint64_t> lists,
                          const std::string& prefix, Parts& parts, ProgressCounter& steps) {
     (void)lists_.take(DType::u32, 0);
-    if (nlist_ > 1)
+    if (!std::is_sorted(order.begin(), order.end()))
         for (AppendBuffer* column : {&codes_, &rest_, &a_, &b_, &stage_}) column->permute(order, steps);
     pack(lists, steps);
     std::size_t codes_bytes = 0;

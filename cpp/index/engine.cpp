@@ -76,6 +76,18 @@ std::vector<std::uint8_t> removed_bits(const Snapshot& snapshot, std::size_t s) 
     return bytes;
 }
 
+// The row of each id.
+std::vector<std::uint32_t> row_of_each(const Snapshot& snapshot, std::span<const std::int64_t> ids) {
+    std::vector<std::uint32_t> rows;
+    rows.reserve(ids.size());
+    for (const std::int64_t id : ids) {
+        const std::int64_t row = snapshot.row_of(id);
+        if (row < 0) fail("ids: " + std::to_string(id) + " is not in the index");
+        rows.push_back(static_cast<std::uint32_t>(row));
+    }
+    return rows;
+}
+
 // The snapshot with these rows alive and one more segment. An empty bitmap means that all rows are alive.
 std::shared_ptr<const Snapshot> appended(const Snapshot& current, std::shared_ptr<const Segment> added,
                                          const Bitmap& added_alive, Bitmap alive) {
@@ -91,10 +103,19 @@ std::shared_ptr<const Snapshot> appended(const Snapshot& current, std::shared_pt
     return Snapshot::make(current.model, std::move(segments), std::move(alive), current.next_id);
 }
 
+// All vectors of an index have labels, or none has.
+void check_labels(const Snapshot& current, const Segment& added) {
+    const bool labelled = added.labels() != nullptr;
+    if (current.segments.empty() || current.has_labels() == labelled) return;
+    fail(std::string("labels: expected for all vectors or none, but the vectors in the index have ")
+         + (labelled ? "none, and the new ones have" : "labels, and the new ones have none"));
+}
+
 // The same, after rejecting ids that the index already has, or removing their old rows.
 std::shared_ptr<const Snapshot> with_segment(const Snapshot& current, std::shared_ptr<const Segment> added,
                                              const Bitmap& added_alive, OnConflict on_conflict,
                                              const Progress& progress) {
+    check_labels(current, *added);
     Bitmap alive = current.alive;
     ProgressCounter steps(progress, added->n());
     const bool all_new = !added->custom_ids() && added->first_id() >= current.next_id;
@@ -230,6 +251,9 @@ std::unique_ptr<Engine> Engine::of_parts(const Parts& parts, bool mapped) {
         if (const auto& own = segments.back()->parts(); random && own.has("tokens.codes"))
             io::advise_random(own.arrays.at("tokens.codes").bytes);
     }
+    if (std::any_of(segments.begin(), segments.end(),
+                    [&](const auto& segment) { return !segment->labels() != !segments.front()->labels(); }))
+        throw Error(ErrorKind::corrupt, "labels: expected in all segments or none");
     std::uint64_t next_id = 0;
     for (const char* name : {"next_id", "tokens.next_id"})
         if (parts.params.contains(name)) next_id = std::max(next_id, parts.param(name, 0, max_next_id));
@@ -414,12 +438,7 @@ void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
     const Model& model = *model_;
     std::vector<std::uint8_t> row_bytes(model.codec->layout().row_bytes());
     std::vector<float> y(model.transform->out_dim());
-    std::vector<std::uint32_t> rows(ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        const std::int64_t row = current->row_of(ids[i]);
-        if (row < 0) fail("ids: " + std::to_string(ids[i]) + " is not in the index");
-        rows[i] = static_cast<std::uint32_t>(row);
-    }
+    const std::vector<std::uint32_t> rows = row_of_each(*current, ids);
     for (std::size_t i = 0; i < ids.size(); ++i) {
         const std::size_t s = current->segment_of(rows[i]);
         const Segment& segment = *current->segments[s];
@@ -437,6 +456,18 @@ void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
         }
         for (std::size_t j = 0; j < model.center.size(); ++j) x[j] += model.center[j];
     }
+}
+
+std::vector<std::int64_t> Engine::labels(std::span<const std::int64_t> ids) const {
+    const auto current = snapshot();
+    if (!ids.empty() && !current->segments.empty() && !current->has_labels())
+        fail("labels: the vectors of this index have none (labels= of build and add)");
+    std::vector<std::int64_t> labels;
+    for (const std::uint32_t row : row_of_each(*current, ids)) {
+        const std::size_t s = current->segment_of(row);
+        labels.push_back(current->segments[s]->labels()->of(row - current->first_rows[s]));
+    }
+    return labels;
 }
 
 ByteCounts Engine::bytes(const Snapshot& snapshot) {

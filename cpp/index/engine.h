@@ -77,6 +77,8 @@ public:
 
     // out: ids.size() x dim, decoded from the finest stored codes. Fails for an unknown id, and names it.
     void reconstruct(std::span<const std::int64_t> ids, float* out) const;
+    // The label of each. Fails for an unknown id, and names it, and if the vectors have no labels.
+    std::vector<std::int64_t> labels(std::span<const std::int64_t> ids) const;
     static ByteCounts bytes(const Snapshot& snapshot);
 
 private:

@@ -62,6 +62,33 @@ private:
     bool allow_;
 };
 
+class Labels : public Filter {
+public:
+    explicit Labels(std::span<const std::int64_t> labels) : labels_(labels.begin(), labels.end()) {
+        std::sort(labels_.begin(), labels_.end());
+        labels_.erase(std::unique(labels_.begin(), labels_.end()), labels_.end());
+    }
+    Given given() const override { return {{}, labels_, Given::Kind::labels}; }
+
+private:
+    RowFilter::Ask asks(const Snapshot& snapshot) const override {
+        if (!snapshot.segments.empty() && !snapshot.has_labels())
+            fail("filter: got labels, but the vectors of this index have none (labels= of build and add)");
+        return [labels = std::span<const std::int64_t>(labels_)](const Snapshot& of, std::size_t s, std::uint32_t first,
+                                                                 std::uint32_t n, Bitmap& allowed, std::size_t at) {
+            const std::uint32_t before = of.first_rows[s];
+            of.segments[s]->labels()->each_of(labels, first, first + n, [&](std::uint32_t begin, std::uint32_t end) {
+                const std::size_t to = at + (begin - first);
+                if (of.alive.size() == 0)
+                    allowed.set(to, to + (end - begin));
+                else
+                    allowed.set_from(of.alive, before + begin, before + end, to);
+            });
+        };
+    }
+    std::vector<std::int64_t> labels_;
+};
+
 class ByPredicate : public Filter {
 public:
     explicit ByPredicate(Predicate allows) : allows_(allows) {}
@@ -85,6 +112,9 @@ std::unique_ptr<Filter> Filter::of_mask(std::span<const std::uint8_t> mask) {
 }
 std::unique_ptr<Filter> Filter::of_ids(std::span<const std::int64_t> ids, bool allow) {
     return std::make_unique<Ids>(ids, allow);
+}
+std::unique_ptr<Filter> Filter::of_labels(std::span<const std::int64_t> labels) {
+    return std::make_unique<Labels>(labels);
 }
 std::unique_ptr<Filter> Filter::of_predicate(Predicate allows) {
     return std::make_unique<ByPredicate>(allows);

@@ -1,4 +1,5 @@
-// Which vectors a search may return, as a mask, ids or a predicate of ids. RowFilter is the filter evaluated for rows.
+// Which vectors a search may return, as a mask, ids, labels or a predicate of ids. RowFilter is the filter evaluated
+// for rows.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +19,16 @@ public:
     // Id i is allowed if mask[i] is not 0; ids past the end are not allowed.
     static std::unique_ptr<Filter> of_mask(std::span<const std::uint8_t> mask);
     static std::unique_ptr<Filter> of_ids(std::span<const std::int64_t> ids, bool allow);  // these, or all others
+    // Vectors with any of these labels. Throws in a search of an index whose vectors have none.
+    static std::unique_ptr<Filter> of_labels(std::span<const std::int64_t> labels);
     static std::unique_ptr<Filter> of_predicate(Predicate allows);
     virtual ~Filter() = default;
 
     // What an equal filter can be made from. A predicate is code of this process.
     struct Given {
         std::span<const std::uint8_t> mask;
-        std::span<const std::int64_t> ids;
-        enum class Kind { mask, allowed, denied, predicate } kind;
+        std::span<const std::int64_t> ids;  // or labels
+        enum class Kind { mask, allowed, denied, labels, predicate } kind;
         Predicate predicate = nullptr;
     };
     virtual Given given() const = 0;

@@ -55,6 +55,16 @@ struct GroupSearch::Source {
     std::uint32_t first_row;    // row of the first entry; of the segment's first row if `rows` is not null
     const std::uint32_t* rows;  // null: consecutive
     const Bitmap* allow;        // or null
+    std::uint32_t begin, end;   // the entries to scan, in whole blocks: the others are not allowed
+
+    // Leaves out what is before the first allowed entry, and behind the last.
+    void trim() {
+        const auto [first, last] = allow->hull(scan_row, std::size_t{scan_row} + end);
+        const auto blocks = [](std::size_t n) { return static_cast<std::uint32_t>(n / kernels::block_size); };
+        begin = blocks(first - scan_row) * kernels::block_size;
+        end = first == last ? begin
+                            : std::min(end, blocks(last - scan_row + kernels::block_size - 1) * kernels::block_size);
+    }
 };
 
 GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries,
@@ -252,14 +262,15 @@ void GroupSearch::scan_pairs(std::uint32_t list, std::span<const std::uint32_t> 
     std::uint32_t in_list = 0;  // rows of earlier segments: a filter's answer numbers the rows of a list
     for (std::size_t s = 0; s < scanned_.segments.size(); ++s) {
         const Segment& segment = *scanned_.segments[s];
-        const std::uint32_t row = scanned_.first_rows[s] + segment.first_row(list);
-        scan_entries({segment, s, filtered ? in_list : row, row, nullptr, allow.size() > 0 ? &allow : nullptr}, list,
-                     pairs, first_step, wide);
-        in_list += segment.list_size(list);
+        const std::uint32_t row = scanned_.first_rows[s] + segment.first_row(list), n = segment.list_size(list);
+        Source own{segment, s, filtered ? in_list : row, row, nullptr, allow.size() > 0 ? &allow : nullptr, 0, n};
+        if (filtered && n > 0) own.trim();
+        scan_entries(own, list, pairs, first_step, wide);
+        in_list += n;
         if (const SecondEntries* second = segment.second(); second && second_)
-            scan_entries(
-                {*second, s, 0, scanned_.first_rows[s], second->rows.data() + second->first_row(list), nullptr}, list,
-                pairs, first_step, wide);
+            scan_entries({*second, s, 0, scanned_.first_rows[s], second->rows.data() + second->first_row(list), nullptr,
+                          0, second->list_size(list)},
+                         list, pairs, first_step, wide);
     }
 }
 
@@ -267,8 +278,8 @@ void GroupSearch::scan_pairs(std::uint32_t list, std::span<const std::uint32_t> 
 void GroupSearch::scan_entries(const Source& source, std::uint32_t list, std::span<const std::uint32_t> pairs,
                                std::uint32_t first_step, bool wide) {
     const CodeLayout layout = model_.codec->layout();
-    const std::uint32_t n = source.entries.list_size(list), first = source.entries.first_row(list);
-    for (std::uint32_t begin = 0, step = first_step; begin < n;
+    const std::uint32_t end = source.end, first = source.entries.first_row(list);
+    for (std::uint32_t begin = source.begin, step = first_step; begin < end;
          begin += step, step = std::min(2 * step, chunk_vectors)) {
         if (work_++ % slices_ != slice_) continue;
         poll(step * pairs.size() * layout.row_bytes());
@@ -280,7 +291,7 @@ void GroupSearch::scan_entries(const Source& source, std::uint32_t list, std::sp
         kernels::Scan& scan = chunk.scan;
         scan.codes =
             source.entries.list_codes(list) + kernels::blocks_bytes(layout.element_bits, layout.elements, begin);
-        scan.n = std::min(step, n - begin);
+        scan.n = std::min(step, end - begin);
         scan.m = layout.elements;
         scan.first_row = source.scan_row + begin;
         const StoredFactors factors = source.entries.factors().from(first + begin);

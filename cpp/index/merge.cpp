@@ -126,6 +126,7 @@ public:
     void order_by_id();
     void keep_ids();
     void keep_least_ids();
+    void keep_labels();
     Parts parts();
     // Puts all rows into one list; returns their former lists.
     std::vector<std::uint32_t> join_lists();
@@ -158,21 +159,41 @@ private:
     unsigned threads_;
     const Progress& progress_;
     MergedCodes codes_;
+    LabelRunsBuilder runs_;  // of the rows in `order`; without labels, those of a list are one run
     Parts parts_;
 };
 
-// By list, and within a list by segment, which is the order of adding, as in a build.
+// By list, within a list by label, and then by segment, which is the order of adding, as in a build.
 void Merge::order_rows(const Bitmap& rows) {
     const std::uint32_t nlist = model_.partition->nlist();
     codes_.lists.reserve(std::size_t{nlist} + 1);
     codes_.lists.push_back(0);
+    struct Run {
+        std::int64_t label;
+        std::uint32_t first, end;
+    };
+    std::vector<Run> in_list;
     for (std::uint32_t list = 0; list < nlist; ++list) {
+        in_list.clear();
         for (std::size_t s = 0; s < sources_.segments.size(); ++s) {
-            const std::uint32_t first = sources_.first_rows[s] + sources_.segments[s]->first_row(list);
-            rows.for_each(first, first + sources_.segments[s]->list_size(list),
-                          [&](std::size_t row) { codes_.order.push_back(static_cast<std::uint32_t>(row)); });
+            const Segment& segment = *sources_.segments[s];
+            const std::uint32_t before = sources_.first_rows[s], first = segment.first_row(list);
+            const std::uint32_t end = first + segment.list_size(list);
+            if (const LabelRuns* labels = segment.labels())
+                labels->each(first, end, [&](std::uint32_t from, std::uint32_t to, std::int64_t label) {
+                    in_list.push_back({label, before + from, before + to});
+                });
+            else
+                in_list.push_back({0, before + first, before + end});
         }
-        codes_.lists.push_back(codes_.order.size());
+        std::stable_sort(in_list.begin(), in_list.end(), [](const Run& x, const Run& y) { return x.label < y.label; });
+        runs_.begin_list();
+        for (const Run& run : in_list)
+            rows.for_each(run.first, run.end, [&](std::size_t row) {
+                runs_.add(static_cast<std::uint32_t>(order().size()), run.label);
+                codes_.order.push_back(static_cast<std::uint32_t>(row));
+            });
+        codes_.lists.push_back(order().size());
     }
 }
 
@@ -281,10 +302,11 @@ void Merge::order_by_id() {
     const std::vector<std::int64_t> id_of = ids();
     std::vector<std::uint32_t> places(order().size()), ordered(order().size());
     std::iota(places.begin(), places.end(), 0u);
-    in_slices(codes_.lists.size() - 1, 1 + slice_rows * codes_.lists.size() / (order().size() + 1), threads_, progress_,
-              [&](std::size_t list) {
-                  std::sort(places.begin() + static_cast<std::ptrdiff_t>(codes_.lists[list]),
-                            places.begin() + static_cast<std::ptrdiff_t>(codes_.lists[list + 1]),
+    const std::vector<std::uint32_t>& firsts = runs_.rows();
+    in_slices(firsts.size(), 1 + slice_rows * firsts.size() / (order().size() + 1), threads_, progress_,
+              [&](std::size_t run) {
+                  const auto end = run + 1 < firsts.size() ? places.begin() + firsts[run + 1] : places.end();
+                  std::sort(places.begin() + firsts[run], end,
                             [&](std::uint32_t x, std::uint32_t y) { return id_of[x] < id_of[y]; });
               });
     for (std::size_t i = 0; i < order().size(); ++i) ordered[i] = order()[places[i]];
@@ -299,6 +321,10 @@ void Merge::keep_least_ids() {
         keep_offsets(*low);
     else
         keep("ids", owned_array(std::move(own)));
+}
+
+void Merge::keep_labels() {
+    if (sources_.has_labels()) runs_.keep("segment.labels", parts_);
 }
 
 void Merge::keep_rerank(const std::string& directory) {
@@ -348,6 +374,7 @@ std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string&
     if (sources.model->rerank) work.keep_rerank(directory);
     if (sources.model->tokens) work.keep_tokens(directory);
     work.keep_ids();
+    work.keep_labels();
     return std::make_shared<Segment>(*sources.model, work.parts(), "segment");
 }
 
@@ -361,6 +388,7 @@ std::shared_ptr<const Segment> take(const Snapshot& sources, const Bitmap& rows,
     if (sources.model->rerank) work.keep_rerank(directory);
     if (sources.model->tokens) work.keep_tokens(directory);
     work.keep_least_ids();
+    work.keep_labels();
     return std::make_shared<Segment>(*sources.model, work.parts(), "segment");
 }
 

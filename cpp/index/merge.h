@@ -16,7 +16,8 @@ std::shared_ptr<const Segment> merge(const Snapshot& sources, const std::string&
                                      const Progress& progress = {});
 
 // These rows, all alive, as one segment whose bytes depend on nothing but the vectors and their ids: in every list they
-// are ordered by id, and ids are stored as offsets from the smallest one if they fit.
+// are ordered by label, if they have labels, and by id, and ids are stored as offsets from the smallest one if they
+// fit.
 std::shared_ptr<const Segment> take(const Snapshot& sources, const Bitmap& rows, const std::string& directory,
                                     unsigned threads);
 

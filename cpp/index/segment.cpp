@@ -33,7 +33,7 @@ void sort_in_steps(std::vector<std::uint32_t>& rows, const Progress& progress, L
 
 // The arrays that a search follows, so that they are checked when a file is opened.
 bool is_followed(const std::string& name) {
-    return name.ends_with("lists") || name == "second.rows";
+    return name.ends_with("lists") || name == "second.rows" || name.starts_with("labels.");
 }
 
 }  // namespace
@@ -72,6 +72,7 @@ Segment::Segment(const Model& model, const Parts& parts, const std::string& pref
         CodeLists(layout, parts_, nlist, static_cast<std::uint32_t>(parts_.param("n", 0, max_rows)));
     if (model.partition->spills() && parts_.has("second.rows"))
         second_ = std::make_shared<const SecondEntries>(layout, parts_.under("second"), nlist, *this);
+    if (parts_.has("labels.rows")) labels_ = std::make_shared<const LabelRuns>(parts_.under("labels"), *this, nlist);
 
     const auto ids = parts_.arrays.find("ids");
     if (ids != parts_.arrays.end() && ids->second.dtype == DType::i64)

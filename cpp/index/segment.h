@@ -11,6 +11,7 @@
 #include "base/locks.h"
 #include "base/parallel.h"
 #include "index/code_lists.h"
+#include "index/labels.h"
 #include "index/model.h"
 #include "index/old_tokens.h"
 #include "index/token_column.h"
@@ -28,12 +29,13 @@ struct SecondEntries : CodeLists {
 
 class Segment : public CodeLists {
 public:
-    // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".stage", ".second.*", ".ids", ".rerank", ".rerank_a",
-    // ".rerank_b", ".tokens.*" and params "<prefix>.n", ".first_id", ".next_id" (docs/format.md); every length is
-    // checked against the model. old: where tokens are found by id instead, or null.
+    // Arrays "<prefix>.lists", ".codes", ".rest", ".a", ".b", ".stage", ".second.*", ".labels.*", ".ids", ".rerank",
+    // ".rerank_a", ".rerank_b", ".tokens.*" and params "<prefix>.n", ".first_id", ".next_id" (docs/format.md); every
+    // length is checked against the model. old: where tokens are found by id instead, or null.
     Segment(const Model& model, const Parts& parts, const std::string& prefix, const OldTokens* old = nullptr);
 
     const SecondEntries* second() const { return second_.get(); }  // or null
+    const LabelRuns* labels() const { return labels_.get(); }      // or null
     const RowCodes& rerank() const { return rerank_; }
     std::span<const std::byte> rerank_bytes() const { return std::as_bytes(rerank_rows_); }
     // Only if the model has a codec for tokens.
@@ -66,6 +68,7 @@ private:
     Parts parts_;
     std::int64_t first_id_ = 0, next_id_ = 0;
     std::shared_ptr<const SecondEntries> second_;
+    std::shared_ptr<const LabelRuns> labels_;
     std::span<const std::uint8_t> rerank_rows_;
     std::span<const std::uint32_t> positions_;
     std::span<const std::int64_t> custom_ids_;

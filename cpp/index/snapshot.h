@@ -28,6 +28,7 @@ struct Snapshot {
     std::uint32_t rows() const { return first_rows.back(); }
     std::uint32_t n() const;  // rows alive
     bool has_second() const;  // whether vectors have second lists
+    bool has_labels() const { return !segments.empty() && segments.front()->labels(); }  // all of them, or none
     bool is_alive(std::uint32_t row) const { return alive.size() == 0 || alive.test(row); }
     Bitmap alive_rows() const { return alive.size() == 0 ? Bitmap(rows(), true) : alive; }
     std::size_t segment_of(std::uint32_t row) const;

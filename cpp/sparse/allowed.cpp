@@ -24,6 +24,8 @@ Bitmap allowed_rows(const Snapshot& snapshot, const Filter& filter) {
         return by_id(snapshot, sizeof(std::int64_t), [&](std::int64_t id) {
             return static_cast<std::size_t>(id) < given.mask.size() && given.mask[static_cast<std::size_t>(id)] != 0;
         });
+    if (given.kind == Filter::Given::Kind::labels)
+        fail("filter: got labels, but the vectors of a sparse index have none; expected a mask, ids or a predicate");
     if (given.kind == Filter::Given::Kind::predicate) return by_id(snapshot, 1 << 14, given.predicate);
     const bool allow = given.kind == Filter::Given::Kind::allowed;
     Bitmap rows = allow ? Bitmap(snapshot.alive.size()) : snapshot.alive;

@@ -116,6 +116,7 @@ class Builder:
         *,
         tokens: _F32 | None = None,  # of a multi-vector index, with offsets: the set that each row stands for
         offsets: _I64 | None = None,
+        labels: _I64 | None = None,  # one per row, for all blocks or none
         threads: int = 0,
     ) -> None: ...
     def append_codes(
@@ -137,8 +138,11 @@ class Filter:
     @staticmethod
     def ids(ids: _I64, *, allow: bool) -> Filter: ...
     @staticmethod
+    def labels(labels: _I64) -> Filter: ...  # vectors with any of these
+    @staticmethod
     def predicate(address: int) -> Filter: ...  # address of a C function bool(int64), callable from any thread
-    # What an equal filter can be made from: ("mask", u8), ("allowed", i64), ("denied", i64) or ("predicate", None).
+    # What an equal filter can be made from: ("mask", u8), ("allowed", i64), ("denied", i64),
+    # ("labels", i64) or ("predicate", None).
     def given(self) -> tuple[str, NDArray[Any] | None]: ...
 
 class IdBlocks:
@@ -248,6 +252,9 @@ class Engine:
     def number_from(self, next_id: int) -> None: ...  # raises next_id to at least this
     def copy(self) -> Engine: ...  # with the same state; later changes to one do not affect the other
     def contains(self, ids: _I64) -> NDArray[np.bool_]: ...
+    def labels(self, ids: _I64) -> _I64: ...  # of each vector; ValueError if it is unknown or has none
+    @property
+    def labelled(self) -> bool | None: ...  # whether the vectors have labels; None if there are no vectors
     def reconstruct(self, ids: _I64) -> _F32: ...  # from the finest codes stored; ValueError names the first unknown id
     # Another engine over the same segments with this "codec.scoring" and "query.*" (or none, if not given).
     def with_scoring(self, params: _Params, arrays: _Arrays) -> Engine: ...

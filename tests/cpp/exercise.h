@@ -64,7 +64,7 @@ inline void change(Engine& engine, std::span<const std::int64_t> found) {
     const std::vector<float> x = test::whole_numbers(3 * engine.model().dim);
     try {
         const auto builder = engine.builder(3, "");
-        test::append_rows(*builder, {x.data(), 3, engine.model().dim}, nullptr, 1);
+        test::append_rows(*builder, {x.data(), 3, engine.model().dim}, nullptr, 1, engine.snapshot()->has_labels());
         engine.publish(*builder);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::invalid_argument) throw;
@@ -101,6 +101,7 @@ inline void open_and_use(std::span<const std::byte> file, std::span<const std::b
     std::erase_if(found, [&](std::int64_t id) { return engine->snapshot()->row_of(id) < 0; });
     std::vector<float> decoded(found.size() * engine->model().dim);
     engine->reconstruct(found, decoded.data());
+    if (engine->snapshot()->has_labels()) searched(*engine, Filter::of_labels(engine->labels(found)).get());
     change(*engine, found);
 }
 

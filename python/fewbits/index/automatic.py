@@ -46,11 +46,13 @@ def translated(
     publish(engine, builder, "replace", threads, Progress(False))
     own = np.arange(first, first + n) if ids is None else vector_ids(ids, n)
     vectors = Rows(Stored(engine, own, before.description.dim), before.description.dim)
+    labels = engine.labels(own) if engine.labelled else None
     return encoded(
         now.trained("add"),
         iter([vectors]),
         n,
         ids,
+        labels=labels,
         new=False,
         directory=directory,
         nonzero=before.description.metric == "cosine",

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..input.ids import check_unique, vector_ids
+from ..input.labels import vector_labels
 from ..input.packed import warn_if_packed
 from ..input.progress import Progress
 from ..input.rows import Rows
@@ -23,6 +24,7 @@ def encoded(
     n: int | None,
     ids: ArrayLike | None,
     *,
+    labels: ArrayLike | None = None,
     new: bool,
     needed: bool = False,
     directory: bytes | None,
@@ -33,11 +35,11 @@ def encoded(
 ) -> tuple[_core.Builder, I64 | None]:
     """Codes all vectors of the source; also returns their ids, unless they get new ones.
 
-    n: their number, if known. ids: of all, if the source has none. new: whether ids must not be in the index yet.
-    needed: whether there must be ids. directory: for codes that are kept on disk. first: checks the first block, given
-    the name of its input.
+    n: their number, if known. ids: of all, if the source has none. labels: of all. new: whether ids must not be in the
+    index yet. needed: whether there must be ids. directory: for codes that are kept on disk. first: checks the first
+    block, given the name of its input.
     """
-    own = checked_ids(engine, ids, n, new)
+    own, own_labels = checked_ids(engine, ids, n, new), checked_labels(engine, labels, n)
     builder = engine.builder(n or 0, directory=directory)
     with progress:
         hook = progress.stage("adding")
@@ -53,13 +55,15 @@ def encoded(
             for of_block, block in rows.numbered_blocks(nonzero=nonzero):
                 if first is not None and not len(builder):
                     first(block, rows.name)
-                builder.append(block, of_block, threads=threads)
+                block_labels = _labels_of_next(len(block), own_labels, len(builder))
+                builder.append(block, of_block, labels=block_labels, threads=threads)
                 hook(len(builder) / n if n else 0.0)
     if streamed:
         own = np.concatenate(streamed)
         check_unique(own)
-    if own is not None and len(own) != len(builder):
-        raise ValueError(f"ids: expected one per vector ({len(builder)}), got {len(own)}")
+    for name, given in (("ids", own), ("labels", own_labels)):
+        if given is not None and len(given) != len(builder):
+            raise ValueError(f"{name}: expected one per vector ({len(builder)}), got {len(given)}")
     return builder, own
 
 
@@ -77,6 +81,12 @@ def _numbered(source: Iterator[Rows], ids: I64 | None) -> Iterator[Rows]:
         yield rows
 
 
+def _labels_of_next(n: int, labels: I64 | None, done: int) -> I64 | None:
+    if labels is not None and done + n > len(labels):
+        raise ValueError(f"labels: expected one per vector, got {len(labels)} labels and more vectors")
+    return None if labels is None else labels[done : done + n]
+
+
 def checked_ids(engine: _core.Engine, ids: ArrayLike | None, n: int | None, new: bool) -> I64 | None:
     """ids as the core takes them. n: the expected number, if known. new: whether they must not be in the index yet."""
     if ids is None:
@@ -85,6 +95,18 @@ def checked_ids(engine: _core.Engine, ids: ArrayLike | None, n: int | None, new:
     check_unique(own)
     if new:
         _check_new(engine, own)
+    return own
+
+
+def checked_labels(engine: _core.Engine, labels: ArrayLike | None, n: int | None) -> I64 | None:
+    """labels as the core takes them, which all vectors of an index have, or none. n: the expected number, if known."""
+    own = None if labels is None else vector_labels(labels, n)
+    if engine.labelled is not None and engine.labelled != (own is not None):
+        raise ValueError(
+            "labels: expected one per vector, as the vectors in the index have labels; got none"
+            if engine.labelled
+            else "labels: expected none, as the vectors in the index have none; add all of them with labels"
+        )
     return own
 
 

@@ -29,7 +29,7 @@ from ..input.queries import as_queries, min_similarity
 from ..input.renamed import renamed
 from ..input.rows import Rows
 from ..input.sample import Sample, split_sample
-from ..numeric.arrays import F32
+from ..numeric.arrays import F32, I64
 from ..spec.automatic import AUTO, ENOUGH, START, recoded_parts, recoded_reason, starting_reason, starts
 from ..spec.codec import Codec
 from ..spec.description import Description
@@ -264,6 +264,7 @@ class Index(BaseIndex):
         x: Any,
         ids: ArrayLike | None = None,
         *,
+        labels: ArrayLike | None = None,
         on_conflict: str = "error",
         progress: ProgressArgument = None,
         threads: int | None = None,
@@ -278,6 +279,9 @@ class Index(BaseIndex):
         ids : (n,) whole numbers >= 0, optional
             Unique. By default consecutive numbers, continuing after the largest id ever assigned. Not with blocks that
             have ids of their own.
+        labels : (n,) array of int, optional
+            A whole number (int64) per vector, for `Filter.label`: in every list, vectors are ordered by label. All
+            vectors of an index have labels, or none has. See docs/filters.md.
         on_conflict : {"error", "replace"}
             What to do if the index has an id already: raise ValueError, or replace its vector.
         progress : bool or callable, optional
@@ -313,6 +317,7 @@ class Index(BaseIndex):
             all_rows(x, dim, numbered=True),
             n,
             ids,
+            labels=labels,
             new=on_conflict == "error",
             needed=needed,
             directory=self._temp_dir,
@@ -375,6 +380,7 @@ class Index(BaseIndex):
         x: Any,
         ids: ArrayLike | None = None,
         *,
+        labels: ArrayLike | None = None,
         queries: Any = None,
         expected: int | None = None,
         progress: ProgressArgument = None,
@@ -388,7 +394,7 @@ class Index(BaseIndex):
             As in `add`. From an array a random sample is taken. From an iterable, which may be readable only once,
             the first rows are taken (about 65,536, or 256 per list): if its order is not random, `train` on a
             representative sample and `add` instead.
-        ids : (n,) array of int, optional
+        ids, labels : (n,) array of int, optional
             As in `add`.
         queries : (m, dim) array, optional
             As in `train`.
@@ -435,6 +441,7 @@ class Index(BaseIndex):
             source,
             known,
             ids,
+            labels=labels,
             new=False,
             directory=self._temp_dir,
             nonzero=nonzero,
@@ -488,9 +495,9 @@ class Index(BaseIndex):
             index's default if nprobe, lists and keys are not given, else 0. Only with a partition.
         filter : array, numba cfunc, Filter or list of Filter, optional
             Which vectors may be returned: a boolean mask by id, an array of ids, a compiled predicate of the id, or a
-            prepared `fb.Filter` (worthwhile if it is reused); or a list with one `fb.Filter` per query. The fewer
-            vectors a filter allows, the more lists are probed; if it allows only a few, exactly those are scanned. If
-            nprobe covers all lists, min(k, allowed) vectors are found.
+            prepared `fb.Filter` (by label, or worthwhile if it is reused); or a list with one per query. The fewer
+            vectors a filter allows, the more lists are probed; if it allows only a few, exactly those are
+            scanned. If nprobe covers all lists, min(k, allowed) vectors are found.
         min_score : float, optional
             For "ip" and "cosine": only results of at least this score.
         max_distance : float, optional
@@ -670,6 +677,31 @@ class Index(BaseIndex):
         engine = self._trained("reconstruct")
         return engine.reconstruct(vector_ids(ids))
 
+    def labels(self, ids: ArrayLike) -> I64:
+        """Return the labels of vectors, as given to `add` or `build`.
+
+        Parameters
+        ----------
+        ids : (n,) array of int
+
+        Returns
+        -------
+        (n,) int64 array
+
+        Raises
+        ------
+        ValueError
+            If the vectors of this index have no labels, or it does not have an id; the message names the first one.
+
+        Examples
+        --------
+        >>> labelled = fb.Index(x.shape[1], metric="l2").add(x[:3], labels=[70, -5, 70])
+        >>> labelled.labels([1, 2])
+        array([-5, 70])
+        """
+        engine = self._trained("labels")
+        return engine.labels(vector_ids(ids))
+
     @staticmethod
     def open(path: Path | Buffer | BinaryIO, *, mmap: bool = True, verify: bool = False) -> Index:
         """Open a file that `save` wrote.
@@ -786,7 +818,8 @@ class Index(BaseIndex):
         settings: dict[str, Any] = {"metric": state.description.metric, "seed": state.description.seed}
         index = Index(dim, **settings, temp_dir=self.temp_dir, **recoded_parts(dim))
         own = None if np.array_equal(ids, np.arange(len(ids))) else ids  # numbers need fewer bytes than ids
-        index.build(stored, own, progress=progress.argument, threads=threads or None)
+        labels = engine.labels(ids) if engine.labelled else None
+        index.build(stored, own, labels=labels, progress=progress.argument, threads=threads or None)
         after = state_of(index).changed("add", lambda engine: engine.number_from(state.next_id))
         recoded = state.retrained(after.trained("add"), after.description, after.training)
         return recoded.explained((recoded_reason(dim, len(ids)), *after.why))

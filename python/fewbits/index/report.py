@@ -52,6 +52,8 @@ class IndexStats(Record):
         Their share of all vectors that take bytes.
     lists : int
         Lists to probe.
+    label_runs : int
+        Runs of vectors with one label in a list, 12 bytes each; 0 if the vectors have no labels.
     bytes : PartBytes
         Part by part, summed over all vectors.
     bytes_per_vector : float
@@ -68,6 +70,7 @@ class IndexStats(Record):
     removed: int
     removed_share: float
     lists: int
+    label_runs: int
     bytes: PartBytes
     bytes_per_vector: float
     bytes_fixed: int
@@ -89,6 +92,7 @@ def stats(engine: _core.Engine) -> IndexStats:
         removed=counts["removed"],
         removed_share=counts["removed"] / (n + counts["removed"]) if n else 0.0,
         lists=counts["lists"],
+        label_runs=counts["label_runs"],
         bytes=PartBytes(**columns, total=sum(totals.values())),
         bytes_per_vector=totals["per_vector"] / n if n else 0.0,
         bytes_fixed=totals["fixed"],
@@ -112,6 +116,8 @@ def explain(
     parts = numbers.bytes
     lines.append(f"  per vector {numbers.bytes_per_vector:.1f} bytes{_breakdown(parts.per_vector, n)}")
     lines.append(f"  fixed      {numbers.bytes_fixed:,} bytes{_breakdown(parts.fixed, 1)}")
+    if numbers.label_runs:
+        lines.append(f"  labels     {numbers.label_runs:,} runs of vectors with one label in a list")
     if numbers.removed:
         lines.append(f"  removed    {numbers.removed:,} vectors still take bytes, until compact()")
     if parts.on_disk:

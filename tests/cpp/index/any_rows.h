@@ -29,12 +29,16 @@ private:
     std::vector<float> tokens_;
 };
 
-inline void append_rows(SegmentBuilder& builder, MatrixView x, const std::int64_t* ids, unsigned threads) {
+inline void append_rows(SegmentBuilder& builder, MatrixView x, const std::int64_t* ids, unsigned threads,
+                        bool labelled = false) {
+    std::vector<std::int64_t> labels(x.rows);
+    for (std::size_t i = 0; i < x.rows; ++i) labels[i] = 5 - static_cast<std::int64_t>(i % 3);
+    const std::int64_t* own = labelled ? labels.data() : nullptr;
     const auto& codec = builder.model().tokens;
-    if (!codec) return builder.append(x, ids, threads);
+    if (!codec) return builder.append(x, ids, threads, nullptr, own);
     const SomeSets sets(x.rows, codec->dim());
     const CodeSets coded = encode_sets(*codec, sets.view(), threads);
-    builder.append(x, ids, threads, &coded);
+    builder.append(x, ids, threads, &coded, own);
 }
 
 }  // namespace fewbits::test

@@ -55,6 +55,8 @@ def indexes():
         "cosine-second-lists-rabitq4-rows",
         fb.Index(DIM, metric="cosine", partition=second, codec=fb.RaBitQ(4, staged=True), rerank=fb.Scalar(8)),
     )
+    # Saved since vectors may have labels.
+    yield "l2-labels-ivf-pq8", fb.Index(DIM, metric="l2", partition=lists, codec=fb.PQ(4))
     # With logs beside them.
     yield "l2-log-ivf-pq8", fb.Index(DIM, metric="l2", partition=lists, codec=fb.PQ(4), rerank=fb.Scalar(8))
     yield "multivector-log-scalar8", fb.MultiVectorIndex(DIM, encoder=fde, tokens=fb.Scalar(8))
@@ -78,7 +80,8 @@ def scored_as_trained(index):
 def built(name, threads=1):
     index = dict(indexes())[name]
     ids = np.arange(100, 400) if "pca" in name else None
-    index.build(data(index, 300, seed=1), ids, threads=threads, progress=False)
+    labels = {"labels": (np.arange(300) * 7 % 11 - 4) << 40} if "labels" in name else {}
+    index.build(data(index, 300, seed=1), ids, threads=threads, progress=False, **labels)
     if "rows" in name:
         index.remove(range(0, 300, 7))
         index.add(data(index, 20, seed=3), np.arange(990, 1010)[::-1], threads=threads, progress=False)
@@ -92,7 +95,8 @@ def opened(path, mmap):
 
 
 def answers(index):
-    ids, scores = index.search(data(index, 7, seed=2), 5)
+    allowed = {"filter": fb.Filter.label([2 << 40, -3 << 40])} if index.stats().get("label_runs") else {}
+    ids, scores = index.search(data(index, 7, seed=2), 5, **allowed)
     return {"ids": ids.tolist(), "score_bits": scores.view(np.uint32).tolist()}
 
 

@@ -52,9 +52,10 @@ METRICS = {name: ["l2", "ip", "cosine"] for name in CODECS} | {"trained": ["ip",
 
 
 class Model(RuleBasedStateMachine):
-    """What the index holds is `held`: id -> number of a vector of POOL."""
+    """What the index holds is `held`: id -> number of a vector of POOL, whose label is that number modulo 7, less 3."""
 
     name = ""
+    labelled = False
 
     @initialize(data=st.data())
     def start(self, data: st.DataObject) -> None:
@@ -75,23 +76,28 @@ class Model(RuleBasedStateMachine):
         self.held |= {int(i): first + row for row, i in enumerate(ids)}
         self.next_id = max([self.next_id, *(int(i) + 1 for i in ids)])
 
+    def labels(self, numbers: Any) -> dict[str, Any]:
+        return {"labels": np.asarray(numbers) % 7 - 3} if self.labelled else {}
+
     @rule(n=st.integers(1, 40), first=st.integers(0, 460))
     def add(self, n: int, first: int) -> None:
-        self.index.add(POOL[first : first + n])
+        self.index.add(POOL[first : first + n], **self.labels(range(first, first + n)))
         self.note(range(self.next_id, self.next_id + n), first)
 
     @rule(ids=ids_lists, first=st.integers(0, 480))
     def add_with_ids(self, ids: list[int], first: int) -> None:
+        labels = self.labels(range(first, first + len(ids)))
         if any(i in self.held for i in ids):
             with pytest.raises(ValueError, match="not in the index"):
-                self.index.add(POOL[first : first + len(ids)], ids=ids)
+                self.index.add(POOL[first : first + len(ids)], ids=ids, **labels)
             return
-        self.index.add(POOL[first : first + len(ids)], ids=ids)
+        self.index.add(POOL[first : first + len(ids)], ids=ids, **labels)
         self.note(ids, first)
 
     @rule(ids=ids_lists, first=st.integers(0, 480))
     def replace(self, ids: list[int], first: int) -> None:
-        self.index.add(POOL[first : first + len(ids)], ids=ids, on_conflict="replace")
+        labels = self.labels(range(first, first + len(ids)))
+        self.index.add(POOL[first : first + len(ids)], ids=ids, on_conflict="replace", **labels)
         self.note(ids, first)
 
     @rule(ids=ids_lists)
@@ -116,7 +122,7 @@ class Model(RuleBasedStateMachine):
     def merge(self, first: int, n: int) -> None:
         other = self.empty()
         ids = range(self.next_id, self.next_id + n)
-        other.add(POOL[first : first + n], ids=list(ids))
+        other.add(POOL[first : first + n], ids=list(ids), **self.labels(range(first, first + n)))
         self.index = fb.merge([self.index, other])
         self.note(ids, first)
 
@@ -146,6 +152,19 @@ class Model(RuleBasedStateMachine):
             fresh = self.empty().add(POOL[[self.held[i] for i in sorted(allowed)]], ids=sorted(allowed))
             np.testing.assert_array_equal(found.scores, full(fresh, QUERIES, 8).scores)
 
+    @precondition(lambda self: self.labelled and self.held)
+    @rule(wanted=st.lists(st.integers(-4, 4), max_size=3), nprobe=st.sampled_from([1, 2, 100]))
+    def search_by_label(self, wanted: list[int], nprobe: int) -> None:
+        ids = sorted(self.held)
+        labels = [self.held[i] % 7 - 3 for i in ids]
+        assert self.index.labels(ids).tolist() == labels
+        allowed = [i for i, label in zip(ids, labels, strict=True) if label in wanted]
+        options: dict[str, Any] = {} if self.index.partition is None else {"nprobe": nprobe}
+        found = self.index.search(QUERIES, 8, filter=fb.Filter.label(wanted), **options)
+        same = self.index.search(QUERIES, 8, filter=fb.Filter(allowed), **options)
+        np.testing.assert_array_equal(found.ids, same.ids)
+        np.testing.assert_array_equal(found.scores, same.scores)
+
     @precondition(lambda self: self.held)
     @rule()
     def tune(self) -> None:
@@ -159,9 +178,12 @@ class Model(RuleBasedStateMachine):
             assert [i in self.index for i in probe] == [i in self.held for i in probe]
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_any_sequence_of_changes(name: str) -> None:
-    machine = type("Machine", (Model,), {"name": name})
+LABELLED = ("float32", "ivf-pq4-scalar8", "ivf-staged")
+
+
+@pytest.mark.parametrize(("name", "labelled"), [(n, False) for n in METRICS] + [(n, True) for n in LABELLED])
+def test_any_sequence_of_changes(name: str, labelled: bool) -> None:
+    machine = type("Machine", (Model,), {"name": name, "labelled": labelled})
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
         settings=settings(

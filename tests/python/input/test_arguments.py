@@ -84,7 +84,8 @@ for plain in ("isa", "available_isas", "SearchResult", "Tuned", "Identity", "fro
 # What is right for a parameter that has no default.
 RIGHT: dict[str, Any] = {
     "dim": DIM, "metric": "l2", "m": 3, "x": X, "y": X, "queries": X[:3], "sample": X, "k": 3, "ids": [1, 2],
-    "documents": SETS, "bytes_per_document": 40, "allow": [1, 2], "path": "absent.fb", "file": b"", "qrels": [[0, 1]],
+    "labels": [1, 2], "documents": SETS, "bytes_per_document": 40, "allow": [1, 2], "path": "absent.fb", "file": b"",
+    "qrels": [[0, 1]],
     "codec": fb.RecurrentBinary(2), "results": INDEXES["l2"], "index": INDEXES["l2"], "indexes": [INDEXES["l2"]],
     "parts": [fb.PCA(4)], "precision": "int8",
 }  # fmt: skip

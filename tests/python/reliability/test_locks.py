@@ -83,6 +83,8 @@ calls = {
     "Engine.score": lambda e: e.score(x[:3], ids[30_000:30_010][None]),
     "Engine.contains": lambda e: e.contains(ids[:50]),
     "Engine.reconstruct": lambda e: e.reconstruct(ids[30_000:30_010]),
+    "Engine.labels": lambda e: refused(lambda: e.labels(ids[30_000:30_010])),
+    "Engine.labelled": lambda e: e.labelled,
     "Engine.with_scoring": lambda e: e.with_scoring({}, {}),
     "Engine.with_encoder": lambda e: refused(lambda: e.with_encoder({"dim": d}, {})),
     "Engine.codes": lambda e: e.codes(),
@@ -111,6 +113,9 @@ calls = {
     "SparseEngine.from_bytes": lambda e: _core.SparseEngine.from_bytes(words.to_bytes(b"{}")),
     "Filter.mask": lambda e: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[_core.Filter.mask(mask.astype(np.uint8))]),
     "Filter.ids": lambda e: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[_core.Filter.ids(ids[:9], allow=True)]),
+    "Filter.labels": lambda e: refused(
+        lambda: e.search(x[:3], 5, nprobe=4, rerank=0, filters=[_core.Filter.labels(ids)])
+    ),
     "Filter.predicate": lambda e: refused(lambda: _core.Filter.predicate(0)),
     "Filter.given": lambda e: shared.given(),
     "Builder.append": builder,
