@@ -118,6 +118,15 @@ class Model(RuleBasedStateMachine):
         self.index.save(path)
         self.index = fb.open(path, mmap=mmap, verify=True)
 
+    @rule(opened=st.booleans(), name=st.sampled_from(["index.fb", "other.fb"]))
+    def sync(self, opened: bool, name: str) -> None:
+        path = Path(self.folder.name) / name
+        self.index.sync(path)
+        copy = fb.open(path, verify=True)
+        assert copy.to_bytes() == self.index.to_bytes()
+        if opened:
+            self.index = copy
+
     @rule(first=st.integers(0, 460), n=st.integers(1, 30))
     def merge(self, first: int, n: int) -> None:
         other = self.empty()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import time
 from collections.abc import Iterator
@@ -35,11 +36,13 @@ def nodes() -> Iterator[Any]:
 
     os.environ["RAY_AUTH_MODE"] = "disabled"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    faulthandler.dump_traceback_later(900, exit=True)  # what waits forever ends, and says where
     cluster = Cluster(initialize_head=True, connect=False, head_node_args={"num_cpus": 0, "include_dashboard": False})
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+    faulthandler.cancel_dump_traceback_later()
 
 
 def test_nodes_are_lost(nodes: Any, tmp_path: Path) -> None:
@@ -73,6 +76,14 @@ def test_nodes_are_lost(nodes: Any, tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.ids, wanted.ids)
         np.testing.assert_array_equal(found.scores, wanted.scores)
 
+    def wait_for(fleet: Any, node: Any) -> None:
+        """Until all actors are there: processes of a lost node answer until they notice."""
+        end = time.monotonic() + 120
+        while {state["node"] for state in fleet.stats()} != {node.node_id}:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        check(fleet, whole)
+
     third = nodes.add_node(num_cpus=1)
     with serve(manifest, num_cpus=0.1) as fleet:
         check(fleet, whole)
@@ -80,7 +91,7 @@ def test_nodes_are_lost(nodes: Any, tmp_path: Path) -> None:
         whole.add(X[:50] + 1)
         nodes.remove_node(second, allow_graceful=False)  # its actors start again on the other
         check(fleet, whole)
-        assert {state["node"] for state in fleet.stats()} == {third.node_id}
+        wait_for(fleet, third)
         fourth = nodes.add_node(num_cpus=1)
         fleet.replace(third.node_id)
         nodes.remove_node(third, allow_graceful=False)
@@ -91,6 +102,6 @@ def test_nodes_are_lost(nodes: Any, tmp_path: Path) -> None:
         fleet.reshard(5)
         losing.join()
         check(fleet, whole)
-        assert {state["node"] for state in fleet.stats()} == {fifth.node_id}
+        wait_for(fleet, fifth)
         assert len(fleet) == len(whole)
     assert ray.is_initialized()
