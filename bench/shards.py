@@ -38,6 +38,7 @@ import fewbits as fb
 from fewbits import shards
 
 SHARDS = 16
+ROWS = 131_072  # of a part: the default of fewbits.ray.build
 K = 10
 
 
@@ -151,7 +152,7 @@ def on_ray(index: fb.Index, x: NDArray[np.float32], q: NDArray[np.float32]) -> N
 
     os.environ["RAY_AUTH_MODE"] = "disabled"
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    template, rows = index.empty(), -(-len(x) // 4)
+    template, rows = index.empty(), min(-(-len(x) // 4), ROWS)
 
     @ray.remote(num_cpus=1)
     def started() -> int:
@@ -191,7 +192,7 @@ def on_ray(index: fb.Index, x: NDArray[np.float32], q: NDArray[np.float32]) -> N
         same = [Path(manifest.path(shard.file)).read_bytes() for shard in manifest.shards]
         show("build: in this process", f"{alone:8.2f} s of CPU")
         show(
-            "build: 4 tasks, one killed" if lost[0] else "build: 4 tasks (none was killed)",
+            f"build: {-(-len(x) // rows)} parts, {'one task killed' if lost[0] else 'none killed'}",
             f"{spent:8.2f} s of CPU  {spent / alone:.2f}x",
         )
         show("build: files equal", str(same == [Path(file).read_bytes() for file in files]))

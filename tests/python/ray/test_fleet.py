@@ -408,6 +408,14 @@ def test_resharding(fleet: Fleet, whole: fb.Index) -> None:
         fleet.replace(fleet.stats()[0]["node"])
 
 
+def test_resharding_needs_no_whole_cpu(tmp_path: Path, whole: fb.Index) -> None:
+    manifest = build(X, tmp_path / "a", template=trained(NAME), id=IDS, shards=3)
+    with serve(manifest, num_cpus=0.4) as fleet:  # which leaves 0.8 of two
+        fleet.reshard(2)
+        assert len(fleet.workers()) == 2
+        assert_like(fleet, whole)
+
+
 @pytest.mark.parametrize("seed", range(int(os.environ.get("FEWBITS_LONG", "0")) * 4 + 1))
 def test_a_fleet_is_a_dict(tmp_path: Path, seed: int) -> None:
     """Any changes, kills and new shards: what is there is what was acknowledged."""
