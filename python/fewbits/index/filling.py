@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
+from ..input.blocks import all_rows, is_blocks
 from ..input.ids import check_unique, vector_ids
 from ..input.labels import vector_labels
 from ..input.packed import warn_if_packed
@@ -65,6 +66,25 @@ def encoded(
         if given is not None and len(given) != len(builder):
             raise ValueError(f"{name}: expected one per vector ({len(builder)}), got {len(given)}")
     return builder, own
+
+
+def collected(x: object, dim: int, ids: ArrayLike | None, *, nonzero: bool) -> tuple[F32, I64 | None]:
+    """All vectors of x in one matrix, and their ids, unless they get new ones."""
+    n = None if is_blocks(x) else len(Rows(x, dim))
+    own = None if ids is None else vector_ids(ids, n)
+    streamed: list[I64] = []
+    blocks = [np.zeros((0, dim), np.float32)]
+    for rows in _numbered(all_rows(x, dim, numbered=True), own):
+        blocks += [block.copy() for block in rows.blocks(nonzero=nonzero)]  # a source may reuse one buffer
+        if own is None and rows.ids is not None:
+            streamed.append(rows.ids)
+    vectors = np.concatenate(blocks)
+    own = np.concatenate(streamed) if streamed else own
+    if own is not None:
+        check_unique(own)
+        if len(own) != len(vectors):
+            raise ValueError(f"ids: expected one per vector ({len(vectors)}), got {len(own)}")
+    return vectors, own
 
 
 def _numbered(source: Iterator[Rows], ids: I64 | None) -> Iterator[Rows]:

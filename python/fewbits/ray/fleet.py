@@ -15,14 +15,13 @@ from numpy.typing import ArrayLike
 
 from ..file.places import Path
 from ..index.asked import candidates
-from ..index.filling import NEEDS_IDS
+from ..index.filling import NEEDS_IDS, collected
 from ..index.index import Index
 from ..index.result import KeyedResult, SearchResult
 from ..index.turns import state_of
-from ..input.blocks import all_rows
 from ..input.checks import conflict_rule, one_of, real_number, whole_number
 from ..input.filters import Filter
-from ..input.ids import check_unique, vector_ids
+from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..numeric.arrays import F32, I64
 from ..shards.buckets import MAX_SHARDS
@@ -227,15 +226,10 @@ class Fleet:
         --------
         >>> fleet.add(more, ids=np.arange(10_000, 10_000 + len(more)))  # doctest: +SKIP
         """
-        if conflict_rule(on_conflict) == "replace" and ids is None:
+        needed, template = conflict_rule(on_conflict) == "replace", self._template
+        vectors, own = collected(x, template.dim, ids, nonzero=template.metric == "cosine")
+        if needed and own is None:
             raise ValueError(NEEDS_IDS)
-        template = self._template
-        nonzero = template.metric == "cosine"
-        blocks = [block.copy() for rows in all_rows(x, template.dim) for block in rows.blocks(nonzero=nonzero)]
-        vectors = np.concatenate(blocks) if blocks else np.zeros((0, template.dim), np.float32)
-        own = None if ids is None else vector_ids(ids, len(vectors))
-        if own is not None:
-            check_unique(own)
         with self._changing:
             table = self._open()
             if own is None:

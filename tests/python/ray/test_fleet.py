@@ -309,6 +309,8 @@ def test_what_was_acknowledged_survives_kills(fleet: Fleet, whole: fb.Index) -> 
     assert_like(fleet, index)
     fleet.add(more[:5])
     index.add(more[:5])
+    for changed in (fleet, index):
+        changed.add(([20_200 + row], more[row : row + 1]) for row in range(9))
     fleet.add(more[:20], ids=np.arange(20_040, 20_060), on_conflict="replace")
     index.add(more[:20], ids=np.arange(20_040, 20_060), on_conflict="replace")
     manifest = fleet.manifest
