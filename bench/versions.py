@@ -1,6 +1,6 @@
 """Two versions of fewbits, compared at the same work: is the new one as fast as the old one?
 
-python bench/versions.py OLD NEW [DATA_FOLDER] [--rounds 9] [--single 100]
+python bench/versions.py OLD NEW [DATA_FOLDER] [--rounds 9] [--single 100] [--only NAME]
 
 OLD and NEW are folders that contain a built `fewbits` package (`python/` of a source tree, or site-packages). Each
 version builds the same indexes in a process of its own, which then waits; rounds of searches alternate between the two
@@ -65,12 +65,14 @@ def arrays(folder: str) -> tuple[F32, F32]:
     return x.astype(np.float32), queries.astype(np.float32)
 
 
-def serve(folder: str, single: int) -> None:
+def serve(folder: str, single: int, only: str) -> None:
     """The process of one version: for each line that it reads, measures one round and answers with one line."""
     import fewbits as fb
 
     x, queries = arrays(folder)
-    for how in configurations(*x.shape).values():
+    for name, how in configurations(*x.shape).items():
+        if only not in name:
+            continue
         started = time.process_time()
         index = fb.Index(x.shape[1], metric="ip", **how).build(x, progress=False, threads=1)
         print(time.process_time() - started, flush=True)
@@ -88,10 +90,10 @@ def serve(folder: str, single: int) -> None:
 
 
 class Version:
-    def __init__(self, package: str, folder: str, single: int) -> None:
+    def __init__(self, package: str, folder: str, single: int, only: str) -> None:
         path = os.pathsep.join([str(Path(package).resolve()), str(BENCH)])
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", folder, str(single)],
+            [sys.executable, __file__, "--serve", folder, str(single), only],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -135,13 +137,14 @@ def compare(name: str, versions: list[Version], number: int) -> None:
 
 def main() -> None:
     if sys.argv[1:2] == ["--serve"]:
-        serve(sys.argv[2], int(sys.argv[3]))
+        serve(sys.argv[2], int(sys.argv[3]), sys.argv[4])
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("old")
     parser.add_argument("new")
     parser.add_argument("data", nargs="?", default="")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", default="", help="compare the configurations whose names contain this")
     parser.add_argument("--single", type=int, default=100, help="queries per round that are searched one by one")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
@@ -149,9 +152,11 @@ def main() -> None:
     x, _ = arrays(arguments.data)
     print(f"n {len(x):,}, d {x.shape[1]}, k {K}, 1 thread, medians of {arguments.rounds} rounds, us of CPU per query")
     print(f"{'':32} {'build':>5} {'batch old':>9} {'new':>9} {'ratio':>6} {'single old':>10} {'new':>8} {'ratio':>6}")
-    versions = [Version(package, arguments.data, arguments.single) for package in (arguments.old, arguments.new)]
+    folders, only = (arguments.old, arguments.new), arguments.only
+    versions = [Version(package, arguments.data, arguments.single, only) for package in folders]
     for name in configurations(*x.shape):
-        compare(name, versions, arguments.rounds)
+        if only in name:
+            compare(name, versions, arguments.rounds)
 
 
 if __name__ == "__main__":

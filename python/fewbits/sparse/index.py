@@ -14,26 +14,31 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from ..file.files import open_file
-from ..file.places import Path, buffer, contents, encoded, pickled, shown, write
+from ..file.places import Path, SupportsWrite, buffer, contents, encoded, pickled, shown, write
 from ..index.notes import Noted, NotedState
 from ..index.result import SearchResult
 from ..index.turns import files_of, started
 from ..input.checks import conflict_rule, real_number, thread_count, whole_number
 from ..input.filters import core_filters
-from ..input.ids import check_unique, id_table, vector_ids
+from ..input.ids import id_table, vector_ids
 from ..numeric.arrays import F32, I64
-from .bm25 import Bm25, Tokenizer, are_texts, of_numbers, of_texts, words
-from .csr import Csr, as_csr
+from .bm25 import Bm25, Tokenizer, are_texts, of_numbers, of_texts
+from .csr import as_csr
 from .description import EXACT, Defaults, decode, encode
+from .inputs import (
+    MAX_RESULTS,
+    approximation,
+    checked_tokenizer,
+    least_score,
+    own_ids,
+    query_rows,
+    tokens_of,
+    weighed,
+)
 from .stats import SparseStats, explained, stats_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-    from ..file.files import open_file
-from ..file.places import SupportsWrite
-
-_MAX_RESULTS = 2**40
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ class SparseIndex(Noted[_State]):
         k1, b = real_number(k1, "k1", 0.0), real_number(b, "b", 0.0)
         if b > 1:
             raise ValueError(f"b: expected a number in 0..1, got {b}")
-        own = _tokenizer(tokenizer)
+        own = checked_tokenizer(tokenizer)
         texts = are_texts(documents)
         if tokenizer is not None and not texts:
             raise ValueError("tokenizer: expected texts with it, got documents that are not all str")
@@ -128,7 +133,7 @@ class SparseIndex(Noted[_State]):
         if not len(tokens.numbers):
             raise ValueError(f"documents: expected texts with at least one token, got {len(tokens)} without")
         bm25 = Bm25.of(tokens, k1, b, vocabulary, builtin=tokenizer is None)
-        numbers = _ids(ids, len(tokens))
+        numbers = own_ids(ids, len(tokens))
         engine = _core.SparseEngine().added(*bm25.documents(tokens), numbers)
         made = started(cls.__new__(cls), _State(engine, bm25))
         made._tokenizer = tokenizer
@@ -290,10 +295,10 @@ class SparseIndex(Noted[_State]):
         >>> ids, scores = fb.SparseIndex().build(sparse).search(sparse[:3], k=5)
         """
         state, count = self._state, thread_count(threads)
-        k = whole_number(k, "k", 1, _MAX_RESULTS)
-        least = 0.0 if min_score is None else _least(real_number(min_score, "min_score", -np.inf))
-        share, depth = _approximation(state.defaults, mass, rerank, k)
-        vectors, single = self._queries(state, queries)
+        k = whole_number(k, "k", 1, MAX_RESULTS)
+        least = 0.0 if min_score is None else least_score(real_number(min_score, "min_score", -np.inf))
+        share, depth = approximation(state.defaults, mass, rerank, k)
+        vectors, single = query_rows(state.bm25, queries, self._tokenizer)
         filters, filter_of = core_filters(filter, vectors.n)
         ids, scores = state.engine.search(
             *vectors,
@@ -335,7 +340,7 @@ class SparseIndex(Noted[_State]):
         (3, 2)
         """
         state, count = self._state, thread_count(threads)
-        vectors, single = self._queries(state, queries)
+        vectors, single = query_rows(state.bm25, queries, self._tokenizer)
         scores = state.engine.score(*vectors, id_table(ids, vectors.n), threads=count)
         return scores[0] if single and np.ndim(ids) < 2 else scores
 
@@ -504,106 +509,26 @@ class SparseIndex(Noted[_State]):
         self, x: Any, ids: ArrayLike | None, on_conflict: str, empty: bool = False
     ) -> Callable[[_State], _State]:
         """The change that adds x; all code of the user's has run by then."""
-        before = self._state
-        if before.bm25 is None:
+        bm25 = self._state.bm25
+        if bm25 is None:
             vectors, single = as_csr(x, "x")
             if single:
                 raise TypeError("x: expected a list of vectors, got one dict")
-            texts = None
+            numbers = own_ids(ids, vectors.n)
         else:
-            texts = self._texts(before, x, "x")
-        numbers = _ids(ids, vectors.n if texts is None else len(texts))
+            texts = tokens_of(bm25, x, "x", self._tokenizer)
+            numbers = own_ids(ids, len(texts))
 
         def added(now: _State) -> _State:
             if empty and len(now.engine):
                 raise ValueError(
                     f"build: expected an empty index, got one of {len(now.engine)} vectors; make a new one"
                 )
-            rows, bm25 = (vectors, now.bm25) if texts is None else _weighed(now, texts)
+            rows, bm25 = (vectors, None) if now.bm25 is None else weighed(now.bm25, texts)
             engine = now.engine.added(*rows, numbers, replace=on_conflict == "replace")
             return replace(now, engine=engine, bm25=bm25)
 
         return added
-
-    def _texts(self, state: _State, x: Any, name: str) -> list[Any]:
-        """The tokens of each text, as text or numbers."""
-        bm25 = state.bm25
-        if bm25 is None or bm25.vocabulary is None:
-            tokens = of_numbers(x, name)
-            return [tokens.numbers[a:b] for a, b in zip(tokens.offsets, tokens.offsets[1:], strict=False)]
-        if not are_texts(x):
-            raise TypeError(f"{name}: expected texts, for an index of texts, got {type(x).__name__} {x!r:.60}")
-        if not bm25.builtin and self._tokenizer is None:
-            raise ValueError(
-                "tokenizer: the index was built with one that is not in its file: SparseIndex.open(path, tokenizer=...)"
-            )
-        own = self._tokenizer or words
-        return [list(own(text)) for text in x]
-
-    def _queries(self, state: _State, queries: Any) -> tuple[Csr, bool]:
-        if state.bm25 is None:
-            return as_csr(queries, "queries")
-        single = isinstance(queries, str) or (
-            state.bm25.vocabulary is None
-            and isinstance(queries, list | tuple | np.ndarray)
-            and len(queries) > 0
-            and np.ndim(queries[0]) == 0
-        )
-        texts = self._texts(state, [queries] if single else queries, "queries")
-        if state.bm25.vocabulary is None:
-            return of_numbers(texts, "queries").counted(), single
-        tokens, _ = of_texts(texts, _same, state.bm25.vocabulary, grows=False)
-        return tokens.counted(), single
-
-
-def _weighed(now: _State, texts: list[Any]) -> tuple[Csr, Bm25]:
-    bm25 = now.bm25
-    assert bm25 is not None
-    if bm25.vocabulary is None:
-        return bm25.documents(of_numbers(texts, "x")), bm25
-    tokens, vocabulary = of_texts(texts, _same, bm25.vocabulary, grows=True)
-    return bm25.documents(tokens), bm25.with_vocabulary(vocabulary)
-
-
-def _same(tokens: Any) -> Any:
-    return tokens
-
-
-def _tokenizer(tokenizer: object) -> Tokenizer:
-    if tokenizer is None:
-        return words
-    if not callable(tokenizer):
-        raise TypeError(f"tokenizer: expected a function of str to an iterable of str, got {tokenizer!r}")
-    return tokenizer
-
-
-def _ids(ids: ArrayLike | None, n: int) -> I64 | None:
-    if ids is None:
-        return None
-    own = vector_ids(ids, n)
-    check_unique(own)
-    return own
-
-
-def _least(min_score: float) -> float:
-    """As float32, rounded up."""
-    lowest = np.float32(max(min_score, 0.0))
-    return float(np.nextafter(lowest, np.float32(np.inf))) if float(lowest) < min_score else float(lowest)
-
-
-def _approximation(defaults: Defaults, mass: float | None, rerank: int | None, k: int) -> tuple[float, int]:
-    """The mass, and the number of candidates."""
-    share = defaults.mass if mass is None else real_number(mass, "mass", 0.0)
-    if not 0 < share <= 1:
-        raise ValueError(f"mass: expected a number above 0, at most 1, got {mass!r}")
-    if rerank is None:
-        return share, max(k, defaults.rerank or 10 * k)
-    depth = whole_number(rerank, "rerank", 1, _MAX_RESULTS)
-    if share == 1:
-        raise ValueError("rerank: expected mass below 1 with it, as a search with mass=1 is exact")
-    if depth < k:
-        raise ValueError(f"rerank: expected at least k={k} candidates, got {depth}")
-    return share, depth
 
 
 def opened_sparse(path: Path, file: _core.IndexFile, tokenizer: Tokenizer | None = None) -> SparseIndex:
@@ -615,7 +540,7 @@ def opened_sparse(path: Path, file: _core.IndexFile, tokenizer: Tokenizer | None
 def _opened(name: str, engine: _core.SparseEngine, tokenizer: Tokenizer | None) -> SparseIndex:
     bm25, defaults, notes = decode(name, engine.meta)
     if tokenizer is not None:
-        _tokenizer(tokenizer)
+        checked_tokenizer(tokenizer)
         if bm25 is None or bm25.builtin or bm25.vocabulary is None:
             raise ValueError("tokenizer: expected None, as the index was not built with one")
     index = started(SparseIndex.__new__(SparseIndex), _State(engine, bm25, defaults, notes=notes))
