@@ -33,11 +33,20 @@ std::uint32_t saved_registers() {
     return low;
 }
 
+// AMD's family 25 (Zen 3 and 4), by the bits of function 1.
+bool is_amd_family_25(std::uint32_t signature) {
+    std::uint32_t a, b, c, d;
+    if (!__get_cpuid(0, &a, &b, &c, &d)) return false;
+    constexpr std::uint32_t authentic = 0x68747541, enti = 0x69746E65, camd = 0x444D4163;  // AuthenticAMD, in b, d, c
+    const std::uint32_t family = (signature >> 8 & 0xF) + (signature >> 20 & 0xFF);
+    return b == authentic && d == enti && c == camd && family == 25;
+}
+
 }  // namespace
 
 Cpu detect_cpu() {
-    std::uint32_t a, b, c1, d, b7, c7, c_extended;
-    if (!__get_cpuid(1, &a, &b, &c1, &d)) return {};
+    std::uint32_t a, b, c1, d, b7, c7, c_extended, signature;
+    if (!__get_cpuid(1, &signature, &b, &c1, &d)) return {};
     if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d)) return {};
     if (!__get_cpuid(0x80000001, &a, &b, &c_extended, &d)) return {};
     constexpr std::uint32_t osxsave = bit(27), avx = bit(28), fma = bit(12), f16c = bit(29), popcnt = bit(23);
@@ -53,6 +62,7 @@ Cpu detect_cpu() {
     cpu.avx512 = cpu.avx2 && has(saved, 0xE6) && has(b7, avx512f | avx512dq | avx512cd | avx512bw | avx512vl);
     cpu.vnni = cpu.avx512 && has(c7, avx512vnni);
     cpu.vbmi = cpu.vnni && has(c7, avx512vbmi);
+    cpu.halves_512 = cpu.avx512 && is_amd_family_25(signature);
     return cpu;
 }
 

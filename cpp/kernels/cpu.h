@@ -9,6 +9,7 @@ struct Cpu {
     bool avx512 = false;
     bool vnni = false;
     bool vbmi = false;
+    bool halves_512 = false;  // executes 512-bit instructions in two halves: Zen 4
     bool neon = false;
     bool dotprod = false;
 };

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "kernels/cpu.h"
 #include "kernels/kernels.h"
+#include "kernels/suited.h"
 
 namespace fewbits::kernels {
 
@@ -34,7 +35,7 @@ struct Offer {
     }
 #include "kernels/isa_list.h"
         for (std::size_t i = count - 1; i-- > 0;) {
-            tables[i] = filled(*items[i], *items[i + 1]);
+            tables[i] = filled(suited(*items[i], cpu), *items[i + 1]);
             items[i] = &tables[i];
         }
     }
@@ -58,6 +59,13 @@ const Kernels& choose() {
 }
 
 }  // namespace
+
+Kernels suited(Kernels table, const Cpu& cpu) {
+    if (cpu.halves_512 && std::string_view(table.isa).starts_with("avx512")) {
+        table.dot_f16 = table.max_dot_f16 = nullptr;
+    }
+    return table;
+}
 
 Kernels filled(Kernels table, const Kernels& narrower) {
 #define FEWBITS_KERNEL(name, ...) \

@@ -1,6 +1,5 @@
-// Kernels that AVX2's table lends: measured on Zen 4, they are faster there by 9 % or more (cpp/kernels/README.md).
-// (max_products is lent unmeasured: it has no AVX-512 form.)
-// Most of them spend their time on shuffles, gathers or conversions, which 512-bit registers do not make faster.
+// Kernels that AVX2's table lends on every CPU: measured, 512 bits gain nothing (cpp/kernels/README.md), as most of them
+// spend their time on shuffles and gathers. max_products is lent unmeasured: it has no AVX-512 form.
 #pragma once
 
 #include "kernels/avx512/intrinsics.h"
@@ -9,8 +8,6 @@
 namespace fewbits::kernels {
 namespace {
 
-constexpr ScanKernel dot_f16 = nullptr, max_dot_f16 = nullptr;
-constexpr RowsKernel rows_l2_f16 = nullptr;
 #if !defined(FEWBITS_VNNI)
 constexpr RowsKernel rows_dot4 = nullptr, rows_dot8 = nullptr;
 #endif

@@ -49,7 +49,7 @@ void sum_rows(const Rows& rows) {
     for (; i < rows.n; ++i) some_rows<Element, Sum, 1>(rows, i);
 }
 constexpr RowsKernel rows_dot_f32 = sum_rows<F32, Dot>, rows_dot_f16 = sum_rows<F16, Dot>;
-constexpr RowsKernel rows_l2_f32 = sum_rows<F32, L2>;
+constexpr RowsKernel rows_l2_f32 = sum_rows<F32, L2>, rows_l2_f16 = sum_rows<F16, L2>;
 
 }  // namespace
 }  // namespace fewbits::kernels

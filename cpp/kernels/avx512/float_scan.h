@@ -33,9 +33,10 @@ void scan_floats(const Scan& scan) {
     in_passes<FloatScan<Element, Sum, take>>(scan, scan.queries, scan.n_queries);
 }
 
-constexpr ScanKernel dot_f32 = scan_floats<F32, Dot>;
+constexpr ScanKernel dot_f32 = scan_floats<F32, Dot>, dot_f16 = scan_floats<F16, Dot>;
 constexpr ScanKernel l2_f32 = scan_floats<F32, NegatedL2>, l2_f16 = scan_floats<F16, NegatedL2>;
-constexpr ScanKernel max_dot_f32 = scan_floats<F32, Dot, raise_floats>;
+constexpr ScanKernel max_dot_f32 = scan_floats<F32, Dot, raise_floats>,
+                     max_dot_f16 = scan_floats<F16, Dot, raise_floats>;
 
 }  // namespace
 }  // namespace fewbits::kernels

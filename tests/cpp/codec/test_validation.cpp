@@ -94,4 +94,14 @@ TEST("float16: a value that it can not hold is refused") {
     CHECK_THROWS(codec->encode({not_held, 1, 2}, nullptr, row.data(), {}), "65504");
 }
 
+TEST("codec: levels are not decoded without the lengths that scale them") {
+    for (const Parts& parts : {rabitq_parts(2, 8), rabitq_parts(1, 8)}) {
+        const auto codec = make_codec(parts, "codec", 8, Metric::ip, false);
+        REQUIRE(codec->layout().has_a);
+        const std::vector<std::uint8_t> row(codec->layout().row_bytes());
+        std::vector<float> x(8);
+        CHECK_THROWS(codec->decode(row.data(), {}, nullptr, 1, x.data()), "factors a");
+    }
+}
+
 }  // namespace

@@ -333,3 +333,15 @@ TEST("updates: own ids in any order, more than are sorted at once") {
     builder->append({floats.data(), many, 2}, ids.data(), 2);
     CHECK_THROWS(other.publish(*builder), "is given twice");
 }
+
+TEST("updates: take keeps the vectors of these ids, that of the first row as well, and refuses others") {
+    for (const Choice& choice : choices()) {
+        Engine engine(make_parts(choice, x()));
+        add(engine, x());
+        const std::vector<std::int64_t> first = {0, 1, 639}, missing = {3, 640};
+        const auto taken = engine.take(first, "", 1);
+        CHECK(reconstructed(*taken, first) == reconstructed(engine, first));
+        CHECK_EQ(taken->snapshot()->rows(), 3u);
+        CHECK_THROWS(engine.take(missing, "", 1), "640 is not in the index");
+    }
+}

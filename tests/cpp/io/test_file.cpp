@@ -1,4 +1,5 @@
 // What is written is what is read: both ways of reading, every size, and the same bytes each time.
+#include "io/index_file.h"
 #include "io_fixture.h"
 
 namespace {
@@ -119,6 +120,14 @@ TEST("file: names and sizes that cannot be written") {
     parts.params["No"] = 1;
     CHECK_THROWS(write_file(folder.file("a"), parts), "param name 'No'");
     CHECK_EQ(folder.entries(), 1u);
+}
+
+TEST("file: an index file is read once") {
+    const Folder folder;
+    write_file(folder.file("a"), small_parts());
+    const auto file = IndexFile::open(folder.file("a"));
+    CHECK(same(small_parts(), file->read(true, Verify::all)));
+    CHECK_THROWS(file->read(true, Verify::all), "read once");
 }
 
 }  // namespace

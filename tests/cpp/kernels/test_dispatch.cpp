@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "check.h"
 #include "kernels/kernels.h"
+#include "kernels/suited.h"
 
 using namespace fewbits::kernels;
 
@@ -90,6 +91,18 @@ TEST("dispatch: every set has every kernel; those without their own have the nex
     CHECK(filled_up.extract4 == other.extract4);
     CHECK(filled_up.scan4 == all.items[0]->scan4);
     CHECK(filled_up.isa == all.items[0]->isa);
+}
+
+TEST("dispatch: a CPU that halves 512-bit instructions scans float16 rows with 256 bits") {
+    for (const char* isa : {"avx512", "avx512vbmi"}) {
+        Kernels table = *scalar_kernels;
+        table.isa = isa;
+        CHECK(suited(table, Cpu{}).dot_f16 == table.dot_f16);
+        const Kernels halved = suited(table, Cpu{.halves_512 = true});
+        CHECK(halved.dot_f16 == nullptr && halved.max_dot_f16 == nullptr);
+        CHECK(halved.l2_f16 == table.l2_f16);
+    }
+    CHECK(suited(*scalar_kernels, Cpu{.halves_512 = true}).dot_f16 == scalar_kernels->dot_f16);
 }
 
 TEST("dispatch: FEWBITS_ISA forces each available set") {

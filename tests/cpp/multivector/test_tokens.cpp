@@ -323,4 +323,16 @@ TEST("tokens: what is missing or does not fit is refused") {
     CHECK_THROWS(ranked(plain, documents, 1), "this index has no tokens");
 }
 
+TEST("tokens: queries of other dimensions are refused") {
+    const Sets documents(5, 1);
+    Engine engine(index_parts(all_codecs()[0]));
+    add(engine, documents, counted(5));
+    const std::vector<float> narrow(2 * (dim - 1));
+    const std::vector<std::int64_t> offsets = {0, 2};
+    std::vector<std::int64_t> ids(1);
+    std::vector<float> scores(1);
+    const SetsView queries{{narrow.data(), 2, dim - 1}, offsets};
+    CHECK_THROWS(rank_all(*engine.snapshot(), queries, 1, 1, ids.data(), scores.data()), "19 dimensions, expected 20");
+}
+
 }  // namespace
