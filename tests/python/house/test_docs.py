@@ -40,6 +40,7 @@ INSIDE = {"fit", "check", "rotation", "need", "out_dim", "bytes_per_vector", "co
 INSIDE |= {
     "rotates_for",
     "sample_size",
+    "least_sample",
     "describe",
     "of",
     "of_queries",
