@@ -118,7 +118,6 @@ py::bytes file_of(const SparseEngine& engine, const py::bytes& meta) {
 
 std::unique_ptr<SparseEngine> of_file(const Parts& parts) {
     if (!parts.params.contains("sparse.kind")) fail("holds no sparse index: fewbits.open reads it");
-    if (parts.param("sparse.kind") != 1) throw Error(ErrorKind::corrupt, "param 'sparse.kind': expected 1");
     return SparseEngine::of_parts(parts);
 }
 

@@ -81,6 +81,7 @@ void approximate(const Snapshot& snapshot, const Query& query, const Params& par
 }  // namespace
 
 std::unique_ptr<Engine> Engine::of_parts(const Parts& parts) {
+    parts.param("sparse.kind", 1, 1);
     Snapshot snapshot;
     const auto scales = parts.finite("scales", parts.count<float>("scales"));
     if (scales.size() > max_terms || std::any_of(scales.begin(), scales.end(), [](float scale) { return scale < 0; }))

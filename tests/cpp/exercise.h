@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -17,6 +18,7 @@
 #include "index/search.h"
 #include "io/file.h"
 #include "multivector/search.h"
+#include "sparse/engine.h"
 
 namespace exercise {
 
@@ -75,17 +77,58 @@ inline void change(Engine& engine, std::span<const std::int64_t> found) {
     Engine::from_bytes(engine.to_bytes(""));
 }
 
+// The same for a sparse index: it is searched exactly and approximately, changed, and opened again.
+inline void use(const sparse::Engine& index) {
+    const auto terms = std::clamp<std::uint32_t>(static_cast<std::uint32_t>(index.snapshot().scales->size()), 3, 60);
+    const std::vector<std::int64_t> offsets = {0, 2, 3};
+    const std::vector<std::uint32_t> of_rows = {terms / 2, terms - 1, terms / 3};
+    const std::vector<float> weights = {1.0f, 0.5f, 2.0f};
+    const sparse::CsrView x{offsets, of_rows, weights};
+    std::vector<std::int64_t> ids(n_queries * k);
+    std::vector<float> scores(ids.size());
+    index.search(x, {.k = k, .threads = 1}, {}, ids.data(), scores.data());
+    const auto filter = Filter::of_ids(ids, false);
+    const Filter* const filters[] = {filter.get()};
+    index.search(x, {.k = k, .mass = 0.5, .rerank = k, .threads = 1}, {filters, {}}, ids.data(), scores.data());
+    std::erase_if(ids, [&](std::int64_t id) { return index.snapshot().row_of(id) < 0; });
+    std::vector<float> of_ids(n_queries * ids.size());
+    index.score(x, {ids.data(), 1, ids.size()}, 1, of_ids.data());
+    std::vector<std::int64_t> decoded_offsets;
+    std::vector<std::uint32_t> decoded_terms;
+    std::vector<float> decoded;
+    index.reconstruct(ids, decoded_offsets, decoded_terms, decoded);
+    auto changed = index.removed(ids);
+    try {
+        changed = changed->added(x, {}, false);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::invalid_argument) throw;
+    }
+    sparse::Engine::of_parts(read_bytes(write_bytes(changed->compacted()->as_parts(""))));
+}
+
+// An index of one of the two kinds.
+struct Opened {
+    std::unique_ptr<Engine> dense;
+    std::unique_ptr<sparse::Engine> sparse;
+};
+
+inline Opened open(std::span<const std::byte> file, std::span<const std::byte> log) {
+    const Parts parts = read_bytes(file, log);
+    if (parts.params.contains("sparse.kind")) return {nullptr, sparse::Engine::of_parts(parts)};
+    return {Engine::from_bytes(file, log), nullptr};
+}
+
 // Opening takes a small multiple of the file's size, even if the file is rejected.
-inline auto opened(std::span<const std::byte> file, std::span<const std::byte> log) {
+inline Opened opened(std::span<const std::byte> file, std::span<const std::byte> log) {
     const allocations::Peak peak;
     const auto check_peak = [&] {
         if (peak.bytes() > most_bytes_a_byte * (file.size() + log.size()) + most_bytes)
             throw std::runtime_error("opening took " + std::to_string(peak.bytes()) + " bytes");
     };
     try {
-        auto engine = Engine::from_bytes(file, log);
+        Opened index = open(file, log);
         check_peak();
-        return engine;
+        return index;
     } catch (const Error&) {
         check_peak();
         throw;
@@ -93,7 +136,8 @@ inline auto opened(std::span<const std::byte> file, std::span<const std::byte> l
 }
 
 inline void open_and_use(std::span<const std::byte> file, std::span<const std::byte> log = {}) {
-    const auto engine = opened(file, log);
+    const auto [engine, sparse] = opened(file, log);
+    if (sparse) return use(*sparse);
     std::vector<std::int64_t> found = searched(*engine, nullptr);
     if (engine->model().tokens) use_tokens(*engine);
     searched(*engine, Filter::of_mask(std::vector<std::uint8_t>(150, 1)).get());

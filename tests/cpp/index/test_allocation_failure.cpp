@@ -11,6 +11,7 @@
 #include "index/filter.h"
 #include "index/models.h"
 #include "multivector/search.h"
+#include "sparse/engine.h"
 
 using namespace fewbits;
 using namespace fewbits::test;
@@ -54,7 +55,7 @@ std::unique_ptr<Engine> opened(const golden::File& file) {
 
 void add_rows(Engine& engine, MatrixView x, const std::int64_t* ids, OnConflict on_conflict, unsigned threads) {
     const auto builder = engine.builder(x.rows, "");
-    append_rows(*builder, x, ids, threads);
+    append_rows(*builder, x, ids, threads, engine.snapshot()->has_labels());
     engine.publish(*builder, on_conflict, threads);
 }
 
@@ -63,6 +64,7 @@ void add_rows(Engine& engine, MatrixView x, const std::int64_t* ids, OnConflict 
 TEST("allocation failure: every allocation of every operation, on an index of every kind") {
     std::size_t failed = 0;
     for (const golden::File& file : golden::files()) {
+        if (file.name.starts_with("sparse")) continue;
         const auto engine = opened(file);
         const std::size_t dim = engine->model().dim;
         const std::vector<float> floats = random_floats(40 * dim, 5);
@@ -162,4 +164,35 @@ TEST("allocation failure: training, saving and opening") {
         CHECK(sweep(sync, either) > 100);
         CHECK(test::opened(path, true)->to_bytes("") == changed);
     }
+}
+
+TEST("allocation failure: every operation of a sparse index, which leaves it as it was") {
+    std::size_t failed = 0;
+    for (const golden::File& file : golden::files()) {
+        if (!file.name.starts_with("sparse")) continue;
+        const auto index = sparse::Engine::of_parts(read_bytes(golden::bytes_of(file)));
+        const std::vector<std::byte> before = write_bytes(index->as_parts(""));
+        const auto unchanged = [&] { return write_bytes(index->as_parts("")) == before; };
+        const std::vector<std::int64_t> offsets = {0, 2, 3}, own = {1000, 5};
+        const std::vector<std::uint32_t> terms = {5, 20, 63};
+        const std::vector<float> values = {1.0f, 3.0f, 2.0f};
+        const sparse::CsrView x{offsets, terms, values};
+        failed += sweep([&] { index->added(x, own, true); }, unchanged);
+        failed += sweep([&] { index->removed(own); }, unchanged);
+        failed += sweep([&] { index->compacted(); }, unchanged);
+        failed += sweep([&] { CHECK(unchanged()); }, always);
+        failed += sweep([&] { sparse::Engine::of_parts(read_bytes(before)); }, always);
+        Found found{std::vector<std::int64_t>(2 * 5), std::vector<float>(2 * 5)}, right = found;
+        index->search(x, {.k = 5, .threads = 1}, {}, right.ids.data(), right.scores.data());
+        const auto search = [&](double mass) {
+            return [&, mass] {
+                index->search(x, {.k = 5, .mass = mass, .rerank = 9, .threads = 1}, {}, found.ids.data(),
+                              found.scores.data());
+            };
+        };
+        failed += sweep(search(0.5), unchanged);
+        failed += sweep(search(1), unchanged);
+        CHECK(found == right);
+    }
+    CHECK(failed > 100);
 }

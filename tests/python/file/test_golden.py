@@ -60,10 +60,16 @@ def indexes():
     # With logs beside them.
     yield "l2-log-ivf-pq8", fb.Index(DIM, metric="l2", partition=lists, codec=fb.PQ(4), rerank=fb.Scalar(8))
     yield "multivector-log-scalar8", fb.MultiVectorIndex(DIM, encoder=fde, tokens=fb.Scalar(8))
+    yield "sparse-log-vectors", fb.SparseIndex()
 
 
 def data(index, n, seed):
-    """What it is built from, or asked: for a multi-vector index sets of 3 tokens each."""
+    """What it is built from, or asked: for a multi-vector index sets of 3 tokens each, for a sparse one 12 terms each."""
+    if isinstance(index, fb.SparseIndex):
+        terms = np.sort(
+            np.argsort(vectors(n, seed) + np.arange(DIM) / DIM, axis=1) * 5 + np.arange(n)[:, None] % 5, axis=1
+        )
+        return np.arange(n + 1) * DIM, terms.ravel(), np.abs(vectors(n, seed + 10)).ravel() + 1
     several = isinstance(index, fb.MultiVectorIndex)
     return (vectors(3 * n, seed), np.arange(n + 1) * 3) if several else vectors(n, seed)
 
@@ -81,7 +87,8 @@ def built(name, threads=1):
     index = dict(indexes())[name]
     ids = np.arange(100, 400) if "pca" in name else None
     labels = {"labels": (np.arange(300) * 7 % 11 - 4) << 40} if "labels" in name else {}
-    index.build(data(index, 300, seed=1), ids, threads=threads, progress=False, **labels)
+    how = {} if isinstance(index, fb.SparseIndex) else {"threads": threads, "progress": False} | labels
+    index.build(data(index, 300, seed=1), ids, **how)
     if "rows" in name:
         index.remove(range(0, 300, 7))
         index.add(data(index, 20, seed=3), np.arange(990, 1010)[::-1], threads=threads, progress=False)
@@ -126,7 +133,7 @@ def write():
             for i in range(3 if "-log-" in name else 0):
                 index.remove(range(i, 300, 5))
                 index.sync(GOLDEN / f"{name}.fb")
-                index.add(data(index, 20 + i, seed=4 + i), progress=False)
+                index.add(data(index, 20 + i, seed=4 + i))
                 index.sync(GOLDEN / f"{name}.fb")
             (GOLDEN / f"{name}.json").write_text(json.dumps(answers(index)) + "\n")
 
