@@ -463,10 +463,7 @@ std::vector<std::int64_t> Engine::labels(std::span<const std::int64_t> ids) cons
     if (!ids.empty() && !current->segments.empty() && !current->has_labels())
         fail("labels: the vectors of this index have none (labels= of build and add)");
     std::vector<std::int64_t> labels;
-    for (const std::uint32_t row : row_of_each(*current, ids)) {
-        const std::size_t s = current->segment_of(row);
-        labels.push_back(current->segments[s]->labels()->of(row - current->first_rows[s]));
-    }
+    for (const std::uint32_t row : row_of_each(*current, ids)) labels.push_back(current->label(row));
     return labels;
 }
 

@@ -86,6 +86,13 @@ private:
             });
         };
     }
+    std::optional<std::size_t> allowed_in_sample(const Snapshot& snapshot) const override {
+        const auto& sampled = snapshot.sampled_labels();
+        const auto is_allowed = [&](std::int64_t label) {
+            return std::binary_search(labels_.begin(), labels_.end(), label);
+        };
+        return static_cast<std::size_t>(std::count_if(sampled.begin(), sampled.end(), is_allowed));
+    }
     std::vector<std::int64_t> labels_;
 };
 
@@ -124,7 +131,8 @@ std::shared_ptr<const RowFilter> Filter::rows(const std::shared_ptr<const Snapsh
     const auto lock = mutex_.lock();
     const UnderLock held;
     if (!rows_ || of_.lock() != snapshot) {
-        rows_ = std::make_shared<const RowFilter>(*snapshot, asks(*snapshot), threads);
+        RowFilter::Ask ask = asks(*snapshot);  // throws if the snapshot has nothing to ask for
+        rows_ = std::make_shared<const RowFilter>(*snapshot, std::move(ask), allowed_in_sample(*snapshot), threads);
         of_ = snapshot;
     }
     return rows_;

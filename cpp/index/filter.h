@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/locks.h"
@@ -38,6 +39,8 @@ public:
 
 private:
     virtual RowFilter::Ask asks(const Snapshot& snapshot) const = 0;
+    // How many rows of a RowSample are allowed, where that is known without asking.
+    virtual std::optional<std::size_t> allowed_in_sample(const Snapshot&) const { return {}; }
 
     mutable ForkMutex mutex_;
     mutable std::weak_ptr<const Snapshot> of_;

@@ -67,10 +67,11 @@ struct GroupSearch::Source {
     }
 };
 
-GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries,
-                         std::size_t first_query, const SearchParams& params, std::size_t slice, std::size_t slices)
+GroupSearch::GroupSearch(const Snapshot& snapshot, const Reading& reading, MatrixView queries, std::size_t first_query,
+                         const SearchParams& params, std::size_t slice, std::size_t slices)
     : snapshot_(snapshot),
-      packed_(packed),
+      packed_(reading.packed),
+      reads_all_(reading.all),
       scanned_(packed_ ? *packed_->snapshot : snapshot),
       model_(*snapshot.model),
       params_(params),
@@ -99,16 +100,16 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, Ma
 
 void GroupSearch::scan() {
     probe();
-    rounds_ = params_.patience > 0 && params_.patience < probes_.width;
+    rounds_ = params_.patience > 0 && params_.patience < probes_.width && !reads_all_;
     // If all lists are read, every vector is scored in its first list.
     const bool chosen = params_.filter || params_.probes;  // then a query may have fewer probes than others
     const bool may_read_fewer = rounds_ || chosen || probes_.width < model_.partition->nlist();
-    second_ = scanned_.has_second() && !joined() && may_read_fewer;
+    second_ = scanned_.has_second() && !reads_all_ && may_read_fewer;
     if (second_) read_ = Bitmap(queries_.size() * model_.partition->nlist());
     if (rounds_) return scan_in_rounds();
     mark_read(0, probes_.width);
     // The nearest lists of a query are scanned first, so that there is a threshold before the many others are scanned.
-    const std::size_t near = near_probes();
+    const std::size_t near = std::min(probes_.width, near_lists());
     scan_probes(0, near, first_chunk);
     scan_probes(near, probes_.width, chunk_vectors);
     for (std::size_t i = 0; i < promises_.size(); ++i) refine_waiting(i);
@@ -121,9 +122,10 @@ void GroupSearch::probe() {
         take_given_probes();
     } else if (joined()) {
         probes_ = choose_lists(*scanned_.model, queries, 1);
-        list_scores_.resize(model_.residual ? queries.rows * model_.partition->nlist() : 0);
-        if (model_.residual) model_.partition->scores(queries, list_scores_.data());
-    } else if (params_.filter)
+        prepare_list_terms();
+    } else if (reads_all_)
+        probes_ = all_lists(snapshot_, queries, *params_.filter, near_lists());
+    else if (params_.filter)
         probes_ = choose_lists(snapshot_, queries, nprobe, *params_.filter, capacity_);
     else
         probes_ = choose_lists(model_, queries, nprobe);
@@ -136,15 +138,31 @@ void GroupSearch::take_given_probes() {
     probes_.lists.assign(first, first + static_cast<std::ptrdiff_t>(queries_.size() * probes_.width));
 }
 
-std::size_t GroupSearch::near_probes() const {
+// What the lists of packed residual codes contribute to scores.
+void GroupSearch::prepare_list_terms() {
+    if (!model_.residual) return;
+    const std::uint32_t nlist = model_.partition->nlist();
+    list_coarse_.resize(queries_.size() * nlist);
+    model_.partition->scores(queries_.transformed(), list_coarse_.data());
+    std::vector<std::uint32_t> lists(packed_->lists);
+    lists.erase(std::unique(lists.begin(), lists.end()), lists.end());
+    for (std::size_t i = 0; i < queries_.size(); ++i)
+        for (const std::uint32_t list : lists) {
+            float& own = list_coarse_[i * nlist + list];
+            own = model_.partition->coarse({list, own});
+        }
+}
+
+// About how many lists hold enough to raise thresholds.
+std::size_t GroupSearch::near_lists() const {
     const auto n = static_cast<std::size_t>(params_.filter ? params_.filter->expected() : snapshot_.n());
     const std::size_t list_size = std::max<std::size_t>(1, n / model_.partition->nlist());
-    return std::min(probes_.width, std::max<std::size_t>(1, (2 * capacity_ + list_size - 1) / list_size));
+    return std::max<std::size_t>(1, (2 * capacity_ + list_size - 1) / list_size);
 }
 
 void GroupSearch::scan_in_rounds() {
     pending_.resize(second_ ? queries_.size() : 0);
-    const std::size_t near = near_probes(), round = Patience::round(params_.patience);
+    const std::size_t near = std::min(probes_.width, near_lists()), round = Patience::round(params_.patience);
     const std::size_t wanted = std::min(params_.k, capacity_);
     std::vector<Patience> patience(queries_.size());
     bool reading = true;
@@ -311,10 +329,10 @@ void GroupSearch::scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> 
     scan.queries = scan_queries_.data();
     scan.n_queries = static_cast<std::uint32_t>(pairs.size());
     if (adds_lists()) scan.b = nullptr;
-    if (wide)
-        model_.codec->scan_wide(scan);
+    if (adds_in_scan())
+        scan_with_lists(scan, pairs, wide);
     else
-        model_.codec->scan_kernel()(scan);
+        run(scan, wide);
     for (std::size_t p = 0; p < pairs.size(); ++p) {
         const std::size_t i = query_of(pairs[p]);
         if (!entries_read_.empty()) entries_read_[i] += scan.n;
@@ -325,6 +343,34 @@ void GroupSearch::scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> 
             keep_hits(chunk, i, scan_queries_[p], {});
     }
     if (staged_ && !promises_wait_) chunks_.pop_back();
+}
+
+void GroupSearch::run(const kernels::Scan& scan, bool wide) const {
+    if (wide)
+        model_.codec->scan_wide(scan);
+    else
+        model_.codec->scan_kernel()(scan);
+}
+
+// Whether what depends on the lists of packed residual codes can be added as a factor b, which is then that of one
+// query.
+bool GroupSearch::adds_in_scan() const {
+    return adds_lists() && !staged_ && !scanned_.segments.empty() && !scanned_.segments.front()->b();
+}
+
+void GroupSearch::scan_with_lists(kernels::Scan scan, std::span<const std::uint32_t> pairs, bool wide) {
+    list_terms_.resize(scan.n);
+    scan.b = list_terms_.data();
+    scan.n_queries = 1;
+    for (const std::uint32_t pair : pairs) {
+        const std::size_t i = query_of(pair);
+        const float constant = queries_.terms(i).constant;
+        const float* coarse = list_coarse_.data() + i * model_.partition->nlist();
+        const std::uint32_t* lists = packed_->lists.data() + scan.first_row;
+        for (std::uint32_t v = 0; v < scan.n; ++v) list_terms_[v] = constant + coarse[lists[v]];
+        run(scan, wide);
+        ++scan.queries;
+    }
 }
 
 kernels::ScanQuery GroupSearch::scan_query(std::uint32_t pair, std::uint32_t n) {
@@ -342,14 +388,15 @@ kernels::ScanQuery GroupSearch::scan_query(std::uint32_t pair, std::uint32_t n) 
                              model_.b_scale(terms, probe)};
     if (adds_lists()) {
         query.constant = 0;
-        query.threshold = -infinity;
+        query.b_scale = 1;
+        if (!adds_in_scan()) query.threshold = -infinity;
     }
     return query;
 }
 
 // Adds hits, which are already in the tail of hits_[i].
 void GroupSearch::keep_hits(const Chunk& chunk, std::size_t i, kernels::ScanQuery& found, std::span<Hit> exceeding) {
-    if (adds_lists()) add_lists(found, i, chunk.scan, exceeding);
+    if (adds_lists() && !adds_in_scan()) add_lists(found, i, chunk.scan, exceeding);
     const auto number = [&](Hit& hit) { hit.row = packed_ ? packed_->rows[chunk.row(hit)] : chunk.row(hit); };
     const std::span<Hit> hits(found.hits, found.count);
     std::for_each(hits.begin(), hits.end(), number);
@@ -411,8 +458,7 @@ void GroupSearch::drop_others(const Chunk& chunk, std::size_t i, kernels::ScanQu
 // Packed residual codes are in one list; this adds the terms of their scores that depend on their former lists.
 float GroupSearch::with_list(std::uint32_t row, std::size_t i, float score, const kernels::Scan& chunk) const {
     const std::uint32_t list = packed_->lists[row];
-    const float own = list_scores_[i * model_.partition->nlist() + list];
-    const Partition::Probe probe{list, model_.partition->coarse({list, own})};
+    const Partition::Probe probe{list, list_coarse_[i * model_.partition->nlist() + list]};
     if (chunk.b) score += model_.b_scale(queries_.terms(i), probe) * chunk.b[row - chunk.first_row];
     return score + (queries_.terms(i).constant + probe.coarse);
 }

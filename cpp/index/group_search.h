@@ -20,11 +20,16 @@
 
 namespace fewbits {
 
+// How the rows that a filter allows are read.
+struct Reading {
+    const PackedCodes* packed = nullptr;  // codes of these rows alone, or null: those of all rows
+    bool all = false;                     // whether every allowed row is read, whatever nprobe and patience are
+};
+
 class GroupSearch {
 public:
-    // packed: codes of the rows that the filter allows, if only these are to be scanned; or null. first_query: the
-    // number of the group's first query in the search. Scans slice `slice` of `slices`.
-    GroupSearch(const Snapshot& snapshot, const PackedCodes* packed, MatrixView queries, std::size_t first_query,
+    // first_query: the number of the group's first query in the search. Scans slice `slice` of `slices`.
+    GroupSearch(const Snapshot& snapshot, const Reading& reading, MatrixView queries, std::size_t first_query,
                 const SearchParams& params, std::size_t slice, std::size_t slices);
 
     // Scans this slice's share of all (list, chunk) pairs.
@@ -60,8 +65,9 @@ private:
 
     void probe();
     void take_given_probes();
+    void prepare_list_terms();
     void keep_keys();
-    std::size_t near_probes() const;
+    std::size_t near_lists() const;
     void scan_in_rounds();
     void mark_read(std::size_t begin, std::size_t end);
     void settle(std::size_t i);
@@ -84,6 +90,9 @@ private:
     bool reads(std::size_t i, std::uint32_t list) const { return read_.test(i * model_.partition->nlist() + list); }
     bool joined() const { return packed_ && !packed_->lists.empty(); }
     bool adds_lists() const { return joined() && model_.residual; }
+    bool adds_in_scan() const;
+    void scan_with_lists(kernels::Scan scan, std::span<const std::uint32_t> pairs, bool wide);
+    void run(const kernels::Scan& scan, bool wide) const;
     float with_list(std::uint32_t row, std::size_t i, float score, const kernels::Scan& chunk) const;
     void add_lists(kernels::ScanQuery& query, std::size_t i, const kernels::Scan& chunk,
                    std::span<Hit> exceeding) const;
@@ -91,6 +100,7 @@ private:
 
     const Snapshot& snapshot_;
     const PackedCodes* packed_;
+    bool reads_all_;
     const Snapshot& scanned_;  // packed_'s snapshot, or snapshot_
     const Model& model_;
     SearchParams params_;
@@ -108,7 +118,8 @@ private:
     std::vector<Pending> pending_;  // by query; only if second_ and rounds_
     TopHits best_;                  // of one query
     std::vector<std::uint64_t> entries_read_;
-    std::vector<float> list_scores_;  // queries x nlist, for packed residual codes
+    std::vector<float> list_coarse_;  // queries x nlist, for packed residual codes: of the lists that these come from
+    std::vector<float> list_terms_;   // of the rows of a chunk, for one query
     std::vector<TopHits> hits_;
     std::vector<std::vector<Hit>> exceeding_;  // of staged codes: see Codec::refine
     std::vector<std::vector<Hit>> keys_;       // of the best hits, by row

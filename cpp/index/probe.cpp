@@ -32,10 +32,13 @@ double read_unfiltered(const Snapshot& snapshot, std::uint32_t nprobe) {
 // All lists, taken in order of distance.
 class Ranking {
 public:
-    void reset(const float* scores, std::uint32_t nlist) {
+    // near: about how many will be taken.
+    void reset(const float* scores, std::uint32_t nlist, std::size_t near) {
         lists_.resize(nlist);
         for (std::uint32_t list = 0; list < nlist; ++list) lists_[list] = {list, scores[list]};
         taken_ = 0;
+        selected_ = 0;
+        near_ = near;
     }
     std::size_t taken() const { return taken_; }
     bool empty() const { return taken_ == lists_.size(); }
@@ -44,14 +47,18 @@ public:
     std::span<Hit> take(std::size_t count) {
         const std::span<Hit> left = std::span(lists_).subspan(taken_);
         count = std::min(count, left.size());
-        select_best(left, count);
+        if (taken_ + count > selected_) {
+            selected_ = std::min(lists_.size(), std::max({taken_ + count, near_, 2 * selected_}));
+            select_best(left, selected_ - taken_);
+        }
+        select_best(left.first(selected_ - taken_), count);
         taken_ += count;
         return left.first(count);
     }
 
 private:
     std::vector<Hit> lists_;
-    std::size_t taken_ = 0;
+    std::size_t taken_ = 0, selected_ = 0, near_ = 0;  // the first selected_ lists are the nearest
 };
 
 // Chooses lists for one query at a time: the nearest ones with allowed rows, until these are enough.
@@ -62,11 +69,12 @@ public:
           partition_(*snapshot.model->partition),
           filter_(filter),
           nprobe_(nprobe),
+          near_(usual_lists()),
           wanted_(static_cast<double>(wanted)) {}
 
     // scores: one per list.
     const std::vector<Probe>& choose(const float* scores) {
-        ranking_.reset(scores, partition_.nlist());
+        ranking_.reset(scores, partition_.nlist(), near_);
         chosen_.clear();
         allowed_ = 0;
         const std::span<Hit> nearest = ranking_.take(nprobe_);
@@ -114,6 +122,12 @@ private:
         return (1 + far_growth * far) * std::pow(share, slower) * read_unfiltered(snapshot_, nprobe_);
     }
 
+    // About how many lists are needed if the allowed rows lie anywhere.
+    std::size_t usual_lists() const {
+        const double share = std::max(filter_.expected() / snapshot_.n(), 1e-3);
+        return static_cast<std::size_t>(1.25 * nprobe_ * std::pow(share, slower - 1));
+    }
+
     // About how many more lists are needed, if they have as many allowed rows as those taken.
     std::size_t lists_more() const {
         const auto taken = static_cast<double>(ranking_.taken());
@@ -125,20 +139,31 @@ private:
     const Partition& partition_;
     const RowFilter& filter_;
     std::uint32_t nprobe_;
+    std::size_t near_;
     double wanted_, allowed_ = 0, min_allowed_ = 0;
     Ranking ranking_;
     std::vector<Probe> chosen_;
 };
 
+Probes side_by_side(const std::vector<std::vector<Probe>>& chosen) {
+    Probes probes;
+    for (const auto& lists : chosen) probes.width = std::max(probes.width, lists.size());
+    probes.lists.assign(chosen.size() * probes.width, {Probes::none, 0});
+    for (std::size_t i = 0; i < chosen.size(); ++i)
+        std::copy(chosen[i].begin(), chosen[i].end(),
+                  probes.lists.begin() + static_cast<std::ptrdiff_t>(i * probes.width));
+    return probes;
+}
+
 }  // namespace
 
-bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe) {
+bool reads_all(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe) {
     const double most = std::min(std::max(min_packed, max_packed_share * read_unfiltered(snapshot, nprobe)),
                                  max_copied_share * snapshot.n());
     return filter.expected() <= most;
 }
 
-bool packs_lists(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries) {
+bool is_worth_copying(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries) {
     return filter.expected() <= max_copied_share * snapshot.n()
            && static_cast<double>(queries) * read_unfiltered(snapshot, nprobe) >= copying * filter.expected();
 }
@@ -172,16 +197,25 @@ Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t 
     partition.scores(queries, scores.data());
     std::vector<std::vector<Probe>> chosen(queries.rows);
     Choice choice(snapshot, filter, nprobe, wanted);
-    Probes probes;
+    for (std::size_t i = 0; i < queries.rows; ++i) chosen[i] = choice.choose(scores.data() + i * partition.nlist());
+    return side_by_side(chosen);
+}
+
+Probes all_lists(const Snapshot& snapshot, MatrixView queries, const RowFilter& filter, std::size_t near) {
+    const Partition& partition = *snapshot.model->partition;
+    if (partition.nlist() == 1) return choose_lists(*snapshot.model, queries, 1);
+    std::vector<float> scores(queries.rows * partition.nlist());
+    partition.scores(queries, scores.data());
+    std::vector<Hit> lists;
+    for (std::uint32_t list = 0; list < partition.nlist(); ++list)
+        if (filter.list(snapshot, list).n_allowed > 0) lists.push_back({list, 0});
+    std::vector<std::vector<Probe>> chosen(queries.rows);
     for (std::size_t i = 0; i < queries.rows; ++i) {
-        chosen[i] = choice.choose(scores.data() + i * partition.nlist());
-        probes.width = std::max(probes.width, chosen[i].size());
+        for (Hit& list : lists) list.score = scores[i * partition.nlist() + list.row];
+        select_best(lists, std::min(near, lists.size()));
+        for (const Hit& list : lists) chosen[i].push_back({list.row, partition.coarse(list)});
     }
-    probes.lists.assign(queries.rows * probes.width, {Probes::none, 0});
-    for (std::size_t i = 0; i < queries.rows; ++i)
-        std::copy(chosen[i].begin(), chosen[i].end(),
-                  probes.lists.begin() + static_cast<std::ptrdiff_t>(i * probes.width));
-    return probes;
+    return side_by_side(chosen);
 }
 
 }  // namespace fewbits

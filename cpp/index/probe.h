@@ -18,10 +18,10 @@ struct Probes {
     std::vector<Partition::Probe> lists;  // queries x width
 };
 
-// Whether to scan packed codes of all rows that a filter allows instead of probing lists, as this is not slower.
-bool scans_packed(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe);
-// Whether to copy the codes of allowed rows, list by list, as the filter is used by so many queries.
-bool packs_lists(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries);
+// Whether to scan all rows that a filter allows instead of probing lists, as this is not slower.
+bool reads_all(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe);
+// Whether to copy the codes of allowed rows, as the filter is used by so many queries.
+bool is_worth_copying(const Snapshot& snapshot, const RowFilter& filter, std::uint32_t nprobe, std::uint64_t queries);
 
 // The lists that a search without filter probes, for queries as users give them.
 Probes probe(const Model& model, MatrixView queries, std::uint32_t nprobe, unsigned threads);
@@ -30,5 +30,7 @@ Probes probe(const Model& model, MatrixView queries, std::uint32_t nprobe, unsig
 Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe);
 Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t nprobe, const RowFilter& filter,
                     std::size_t wanted);
+// All lists with allowed rows, of which the first `near` are the nearest.
+Probes all_lists(const Snapshot& snapshot, MatrixView queries, const RowFilter& filter, std::size_t near);
 
 }  // namespace fewbits

@@ -5,27 +5,32 @@
 
 #include "base/interrupt.h"
 #include "base/parallel.h"
-#include "base/random.h"
+#include "index/row_sample.h"
 
 namespace fewbits {
 namespace {
 
 constexpr std::size_t task_rows = 1 << 16;  // a multiple of 64, so that no two workers write the same word
-constexpr std::uint32_t sample_rows = 2048;
-constexpr std::uint64_t sample_seed = 0x5a3;
+
+std::size_t asked_in_sample(const Snapshot& snapshot, const RowFilter::Ask& ask) {
+    const RowSample sample(snapshot.rows());
+    Bitmap allowed(sample.size());
+    for (std::uint32_t i = 0; i < sample.size(); ++i) {
+        const std::uint32_t row = sample[i];
+        const std::size_t s = snapshot.segment_of(row);
+        ask(snapshot, s, row - snapshot.first_rows[s], 1, allowed, i);
+    }
+    return allowed.count(0, sample.size());
+}
 
 }  // namespace
 
-RowFilter::RowFilter(const Snapshot& snapshot, Ask ask, unsigned threads)
-    : ask_(std::move(ask)), lists_(std::make_unique<Lazy<List>[]>(snapshot.model->partition->nlist())) {
-    const std::uint32_t n = snapshot.rows(), sampled = std::min(n, sample_rows);
-    Bitmap allowed(sampled);
-    for (std::uint32_t i = 0; i < sampled; ++i) {
-        const auto row = n == sampled ? i : static_cast<std::uint32_t>(random_below(sample_seed, i, n));
-        const std::size_t s = snapshot.segment_of(row);
-        ask_(snapshot, s, row - snapshot.first_rows[s], 1, allowed, i);
-    }
-    expected_ = static_cast<double>(allowed.count(0, sampled)) * n / std::max(sampled, 1u);
+RowFilter::RowFilter(const Snapshot& snapshot, Ask ask, std::optional<std::size_t> in_sample, unsigned threads)
+    : ask_(std::move(ask)),
+      in_ranges_(in_sample.has_value()),
+      lists_(std::make_unique<Lazy<List>[]>(snapshot.model->partition->nlist())) {
+    const std::size_t allowed = in_sample ? *in_sample : asked_in_sample(snapshot, ask_);
+    expected_ = static_cast<double>(allowed) * snapshot.rows() / std::max(RowSample(snapshot.rows()).size(), 1u);
     if (snapshot.model->partition->nlist() == 1) lists_[0].get([&] { return answer(snapshot, 0, threads); });
 }
 

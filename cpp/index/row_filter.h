@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/bitmap.h"
@@ -27,11 +28,14 @@ public:
         std::uint32_t n_allowed = 0;
     };
 
-    // All calls must pass the same snapshot. If there is only one list, it is evaluated immediately.
-    RowFilter(const Snapshot& snapshot, Ask ask, unsigned threads);
+    // All calls must pass the same snapshot. in_sample: the number of allowed rows of a RowSample, if it is known; rows
+    // are then found without asking for each. If there is only one list, it is evaluated immediately.
+    RowFilter(const Snapshot& snapshot, Ask ask, std::optional<std::size_t> in_sample, unsigned threads);
 
     // The number of allowed rows, estimated from a sample; exact if there are few rows.
     double expected() const { return expected_; }
+    // Whether the allowed rows of a list are found at little cost, as they are ranges.
+    bool in_ranges() const { return in_ranges_; }
     const List& list(const Snapshot& snapshot, std::uint32_t list) const;
     // Whether one row of a segment is allowed, which is in this list.
     bool allows(const Snapshot& snapshot, std::size_t segment, std::uint32_t list, std::uint32_t row) const;
@@ -46,6 +50,7 @@ private:
     PackedCodes pack_all(const Snapshot& snapshot, bool join, unsigned threads) const;
 
     Ask ask_;
+    bool in_ranges_;
     double expected_ = 0;
     std::unique_ptr<Lazy<List>[]> lists_;
     mutable Lazy<PackedCodes> joined_, by_list_;

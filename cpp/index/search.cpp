@@ -17,14 +17,13 @@ constexpr std::size_t group_queries = 1024;  // maximum number of queries that s
 constexpr std::size_t worth_sharing = 64;    // queries; groups are not made smaller just to balance the threads
 constexpr double worker_bytes = 1 << 20;     // codes per worker for which it is worth starting one (about 50 us)
 
-const PackedCodes* packed_or_null(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
-    if (!params.filter) return nullptr;
+Reading reading_of(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
+    if (!params.filter) return {};
     const RowFilter& filter = *params.filter;
-    if (!snapshot.model->relative && !params.probes && scans_packed(snapshot, filter, params.nprobe))
-        return &filter.joined(snapshot, params.threads);
-    if (packs_lists(snapshot, filter, params.nprobe, filter.count(n_queries)))
-        return &filter.by_list(snapshot, params.threads);
-    return nullptr;
+    const bool copies = is_worth_copying(snapshot, filter, params.nprobe, filter.count(n_queries));
+    if (!snapshot.model->relative && !params.probes && reads_all(snapshot, filter, params.nprobe))
+        return {copies || !filter.in_ranges() ? &filter.joined(snapshot, params.threads) : nullptr, true};
+    return {copies ? &filter.by_list(snapshot, params.threads) : nullptr, false};
 }
 
 unsigned useful_threads(const Snapshot& snapshot, std::size_t n_queries, const SearchParams& params) {
@@ -49,7 +48,7 @@ std::size_t queries_per_group(std::size_t n_queries, unsigned threads) {
 void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids,
             float* scores) {
     const unsigned threads = useful_threads(snapshot, queries.rows, params);
-    const PackedCodes* packed = packed_or_null(snapshot, queries.rows, params);
+    const Reading reading = reading_of(snapshot, queries.rows, params);
     const std::size_t group = queries_per_group(queries.rows, threads);
     const std::size_t groups = (queries.rows + group - 1) / group;
     // Fewer queries than threads: several workers scan for one query, and their hits are merged.
@@ -74,7 +73,7 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
     };
     if (slices == 1) {
         parallel_for(groups, threads, [&](std::size_t g, unsigned) {
-            GroupSearch work(snapshot, packed, group_of(g), g * group, params, 0, 1);
+            GroupSearch work(snapshot, reading, group_of(g), g * group, params, 0, 1);
             work.scan();
             finish(work, g);
         });
@@ -82,7 +81,7 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
     }
     std::vector<std::unique_ptr<GroupSearch>> works(groups * slices);
     parallel_for(works.size(), threads, [&](std::size_t task, unsigned) {
-        works[task] = std::make_unique<GroupSearch>(snapshot, packed, group_of(task / slices), task / slices * group,
+        works[task] = std::make_unique<GroupSearch>(snapshot, reading, group_of(task / slices), task / slices * group,
                                                     params, task % slices, slices);
         works[task]->scan();
     });

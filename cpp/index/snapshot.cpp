@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "index/row_sample.h"
+
 namespace fewbits {
 
 std::shared_ptr<const Snapshot> Snapshot::make(std::shared_ptr<const Model> model,
@@ -47,6 +49,21 @@ std::size_t Snapshot::segment_of(std::uint32_t row) const {
 std::int64_t Snapshot::id(std::uint32_t row) const {
     const std::size_t s = segment_of(row);
     return segments[s]->id(row - first_rows[s]);
+}
+
+std::int64_t Snapshot::label(std::uint32_t row) const {
+    const std::size_t s = segment_of(row);
+    return segments[s]->labels()->of(row - first_rows[s]);
+}
+
+const std::vector<std::int64_t>& Snapshot::sampled_labels() const {
+    return sampled_labels_.get([this] {
+        std::vector<std::int64_t> labels;
+        const RowSample sample(rows());
+        for (std::uint32_t i = 0; i < sample.size(); ++i)
+            if (is_alive(sample[i])) labels.push_back(label(sample[i]));
+        return labels;
+    });
 }
 
 CodeSet Snapshot::tokens(std::uint32_t row) const {

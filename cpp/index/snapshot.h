@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bitmap.h"
+#include "base/locks.h"
 #include "index/model.h"
 #include "index/segment.h"
 
@@ -33,8 +34,11 @@ struct Snapshot {
     Bitmap alive_rows() const { return alive.size() == 0 ? Bitmap(rows(), true) : alive; }
     std::size_t segment_of(std::uint32_t row) const;
     std::int64_t id(std::uint32_t row) const;
-    CodeSet tokens(std::uint32_t row) const;     // only if the model has a codec for tokens
-    std::int64_t row_of(std::int64_t id) const;  // alive, or -1
+    std::int64_t label(std::uint32_t row) const;  // only if the vectors have labels
+    CodeSet tokens(std::uint32_t row) const;      // only if the model has a codec for tokens
+    std::int64_t row_of(std::int64_t id) const;   // alive, or -1
+    // Labels of the rows of a RowSample that are alive.
+    const std::vector<std::int64_t>& sampled_labels() const;
     // Appends the ids of at most max_count vectors alive, from this row on; returns the row to continue from.
     std::uint32_t ids(std::uint32_t row, std::size_t max_count, std::vector<std::int64_t>& out) const;
     std::vector<std::int64_t> sorted_ids() const;  // of vectors alive
@@ -44,6 +48,9 @@ struct Snapshot {
     void factors_b(float* b) const;
     // Only segments begin..end, with the same rows alive.
     std::shared_ptr<const Snapshot> part(std::size_t begin, std::size_t end) const;
+
+private:
+    mutable Lazy<std::vector<std::int64_t>> sampled_labels_;
 };
 
 }  // namespace fewbits
