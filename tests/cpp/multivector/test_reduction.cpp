@@ -114,4 +114,14 @@ TEST("pool: counts, lengths, order, and documents that are small enough") {
     CHECK_EQ(pool(sets, 0.5, 12, Clustering::agglomerative, 1).offsets[2], 13);
 }
 
+TEST("pool: a share outside (0, 1], or no token, is refused") {
+    const std::vector<float> tokens = {1, 0, 0, 1};
+    const std::vector<std::int64_t> offsets = {0, 2};
+    const SetsView documents{{tokens.data(), 2, 2}, offsets};
+    CHECK_EQ(pool(documents, 1, 1, Clustering::agglomerative, 1).offsets.back(), 1);
+    for (const double share : {0.0, -0.5, 1.01})
+        CHECK_THROWS(pool(documents, share, 1, Clustering::agglomerative, 1), "share");
+    CHECK_THROWS(pool(documents, 0.5, 0, Clustering::agglomerative, 1), "at least 1 token");
+}
+
 }  // namespace

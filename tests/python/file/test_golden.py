@@ -64,7 +64,7 @@ def indexes():
 
 
 def data(index, n, seed):
-    """What it is built from, or asked: for a multi-vector index sets of 3 tokens each, for a sparse one 12 terms each."""
+    """What it is built from, or asked: for multi-vector indexes sets of 3 tokens, for sparse ones 12 terms each."""
     if isinstance(index, fb.SparseIndex):
         terms = np.sort(
             np.argsort(vectors(n, seed) + np.arange(DIM) / DIM, axis=1) * 5 + np.arange(n)[:, None] % 5, axis=1
