@@ -18,13 +18,21 @@ using kernels::ScanQuery;
 using kernels::Tile;
 
 constexpr std::uint32_t dim = 128;
-constexpr std::uint32_t batch = 32;
-constexpr float out_of_reach = 1e9F;                       // a threshold
-constexpr std::size_t in_cache = std::size_t{96} << 10;    // bytes: fits any L2 cache
-constexpr std::size_t in_memory = std::size_t{256} << 20;  // bytes: exceeds the last-level cache
-constexpr std::uint32_t rows_a_run = 4096;
-constexpr std::uint32_t points = 512, centroids = 256;
+constexpr float out_of_reach = 1e9F;  // a threshold
 constexpr std::size_t numbers = 8192;
+
+// Where the data lie, and how many there are.
+struct Place {
+    const char* name;
+    std::size_t bytes;
+    std::uint32_t queries, rows, points, centroids;  // in a run
+    bool from_memory;
+};
+constexpr Place places[] = {
+    {"memory", std::size_t{256} << 20, 1, 4096, 512, 256, true},  // exceeds the last-level cache
+    {"cache", std::size_t{96} << 10, 32, 4096, 512, 256, false},  // fits any L2 cache
+    {"steps", std::size_t{8} << 10, 32, 128, 24, 32, false},      // short enough for single-stepping
+};
 
 struct ScanKind {
     const char* name;
@@ -97,11 +105,11 @@ Buffer<std::uint8_t> codes(std::uint32_t element_bits, std::size_t bytes) {
     return out;
 }
 
-Case scan_case(const Kernels& set, const ScanKind& kind, bool memory) {
-    const std::uint32_t queries = memory ? 1 : batch;
+Case scan_case(const Kernels& set, const ScanKind& kind, const Place& place) {
+    const std::uint32_t queries = place.queries;
     const std::uint32_t m = dim / 4 * kind.quad;
     const std::size_t vector_bytes = std::size_t{m} * kind.element_bits / 8;
-    const auto n = static_cast<std::uint32_t>((memory ? in_memory : in_cache) / vector_bytes / 32 * 32);
+    const auto n = static_cast<std::uint32_t>(std::max<std::size_t>(place.bytes / vector_bytes / 32, 1) * 32);
     const auto data = codes(kind.element_bits, n * vector_bytes);
     const auto levels = zeros<std::uint8_t>(16);
     for (std::size_t i = 0; i < 16; ++i) (*levels)[i] = static_cast<std::uint8_t>(8 * i);
@@ -115,7 +123,7 @@ Case scan_case(const Kernels& set, const ScanKind& kind, bool memory) {
     Case out;
     out.items = double(n) * queries;
     out.bytes = out.items * double(vector_bytes);
-    out.from_memory = memory;
+    out.from_memory = place.from_memory;
     out.operation = kind.operation;
     out.operations = out.items * dim;
     out.run = [=, &set, kept = tables] {  // keeps the tables that the queries point into
@@ -126,60 +134,62 @@ Case scan_case(const Kernels& set, const ScanKind& kind, bool memory) {
 }
 
 // Rows anywhere in memory, or all rows of a small array in order.
-Buffer<std::uint32_t> listed_rows(std::size_t n) {
-    auto list = zeros<std::uint32_t>(rows_a_run);
-    for (std::size_t i = 0; i < rows_a_run; ++i) (*list)[i] = static_cast<std::uint32_t>(random_below(n, i, n));
+Buffer<std::uint32_t> listed_rows(std::size_t n, std::size_t count) {
+    auto list = zeros<std::uint32_t>(count);
+    for (std::size_t i = 0; i < count; ++i) (*list)[i] = static_cast<std::uint32_t>(random_below(n, i, n));
     return list;
 }
 
-Case rows_case(const Kernels& set, const RowKind& kind, bool memory) {
+Case rows_case(const Kernels& set, const RowKind& kind, const Place& place) {
+    const std::uint32_t listed = place.rows;
     const std::size_t stride = dim * kind.bits / 8;
-    const std::size_t n = (memory ? in_memory : in_cache) / stride;
+    const std::size_t n = place.bytes / stride;
     const auto data = codes(kind.bits, n * stride);
-    const auto rows = listed_rows(n);
+    const auto rows = listed_rows(n, listed);
     const auto levels = zeros<std::uint8_t>(16);
     const auto query = floats(dim);
     const auto integer_query = zeros<std::int16_t>(dim);
     for (std::size_t j = 0; j < dim; ++j) (*integer_query)[j] = static_cast<std::int16_t>((*query)[j] * 2047);
-    const auto results = zeros<float>(std::max(rows_a_run, dim));
+    const auto results = zeros<float>(std::max(listed, dim));
     Case out;
-    out.items = rows_a_run;
+    out.items = listed;
     out.bytes = out.items * double(stride);
-    out.from_memory = memory;
+    out.from_memory = place.from_memory;
     out.operation = kind.operation;
     out.operations = out.items * dim;
     out.run = [=, &set] {
         const void* side =
             kind.bits >= 16 ? static_cast<const void*>(query->data()) : static_cast<const void*>(integer_query->data());
-        (set
-         .*kind.kernel)({data->data(), stride, rows->data(), rows_a_run, dim, levels->data(), side, results->data()});
+        (set.*kind.kernel)({data->data(), stride, rows->data(), listed, dim, levels->data(), side, results->data()});
     };
     return out;
 }
 
-Case planes_case(const Kernels& set, bool memory) {
+Case planes_case(const Kernels& set, const Place& place) {
+    const std::uint32_t listed = place.rows;
     const std::size_t plane = dim / 8, stride = (planes_bits - 1) * plane;
-    const std::size_t n = (memory ? in_memory : in_cache) / stride;
-    const auto data = codes(8, n * stride), high = codes(8, rows_a_run * plane), levels = codes(8, 16);
-    const auto rows = listed_rows(n);
+    const std::size_t n = place.bytes / stride;
+    const auto data = codes(8, n * stride), high = codes(8, listed * plane), levels = codes(8, 16);
+    const auto rows = listed_rows(n, listed);
     const auto query = zeros<std::int16_t>(dim);
     for (std::size_t j = 0; j < dim; ++j) (*query)[j] = static_cast<std::int16_t>(random_below(1, j, 4095)) - 2047;
-    const auto results = zeros<std::int32_t>(rows_a_run);
+    const auto results = zeros<std::int32_t>(listed);
     Case out;
-    out.items = rows_a_run;
+    out.items = listed;
     out.bytes = out.items * double(stride + plane);
-    out.from_memory = memory;
+    out.from_memory = place.from_memory;
     out.operation = Operation::mac16;
     out.operations = out.items * dim;
     out.run = [=, &set] {
         set.rows_planes(
-            {data->data(), stride, rows->data(), rows_a_run, dim, levels->data(), query->data(), results->data()},
+            {data->data(), stride, rows->data(), listed, dim, levels->data(), query->data(), results->data()},
             high->data(), plane, planes_bits);
     };
     return out;
 }
 
-Case tile_case(const Kernels& set, bool best) {
+Case tile_case(const Kernels& set, bool best, const Place& place) {
+    const std::uint32_t points = place.points, centroids = place.centroids;
     const auto x = floats(std::size_t{points} * dim), blocks = floats(std::size_t{centroids} * dim);
     const auto bias = floats(centroids), results = zeros<float>(std::size_t{points} * centroids);
     const auto nearest = zeros<std::uint32_t>(points);
@@ -198,6 +208,24 @@ Case tile_case(const Kernels& set, bool best) {
     return out;
 }
 
+// Fixed points against the tokens of a set, as LEMUR's encodings of documents are made.
+Case products_case(const Kernels& set, const Place& place) {
+    const std::uint32_t points = place.points, groups = place.centroids / 8;
+    const auto x = codes(8, std::size_t{points} * dim), tokens = codes(8, std::size_t{groups} * 8 * dim);
+    for (auto& entry : *tokens) entry &= 127;
+    const auto bias = zeros<std::int16_t>(points), best = zeros<std::int16_t>(points);
+    Case out;
+    out.items = double(points) * groups * 8;
+    out.bytes = double(points + groups * 8) * dim;
+    out.operation = Operation::mac8;
+    out.operations = out.items * dim;
+    out.run = [=, &set] {
+        const auto* fixed = reinterpret_cast<const std::int8_t*>(x->data());
+        set.max_products({fixed, points, dim, bias->data(), tokens->data(), groups, best->data()});
+    };
+    return out;
+}
+
 // `numbers` floats as input, and `run`, which processes them.
 Case numbers_case(std::size_t bytes_of_each, std::function<void()> run) {
     Case out;
@@ -207,8 +235,9 @@ Case numbers_case(std::size_t bytes_of_each, std::function<void()> run) {
     return out;
 }
 
-Case other_case(const Kernels& set, const std::string& name) {
-    if (name == "tile_dot" || name == "tile_best") return tile_case(set, name == "tile_best");
+Case other_case(const Kernels& set, const std::string& name, const Place& place) {
+    if (name == "tile_dot" || name == "tile_best") return tile_case(set, name == "tile_best", place);
+    if (name == "max_products") return products_case(set, place);
     const auto x = floats(numbers), y = zeros<float>(numbers);
     const auto halves = zeros<std::uint16_t>(numbers);
     const auto bytes = codes(8, numbers);
@@ -220,7 +249,7 @@ Case other_case(const Kernels& set, const std::string& name) {
         });
     }
     if (name == "add_to_buckets") {
-        const auto bucket = listed_rows(numbers / dim);
+        const auto bucket = listed_rows(numbers / dim, numbers / dim);
         return numbers_case(
             4, [=, &set] { set.add_to_buckets({x->data(), numbers / dim, dim, dim, bucket->data(), y->data()}); });
     }
@@ -245,13 +274,13 @@ Case other_case(const Kernels& set, const std::string& name) {
     throw std::invalid_argument("no kernel '" + name + "'");
 }
 
-Case case_of(const Kernels& set, const std::string& kernel, bool memory) {
+Case case_of(const Kernels& set, const std::string& kernel, const Place& place) {
     for (const auto& kind : scan_kinds)
-        if (kernel == kind.name) return scan_case(set, kind, memory);
+        if (kernel == kind.name) return scan_case(set, kind, place);
     for (const auto& kind : row_kinds)
-        if (kernel == kind.name) return rows_case(set, kind, memory);
-    if (kernel == "rows_planes") return planes_case(set, memory);
-    return other_case(set, kernel);
+        if (kernel == kind.name) return rows_case(set, kind, place);
+    if (kernel == "rows_planes") return planes_case(set, place);
+    return other_case(set, kernel, place);
 }
 
 // Kernels that neither scan nor sum along rows.
@@ -273,7 +302,7 @@ std::vector<std::string> case_names() {
     std::vector<std::string> names;
     for (const auto& kind : scan_kinds) {
         names.push_back(std::string(kind.name) + " memory x1");
-        names.push_back(std::string(kind.name) + " cache x" + std::to_string(batch));
+        names.push_back(std::string(kind.name) + " cache x" + std::to_string(places[1].queries));
     }
     for (const auto& kind : row_kinds)
         for (const char* where : {" memory", " cache"}) names.push_back(kind.name + std::string(where));
@@ -283,9 +312,14 @@ std::vector<std::string> case_names() {
 }
 
 Case make_case(const Kernels& set, const std::string& name) {
-    Case out = case_of(set, name.substr(0, name.find(' ')), name.find(" memory") != std::string::npos);
-    out.name = name;
-    return out;
+    const std::size_t space = name.find(' ');
+    for (const Place& place : places)
+        if (space != std::string::npos && std::string_view(name).substr(space + 1).starts_with(place.name)) {
+            Case out = case_of(set, name.substr(0, space), place);
+            out.name = name;
+            return out;
+        }
+    throw std::invalid_argument("no case '" + name + "'");
 }
 
 }  // namespace fewbits::bench
