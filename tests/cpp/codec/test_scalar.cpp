@@ -64,6 +64,15 @@ TEST("levels: the model of uniform levels is the known optimum for a normal dist
     CHECK(std::fabs(model.half_deviation / model.deviation - 0.726f) < 0.004f);
 }
 
+TEST("lloyd_max: the number of levels is 1 to 4096, of finite values") {
+    const std::vector<float> x = {1, 2, 3}, infinite = {1, INFINITY};
+    CHECK_EQ(lloyd_max(x, 1, 5).size(), 1u);
+    CHECK_EQ(lloyd_max(x, 4096, 1).size(), 4096u);
+    for (const std::uint32_t count : {0u, 4097u}) CHECK_THROWS(lloyd_max(x, count, 5), "1..4096");
+    CHECK_THROWS(lloyd_max(infinite, 2, 5), "not finite");
+    CHECK_THROWS(lloyd_max({}, 2, 5), "no data");
+}
+
 TEST("lloyd_max: levels of a normal distribution, of few values, of one") {
     const std::vector<float> x = normal(200000, 64);
     const std::vector<float> four = lloyd_max(x, 4, 200);
