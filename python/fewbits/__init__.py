@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from .integrations.faiss import from_faiss
     from .integrations.quantized import from_quantized
     from .merging import merge
+    from .multivector.chamfer import chamfer
     from .multivector.fde import FDE
-    from .multivector.index import MultiVectorIndex, chamfer
+    from .multivector.index import MultiVectorIndex
     from .multivector.lemur import LEMUR
     from .multivector.pooling import Pooling, carve
     from .neighbors.duplicates import deduplicate
@@ -140,7 +141,8 @@ _MODULES = {
     "rocchio": ("feedback",),
     "fusing": ("fuse",),
     "merging": ("merge",),
-    "multivector.index": ("MultiVectorIndex", "chamfer"),
+    "multivector.chamfer": ("chamfer",),
+    "multivector.index": ("MultiVectorIndex",),
     "input.packed": ("unpack_bits",),
     "spec.ivf": ("IVF",),
     "multivector.pooling": ("Pooling", "carve"),

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..index.index import Index
 from ..input.sets import Sets, SetsInput
+from ..multivector.chamfer import chamfer
 from ..multivector.fde import FDE
-from ..multivector.index import MultiVectorIndex, chamfer
+from ..multivector.index import MultiVectorIndex
 from ..multivector.lemur import LEMUR
 from ..multivector.pooling import Pooling
 from ..multivector.token_codecs import TokenCodec, bytes_in_memory

@@ -23,7 +23,8 @@ from ..index.turns import frozen, replace_state
 from ..input.checks import real_number, thread_count, whole_number
 from ..input.queries import as_queries
 from ..input.sets import Sets, read_sets
-from ..multivector.index import MultiVectorIndex, chamfer
+from ..multivector.chamfer import chamfer
+from ..multivector.index import MultiVectorIndex
 from ..numeric.arrays import F32, I64
 from ..sparse.index import SparseIndex
 from .lossy import warn_if_lossy

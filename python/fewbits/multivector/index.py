@@ -15,17 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..errors import CorruptIndexError
-from ..file.engines import check_flags, engine_of_bytes, is_multivector
+from ..file.engines import check_flags, engine_of_bytes
 from ..file.files import open_file
-from ..file.meta import decode_by, decode_meta, decode_part, encode_meta
 from ..file.places import Path, buffer, contents, encoded, pickled, shown
-from ..fit.few import too_few
 from ..index.asked import candidates, lists_in_vain, lists_to_read, result_count
 from ..index.base import BaseIndex
-from ..index.filling import checked_ids, publish
-from ..index.fitting import fitted_model
-from ..index.notes import Notes, notes_of
+from ..index.filling import publish
+from ..index.notes import Notes
 from ..index.parts import checked_description
 from ..index.result import SearchResult
 from ..index.state import State, Training
@@ -36,66 +32,29 @@ from ..input.ids import id_table, vector_ids
 from ..input.progress import Progress, ProgressArgument
 from ..input.queries import min_similarity
 from ..input.renamed import renamed
-from ..input.rows import BLOCK_FLOATS, check_scale
-from ..input.sample import Sample
-from ..input.sets import Sets, SetsInput, read_sets, token_dim
+from ..input.sets import Sets, SetsInput, read_sets
 from ..numeric.arrays import F32
 from ..spec.codec import Codec
-from ..spec.description import Description
 from ..spec.ivf import IVF
-from ..spec.parts import Fitting
 from ..spec.rabitq import RaBitQ
 from ..spec.scalar import Scalar
 from ..spec.transform import Transform
-from .encoders import ENCODERS, Encoder, is_encoder, restored, stored
+from .encoders import ENCODERS, Encoder, is_encoder
 from .fde import FDE, MAX_TOKEN_DIM
+from .files import meta_of, state_of_file
+from .filling import coded, trained
 from .lemur import LEMUR
-from .pooling import Pooling, carved
-from .state import SetState, encoder_now, encoder_of
+from .pooling import Pooling, carved, checked_pooling
+from .report import explained, stats_of
+from .state import SetState, sets_now, sets_of
 from .stats import MultiVectorStats
-from .token_codecs import TOKEN_SAMPLE, TokenCodec, checked, fitted
+from .token_codecs import TokenCodec, checked
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _MAX_DIMS = 65_535  # dimensions of encodings
 _MAX_CANDIDATES = 2**31
-
-
-def chamfer(queries: Any, documents: Any, *, threads: int | None = None) -> F32:
-    """Compute exact Chamfer similarities (MaxSim) of queries with documents.
-
-    The similarity is the sum, over the tokens of the query, of the largest inner product with a token of the document.
-
-    Parameters
-    ----------
-    queries, documents : sets of vectors
-        Each a list of (t, d) arrays, an (n, t, d) array or (tokens, offsets); or a single (t, d) array. Sets must
-        not be empty.
-    threads : int, optional
-        None: all CPUs. The result has the same bits for any number.
-
-    Returns
-    -------
-    (queries, documents) float32 array
-        Without the corresponding axis if an argument is a single (t, d) array.
-
-    References
-    ----------
-    Khattab and Zaharia, "ColBERT: Efficient and Effective Passage Search via Contextualized Late Interaction over
-    BERT", 2020.
-
-    Examples
-    --------
-    >>> fb.chamfer(query_sets[0], documents).shape
-    (100,)
-    """
-    dim = token_dim(documents, "documents")
-    left, one_query = read_sets(queries, dim, "queries")
-    right, one_document = read_sets(documents, dim, "documents")
-    scores = _core.chamfer(*left, *right, threads=thread_count(threads))
-    scores = scores[0] if one_query else scores
-    return scores[..., 0] if one_document else scores
 
 
 class MultiVectorIndex(BaseIndex):
@@ -146,47 +105,49 @@ class MultiVectorIndex(BaseIndex):
         seed: int = 0,
         temp_dir: Path | None = None,
     ) -> None:
-        self._dim = whole_number(dim, "dim", 1, MAX_TOKEN_DIM)
+        dim = whole_number(dim, "dim", 1, MAX_TOKEN_DIM)
         chosen: Encoder = FDE(dim) if encoder is None else encoder
         if not is_encoder(chosen):
             names = " or ".join(kind.__name__ for kind in ENCODERS.values())
             raise TypeError(f"encoder: expected {names} (an instance), got {encoder!r}")
         dims = chosen.dims_of(dim)
-        self._tokens = checked(Scalar(8) if tokens is None else tokens, dim)
-        self._pooling = checked_pooling(pooling)
+        tokens = checked(Scalar(8) if tokens is None else tokens, dim)
+        pooling = checked_pooling(pooling)
         codec = RaBitQ(bits=1) if codec is None else codec
         description = checked_description(dims, _MAX_DIMS, "ip", transform, partition, codec, None, seed)
-        self._begin(SetState(description, None, (), Training(), encoder=chosen))
+        self._begin(
+            SetState(description, None, (), Training(), encoder=chosen, token_dim=dim, tokens=tokens, pooling=pooling)
+        )
         self.temp_dir = temp_dir
 
     # --- what it is ---
 
     @property
     def dim(self) -> int:
-        return self._dim
+        return sets_now(self).token_dim
 
     @property
     def encoder(self) -> Encoder:
         """The encoder: a `LEMUR` is trained once the index is."""
-        return encoder_now(self)
+        return sets_now(self).encoder
 
     @property
     def fde(self) -> Encoder:
         """The encoder; its name in version 0.1."""
         warnings.warn("fde is now called encoder", DeprecationWarning, stacklevel=2)
-        return encoder_now(self)
+        return self.encoder
 
     @property
     def tokens(self) -> TokenCodec:
-        return self._tokens
+        return sets_now(self).tokens
 
     @property
     def pooling(self) -> Pooling | None:
-        return self._pooling
+        return sets_now(self).pooling
 
     def __repr__(self) -> str:
-        state = f"{len(self):,} documents" if self.is_trained else "not trained"
-        return f"<fewbits.MultiVectorIndex: {state}, {encoder_now(self).describe()}, {self.codec.describe()}>"
+        held = f"{len(self):,} documents" if self.is_trained else "not trained"
+        return f"<fewbits.MultiVectorIndex: {held}, {self.encoder.describe()}, {self.codec.describe()}>"
 
     def stats(self) -> MultiVectorStats:
         """Count documents, tokens and bytes.
@@ -196,7 +157,7 @@ class MultiVectorIndex(BaseIndex):
         MultiVectorStats
             Attributes that are also items: `n`, `tokens`, `fde_bytes`, `token_bytes` and others.
         """
-        return _stats(self._trained("stats"))
+        return stats_of(self._trained("stats"))
 
     def explain(self) -> str:
         """Describe the parts of this index, why they were chosen (by `fb.build_multivector`), and their sizes, as text.
@@ -205,26 +166,7 @@ class MultiVectorIndex(BaseIndex):
         -------
         str
         """
-        state = self._state
-        lines = [f"fewbits.MultiVectorIndex of {state.n:,} documents, tokens of {self.dim} dimensions"]
-        lines.append(f"  encoding   {encoder_of(state).describe()}")
-        lines.append(f"  codec      {state.description.codec.describe()}")
-        lines.append(f"  tokens     {self._tokens.describe()}{', on disk' if self._tokens.on_disk else ''}")
-        if self._pooling is not None:
-            lines.append(f"  pooling    {self._pooling.describe()}")
-        if state.engine is None:
-            return "\n".join([*lines, "  not trained yet"])
-        numbers = _stats(state.engine)
-        lines.append(
-            f"  per document {numbers.fde_bytes:,.0f} bytes to find it, {numbers.token_bytes:,.0f} to rank it"
-            f" ({numbers.tokens / max(1, numbers.n):,.1f} tokens)"
-        )
-        if self._tokens.on_disk:
-            lines.append(f"  on disk    {numbers.token_bytes_on_disk:,.0f} bytes per document")
-        lines.append(f"  fixed      {numbers.bytes_fixed:,} bytes")
-        if state.why:
-            lines += ["  why:", *(f"  - {reason}" for reason in state.why)]
-        return "\n".join(lines)
+        return explained(sets_now(self))
 
     # --- filling it ---
 
@@ -263,8 +205,9 @@ class MultiVectorIndex(BaseIndex):
         n = None if expected is None else whole_number(expected, "expected", 1)
         count = thread_count(threads)
         source = SetsInput(sample, self.dim, "sample")
-        before = self._state.untouched("train")
-        fitted = self._fitted(before, source, queries, n, count, Progress(progress))
+        of_queries = None if queries is None else SetsInput(queries, self.dim, "queries")
+        before = sets_of(self._state.untouched("train"))
+        fitted = trained(before, source, of_queries, n, count, Progress(progress))
         if n is not None:
             fitted.training.check(n, stacklevel=2)
         turn, after = self._prepare_fitted(fitted, "train")
@@ -311,9 +254,9 @@ class MultiVectorIndex(BaseIndex):
         if conflict_rule(on_conflict) == "replace" and ids is None:
             raise ValueError("on_conflict: 'replace' needs ids; documents without ids get new ones")
         source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
-        before = self._state
+        before = sets_now(self)
         before.trained("add")
-        builder = self._coded(before, source, ids, on_conflict == "error", count, shown)
+        builder = coded(before, source, ids, on_conflict == "error", self._temp_dir, count, shown)
         turn, after = self._prepare_added(before, builder, on_conflict, count, shown)
         self._state = after
         del turn
@@ -353,9 +296,10 @@ class MultiVectorIndex(BaseIndex):
         """
         count = thread_count(threads)
         source, shown = SetsInput(documents, self.dim, "documents"), Progress(progress)
-        before = self._state.untouched("build")
-        fitted = self._fitted(before, source, queries, len(source), count, shown)
-        builder = self._coded(fitted, source, ids, False, count, shown)
+        of_queries = None if queries is None else SetsInput(queries, self.dim, "queries")
+        before = sets_of(self._state.untouched("build"))
+        fitted = trained(before, source, of_queries, len(source), count, shown)
+        builder = coded(fitted, source, ids, False, self._temp_dir, count, shown)
         fitted.training.check(len(builder), stacklevel=2)
         publish(fitted.trained("build"), builder, "error", count, shown)
         turn, after = self._prepare_fitted(fitted, "build")
@@ -420,15 +364,14 @@ class MultiVectorIndex(BaseIndex):
         --------
         >>> ids, scores = documents_index.search(query_sets, k=10, rerank=50)
         """
-        state = self._state
+        state = sets_now(self)
         engine = state.trained("search")
         count = thread_count(threads)
         k = result_count(k)
         depth = candidates(engine, rerank, k)
         sets, single = read_sets(queries, self.dim, "queries")
         filters, filter_of = core_filters(filter, len(sets.offsets) - 1)
-        encoder = encoder_of(state)
-        vectors, shared = encoder.of_queries(sets, count)
+        vectors, shared = state.encoder.of_queries(sets, count)
         ids, scores = engine.search_sets(
             vectors,
             *(sets if carve is None else carved(sets, carve, count)),
@@ -436,7 +379,7 @@ class MultiVectorIndex(BaseIndex):
             nprobe=lists_to_read(state, engine, nprobe),
             patience=lists_in_vain(state, engine, patience, by_default=nprobe is None),
             candidates=min(depth, _MAX_CANDIDATES),
-            scale=encoder.scale,
+            scale=state.encoder.scale,
             shared=shared,
             filters=filters,
             filter_of=filter_of,
@@ -555,7 +498,7 @@ class MultiVectorIndex(BaseIndex):
             return MultiVectorIndex.from_bytes(content)
         name = encoded(path)
         file = open_file(name, stacklevel=2)
-        index = MultiVectorIndex._of(shown(name), _core.Engine.open(file, mapped=mmap, verify_all=verify))
+        index = described_sets(shown(name), _core.Engine.open(file, mapped=mmap, verify_all=verify))
         files_of(index).opened(name, file)
         return index
 
@@ -579,146 +522,33 @@ class MultiVectorIndex(BaseIndex):
         ValueError
             If they are those of an index of single vectors.
         """
-        return MultiVectorIndex._of("bytes", engine_of_bytes(buffer(file)))
+        return described_sets("bytes", engine_of_bytes(buffer(file)))
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         same = frozen(self)
         if same.is_trained:
             return MultiVectorIndex.from_bytes, (pickled(same.to_bytes(), protocol),)
-        of_index = {
-            name: getattr(state_of(same).description, name) for name in ("transform", "partition", "codec", "seed")
-        }
-        parts = of_index | {"encoder": encoder_now(same), "tokens": self._tokens, "pooling": self._pooling}
+        of_index = {name: getattr(same._description, name) for name in ("transform", "partition", "codec", "seed")}
+        parts = of_index | {name: getattr(same, name) for name in ("encoder", "tokens", "pooling")}
         return partial(_untrained, **parts), (self.dim, state_of(same).notes)
 
     # --- inside ---
 
     def _meta(self, state: State) -> bytes:
-        notes = state.notes.stored()
-        return encode_meta(state.description, state.why, notes=notes, tokens=self._tokens, pooling=self._pooling)
-
-    @classmethod
-    def _of(cls, name: str, engine: _core.Engine) -> MultiVectorIndex:
-        """The index of an engine that was read. name: of its source, for messages."""
-        if not is_multivector(engine.params):
-            raise ValueError(f"{name}: holds an index of single vectors: open it with fewbits.Index")
-        description, why = decode_meta(name, engine)
-        index = cls.__new__(cls)
-        try:
-            index._dim = engine.params["tokens.dim"]
-            encoder = restored(engine)
-            index._tokens = checked(decode_part(name, engine, "tokens"), index._dim)
-            index._pooling = checked_pooling(decode_part(name, engine, "pooling", Pooling))
-            if encoder.dims_of(index._dim) != description.dim:
-                raise ValueError("encodings, index and tokens differ in their dimensions")
-        except (CorruptIndexError, KeyError, IndexError, TypeError, ValueError) as error:
-            raise CorruptIndexError(f"{name}: the settings of encodings or tokens are not valid ({error})") from None
-        notes = decode_by(name, engine, notes_of)
-        return started(index, SetState(description, engine, why, Training(), encoder=encoder, notes=notes))
-
-    def _fitted(
-        self, before: State, source: SetsInput, queries: Any, expected: int | None, threads: int, progress: Progress
-    ) -> SetState:
-        """A state without documents, trained on a sample of the source; ids continue from the state before."""
-        if not len(source):
-            raise ValueError("training: expected at least 1 document, got none")
-        of_queries = None if queries is None else SetsInput(queries, self.dim, "queries")
-        encoder = encoder_of(before).fitted(source, of_queries, self.dim, threads, progress)
-        description = before.description
-        encodings, tokens = self._sampled(description, encoder, source, expected, threads)
-        held = expected or len(source)
-        training = Training(too_few(description, len(encodings), held), len(encodings))
-        if not description.needs_training:
-            training = Training()
-        model = fitted_model(description, Sample(encodings), held, threads, progress)
-        with progress:
-            fitting = Fitting("ip", description.seed, threads, progress=progress.stage("token codec"))
-            model.put("tokens", fitted(self._tokens, tokens, fitting))
-        params, arrays = stored(encoder)
-        engine = _core.Engine(model.params | params, model.arrays | arrays)
-        engine.number_from(before.next_id)
-        return SetState(description, engine, before.why, training, encoder=encoder, notes=before.notes)
+        return meta_of(sets_of(state))
 
     def _prepare_fitted(self, fitted: SetState, action: str) -> tuple[_core.Turn, State]:
-        """As `_prepare`, for a state from `_fitted`, which replaces one without documents."""
+        """As `_prepare`, for a state from `trained`, which replaces one without documents."""
 
-        def trained(now: State) -> State:
+        def after(now: State) -> State:
             return replace(fitted, why=now.untouched(action).why)
 
-        return self._prepare(action, trained)
-
-    def _sampled(
-        self, description: Description, encoder: Encoder, source: SetsInput, expected: int | None, threads: int
-    ) -> tuple[F32, F32]:
-        """Encodings (none if nothing is trained on them) and tokens of a sample of documents."""
-        size = description.sample_size(expected or len(source)) if description.needs_training else 1024
-        encodings, tokens, held = [np.zeros((0, description.dim), np.float32)], [], 0
-        for sets in source.sample(size, description.seed):
-            if description.needs_training:
-                encodings.append(encoder.of_documents(sets, threads))
-            if held < TOKEN_SAMPLE:
-                tokens.append(self._pooled(sets, threads).tokens)
-                held += len(tokens[-1])
-        sampled = np.concatenate(tokens)[:TOKEN_SAMPLE]
-        check_scale(sampled, source.name)
-        return np.concatenate(encodings), sampled
-
-    def _pooled(self, sets: Sets, threads: int) -> Sets:
-        return sets if self._pooling is None else self._pooling.of(sets, threads)
-
-    def _coded(
-        self,
-        state: State,
-        source: SetsInput,
-        ids: ArrayLike | None,
-        new: bool,
-        threads: int,
-        progress: Progress,
-    ) -> _core.Builder:
-        """Codes all documents of the source for the state. new: whether ids must not be in the index yet."""
-        engine, encoder, dims = state.trained("add"), encoder_of(state), state.description.dim
-        own = checked_ids(engine, ids, len(source), new)
-        builder = engine.builder(len(source), directory=self._temp_dir)
-        with progress:
-            hook = progress.stage("adding")
-            for sets in source.blocks(max(1, BLOCK_FLOATS // dims)):
-                done = len(builder)
-                some = None if own is None else own[done : done + len(sets.offsets) - 1]
-                tokens, offsets = self._pooled(sets, threads)
-                encodings = encoder.of_documents(sets, threads)
-                builder.append(encodings, some, tokens=tokens, offsets=offsets, threads=threads)
-                hook(len(builder) / len(source))
-        return builder
-
-
-def checked_pooling(pooling: object) -> Pooling | None:
-    if pooling is not None and not isinstance(pooling, Pooling):
-        raise TypeError(f"pooling: expected None or Pooling (an instance), got {pooling!r}")
-    return pooling
-
-
-def _stats(engine: _core.Engine) -> MultiVectorStats:
-    counts = engine.stats()
-    n, removed, columns = counts["n"], counts["removed"], counts["per_vector"]
-    of_tokens = sum(size for name, size in columns.items() if name.startswith("tokens."))
-    of_encodings = sum(columns.values()) - of_tokens
-    return MultiVectorStats(
-        n=n,
-        segments=len(counts["segments"]),
-        removed=removed,
-        removed_share=removed / (n + removed) if n else 0.0,
-        lists=counts["lists"],
-        tokens=counts["tokens"],
-        fde_bytes=of_encodings / n if n else 0.0,
-        token_bytes=of_tokens / n if n else 0.0,
-        token_bytes_on_disk=sum(counts["on_disk"].values()) / n if n else 0.0,
-        bytes_fixed=sum(counts["fixed"].values()),
-    )
+        return self._prepare(action, after)
 
 
 def described_sets(name: str, engine: _core.Engine) -> MultiVectorIndex:
     """The index of an engine that was read. name: of its source, for messages."""
-    return MultiVectorIndex._of(name, engine)
+    return started(MultiVectorIndex.__new__(MultiVectorIndex), state_of_file(name, engine))
 
 
 def _untrained(dim: int, notes: Notes, **parts: Any) -> MultiVectorIndex:

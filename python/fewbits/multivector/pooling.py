@@ -136,3 +136,9 @@ def carve(queries: Any, min_similarity: float = 0.7, *, threads: int | None = No
 def carved(sets: Sets, min_similarity: float, threads: int) -> Sets:
     threshold = real_number(min_similarity, "min_similarity", float("-inf"))
     return Sets(*_core.carve(*sets, min_similarity=threshold, threads=threads))
+
+
+def checked_pooling(pooling: object) -> Pooling | None:
+    if pooling is not None and not isinstance(pooling, Pooling):
+        raise TypeError(f"pooling: expected None or Pooling (an instance), got {pooling!r}")
+    return pooling

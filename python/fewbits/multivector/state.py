@@ -1,4 +1,7 @@
-"""The state of a multi-vector index, which includes the encoder, as training makes both encoder and engine."""
+"""The state of a multi-vector index: that of an index, and how documents become vectors and stored tokens.
+
+The encoder is part of it, as training makes both encoder and engine.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,22 @@ from dataclasses import dataclass
 from ..index.state import State, Stateful
 from ..index.turns import state_of
 from .encoders import Encoder
+from .pooling import Pooling
+from .token_codecs import TokenCodec
 
 
 @dataclass(frozen=True, kw_only=True)
 class SetState(State):
     encoder: Encoder
+    token_dim: int
+    tokens: TokenCodec
+    pooling: Pooling | None
 
 
-def encoder_of(state: State) -> Encoder:
+def sets_of(state: State) -> SetState:
     assert isinstance(state, SetState)
-    return state.encoder
+    return state
 
 
-def encoder_now(index: Stateful) -> Encoder:
-    return encoder_of(state_of(index))
+def sets_now(index: Stateful) -> SetState:
+    return sets_of(state_of(index))
