@@ -11,10 +11,12 @@ namespace {
 py::tuple search_engine_sets(const Engine& engine, const FloatArray& vectors, const FloatArray& tokens,
                              const OffsetArray& offsets, std::size_t k, std::uint32_t nprobe, std::size_t candidates,
                              float scale, const std::optional<FloatArray>& shared, const Filters& filters,
-                             const Numbers& filter_of, float min_score, std::uint32_t patience, unsigned threads) {
+                             const Numbers& filter_of, float min_score, float margin, std::uint32_t patience,
+                             unsigned threads) {
     const SetsView sets = sets_view(tokens, offsets);
     const QueryFilters allowed = query_filters(filters, filter_of);
-    const SetSearchParams params{k, nprobe, candidates, scale, span_or_none(shared), min_score, patience, threads};
+    const SetSearchParams params{k,         nprobe, candidates, scale,  span_or_none(shared),
+                                 min_score, margin, patience,   threads};
     return searched(engine, vectors, k, [&](MatrixView queries, Results& results) {
         search_sets(engine.snapshot(), queries, sets, params, allowed, results.ids.data(), results.scores.data());
     });
@@ -57,7 +59,8 @@ void define_set_methods(py::class_<Engine>& engine) {
         .def("search_sets", &search_engine_sets, "vectors"_a.noconvert(), "tokens"_a.noconvert(),
              "offsets"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "candidates"_a, "scale"_a = 1.0f,
              "shared"_a.noconvert() = py::none(), "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
-             "min_score"_a = -std::numeric_limits<float>::infinity(), "patience"_a = 0, "threads"_a = 0)
+             "min_score"_a = -std::numeric_limits<float>::infinity(),
+             "margin"_a = std::numeric_limits<float>::infinity(), "patience"_a = 0, "threads"_a = 0)
         .def("rank_all", &rank_all_sets, "tokens"_a.noconvert(), "offsets"_a.noconvert(), "k"_a, py::kw_only(),
              "threads"_a = 0)
         .def("score_sets", &score_engine_sets, "tokens"_a.noconvert(), "offsets"_a.noconvert(), "ids"_a.noconvert(),

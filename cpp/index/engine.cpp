@@ -40,12 +40,14 @@ Parts model_parts(const Parts& parts) {
     return own;
 }
 
-bool is_known_default(const std::string& name) {
-    return name == "default.nprobe" || name == "default.rerank" || name == "default.patience";
+// "default.margin" is of searches that rank by tokens (multivector/stopping.h).
+bool is_known_default(const std::string& name, const Model& model) {
+    return name == "default.nprobe" || name == "default.rerank" || name == "default.patience"
+           || (name == "default.margin" && model.tokens != nullptr);
 }
 
-void check_default(const std::string& name, std::uint64_t value) {
-    if (!is_known_default(name))
+void check_default(const std::string& name, std::uint64_t value, const Model& model) {
+    if (!is_known_default(name, model))
         fail("default: got '" + name + "', expected 'default.nprobe', 'default.rerank' or 'default.patience'");
     if (value > max_default)
         fail(name + ": got " + std::to_string(value) + ", expected at most " + std::to_string(max_default));
@@ -218,7 +220,7 @@ Engine::Engine(std::shared_ptr<const Model> model)
 Engine::Engine(const Parts& parts) : Engine(Model::make(model_parts(parts))) {
     for (const auto& [name, value] : parts.params) {
         if (!is_default(name)) continue;
-        if (!is_known_default(name)) throw Error(ErrorKind::corrupt, "param '" + name + "': no such default");
+        if (!is_known_default(name, *model_)) throw Error(ErrorKind::corrupt, "param '" + name + "': no such default");
         set_default(name, parts.param(name, 0, max_default));
     }
 }
@@ -390,7 +392,7 @@ std::shared_ptr<const Engine::Defaults> Engine::shared_defaults() const {
 }
 
 void Engine::set_default(const std::string& name, std::uint64_t value) {
-    check_default(name, value);
+    check_default(name, value, *model_);
     for (;;) {
         auto current = shared_defaults();
         auto changed = *current;

@@ -63,7 +63,7 @@ public:
     std::vector<std::byte> to_bytes(const std::string& meta) const;  // of a file of these parts
     const std::string& meta() const { return meta_; }
     std::map<std::string, std::uint64_t> params() const;             // those of the model, and the defaults
-    void set_default(const std::string& name, std::uint64_t value);  // "default.nprobe", ".rerank", ".patience"
+    void set_default(const std::string& name, std::uint64_t value);  // ".nprobe", ".rerank", ".patience", ".margin"
 
     // Another engine with the same state: changes to one do not affect the other.
     std::unique_ptr<Engine> copy() const;

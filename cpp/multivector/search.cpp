@@ -1,6 +1,7 @@
 #include "multivector/search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <span>
 #include <string>
@@ -9,6 +10,7 @@
 #include "base/parallel.h"
 #include "multivector/chamfer.h"
 #include "multivector/coding.h"
+#include "multivector/stopping.h"
 
 namespace fewbits {
 namespace {
@@ -41,48 +43,56 @@ void check_queries(const Snapshot& snapshot, const SetsView& queries) {
              + std::to_string(snapshot.model->tokens->dim()));
 }
 
-// rows_of: the candidates of a query, in any order.
+struct Candidate {
+    std::uint32_t row;
+    float estimate;  // of its score
+};
+
+// candidates_of: those of a query; with a finite margin, in descending order of their estimates.
 void rank(const Snapshot& snapshot, const SetsView& queries,
-          const std::function<std::span<const std::uint32_t>(std::size_t query)>& rows_of,
+          const std::function<std::span<const Candidate>(std::size_t query)>& candidates_of,
           const SetSearchParams& params, std::int64_t* ids, float* scores) {
     parallel_for(queries.size(), params.threads, [&](std::size_t q, unsigned) {
         const ChamferQuery query(*snapshot.model->tokens, queries[q]);
         ChamferQuery::Scratch scratch;
+        Stopping stopping(params.k, params.min_score, params.margin);
         std::vector<Scored> found;
-        for (const std::uint32_t row : rows_of(q)) {
-            const CodeSet document = snapshot.tokens(row);
-            if (document.n > 0) found.push_back({snapshot.id(row), query.score(document, scratch)});
+        for (const Candidate& candidate : candidates_of(q)) {
+            if (stopping.can_stop(candidate.estimate)) break;
+            const CodeSet document = snapshot.tokens(candidate.row);
+            if (document.n == 0) continue;
+            found.push_back({snapshot.id(candidate.row), query.score(document, scratch)});
+            stopping.ranked(candidate.estimate, found.back().score);
         }
         write_best(found, params.k, params.min_score, ids + q * params.k, scores + q * params.k);
     });
 }
 
-// Candidates found by their vectors: queries x k rows.
-struct Candidates {
-    std::vector<std::int64_t> rows;
-    std::vector<float> scores;
-    std::size_t k;
-};
-
-Candidates find_candidates(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vectors, std::size_t k,
-                           const SetSearchParams& params, const QueryFilters& filters) {
-    Candidates found{std::vector<std::int64_t>(checked_mul(vectors.rows, k)), {}, k};
-    found.scores.resize(found.rows.size());
+// Candidates of each query, found by their vectors, best first.
+std::vector<std::vector<Candidate>> find_candidates(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vectors,
+                                                    const SetSearchParams& params, const QueryFilters& filters) {
+    const std::size_t wanted = params.candidates > 0 ? params.candidates : params.k;
+    const std::size_t k = std::min<std::size_t>(wanted, snapshot->n());
+    std::vector<std::int64_t> rows(checked_mul(vectors.rows, k));
+    std::vector<float> products(rows.size());
     SearchParams by_vectors{.k = k, .nprobe = params.nprobe, .rerank = 0, .threads = params.threads};
     by_vectors.as_rows = true;
     by_vectors.patience = params.patience;
-    search_call(snapshot, vectors, by_vectors, filters, found.rows.data(), found.scores.data());
+    search_call(snapshot, vectors, by_vectors, filters, rows.data(), products.data());
+    std::vector<std::vector<Candidate>> found(vectors.rows);
+    for (std::size_t q = 0; q < vectors.rows; ++q) {
+        const float shared = params.shared.empty() ? 0.0f : params.shared[q];
+        for (std::size_t i = q * k; i < (q + 1) * k && rows[i] >= 0; ++i)
+            found[q].push_back({static_cast<std::uint32_t>(rows[i]), products[i] / params.scale + shared});
+    }
     return found;
 }
 
-void write_estimates(const Snapshot& snapshot, const Candidates& candidates, const SetSearchParams& params,
-                     std::size_t n_queries, std::int64_t* ids, float* scores) {
-    for (std::size_t q = 0; q < n_queries; ++q) {
+void write_estimates(const Snapshot& snapshot, const std::vector<std::vector<Candidate>>& candidates,
+                     const SetSearchParams& params, std::int64_t* ids, float* scores) {
+    for (std::size_t q = 0; q < candidates.size(); ++q) {
         std::vector<Scored> found;
-        const float shared = params.shared.empty() ? 0.0f : params.shared[q];
-        for (std::size_t i = q * candidates.k; i < (q + 1) * candidates.k && candidates.rows[i] >= 0; ++i)
-            found.push_back({snapshot.id(static_cast<std::uint32_t>(candidates.rows[i])),
-                             candidates.scores[i] / params.scale + shared});
+        for (const Candidate& each : candidates[q]) found.push_back({snapshot.id(each.row), each.estimate});
         write_best(found, params.k, params.min_score, ids + q * params.k, scores + q * params.k);
     }
 }
@@ -96,30 +106,23 @@ void search_sets(const std::shared_ptr<const Snapshot>& snapshot, MatrixView vec
         fail("queries: got " + std::to_string(tokens.size()) + " sets, expected " + std::to_string(vectors.rows));
     if (!params.shared.empty() && params.shared.size() != vectors.rows)
         fail("shared: got " + std::to_string(params.shared.size()) + " numbers, expected one per query");
-    const std::size_t wanted = params.candidates > 0 ? params.candidates : params.k;
-    const Candidates found =
-        find_candidates(snapshot, vectors, std::min<std::size_t>(wanted, snapshot->n()), params, filters);
-    if (params.candidates == 0) return write_estimates(*snapshot, found, params, vectors.rows, ids, scores);
-    std::vector<std::vector<std::uint32_t>> rows(vectors.rows);
-    for (std::size_t q = 0; q < vectors.rows; ++q) {
-        for (std::size_t i = q * found.k; i < (q + 1) * found.k && found.rows[i] >= 0; ++i)
-            rows[q].push_back(static_cast<std::uint32_t>(found.rows[i]));
-        std::sort(rows[q].begin(), rows[q].end());  // in storage order
-    }
-    rank(
-        *snapshot, tokens, [&](std::size_t q) { return std::span<const std::uint32_t>(rows[q]); }, params, ids, scores);
+    auto found = find_candidates(snapshot, vectors, params, filters);
+    if (params.candidates == 0) return write_estimates(*snapshot, found, params, ids, scores);
+    if (std::isinf(params.margin))  // all of them, in storage order
+        for (std::vector<Candidate>& each : found) std::ranges::sort(each, std::less<>(), &Candidate::row);
+    rank(*snapshot, tokens, [&](std::size_t q) { return std::span<const Candidate>(found[q]); }, params, ids, scores);
 }
 
 void rank_all(const Snapshot& snapshot, const SetsView& tokens, std::size_t k, unsigned threads, std::int64_t* ids,
               float* scores) {
     check_queries(snapshot, tokens);
-    std::vector<std::uint32_t> rows;
+    std::vector<Candidate> alive;
     for (std::uint32_t row = 0; row < snapshot.rows(); ++row)
-        if (snapshot.is_alive(row)) rows.push_back(row);
+        if (snapshot.is_alive(row)) alive.push_back({row, 0});
     SetSearchParams params;
     params.k = k;
     params.threads = threads;
-    rank(snapshot, tokens, [&](std::size_t) { return std::span<const std::uint32_t>(rows); }, params, ids, scores);
+    rank(snapshot, tokens, [&](std::size_t) { return std::span<const Candidate>(alive); }, params, ids, scores);
 }
 
 void score_sets(const Snapshot& snapshot, const SetsView& queries, IdTable ids, unsigned threads, float* scores) {

@@ -20,6 +20,7 @@ struct SetSearchParams {
     float scale = 1;                     // inner products of vectors estimate Chamfer similarity times this,
     std::span<const float> shared = {};  // less one number per query (none: 0)
     float min_score = -std::numeric_limits<float>::infinity();  // lowest score of a result
+    float margin = std::numeric_limits<float>::infinity();      // of stopping.h; infinity: all candidates are ranked
     std::uint32_t patience = 0;                                 // of the search for candidates
     unsigned threads = 0;
 };

@@ -238,6 +238,7 @@ class Engine:
         filters: Sequence[Filter] = ...,
         filter_of: _U32 | None = None,
         min_score: float = ...,
+        margin: float = ...,
         patience: int = 0,
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...

@@ -2,12 +2,15 @@
 
 Recall grows with all of them, so for each depth of rerank the smallest nprobe is found by bisection; depths that need
 different nprobe are then timed against each other. For the fastest of them, the least patience that reaches the recall
-is found, and then the fewest lists with it; this is timed against the same depth without patience. The target is
-compared with the lower end of a confidence interval, so that it also holds for other queries of the same distribution.
+is found, and then the fewest lists with it; this is timed against the same depth without patience. Where candidates
+are ranked by tokens, margins with which ranking stops early are fitted (margin.py), and the best is timed last. The
+target is compared with the lower end of a confidence interval, so that it also holds for other queries of the same
+distribution.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,6 +22,7 @@ from ..evaluation.measures import in_full, require_index
 from ..evaluation.originals import Originals, row_ids
 from ..evaluation.truth import Listed, Nearest, Truth, without
 from ..index.index import Index
+from ..index.state import in_thousandths
 from ..index.turns import frozen, replace_state
 from ..input.checks import real_number, thread_count, whole_number
 from ..input.queries import as_queries
@@ -28,12 +32,14 @@ from ..multivector.index import MultiVectorIndex
 from ..numeric.arrays import F32, I64
 from ..sparse.index import SparseIndex
 from .lossy import warn_if_lossy
+from .margin import LEAST_RANKED, fitted
 from .tuning_sparse import tune_sparse
 
 _SIGMAS = 1.645  # standard errors of a one-sided 95 % interval
 _ROUNDS = 5
 _FINE = 0.04  # relative precision of nprobe and patience
 _MIN_PATIENCE = 2
+_DEEPER = (1, 2, 4)  # times as many candidates, of which a margin leaves out as many as it can
 
 
 class Tuned(NamedTuple):
@@ -56,6 +62,8 @@ class Tuned(NamedTuple):
         index's own codes, which does not show what the codes lose.
     mass : float or None
         For a sparse index: the share of a query's weights that finds candidates; 1 is exact.
+    margin : float or None
+        As in `MultiVectorIndex.search`; None: all candidates are ranked.
     """
 
     nprobe: int | None
@@ -66,6 +74,7 @@ class Tuned(NamedTuple):
     queries_per_second: float
     truth: str
     mass: float | None = None
+    margin: float | None = None
 
     def settings(self) -> list[tuple[str, int | float | None]]:
         """Return the settings by name.
@@ -77,9 +86,9 @@ class Tuned(NamedTuple):
         Examples
         --------
         >>> dict(fb.tune(index, queries, k=10, recall=0.9, x=x).settings())
-        {'nprobe': ..., 'patience': ..., 'rerank': ..., 'mass': None}
+        {'nprobe': ..., 'patience': ..., 'rerank': ..., 'mass': None, 'margin': None}
         """
-        return [(name, getattr(self, name)) for name in ("nprobe", "patience", "rerank", "mass")]
+        return [(name, getattr(self, name)) for name in ("nprobe", "patience", "rerank", "mass", "margin")]
 
 
 class _Setting(NamedTuple):
@@ -108,8 +117,9 @@ def tune(
     x_ids: ArrayLike | None = None,
     threads: int | None = None,
 ) -> Tuned:
-    """Find the cheapest nprobe, patience and rerank with this recall@k and make them the index's defaults (`save` keeps
-    them).
+    """Find the cheapest nprobe, patience, rerank and margin with this recall@k and make them the index's defaults.
+
+    `save` keeps them.
 
     Parameters
     ----------
@@ -209,9 +219,35 @@ def _tune_multivector(
         truth = Listed(seen.rank_all(sets, k, threads=threads).ids, "codes")
     else:
         truth = Listed(_best_documents(seen, sets, k, x, x_ids, threads), "exact")
-    tuned = tune_to(seen, sets, truth, k, target, threads, own=None)
+    tuned = _with_margin(seen, sets, truth, k, target, tune_to(seen, sets, truth, k, target, threads, own=None))
     keep(index, tuned)
     return tuned
+
+
+def _with_margin(index: MultiVectorIndex, queries: Sets, truth: Truth, k: int, target: float, tuned: Tuned) -> Tuned:
+    """A margin, with the depth found or a larger one, that reaches the recall as well, if it does so faster."""
+    assert tuned.rerank is not None
+    lists: dict[str, Any] = {"nprobe": tuned.nprobe, "patience": tuned.patience}
+
+    def search(rerank: int | None, margin: float, threads: int | None = None) -> I64:
+        return index.search(queries, k, rerank=rerank, margin=margin, threads=threads, **lists).ids
+
+    tried: list[tuple[float, int, float]] = []  # candidates ranked, of how many, and with which margin
+    for depth in {min(tuned.rerank * times, len(index)) for times in _DEEPER}:
+        if depth > max(k, LEAST_RANKED):
+            found = index.search(queries, depth, rerank=0, **lists)
+            scores = index.score(queries, found.ids)
+            fit = fitted(found.ids, found.scores, scores, k, lambda ids: _measured(truth, ids)[1] >= target)
+            tried += [] if fit is None else [(fit[1], depth, in_thousandths(fit[0]) / 1000)]
+    if not tried:
+        return tuned
+    _, depth, margin = min(tried)
+    recall, low = _measured(truth, search(depth, margin))
+    whole, stopped = _times([lambda: search(tuned.rerank, math.inf, 1), lambda: search(depth, margin, 1)])
+    if stopped >= whole or low < target:
+        return tuned
+    speed = _count(queries) / max(stopped, 1e-9)
+    return tuned._replace(rerank=depth, recall=recall, recall_low=low, queries_per_second=speed, margin=margin)
 
 
 def _best_documents(
@@ -257,9 +293,8 @@ def tune_to(
 
     def measured(nprobe: int | None, rerank: int | None, patience: int | None = None) -> _Setting:
         setting = _Setting(nprobe, rerank, patience, 0.0, 0.0)
-        each = truth.recall_of_each(search(setting))
-        low = each.mean() - _SIGMAS * each.std() / len(each) ** 0.5
-        return setting._replace(recall=float(each.mean()), low=float(low))
+        recall, low = _measured(truth, search(setting))
+        return setting._replace(recall=recall, low=low)
 
     def fastest(settings: list[_Setting]) -> tuple[_Setting, float]:
         seconds = _times([lambda setting=setting: search(setting, 1) for setting in settings])  # type: ignore[misc]
@@ -289,6 +324,12 @@ def tune_to(
         chosen, seconds = fastest([chosen, patient])
     keep(index, chosen)
     return Tuned(*chosen, queries_per_second=_count(queries) / max(seconds, 1e-9), truth=truth.kind)
+
+
+def _measured(truth: Truth, found: I64) -> tuple[float, float]:
+    """Recall, and the lower end of its interval."""
+    each = truth.recall_of_each(found)
+    return float(each.mean()), float(each.mean() - _SIGMAS * each.std() / len(each) ** 0.5)
 
 
 def _count(queries: F32 | Sets) -> int:
@@ -351,4 +392,7 @@ def _times(runs: list[Callable[[], object]]) -> list[float]:
 
 
 def keep(index: Index | MultiVectorIndex, setting: _Setting | Tuned) -> None:
-    replace_state(index, "tune", lambda now: now.with_defaults(setting.nprobe, setting.rerank, setting.patience or 0))
+    margin = setting.margin if isinstance(setting, Tuned) else None
+    replace_state(
+        index, "tune", lambda now: now.with_defaults(setting.nprobe, setting.rerank, setting.patience or 0, margin)
+    )

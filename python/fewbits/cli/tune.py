@@ -1,4 +1,4 @@
-"""`fewbits tune`: nprobe, patience and rerank for a target recall, saved in the index."""
+"""`fewbits tune`: nprobe, patience, rerank and margin for a target recall, saved in the index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..file.places import shown
 from .arguments import SETS, add_index, add_threads, positive
 from .files import load_vectors, open_index
 
-SUMMARY = "find the cheapest nprobe, patience and rerank for a target recall, and save them in the index"
+SUMMARY = "find the cheapest nprobe, patience, rerank and margin for a target recall, and save them in the index"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

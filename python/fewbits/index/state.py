@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -104,15 +105,18 @@ class State(NotedState):
         """The state with these reasons for its parts, and the configurations that they were chosen from."""
         return replace(self, why=why, tries=tries)
 
-    def with_defaults(self, nprobe: int | None, rerank: int | None, patience: int = 0) -> State:
-        """The state with these defaults for searches; None: unchanged."""
+    def with_defaults(
+        self, nprobe: int | None, rerank: int | None, patience: int = 0, margin: float | None = None
+    ) -> State:
+        """The state with these defaults for searches; nprobe and rerank of None: unchanged."""
 
         def set_defaults(engine: _core.Engine) -> None:
             for name, value in (("nprobe", nprobe), ("rerank", rerank)):
                 if value is not None:
                     engine.set_default(f"default.{name}", value)
-            if patience or "default.patience" in engine.params:
-                engine.set_default("default.patience", patience)
+            for name, value in (("patience", patience), ("margin", in_thousandths(margin))):
+                if value or f"default.{name}" in engine.params:
+                    engine.set_default(f"default.{name}", value)
 
         return self.changed("tune", set_defaults)
 
@@ -139,6 +143,11 @@ class State(NotedState):
 
     def _outdated(self) -> Calibration | None:
         return self.calibration and self.calibration.outdated()
+
+
+def in_thousandths(margin: float | None) -> int:
+    """A margin as a file holds it: rounded up, and at least 1; 0 is none."""
+    return 0 if margin is None else max(1, math.ceil(1000 * margin))
 
 
 Stateful = Turned[State]  # an index of vectors, or of documents

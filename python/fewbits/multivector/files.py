@@ -16,8 +16,8 @@ from .token_codecs import checked
 
 def meta_of(state: SetState) -> bytes:
     """The section `meta` of the index's file."""
-    parts = {"tokens": state.tokens, "pooling": state.pooling}
-    return encode_meta(state.description, state.why, notes=state.notes.stored(), **parts)
+    notes = state.notes.stored()
+    return encode_meta(state.description, state.why, notes=notes, tokens=state.tokens, pooling=state.pooling)
 
 
 def state_of_file(name: str, engine: _core.Engine) -> SetState:

@@ -6,6 +6,7 @@ The vectors find candidates, and the tokens rank them.
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -26,7 +27,7 @@ from ..index.parts import checked_description
 from ..index.result import SearchResult
 from ..index.state import State, Training
 from ..index.turns import files_of, frozen, in_state, started, state_of
-from ..input.checks import conflict_rule, thread_count, whole_number
+from ..input.checks import conflict_rule, real_number, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import id_table, vector_ids
 from ..input.progress import Progress, ProgressArgument
@@ -315,6 +316,7 @@ class MultiVectorIndex(BaseIndex):
         k: int = 10,
         *,
         rerank: int | None = None,
+        margin: float | None = None,
         nprobe: int | None = None,
         patience: int | None = None,
         carve: float | None = None,
@@ -333,6 +335,10 @@ class MultiVectorIndex(BaseIndex):
         rerank : int, optional
             How many candidates, found by their encodings, are ranked by their tokens. 0: none, and scores are the
             encodings' estimates of Chamfer similarity. None: as set by `fb.tune`, or 10·k and at least 100.
+        margin : float, optional
+            Candidates are ranked in the order of their estimates until the next one, corrected by the mean error of the
+            estimates so far, is this many standard deviations of the errors below the k-th best similarity. At least 16
+            are ranked. Infinity: all. None: as set by `fb.tune` if `rerank` is None, otherwise infinity.
         nprobe : int, optional
             Lists to probe. None: the index's default. Only with a partition.
         patience : int, optional
@@ -384,6 +390,7 @@ class MultiVectorIndex(BaseIndex):
             filters=filters,
             filter_of=filter_of,
             min_score=min_similarity(min_score, None, "ip"),
+            margin=stopping_margin(engine, rerank, margin),
             threads=count,
         )
         return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
@@ -528,7 +535,9 @@ class MultiVectorIndex(BaseIndex):
         same = frozen(self)
         if same.is_trained:
             return MultiVectorIndex.from_bytes, (pickled(same.to_bytes(), protocol),)
-        of_index = {name: getattr(same._description, name) for name in ("transform", "partition", "codec", "seed")}
+        of_index = {
+            name: getattr(state_of(same).description, name) for name in ("transform", "partition", "codec", "seed")
+        }
         parts = of_index | {name: getattr(same, name) for name in ("encoder", "tokens", "pooling")}
         return partial(_untrained, **parts), (self.dim, state_of(same).notes)
 
@@ -544,6 +553,16 @@ class MultiVectorIndex(BaseIndex):
             return replace(fitted, why=now.untouched(action).why)
 
         return self._prepare(action, after)
+
+
+def stopping_margin(engine: _core.Engine, rerank: int | None, margin: float | None) -> float:
+    """The margin of a search. rerank, margin: as requested."""
+    if margin is None:
+        stored = engine.params.get("default.margin", 0) if rerank is None else 0
+        return stored / 1000 if stored else math.inf
+    if rerank == 0:
+        raise ValueError(f"margin: expected none with rerank=0, which ranks no candidates, got {margin!r}")
+    return math.inf if margin == math.inf else real_number(margin, "margin", 0)
 
 
 def described_sets(name: str, engine: _core.Engine) -> MultiVectorIndex:

@@ -26,6 +26,10 @@ def explained(state: SetState) -> str:
     if tokens.on_disk:
         lines.append(f"  on disk    {numbers.token_bytes_on_disk:,.0f} bytes per document")
     lines.append(f"  fixed      {numbers.bytes_fixed:,} bytes")
+    if tuned := state.engine.params.get("default.rerank", 0):
+        margin = state.engine.params.get("default.margin", 0) / 1000
+        until = f" at most, with a margin of {margin:g} deviations" if margin else ""
+        lines.append(f"  search     ranks {tuned:,} candidates{until}, by default")
     if state.why:
         lines += ["  why:", *(f"  - {reason}" for reason in state.why)]
     return "\n".join(lines)
