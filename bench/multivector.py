@@ -12,78 +12,32 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import fewbits as fb
+from fewbits.choose.margin import needed, of_results
 from fewbits.input.sets import Sets
+from multivector_data import F32, Data, around, as_list, best, head, load, recall, seconds
+from multivector_peers import peers
+from multivector_tokens import token_codes
 
-F32 = NDArray[np.float32]
 SETTINGS = ((20, 3, 8), (20, 5, 16))
 DEPTHS = (10, 50, 100)
+MARGIN_DEPTHS = (25, 50, 75, 100, 150, 200)
+MARGIN_SHARES = (0.95, 0.98, 0.99, 0.995, 0.998)
 BUDGETS = (500, 1000, 3000, 6000, 10_000, 20_000, 40_000)
 STORES = tuple((fb.RaBitQ(bits), share) for share in (1.0, 0.75, 0.5, 0.25) for bits in (1, 2, 3, 4, 5, 6)) + tuple(
     (codec, share) for share in (1.0, 0.5) for codec in (fb.Scalar(4), fb.Scalar(8))
 )
-RUNS = 3
-
-
-class Data(NamedTuple):
-    documents: Sets
-    queries: Sets
-    qrels: NDArray[np.int64]
-    chamfer: F32  # (queries, documents), exact
-    top: NDArray[np.int64]  # (queries, 10)
-
-    @property
-    def dim(self) -> int:
-        return int(self.documents.tokens.shape[1])
-
-
-def load(folder: Path) -> Data:
-    def sets(name: str) -> Sets:
-        tokens = np.ascontiguousarray(np.load(folder / f"{name}_tokens.npy"), dtype=np.float32)
-        return Sets(tokens, np.load(folder / f"{name}_offsets.npy").astype(np.int64))
-
-    documents, queries = sets("doc"), sets("query")
-    scores = fb.chamfer(queries, documents, threads=1)
-    return Data(documents, queries, np.load(folder / "qrels_test.npy"), scores, best(scores, 10))
-
-
-def best(scores: F32, k: int) -> NDArray[np.int64]:
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
-
-
-def recall(ids: NDArray[np.int64], top: NDArray[np.int64]) -> float:
-    return float(np.mean([len(np.intersect1d(a, b)) for a, b in zip(ids, top, strict=True)])) / top.shape[1]
-
-
-def seconds(*tasks: Callable[[], Any]) -> list[float]:
-    """Median CPU seconds of each task, run in alternation."""
-    times: list[list[float]] = [[] for _ in tasks]
-    for _ in range(RUNS):
-        for task, spent in zip(tasks, times, strict=True):
-            start = time.process_time()
-            task()
-            spent.append(time.process_time() - start)
-    return [median(spent) for spent in times]
-
-
-def head(sets: Sets, n: int) -> Sets:
-    end = int(sets.offsets[n])
-    return Sets(sets.tokens[:end], sets.offsets[: n + 1])
-
-
-def as_list(sets: Sets) -> list[F32]:
-    return [sets.tokens[a:b] for a, b in zip(sets.offsets[:-1], sets.offsets[1:], strict=True)]
 
 
 # --- encodings -------------------------------------------------------------------------------------------------------
@@ -354,6 +308,55 @@ def stores(data: Data) -> None:
         print(flush=True)
 
 
+def margin_of(index: fb.MultiVectorIndex, queries: Any, depth: int, share: float) -> float:
+    """With which this share of the queries' results is ranked, of `depth` candidates."""
+    found = index.search(queries, depth, rerank=0, threads=1)
+    scores = index.score(queries, found.ids, threads=1)
+    margins = of_results(needed(found.scores, scores, 10), scores, 10)
+    return max(0.0, float(margins[math.ceil(share * len(margins)) - 1]))
+
+
+def margins(data: Data) -> None:
+    """Ranking that stops early beside ranking of a fixed number of candidates: margins are fitted to the first half of
+    the queries, and all is measured on the other half."""
+    queries = as_list(data.queries)
+    fit, held_out = queries[: len(queries) // 2], queries[len(queries) // 2 :]
+    top = data.top[len(fit) :]
+    print(f"\nRanking that stops early, {len(held_out)} queries, margins fitted to {len(fit)} others, k = 10\n")
+    encodings: list[tuple[Any, Any]] = [
+        (fb.FDE(data.dim), fb.RaBitQ(1)),
+        (fb.LEMUR(), fb.RaBitQ(4)),
+        (fb.LEMUR(2048, dim=256), fb.RaBitQ(4)),
+    ]
+    for encoder, codec in encodings:
+        index = fb.MultiVectorIndex(data.dim, encoder=encoder, codec=codec, tokens=fb.RaBitQ(4))
+        index.train(every_second(data.documents), progress=False, threads=1).add(data.documents, progress=False)
+        print(f"{encoder.describe().partition(',')[0]}, {codec.describe()}", flush=True)
+        found = index.search(held_out, max(MARGIN_DEPTHS), rerank=0, threads=1)
+        scores = index.score(held_out, found.ids, threads=1)
+        least = needed(found.scores, scores, 10)
+        deepest = np.argsort(-scores[:, :100], axis=1, kind="stable")[:, :10].max(axis=1) + 1
+        print(f"    the last of the best of 100 candidates is number {deepest.mean():.1f}, on average")
+        settings = [(depth, 1.0, math.inf) for depth in MARGIN_DEPTHS]
+        settings += [
+            (depth, share, margin_of(index, fit, depth, share)) for depth in (100, 200) for share in MARGIN_SHARES
+        ]
+        for depth, share, margin in settings:
+
+            def search(index: Any = index, depth: int = depth, margin: float = margin) -> NDArray[np.int64]:
+                ids: NDArray[np.int64] = index.search(held_out, 10, rerank=depth, margin=margin, threads=1).ids
+                return ids
+
+            ranked = (least[:, :depth] <= margin).sum(axis=1).mean()
+            each = seconds(search)[0] / len(held_out) * 1e3
+            chosen = "all of them" if math.isinf(margin) else f"margin {margin:.2f} ({share:.3f} of other results)"
+            print(
+                f"    {depth:>3} candidates, {chosen:<38}{ranked:6.1f} ranked{recall(search(), top):8.4f} recall@10"
+                f"{each:8.3f} ms of CPU",
+                flush=True,
+            )
+
+
 def budgets(data: Data) -> None:
     print("\nfb.build_multivector by budget, 100 candidates\n")
     for budget, effort in ((budget, effort) for effort in ("quick", "normal") for budget in BUDGETS):
@@ -412,42 +415,59 @@ def reduced(data: Data) -> None:
 # --- a larger index --------------------------------------------------------------------------------------------------
 
 
-def around(documents: Sets, n: int, seed: int, block: int = 2000) -> Iterator[Sets]:
-    """n documents like the given ones: the tokens of a random one plus noise that keeps them neighbours. The noise of a
-    document is a slice of a table, since drawing all noise anew would take longer than indexing."""
-    rng = np.random.default_rng(seed)
-    members = as_list(documents)
-    dim = documents.tokens.shape[1]
-    table = (0.5 / np.sqrt(dim)) * rng.standard_normal((1 << 16, dim), np.float32)
-    longest = int(np.diff(documents.offsets).max())
-    for first in range(0, n, block):
-        picked = [members[i] for i in rng.integers(0, len(members), min(block, n - first))]
-        tokens = np.concatenate(picked)
-        starts = rng.integers(0, len(table) - longest, len(picked))
-        tokens += np.concatenate([table[s : s + len(p)] for s, p in zip(starts, picked, strict=True)])
-        tokens /= np.linalg.norm(tokens, axis=1, keepdims=True)
-        yield Sets(tokens, np.cumsum([0, *map(len, picked)]))
+GROWN: dict[str, tuple[Any, Any]] = {
+    "fde": (None, fb.RaBitQ(1)),
+    "lemur": (fb.LEMUR(2048, dim=256), fb.RaBitQ(2)),
+    "linear": (fb.LEMUR(sample=4096), fb.RaBitQ(4)),
+}
 
 
-def synthetic(data: Data, n: int) -> None:
+def synthetic(data: Data, n: int, grown: list[str]) -> None:
+    """Encoders over the same documents and token codes. What is found is compared with a ranking of all documents by
+    their codes; margins are fitted to other queries."""
     print(f"\n{n:,} documents generated around the real ones: growth\n")
-    index = fb.MultiVectorIndex(data.dim, tokens=fb.Scalar(4, on_disk=True)).train(data.documents, progress=False)
-    one = head(data.queries, 20)
-    next_shown = n // 8
-    start = time.process_time()
+    indexes: dict[str, fb.MultiVectorIndex] = {}
+    for name in grown:
+        encoder, codec = GROWN[name]
+        index = fb.MultiVectorIndex(data.dim, encoder=encoder, codec=codec, tokens=fb.Scalar(4, on_disk=True))
+        indexes[name] = index.train(data.documents, progress=False, threads=1)
+    queries = as_list(data.queries)
+    some, others = queries[:20], queries[20:120]
+    spent, next_shown = dict.fromkeys(indexes, 0.0), n // 8
     for sets in around(data.documents, n, 0):
-        index.add(sets, progress=False)
-        if len(index) < next_shown and len(index) < n:
+        for name, index in indexes.items():
+            start = time.process_time()
+            index.add(sets, progress=False, threads=1)
+            spent[name] += time.process_time() - start
+        held = len(index)
+        if held < next_shown and held < n:
             continue
         next_shown *= 2
-        spent = seconds(lambda: index.search(one, 10, rerank=100, threads=1))[0]
-        numbers = index.stats()
-        print(
-            f"{len(index):>9,} documents{numbers['fde_bytes']:>8,.0f} + {numbers['token_bytes']:,.0f} bytes in memory,"
-            f" {numbers['token_bytes_on_disk']:,.0f} on disk, {spent / 20 * 1e3:8.2f} ms per query,"
-            f" {time.process_time() - start:7.0f} s of CPU so far",
-            flush=True,
-        )
+        for name, index in indexes.items():
+            each = seconds(lambda index=index: index.search(some, 10, rerank=100, threads=1))[0] / len(some)  # type: ignore[misc]
+            numbers = index.stats()
+            print(
+                f"{held:>9,} documents, {name:<6}{numbers['fde_bytes']:>7,.0f} + {numbers['token_bytes']:,.0f} bytes in"
+                f" memory, {numbers['token_bytes_on_disk']:,.0f} on disk, {each * 1e3:8.2f} ms per query, built in"
+                f" {spent[name] / held * 1e3:.2f} ms of CPU per document",
+                flush=True,
+            )
+    top = index.rank_all(some, 10, threads=1).ids
+    for name, index in indexes.items():
+        for depth in (50, 100, 200):
+            margin = margin_of(index, others, depth, 0.998)
+            for least in (math.inf, margin):
+
+                def search(index: Any = index, depth: int = depth, least: float = least) -> NDArray[np.int64]:
+                    ids: NDArray[np.int64] = index.search(some, 10, rerank=depth, margin=least, threads=1).ids
+                    return ids
+
+                each = seconds(search)[0] / len(some) * 1e3
+                print(
+                    f"{name:<6}{depth:>4} candidates, margin {least:5.2f}: {recall(search(), top):.3f} of the top 10,"
+                    f" {each:.2f} ms per query",
+                    flush=True,
+                )
 
 
 TABLES: dict[str, Callable[[Data, int], None]] = {
@@ -461,6 +481,8 @@ TABLES: dict[str, Callable[[Data, int], None]] = {
     "stores": lambda data, _: stores(data),
     "budgets": lambda data, _: budgets(data),
     "reduced": lambda data, _: reduced(data),
+    "margin": lambda data, _: margins(data),
+    "tokens": lambda data, _: token_codes(data),
 }
 
 
@@ -477,15 +499,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--synthetic", type=int, default=0)
+    parser.add_argument("--encoders", choices=GROWN, nargs="*", default=["fde", "lemur"], help="of --synthetic")
     parser.add_argument("--only", choices=TABLES, nargs="*", default=list(TABLES), help="the tables to print")
+    parser.add_argument("--peers", type=int, metavar="N", help="other libraries, on N documents (0: the real ones)")
     arguments = parser.parse_args()
     data = load(arguments.folder)
     n, queries = len(data.documents.offsets) - 1, len(data.queries.offsets) - 1
     print(f"{arguments.folder.name}: {n:,} documents, {queries:,} queries, {data.dim} dimensions; {fb.isa()}")
     for name in arguments.only:
         TABLES[name](data, arguments.seeds)
+    if arguments.peers is not None:
+        peers(data, arguments.peers)
     if arguments.synthetic:
-        synthetic(data, arguments.synthetic)
+        synthetic(data, arguments.synthetic, arguments.encoders)
 
 
 if __name__ == "__main__":
