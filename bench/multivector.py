@@ -1,9 +1,9 @@
 """Multi-vector search: encodings, Chamfer, compressed encodings and reranked search, on documents of token vectors.
 
-python bench/multivector.py ../shared/data/scifact_tokens [--seeds 5] [--synthetic 200000] [--only TABLE ...]
+python bench/multivector.py ../shared/data/scifact_tokens [--seeds 5] [--synthetic N] [--peers N] [--only TABLE ...]
 
 The folder holds doc_tokens (T, d), doc_offsets, query_tokens, query_offsets and qrels_test (query, document, relevance)
-as .npy. One thread; CPU times, medians of alternating runs. muvera-python is measured if installed. --synthetic: a
+as .npy. One thread; CPU times, medians of alternating runs. --peers: other libraries, if installed. --synthetic: a
 larger index of documents generated around the real ones, block by block.
 """
 
