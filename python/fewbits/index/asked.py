@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
 from ..input.checks import whole_number
 from ..numeric.arrays import F32
 from ..spec.ivf import MAX_NLIST
@@ -24,9 +23,9 @@ def result_count(k: object) -> int:
     return count
 
 
-def lists_to_read(state: State, engine: _core.Engine, nprobe: int | None) -> int:
+def lists_to_read(state: State, nprobe: int | None) -> int:
     if nprobe is None:
-        return max(1, engine.params.get("default.nprobe", 0))
+        return max(1, state.defaults.nprobe)
     if state.description.partition is None:
         raise ValueError(f"nprobe: this index has no partition, so every vector is scanned; got nprobe={nprobe!r}")
     return min(whole_number(nprobe, "nprobe", 1), MAX_NLIST)
@@ -45,13 +44,13 @@ def given_lists(state: State, lists: object, nprobe: int | None, single: bool) -
     return (np.atleast_2d(numbers), np.atleast_2d(scores)) if single else (numbers, scores)
 
 
-def lists_in_vain(state: State, engine: _core.Engine, patience: int | None, *, by_default: bool) -> int:
+def lists_in_vain(state: State, patience: int | None, *, by_default: bool) -> int:
     """How many lists a query reads without a new result until it stops; 0: it does not stop.
 
     by_default : whether the index's defaults say what is read.
     """
     if patience is None:
-        return engine.params.get("default.patience", 0) if by_default else 0
+        return state.defaults.patience if by_default else 0
     if state.description.partition is None:
         raise ValueError(
             f"patience: this index has no partition, so every vector is scanned; got patience={patience!r}"
@@ -59,18 +58,18 @@ def lists_in_vain(state: State, engine: _core.Engine, patience: int | None, *, b
     return min(whole_number(patience, "patience", 0), MAX_NLIST)
 
 
-def rerank_depth(state: State, engine: _core.Engine, rerank: int | None, k: int) -> int:
+def rerank_depth(state: State, rerank: int | None, k: int) -> int:
     if state.description.rerank is None:
         if rerank is not None and whole_number(rerank, "rerank", 0):
             raise ValueError(f"rerank: this index has no rerank store (Index(rerank=...)), got rerank={rerank}")
         return 0
-    return candidates(engine, rerank, k)
+    return candidates(state, rerank, k)
 
 
-def candidates(engine: _core.Engine, rerank: int | None, k: int) -> int:
+def candidates(state: State, rerank: int | None, k: int) -> int:
     """How many candidates are reranked for k results. rerank: as requested; None: the default, stored or not."""
     if rerank is None:
-        stored = engine.params.get("default.rerank", 0)
+        stored = state.defaults.rerank
         return max(stored, k) if stored else max(_MIN_RERANK, _RERANK_PER_RESULT * k)
     depth = whole_number(rerank, "rerank", 0)
     if 0 < depth < k:

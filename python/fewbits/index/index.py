@@ -545,15 +545,15 @@ class Index(BaseIndex):
         filters, filter_of = core_filters(filter, len(matrix))
         by_score = min_score is not None or max_distance is not None
         stage = second_stage(k, rerank, scorer, min_probability, state.calibration, by_score)
-        depth = min(rerank_depth(state, engine, stage.rerank, stage.width if scorer else k), 2**31)
+        depth = min(rerank_depth(state, stage.rerank, stage.width if scorer else k), 2**31)
         given = given_lists(state, lists, nprobe, single)
         boolean(keys, "keys")
         if keys and (scorer is not None or min_probability is not None):
             raise ValueError("keys: expected without scorer and min_probability, which select results afterwards")
         by_default = nprobe is None and lists is None and not keys
         asked: dict[str, Any] = {
-            "nprobe": lists_to_read(state, engine, nprobe),
-            "patience": lists_in_vain(state, engine, patience, by_default=by_default),
+            "nprobe": lists_to_read(state, nprobe),
+            "patience": lists_in_vain(state, patience, by_default=by_default),
             "rerank": depth,
             "filters": filters,
             "filter_of": filter_of,
@@ -607,7 +607,7 @@ class Index(BaseIndex):
         if state.description.partition is None:
             raise ValueError("probe: this index has no partition, so every vector is scanned")
         matrix, single = as_queries(queries, state.description.dim, nonzero=self._normalises)
-        lists, scores = engine.probe(matrix, lists_to_read(state, engine, nprobe), threads=count)
+        lists, scores = engine.probe(matrix, lists_to_read(state, nprobe), threads=count)
         return Probes(lists[0], scores[0]) if single else Probes(lists, scores)
 
     @renamed(q="queries")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,7 @@ Scorer = Callable[[I64, I64], Any]
 _DEPTH = 100
 
 
-@dataclass(frozen=True)
-class SecondStage:
+class SecondStage(NamedTuple):
     """k: number of results for the user. width: number of results from the core. rerank: that of the core."""
 
     k: int

@@ -6,7 +6,8 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 from .. import _core
 from ..errors import NotTrainedError
@@ -49,6 +50,14 @@ class Training:
             self._few = None
 
 
+class Defaults(NamedTuple):
+    """What searches read that do not say. 0: nothing is stored."""
+
+    nprobe: int
+    rerank: int
+    patience: int
+
+
 @dataclass(frozen=True)
 class State(NotedState):
     description: Description
@@ -62,6 +71,12 @@ class State(NotedState):
     @property
     def n(self) -> int:
         return 0 if self.engine is None else len(self.engine)
+
+    @cached_property
+    def defaults(self) -> Defaults:
+        """Read from the engine once: every search needs them."""
+        params = {} if self.engine is None else self.engine.params
+        return Defaults(*(params.get(f"default.{name}", 0) for name in Defaults._fields))
 
     @property
     def next_id(self) -> int:

@@ -13,6 +13,8 @@ from ..kinds import METRICS
 
 def whole_number(value: object, name: str, low: int, high: int | None = None) -> int:
     """value as an int in low..high; bools and floats are rejected."""
+    if type(value) is int and value >= low and (high is None or value <= high):
+        return value
     expected = f"a whole number >= {low}" if high is None else f"a whole number in {low}..{high}"
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}: expected {expected}, got {value!r}")

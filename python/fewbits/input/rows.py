@@ -133,6 +133,11 @@ class Rows:
         return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"
 
 
+def rows_are_good(floats: F32, nonzero: bool) -> bool:
+    """Whether rows are finite, and not too long or, with nonzero=True, not zero."""
+    return _core.first_bad_row(floats, nonzero=nonzero, longest=math.inf if nonzero else LONGEST) < 0
+
+
 def block_rows(dim: int) -> int:
     return max(1, min(BLOCK_ROWS, BLOCK_FLOATS // dim))
 

@@ -374,7 +374,7 @@ class MultiVectorIndex(BaseIndex):
         engine = state.trained("search")
         count = thread_count(threads)
         k = result_count(k)
-        depth = candidates(engine, rerank, k)
+        depth = candidates(state, rerank, k)
         sets, single = read_sets(queries, self.dim, "queries")
         filters, filter_of = core_filters(filter, len(sets.offsets) - 1)
         vectors, shared = state.encoder.of_queries(sets, count)
@@ -382,8 +382,8 @@ class MultiVectorIndex(BaseIndex):
             vectors,
             *(sets if carve is None else carved(sets, carve, count)),
             k,
-            nprobe=lists_to_read(state, engine, nprobe),
-            patience=lists_in_vain(state, engine, patience, by_default=nprobe is None),
+            nprobe=lists_to_read(state, nprobe),
+            patience=lists_in_vain(state, patience, by_default=nprobe is None),
             candidates=min(depth, _MAX_CANDIDATES),
             scale=state.encoder.scale,
             shared=shared,

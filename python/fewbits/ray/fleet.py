@@ -179,7 +179,7 @@ class Fleet:
             options["nprobe"] = nprobe
         template.search(matrix, k, filter=filter, **options)  # checks every argument
         if template.rerank is not None:
-            depth = candidates(state_of(template).trained("search"), rerank, k)
+            depth = candidates(state_of(template), rerank, k)
             share = int(np.ceil(_RERANK_MARGIN * depth / len(table.workers)))
             options["rerank"] = max(k, share) if depth else 0
         sent = ray.put(matrix) if matrix.nbytes * len(table.workers) > _LARGE else matrix
