@@ -48,6 +48,7 @@ constexpr ScanKind scan_kinds[] = {
     {"dot4", [](const Kernels& k) { return k.dot4; }, 4, 4, 1, Operation::mac8},
     {"dot8", [](const Kernels& k) { return k.dot8; }, 8, 4, 1, Operation::mac8},
     {"dot_bits2", [](const Kernels& k) { return k.dot_bits[2]; }, 4, 2, 1, Operation::mac8},
+    {"dot_digits", [](const Kernels& k) { return k.dot_digits; }, 4, 2, 1, Operation::mac8},
     {"dot_bits7", [](const Kernels& k) { return k.dot_bits[7]; }, 4, 7, 1, Operation::mac8},
     {"dot_f32", [](const Kernels& k) { return k.dot_f32; }, 32, 4, 4, Operation::fma},
     {"dot_f16", [](const Kernels& k) { return k.dot_f16; }, 16, 4, 4, Operation::fma},
@@ -111,8 +112,11 @@ Case scan_case(const Kernels& set, const ScanKind& kind, const Place& place) {
     const std::size_t vector_bytes = std::size_t{m} * kind.element_bits / 8;
     const auto n = static_cast<std::uint32_t>(std::max<std::size_t>(place.bytes / vector_bytes / 32, 1) * 32);
     const auto data = codes(kind.element_bits, n * vector_bytes);
-    const auto levels = zeros<std::uint8_t>(16);
-    for (std::size_t i = 0; i < 16; ++i) (*levels)[i] = static_cast<std::uint8_t>(8 * i);
+    const auto levels = zeros<std::uint8_t>(dim);
+    if (kind.quad == 4)
+        for (std::size_t i = 0; i < 16; ++i) (*levels)[i] = static_cast<std::uint8_t>(8 * i);
+    else
+        (*levels)[dim / 16] = 1;  // of dot_digits: a quarter of the digits are high ones
     const auto tables = codes(kind.element_bits >= 16 ? 32 : 8, std::size_t{queries} * dim * kind.table_bytes);
     if (kind.operation == Operation::mac8)
         for (auto& entry : *tables) entry = static_cast<std::uint8_t>(entry % 255 - 127);

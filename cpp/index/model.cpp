@@ -23,7 +23,7 @@ bool needs_format_2(const Parts& parts) {
     return parts.has("center") || parts.has("codec.direction") || parts.has("rerank.direction")
            || parts.param_or("partition.relative", 0) != 0 || parts.param_or("partition.projected", 0) != 0
            || parts.param_or("codec.staged", 0) > 1 || parts.params.contains("tokens.dim")
-           || parts.has("partition.spill");
+           || parts.has("partition.spill") || parts.has("codec.digits");
 }
 
 Metric metric_of(const Parts& parts) {

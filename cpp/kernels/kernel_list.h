@@ -11,9 +11,13 @@ FEWBITS_KERNEL(scan8, ScanKernel)  // w = 8; table: m x 256 bytes
 // dimensions, so m is a multiple of b and the query has m / b * 4 entries: if b >= 4, four runs with the high 4 bits of
 // one dimension each; then, if b has bit 2 set, two runs with the next 2 bits of two dimensions each; then, if b is
 // odd, one run with the low bits of all four. Within a nibble the earlier dimension has the lower bits.
+// dot_digits: w = 4, and a code is made up of digits of 2 bits, high ones first. Two runs hold a digit of a quad, as
+// dot_bits[2], so m is even and the query has 2 m entries, four for each digit of each quad. levels: m / 2 bytes; where
+// byte i is not 0, acc is multiplied by 4 before digit i of all quads is added.
 FEWBITS_KERNEL(dot4, ScanKernel)
 FEWBITS_KERNEL(dot8, ScanKernel)
 FEWBITS_KERNEL(dot_bits, const ScanKernel*)
+FEWBITS_KERNEL(dot_digits, ScanKernel)
 
 // --- float scans; table: m floats; acc = sum over dimensions in ascending order, fused ---
 FEWBITS_KERNEL(dot_f32, ScanKernel)  // w = 32

@@ -59,7 +59,7 @@ struct Scan {
     const float* a;           // n factors each, or null
     const float* b;
     const std::uint8_t* allow;  // null, or a bitmap over rows (bit first_row + v, little endian), then 8 readable bytes
-    const std::uint8_t* levels;  // packed dot below 8 bits: 2, 4 or 16 levels, each 0..127
+    const std::uint8_t* levels;  // dot4: 16 levels, each 0..127; dot_digits: where acc is multiplied by 4
     ScanQuery* queries;
     std::uint32_t n_queries;
 };

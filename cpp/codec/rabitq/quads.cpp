@@ -1,6 +1,7 @@
 #include "codec/rabitq/quads.h"
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "codec/packing.h"
@@ -22,6 +23,19 @@ void for_fields(std::uint32_t bits, const Visit& visit) {
 
 }  // namespace
 
+void Quads::round(const float* r, float deviation, float* scratch, std::uint8_t* codes) const {
+    const auto half_range = static_cast<float>(middle());
+    const float scale = model_.deviation * (center() / outermost_level) / deviation;
+    for (std::size_t j = 0; j < dim_; ++j) scratch[j] = r[j] * scale - 0.5f;
+    kernels::active().encode_uniform(scratch, dim_, 1, -half_range, half_range - 1, codes);
+}
+
+Levels Quads::levels_of_codes() const {
+    std::vector<std::uint8_t> values(std::size_t{1} << bits_);
+    std::iota(values.begin(), values.end(), std::uint8_t{0});
+    return {bits_, std::move(values), center(), center() / outermost_level, model_};
+}
+
 void Quads::set_layout(CodeLayout& layout) const {
     layout.element_bits = bits_ == 8 ? 8 : 4;
     layout.elements = bits_ == 8 ? dim_ : half_bytes();
@@ -32,12 +46,12 @@ void (*Quads::scan_kernel() const)(const kernels::Scan&) {
     return bits_ == 8 ? kernels::active().dot8 : kernels::active().dot_bits[bits_];
 }
 
-QueryTerms Quads::terms(const float* weights, float center, std::uint8_t* table) const {
+QueryTerms Quads::terms(const float* weights, std::uint8_t* table) const {
     if (bits_ == 1) return plane_.high_terms(weights, 0.5f, table);
     std::fill_n(table, table_bytes(), std::uint8_t{0});
     std::int64_t sum;
     const float scale = quantize_query(weights, dim_, 127, reinterpret_cast<std::int8_t*>(table), sum);
-    return {scale, -center * static_cast<float>(sum) * scale, 0, 1};
+    return {scale, -center() * static_cast<float>(sum) * scale, 0, 1};
 }
 
 void Quads::pack(const std::uint8_t* codes, std::uint8_t* row) const {

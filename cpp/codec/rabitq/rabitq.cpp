@@ -3,23 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "codec/integer_rows.h"
+#include "codec/rabitq/digits.h"
+#include "codec/rabitq/quads.h"
 #include "codec/residuals.h"
 #include "codec/staging/staged.h"
 #include "codec/sums.h"
 
 namespace fewbits::codec {
-namespace {
-
-std::vector<std::uint8_t> bytes_up_to(std::uint32_t bits) {
-    std::vector<std::uint8_t> levels(std::size_t{1} << bits);
-    std::iota(levels.begin(), levels.end(), std::uint8_t{0});
-    return levels;
-}
-
-}  // namespace
 
 // Buffers for encoding one row.
 struct RabitqCodec::Scratch {
@@ -29,20 +21,16 @@ struct RabitqCodec::Scratch {
     std::vector<std::uint8_t> codes, trial;
 };
 
-RabitqCodec::RabitqCodec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric, bool residual)
-    : dim_(dim),
-      bits_(static_cast<std::uint32_t>(parts.param(prefix + ".bits", 1, 8))),
-      l2_(metric == Metric::l2),
-      residual_(residual),
-      model_(model_levels(uniform_values(bits_))),
-      quads_(dim, bits_) {
+RabitqCodec::RabitqCodec(const Parts& parts, const std::string& prefix, std::uint32_t dim, Metric metric, bool residual,
+                         std::shared_ptr<const Grid> grid)
+    : dim_(dim), l2_(metric == Metric::l2), residual_(residual), grid_(std::move(grid)) {
     mean_.resize(dim);
     if (!residual) std::ranges::copy(parts.finite(prefix + ".mean", dim), mean_.begin());
 }
 
 CodeLayout RabitqCodec::layout() const {
     CodeLayout layout;
-    quads_.set_layout(layout);
+    grid_->set_layout(layout);
     layout.has_a = true;
     layout.has_b = l2_ || residual_;
     return layout;
@@ -56,39 +44,34 @@ CodeLayout RabitqCodec::layout() const {
 // Returns <r, g>.
 float RabitqCodec::nearest_direction(Scratch& scratch) const {
     constexpr float trials[] = {0.92f, 0.96f, 1.00f, 1.04f, 1.08f};
-    const auto half_range = static_cast<float>(1u << (bits_ - 1));
-    const float deviation = std::sqrt(squared_norm(scratch.r.data(), dim_) / static_cast<float>(dim_));
-    const float suits = model_.deviation * (center() / outermost_level);
+    const std::size_t d = grid_->dim();
+    const float deviation = std::sqrt(squared_norm(scratch.r.data(), d) / static_cast<float>(d));
     float best = -1, product = 0;
     for (const float factor : trials) {
-        const float scale = suits / (deviation * factor);
-        for (std::size_t j = 0; j < dim_; ++j) scratch.scaled[j] = scratch.r[j] * scale - 0.5f;
-        kernels::active().encode_uniform(scratch.scaled.data(), dim_, 1, -half_range, half_range - 1,
-                                         scratch.trial.data());
-        for (std::size_t j = 0; j < dim_; ++j) scratch.grid[j] = static_cast<float>(scratch.trial[j]) - center();
-        const float along = dot(scratch.r.data(), scratch.grid.data(), dim_);
-        const float fit = along * (along / squared_norm(scratch.grid.data(), dim_));
+        grid_->round(scratch.r.data(), deviation * factor, scratch.scaled.data(), scratch.trial.data());
+        grid_->vector_of(scratch.trial.data(), scratch.grid.data());
+        const float along = dot(scratch.r.data(), scratch.grid.data(), d);
+        const float fit = along * (along / squared_norm(scratch.grid.data(), d));
         if (fit > best) {
             best = fit;
             product = along;
             scratch.codes.swap(scratch.trial);
         }
     }
-    for (std::size_t j = 0; j < dim_; ++j) scratch.grid[j] = static_cast<float>(scratch.codes[j]) - center();
+    grid_->vector_of(scratch.codes.data(), scratch.grid.data());
     return product;
 }
 
 // Fills codes and grid; returns a, or 0 for a vector without a direction.
 float RabitqCodec::encode_row(Scratch& scratch) const {
-    const float squares = squared_norm(scratch.r.data(), dim_);
+    const float squares = squared_norm(scratch.r.data(), grid_->dim());
     float product = 0;
-    if (bits_ == 1 || !(squares >= std::numeric_limits<float>::min())) {
-        const auto high = static_cast<std::uint8_t>(1u << (bits_ - 1));
-        for (std::size_t j = 0; j < dim_; ++j) {
+    if (grid_->is_signs() || !(squares >= std::numeric_limits<float>::min())) {
+        const std::uint8_t high = grid_->middle();
+        for (std::size_t j = 0; j < grid_->dim(); ++j)
             scratch.codes[j] = static_cast<std::uint8_t>(scratch.r[j] < 0 ? high - 1 : high);
-            scratch.grid[j] = static_cast<float>(scratch.codes[j]) - center();
-        }
-        product = dot(scratch.r.data(), scratch.grid.data(), dim_);
+        grid_->vector_of(scratch.codes.data(), scratch.grid.data());
+        product = dot(scratch.r.data(), scratch.grid.data(), grid_->dim());
     } else {
         product = nearest_direction(scratch);
     }
@@ -99,9 +82,8 @@ float RabitqCodec::encode_row(Scratch& scratch) const {
 
 // The factor of the high bits alone, taken as signs: exact along r.
 float RabitqCodec::high_bit_factor(const Scratch& scratch) const {
-    const auto high = static_cast<std::uint8_t>(1u << (bits_ - 1));
     std::vector<float> signs(dim_);
-    for (std::size_t j = 0; j < dim_; ++j) signs[j] = scratch.codes[j] < high ? -1.0f : 1.0f;
+    for (std::size_t j = 0; j < dim_; ++j) signs[j] = scratch.codes[j] < grid_->middle() ? -1.0f : 1.0f;
     const float along = dot(scratch.r.data(), signs.data(), dim_);
     return along > 0 ? squared_norm(scratch.r.data(), dim_) / along : 0.0f;
 }
@@ -116,7 +98,7 @@ void RabitqCodec::encode_levels(MatrixView x, const float* origin, std::uint8_t*
         if (factors.stage) factors.stage[i] = high_bit_factor(scratch);
         if (l2_) factors.b[i] = -squared_norm(scratch.r.data(), dim_);
         if (!residual_) continue;
-        const float estimate = a * dot(scratch.grid.data(), from, dim_);
+        const float estimate = a * dot(scratch.grid.data(), from, grid_->dim());
         if (l2_)
             factors.b[i] -= squared_norm(from, dim_) + 2 * estimate;
         else
@@ -127,9 +109,11 @@ void RabitqCodec::encode_levels(MatrixView x, const float* origin, std::uint8_t*
 void RabitqCodec::decode_levels(const std::uint8_t* codes, const StoredFactors& factors, const float* origin,
                                 std::size_t n, float* x) const {
     require(factors.a != nullptr, "RaBitQ codes: decoding needs their factors a");
-    for (std::size_t i = 0; i < n; ++i)
-        for (std::size_t j = 0; j < dim_; ++j)
-            x[i * dim_ + j] = mean_[j] + factors.a[i] * (static_cast<float>(codes[i * dim_ + j]) - center());
+    std::vector<float> g(dim_);  // zero where there is no code
+    for (std::size_t i = 0; i < n; ++i) {
+        grid_->vector_of(codes + i * dim_, g.data());
+        for (std::size_t j = 0; j < dim_; ++j) x[i * dim_ + j] = mean_[j] + factors.a[i] * g[j];
+    }
     add_origin({x, n, dim_}, origin);
 }
 
@@ -147,46 +131,47 @@ float RabitqCodec::weigh(const float* query, float* weights) const {
     return constant;
 }
 
-void (*RabitqCodec::scan_kernel() const)(const kernels::Scan&) {
-    return quads_.scan_kernel();
-}
-
 QueryTerms RabitqCodec::prepare(const float* query, std::uint8_t* table) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
-    QueryTerms terms = quads_.terms(weights.data(), center(), table);
+    QueryTerms terms = grid_->terms(weights.data(), table);
     terms.constant = constant;
     return terms;
 }
 
 std::size_t RabitqCodec::row_query_bytes() const {
-    return integer_query_bytes(dim_);
+    return integer_query_bytes(grid_->dim());
 }
 
 void RabitqCodec::prepare_rows(const float* query, std::uint8_t* row_query) const {
     std::vector<float> weights(dim_);
     const float constant = weigh(query, weights.data());
-    prepare_integer_query(weights.data(), dim_, (1 << bits_) - 1, center(), constant, row_query);
+    if (const float* steps = grid_->steps())
+        for (std::size_t j = 0; j < grid_->dim(); ++j) weights[j] *= steps[j];
+    prepare_integer_query(weights.data(), grid_->dim(), grid_->largest(), grid_->center(), constant, row_query);
 }
 
 void RabitqCodec::score_rows(const std::uint8_t* row_query, const RowCodes& codes, const std::uint32_t* rows,
                              std::size_t n, float* scores) const {
-    score_unpacked_rows(row_query, codes, rows, n, dim_, scores,
+    score_unpacked_rows(row_query, codes, rows, n, grid_->dim(), scores,
                         [&](const std::uint8_t* row, std::uint8_t* out) { unpack(row, out); });
-}
-
-Levels RabitqCodec::levels_of_codes() const {
-    return {bits_, bytes_up_to(bits_), center(), center() / outermost_level, model_};
 }
 
 std::shared_ptr<const Codec> make_rabitq(const Parts& parts, const std::string& prefix, std::uint32_t dim,
                                          Metric metric, bool residual) {
-    auto whole = std::make_shared<const RabitqCodec>(parts, prefix, dim, metric, residual);
+    if (parts.has(prefix + ".digits")) {
+        if (parts.params.count(prefix + ".bits") > 0 || parts.params.count(prefix + ".staged") > 0)
+            corrupt("array '" + prefix + ".digits': got it with params 'bits' or 'staged', expected none of them");
+        return std::make_shared<const RabitqCodec>(parts, prefix, dim, metric, residual,
+                                                   std::make_shared<const Digits>(parts, prefix, dim));
+    }
+    const auto grid =
+        std::make_shared<const Quads>(dim, static_cast<std::uint32_t>(parts.param(prefix + ".bits", 1, 8)));
+    auto whole = std::make_shared<const RabitqCodec>(parts, prefix, dim, metric, residual, grid);
     // Files written before this param existed are staged.
     const Staging staging = staging_of(parts, prefix, Staging::shared_factor);
-    const Levels levels = whole->levels_of_codes();
-    if (staging == Staging::none || levels.bits == 1) return whole;
-    return std::make_shared<const StagedCodec>(std::move(whole), levels, staging);
+    if (staging == Staging::none || grid->is_signs()) return whole;
+    return std::make_shared<const StagedCodec>(std::move(whole), grid->levels_of_codes(), staging);
 }
 
 }  // namespace fewbits::codec

@@ -30,8 +30,14 @@ using Ints [[gnu::vector_size(32)]] = std::int32_t;  // a type of its own for th
     return _mm256_and_si256(_mm256_srlv_epi64(broadcast128(run), shifts), _mm256_set1_epi8(15));
 }
 
+// Levels whose sums are never multiplied.
+struct OneDigit {
+    static std::uint32_t end_of_digit(std::uint32_t, std::uint32_t end) noexcept { return end; }
+    static bool multiplies(std::uint32_t) noexcept { return false; }
+};
+
 // What all levels that are read from nibbles have in common.
-struct OfNibbles {
+struct OfNibbles : OneDigit {
     static constexpr std::uint32_t element_bits = 4;
     static constexpr bool is_signed = false;
 
@@ -95,9 +101,24 @@ struct BitLevels : OfNibbles {
     __m256i four, two[2], one[4];
 };
 
+// dot_digits: a digit of 2 bits of one quad after the other; sums are multiplied by 4 before some of them.
+struct DigitLevels : BitLevels<2> {
+    explicit DigitLevels(const std::uint8_t* flags) noexcept : BitLevels<2>(flags), before(flags) {}
+
+    bool multiplies(std::uint32_t run) const noexcept { return before[run / 2] != 0; }
+    // The first run after `begin` that sums are multiplied before, or `end`.
+    std::uint32_t end_of_digit(std::uint32_t begin, std::uint32_t end) const noexcept {
+        std::uint32_t run = begin + 2;
+        while (run < end && !multiplies(run)) run += 2;
+        return run < end ? run : end;
+    }
+
+    const std::uint8_t* before;
+};
+
 // centred: bytes less 128, for queries of any size; otherwise as they are, for queries whose words hold them.
 template <bool centred>
-struct ByteLevels {
+struct ByteLevels : OneDigit {
     static constexpr std::uint32_t element_bits = 8;
     static constexpr std::uint32_t runs_per_quad = 4;
     static constexpr bool is_signed = centred;
@@ -251,6 +272,10 @@ void add_dots(__m256i (*sums)[4], const __m256i* quads, const std::int8_t* const
     return greatest_word(static_cast<const std::int8_t*>(query.table), m) * level <= 32767;
 }
 
+[[gnu::always_inline]] inline void multiply_by_4(__m256i* sums) noexcept {
+    for (int k = 0; k < 4; ++k) sums[k] = _mm256_slli_epi32(sums[k], 2);
+}
+
 // Turns the sums of a query over a block into hits, or into the greatest score so far.
 struct TakeHits {
     static void take(const Scan& scan, ScanQuery& query, std::uint32_t, const CodeBlock& block,
@@ -297,8 +322,11 @@ void dot_queries(const Scan& scan, const Levels& levels, std::int32_t level, Sca
         const Runs<Levels::element_bits> runs(codes, block.vectors, scan.m);
         for (std::uint32_t q = 0; q < n_queries; ++q)
             for (int k = 0; k < 4; ++k) sums[q][k] = _mm256_set1_epi32(centres[q]);
-        for (std::uint32_t begin = 0; begin < scan.m; begin += runs_per_segment) {
-            const std::uint32_t end = min(begin + runs_per_segment, scan.m);
+        std::uint32_t end = 0;
+        for (std::uint32_t begin = 0; begin < scan.m; begin = end) {
+            end = levels.end_of_digit(begin, min(begin + runs_per_segment, scan.m));
+            if (levels.multiplies(begin))
+                for (std::uint32_t q = 0; q < n_queries; ++q) multiply_by_4(sums[q]);
             const std::uint32_t dimensions = (end - begin) * 4 / Levels::runs_per_quad;
             decode_runs(levels, runs, begin, end, quads);
             const auto table = [&](std::uint32_t q) {
@@ -340,6 +368,9 @@ void dot4(const Scan& scan) noexcept {
 template <std::uint32_t bits>
 void dot_of_bits(const Scan& scan) noexcept {
     packed_dot<BitLevels<bits>>(scan);
+}
+void dot_digits(const Scan& scan) noexcept {
+    packed_dot<DigitLevels>(scan);
 }
 void dot8(const Scan& scan) noexcept {
     packed_dot<ByteLevels<true>>(scan);

@@ -19,14 +19,19 @@ FEWBITS_INLINE __m512i broadcast_entries(const std::uint8_t* at, std::uint32_t c
     return _mm512_set1_epi32(entries);
 }
 
-template <class Expand>
+FEWBITS_INLINE void multiply_by_4(__m512i (&acc)[2]) {
+    for (__m512i& half : acc) half = _mm512_slli_epi32(half, 2);
+}
+
+// digits: quads are digits of codes, and the scan's levels say where those before are multiplied by 4.
+template <class Expand, bool digits = false>
 class PackedDot {
 public:
     static constexpr unsigned max_queries = 8;
     static constexpr std::uint32_t element_bits = Expand::element_bits;
     static constexpr Lanes lanes = Expand::lanes;
 
-    FEWBITS_INLINE explicit PackedDot(const Scan& scan) : m_(scan.m), expand_(scan.levels) {}
+    FEWBITS_INLINE explicit PackedDot(const Scan& scan) : m_(scan.m), shifts_(scan.levels), expand_(scan.levels) {}
 
     template <unsigned N>
     FEWBITS_INLINE void accumulate(const Block& block, const std::uint8_t* const (&queries)[N],
@@ -37,6 +42,12 @@ public:
         std::size_t at = 0;  // each step takes 4 entries of the query
         std::uint32_t left = m_;
         for (; left >= runs; left -= runs, at += 4, codes += runs * block.run) {
+            if constexpr (digits) {
+                if (shifts_[at / 4] != 0) {
+#pragma GCC unroll 8
+                    for (unsigned i = 0; i < N; ++i) multiply_by_4(acc[i]);
+                }
+            }
             step<N>(block, transpose, codes, runs, queries, at, 4, acc);
         }
         if constexpr (runs == 4) {
@@ -65,6 +76,7 @@ private:
     }
 
     std::uint32_t m_;
+    const std::uint8_t* shifts_;
     Expand expand_;
 };
 
@@ -191,6 +203,10 @@ void max_dot(const Scan& scan) {
 template <std::uint32_t bits>
 void dot_of_bits(const Scan& scan) {
     packed_dot<ExpandBits<bits>>(scan);
+}
+
+void dot_digits(const Scan& scan) {
+    in_passes<IntegerScan<PackedDot<ExpandBits<2>, true>>>(scan, scan.queries, scan.n_queries);
 }
 
 constexpr ScanKernel dot4 = packed_dot<Expand4>, dot8 = packed_dot<Expand8>;

@@ -1,4 +1,4 @@
-// dot4, dot_bits and dot8 and their maximum kernels, as specified.
+// dot4, dot_bits, dot_digits and dot8, and their maximum kernels, as specified.
 #pragma once
 
 #include "kernels/scalar/codes.h"
@@ -36,6 +36,23 @@ void dot_of_bits(const Scan& scan) noexcept {
         }
         return sum;
     });
+}
+
+void dot_digits(const Scan& scan) noexcept {
+    for (std::uint32_t q = 0; q < scan.n_queries; ++q) {
+        ScanQuery& query = scan.queries[q];
+        for (std::uint32_t v = 0; v < scan.n; ++v) {
+            const std::int8_t* weights = static_cast<const std::int8_t*>(query.table);
+            std::uint32_t sum = 0;
+            for (std::uint32_t s = 0; s < scan.m; ++s, weights += 2) {
+                if (s % 2 == 0 && scan.levels[s / 2] != 0) sum *= 4;
+                const std::uint32_t two = code_at(scan, 4, v, s);
+                sum += product(weights[0], static_cast<std::int32_t>(two & 3))
+                       + product(weights[1], static_cast<std::int32_t>(two >> 2));
+            }
+            offer(scan, query, static_cast<float>(static_cast<std::int32_t>(sum)), v);
+        }
+    }
 }
 
 template <auto take>

@@ -12,6 +12,7 @@ import fewbits as fb
 
 from ..spec.codec import FACTOR_BYTES
 from ..spec.description import CODEC_SAMPLE
+from ..spec.rabitq import byte_sizes
 from ..spec.transform import MAX_DENSE_DIM
 
 Rerank = Literal["none", "ram", "disk"]
@@ -26,7 +27,7 @@ FAMILIES = (  # in the order of charts; families of one colour together
     ("PQ 8-bit", "OPQ+PQ 8-bit", "rotated+PQ 8-bit"),
     ("Scalar",),
     ("Float",),
-    ("RaBitQ",),
+    ("RaBitQ", "RaBitQ by direction"),
     ("Recurrent binary",),
 )
 
@@ -105,6 +106,10 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
         add(f"RaBitQ{bits}", "RaBitQ", codec=fb.RaBitQ(bits))
         if metric == "cosine":
             add(f"binary{bits}", "Recurrent binary", codec=fb.RecurrentBinary(bits))
+    sizes = byte_sizes(dim)
+    for budget in () if quick or n < dim else budgets:
+        if (size := budget - (ID_BYTES if partition else 0)) in sizes:
+            add(f"RaBitQ{size}b", "RaBitQ by direction", codec=fb.RaBitQ(bytes=size))
     add("f16", "Float", codec=fb.Float(16))
     if not quick:
         add("f32", "Float", codec=fb.Float(32))

@@ -19,7 +19,7 @@ from ..spec.ivf import IVF
 from ..spec.leanvec import LeanVec
 from ..spec.opq import OPQ
 from ..spec.pq import PQ
-from ..spec.rabitq import RaBitQ
+from ..spec.rabitq import RaBitQ, byte_sizes
 from ..spec.random_rotation import RandomRotation
 from ..spec.scalar import Scalar
 from ..spec.transform import MAX_DENSE_DIM, Transform
@@ -197,6 +197,12 @@ def _alone(given: Setting, effort: str) -> Iterator[Candidate]:
         if bits < 8 or not _fits(Candidate(None, Scalar(8)), given):
             yield Candidate(RandomRotation(), RaBitQ(bits))
     yield Candidate(RandomRotation(), Scalar(4, levels="lloyd-max"))
+    by_direction = byte_sizes(dim)
+    if by_direction and room >= by_direction[0] and given.n >= _MIN_ROWS_FOR_CODEBOOKS:
+        codec = RaBitQ(bytes=min(room, by_direction[-1]))
+        yield Candidate(None, codec)
+        if given.aware and effort == "thorough":
+            yield Candidate(LeanVec(), codec)
     if room < dim and given.n >= _MIN_ROWS_FOR_CODEBOOKS:
         turn: Transform = OPQ() if _rotates(given) else RandomRotation()
         rooms = [room - FACTOR_BYTES * (given.cone or given.metric == "l2")]

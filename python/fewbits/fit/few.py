@@ -35,9 +35,10 @@ def warn_of_few(what: str, sample: int, n: int, stacklevel: int) -> bool:
 
 
 def _needs(description: Description, expected: int, lists: bool) -> list[Need]:
-    needs = [description.codec.need(), description.transform.need(description.dim)]
+    dim = description.dim
+    needs = [description.codec.need(description.transform.out_dim(dim)), description.transform.need(dim)]
     if description.rerank is not None:
-        needs.append(description.rerank.need())
+        needs.append(description.rerank.need(dim))
     if description.partition is not None and lists:
         needs.append(description.partition.need(expected))
     return needs

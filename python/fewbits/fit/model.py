@@ -74,12 +74,12 @@ def train(
     fitting = replace(fitting, paired=transform.params["kind"] == PAIR)
     coding = replace(fitting, residual=description.residual)
     if centroids is not None:
-        y, direction, coding = _put_lists(description, model, y, centroids, coding, progress)
+        y, direction, coding, codec = _put_lists(description, model, y, centroids, coding, progress)
     else:
         direction, y = _split(description.codec, y, fitting)
-        y, turn = _rotate(description, model, y, fitting, progress)
+        y, turn, codec = _rotate(description, model, y, replace(fitting, directed=direction is not None), progress)
         direction = _turned(direction, turn)
-    _put_codec(model, "codec", description.codec, y, direction, coding, progress.stage("codec"))
+    _put_codec(model, "codec", codec, y, direction, coding, progress.stage("codec"))
     return model
 
 
@@ -128,9 +128,10 @@ def apply_transform(model: Model, x: F32, threads: int = 0) -> F32:
 
 def _put_lists(
     description: Description, model: Model, y: F32, centroids: F32, coding: Fitting, progress: Progress
-) -> tuple[F32, F32 | None, Fitting]:
-    """Adds the partition (and OPQ's rotation, also applied to the centroids). Returns the vectors that the codec codes
-    (y is overwritten), the direction that is left out of them, and the settings of the codec's fit."""
+) -> tuple[F32, F32 | None, Fitting, Codec]:
+    """Adds the partition (and the rotation of OPQ or the codec, also applied to the centroids). Returns the vectors
+    that the codec codes (y is overwritten), the direction that is left out of them, the settings of the codec's fit,
+    and the codec to fit."""
     lists = _core.assign(y, centroids, spherical=coding.metric == "ip", threads=coding.threads)
     spread = rms_distance(y, centroids, lists)
     assert description.partition is not None
@@ -142,7 +143,7 @@ def _put_lists(
         shift(y, -centroids, lists)
         relative = coding.metric == "l2" and _wants_relative(whole, lengths(y))
     y = without(y, direction)
-    y, turn = _rotate(description, model, y, coding, progress)
+    y, turn, codec = _rotate(description, model, y, replace(coding, directed=direction is not None), progress)
     centroids = centroids if turn is None else f32_array(centroids @ turn.T)
     direction = _turned(direction, turn)
     part = stored(centroids, spread, description.residual, spill)
@@ -152,7 +153,7 @@ def _put_lists(
     model.params["default.nprobe"] = default_nprobe(len(centroids))
     if description.residual:  # relative to the stored centroids, which may be rounded
         shift(y, centroids - part.arrays["centroids"], lists)
-    return y, direction, replace(coding, residual=description.residual and not relative)
+    return y, direction, replace(coding, residual=description.residual and not relative), codec
 
 
 def _corrects(description: Description, coding: Fitting) -> bool:
@@ -169,14 +170,17 @@ def _wants_relative(whole: F32, residual: F32) -> bool:
 
 def _rotate(
     description: Description, model: Model, coded: F32, fitting: Fitting, progress: Progress
-) -> tuple[F32, F32 | None]:
-    """Fits the transform's rotation (if it has one) to `coded` and applies it; returns the result, and the rotation."""
+) -> tuple[F32, F32 | None, Codec]:
+    """Fits the rotation of the transform or of the codec (if it has one) to `coded` and applies it; returns the result,
+    the rotation, and the codec to fit."""
     hook = fitting.reporting(progress.stage("OPQ rotation"))
-    turn = description.transform.rotation(coded, description.codec, hook)
+    codec, turn = description.codec, description.transform.rotation(coded, description.codec, hook)
     if turn is None:
-        return coded, None
+        codec, turn = codec.arranged(coded, fitting)
+    if turn is None:
+        return coded, None, codec
     model.put("transform", turned(model.part("transform"), turn))
-    return f32_array(coded @ turn.T), turn
+    return f32_array(coded @ turn.T), turn, codec
 
 
 def _some(x: F32) -> F32:

@@ -30,6 +30,8 @@ def checked(codec: object, dim: int) -> TokenCodec:
         raise ValueError(f"tokens: staged is for codes that are scanned, got {codec}")
     if getattr(codec, "residual", None):
         raise ValueError(f"tokens: residual is for codes in lists, which tokens are not in, got {codec}")
+    if isinstance(codec, RaBitQ) and codec.bytes is not None:
+        raise ValueError(f"tokens: bytes is for codes whose directions are fitted, use RaBitQ(bits), got {codec}")
     if isinstance(codec, PQ) and codec.m > dim:
         raise ValueError(f"tokens: PQ has at most one code per dimension ({dim}), got m={codec.m}")
     return codec

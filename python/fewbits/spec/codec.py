@@ -19,7 +19,7 @@ class Codec:
 
     kind: ClassVar[CodecKind]
     """The row of the core's registry."""
-    bits: int
+    bits: int | None
     on_disk: bool = False
     residual: bool | None = False
     """Whether the difference from the list's centroid is coded; None: if the index has lists."""
@@ -72,14 +72,19 @@ class Codec:
 
     def code_bits(self, dim: int) -> int:
         """Bits per code, without factors."""
+        assert self.bits is not None
         return self.bits * dim
+
+    def arranged(self, coded: F32, fitting: Fitting) -> tuple[Codec, F32 | None]:
+        """The codec to fit to vectors like these, and the rotation that it needs them in (None: none)."""
+        return self, None
 
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
         """Params and arrays, fitted to a sample of the vectors to be coded (of residuals, if the index codes those)."""
         raise NotImplementedError
 
-    def need(self) -> Need:
-        """The smallest sample that suffices for the fit."""
+    def need(self, dim: int) -> Need:
+        """The smallest sample of vectors of `dim` dimensions that suffices for the fit."""
         return Need()
 
     def describe(self) -> str:

@@ -7,6 +7,7 @@ once, and never to judge a fit that it was part of.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -66,8 +67,13 @@ class Trial:
         if turn is not None:
             transform, y = turned(transform, turn), f32_array(y @ turn.T)
         direction = None if transform.params["kind"] == PAIR else codec_direction(self.codec, y)
+        coded = without(y, direction)
+        codec, turn = self.codec.arranged(coded, replace(self.fitting, directed=direction is not None))
+        if turn is not None:
+            transform, coded = turned(transform, turn), f32_array(coded @ turn.T)
+            direction = None if direction is None else f32_array(turn @ direction)
         model.put("transform", transform)
-        model.put("codec", self.codec.fit(without(y, direction), self.fitting))
+        model.put("codec", codec.fit(coded, self.fitting))
         if direction is not None:
             model.arrays["codec.direction"] = direction
         engine = _core.Engine(model.params, model.arrays)

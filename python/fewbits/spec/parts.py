@@ -29,6 +29,7 @@ class Fitting:
     metric : "l2" or "ip"; for cosine, rows are normalised first.
     residual : whether the codec codes differences from the centroids of lists.
     paired : whether queries have a separate map.
+    directed : whether the direction of the mean is left out of the codes, and stored as a factor.
     """
 
     metric: str
@@ -37,6 +38,7 @@ class Fitting:
     residual: bool = False
     progress: Callable[[float], None] = nothing
     paired: bool = False
+    directed: bool = False
 
     def reporting(self, progress: Callable[[float], None]) -> Fitting:
         return replace(self, progress=progress)

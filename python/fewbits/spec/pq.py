@@ -110,7 +110,7 @@ class PQ(Codec):
             arrays["eta"] = np.array([eta], np.float32)
         return Fitted({"kind": self.kind.number, "bits": self.bits, "m": self.m}, arrays)
 
-    def need(self) -> Need:
+    def need(self, dim: int) -> Need:
         return Need(1 << self.bits, f"the {1 << self.bits:,} codewords of {self.describe()}")
 
     def describe(self) -> str:

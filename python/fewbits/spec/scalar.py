@@ -100,7 +100,7 @@ class Scalar(Codec):
         table, largest = level_table(f32_array(standard / np.maximum(size, _NUDGE)), self.levels)
         return {"mean": f32_array(mean), "levels": table, "step": f32_array(deviation * (largest / 63.5))}
 
-    def need(self) -> Need:
+    def need(self, dim: int) -> Need:
         if not self.needs_training:
             return Need()
         return Need(_MIN_SAMPLE, f"the {_MIN_SAMPLE} needed to estimate the range of values for {self.describe()}")

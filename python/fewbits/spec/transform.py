@@ -116,7 +116,8 @@ def applied(part: Fitted, x: F32, threads: int = 0) -> F32:
 
 
 def turned(part: Fitted, turn: np.ndarray) -> Fitted:
-    """The same, followed by a rotation (or projection) of its output. part is a matrix or a pair."""
+    """The same, followed by a rotation (or projection) of its output."""
     if part.params["kind"] == PAIR:
         return pair(turn @ part.arrays["matrix"], turn @ part.arrays["queries"])._replace(notes=part.notes)
-    return dense(turn @ part.arrays["matrix"])._replace(notes=part.notes)
+    before = part.arrays["matrix"] if part.params["kind"] == DENSE else sides(part, turn.shape[1])[0]
+    return dense(turn @ before)._replace(notes=part.notes)

@@ -77,6 +77,27 @@ inline Parts rabitq_parts(std::uint32_t bits, std::uint32_t dim, std::uint32_t s
     return parts;
 }
 
+// RaBitQ with `most` digits in front, and fewer behind.
+inline constexpr float digits_value = 1.2f;  // the largest one
+inline Parts digits_parts(std::uint32_t most, std::uint32_t dim) {
+    Parts parts;
+    parts.params = {{"codec.kind", 4}};
+    const std::uint32_t quads = (dim + 3) / 4;
+    std::vector<std::uint8_t> digits(quads);
+    std::vector<float> step(dim), value(dim);
+    for (std::uint32_t q = 0; q < quads; ++q)
+        digits[q] = static_cast<std::uint8_t>(most - (most + 1) * q / (quads + 1));
+    for (std::uint32_t j = 0; j < dim; ++j) {
+        step[j] = digits[j / 4] > 0 ? 3 / std::exp2(2.0f * digits[j / 4]) : 0.0f;
+        value[j] = digits[j / 4] == 1 ? digits_value : step[j];
+    }
+    set_array(parts, "codec.mean", normal(dim, 71));
+    set_array(parts, "codec.digits", digits);
+    set_array(parts, "codec.step", step);
+    set_array(parts, "codec.value", value);
+    return parts;
+}
+
 struct Case {
     std::string name;
     Parts parts;
@@ -104,6 +125,8 @@ inline std::vector<Case> cases() {
                 for (const std::uint32_t staged : {1u, 2u})
                     all.push_back({name + " staged", rabitq_parts(bits, dim, staged), dim, 1e-5f});
         }
+        for (std::uint32_t most = 1; most <= 4; ++most)
+            all.push_back({"digits " + std::to_string(most) + tail, digits_parts(most, dim), dim, 1e-5f});
         for (const std::uint32_t staged : {1u, 2u})
             all.push_back({"staged" + tail, scalar_parts(4, dim, staged), dim, 0});
     }

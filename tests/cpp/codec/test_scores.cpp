@@ -42,11 +42,16 @@ bool is_rabitq(const Case& one) {
     return one.parts.param("codec.kind") == 4;
 }
 
+bool has_digits(const Case& one) {
+    return one.parts.has("codec.digits");
+}
+
 // The same for a grid vector.
 double rabitq_bound(const Case& one, const Coded& coded, std::size_t i, const float* query, int limit) {
     double largest = 0;
     for (std::uint32_t j = 0; j < one.dim; ++j) largest = std::max(largest, std::fabs(double{query[j]}));
-    const double outermost = std::exp2(one.parts.param("codec.bits")) / 2;
+    const double outermost =
+        has_digits(one) ? 128 * double{digits_value} : std::exp2(one.parts.param("codec.bits")) / 2;
     return largest / limit / 2 * outermost * double{coded.a[i]} * one.dim;
 }
 
@@ -88,9 +93,10 @@ TEST("codec: a scan scores the decoded vectors within the bound of its tables") 
             const bool saturates = one.parts.param("codec.kind") == 3 && metric == Metric::l2 && coded.origin.empty();
             error = saturates ? std::max(-error, 0.0) : std::fabs(error);
             double bound = one.parts.param("codec.kind") >= 3 ? 0.5 * double{scale} * coded.layout.elements : 0;
-            if (is_rabitq(one) && one.parts.param("codec.bits") == 1) bound *= double{coded.a[i]};
-            if (is_rabitq(one) && one.parts.param("codec.bits") > 1)
-                bound = rabitq_bound(one, coded, i, query.data(), 127);
+            if (is_rabitq(one)) {
+                const bool by_tables = !has_digits(one) && one.parts.param("codec.bits") == 1;
+                bound = by_tables ? bound * double{coded.a[i]} : rabitq_bound(one, coded, i, query.data(), 127);
+            }
             if (is_scalar(one)) bound = scalar_bound(coded, i, query.data(), metric, 127);
             if (!(error <= 1.001 * bound + 1e-5 * magnitude(coded, i, query.data())))
                 check::report(__FILE__, __LINE__, one.name);

@@ -73,6 +73,23 @@ TEST("codec: damaged params and arrays are refused by name") {
     refused(rabitq, without("codec.mean"), "codec.mean");
     refused(rabitq, array("codec.mean", std::vector<float>(8, NAN)), "codec.mean");
 
+    using Digits = std::vector<std::uint8_t>;
+    const Parts digits = digits_parts(3, 8);
+    refused(digits, array("codec.digits", Digits{1, 2}), "ascend");
+    refused(digits, array("codec.digits", Digits{0, 0}), "codec.digits");
+    refused(digits, array("codec.digits", Digits{5, 1}), "codec.digits");
+    refused(digits, array("codec.digits", Digits{2}), "codec.digits");
+    refused(digits, array("codec.digits", std::vector<float>(2, 1.0f)), "codec.digits");
+    refused(digits, param("codec.bits", 2), "codec.digits");
+    refused(digits, param("codec.staged", 0), "codec.digits");
+    for (const char* name : {"codec.step", "codec.value"}) {
+        refused(digits, without(name), name);
+        for (const float bad : {0.0f, -1.0f, 1e-40f, NAN, INFINITY})
+            refused(digits, array(name, std::vector<float>(8, bad)), name);
+        refused(digits, array(name, std::vector<float>(7, 1.0f)), name);
+    }
+    refused(digits, without("codec.mean"), "codec.mean");
+
     const Parts pq = pq_parts(4, 4, 8);
     refused(pq, param("codec.m", 0), "codec.m");
     refused(pq, param("codec.m", 9), "codec.m");

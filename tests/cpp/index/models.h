@@ -41,7 +41,7 @@ inline void save(const Engine& engine, const std::string& path, const std::strin
 struct Choice {
     Metric metric;
     std::uint32_t nlist;  // 0: no partition
-    std::string codec;    // float32, float16, scalar8, scalar4, staged, pq4, pq8, rabitq, binary
+    std::string codec;    // float32, float16, scalar8, scalar4, staged, pq4, pq8, rabitq, digits, binary
     bool residual;
     std::string rerank;  // empty: none
     bool on_disk = false;
@@ -63,6 +63,14 @@ inline void add_codec(Parts& parts, const std::string& prefix, const std::string
         set("kind", 4);
         set("bits", 3);
         parts.arrays[prefix + ".mean"] = array_of(std::vector<float>(d, 0.01f));
+    } else if (kind == "digits") {
+        set("kind", 4);
+        std::vector<std::uint8_t> digits((d + 3) / 4, 1);
+        digits[0] = 3;
+        parts.arrays[prefix + ".digits"] = array_of(digits);
+        parts.arrays[prefix + ".mean"] = array_of(std::vector<float>(d, 0.01f));
+        for (const char* name : {".step", ".value"})
+            parts.arrays[prefix + name] = array_of(std::vector<float>(d, 0.5f));
     } else if (kind == "binary") {
         set("kind", 5);
         set("bits", 2);

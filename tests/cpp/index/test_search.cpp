@@ -42,7 +42,7 @@ std::vector<Choice> choices() {
     for (const Metric metric : {Metric::l2, Metric::ip, Metric::cosine})
         for (const std::uint32_t nlist : {0u, 7u})
             for (const char* codec :
-                 {"float32", "float16", "scalar8", "scalar4", "staged", "pq4", "pq8", "rabitq", "binary"}) {
+                 {"float32", "float16", "scalar8", "scalar4", "staged", "pq4", "pq8", "rabitq", "digits", "binary"}) {
                 if (codec == std::string("binary") && metric != Metric::cosine) continue;
                 for (const char* rerank : {"", "float32", "scalar8"})
                     all.push_back({metric, nlist, codec, nlist > 0 && std::string(codec).starts_with("pq"), rerank});
@@ -109,7 +109,7 @@ TEST("search: many queries that take turns with a long list find what each finds
     constexpr std::size_t rows = 4500, many = 700;  // more than a chunk, and than have their tables in cache
     const std::vector<float> vectors = random_floats(rows * d, 5), asked = random_floats(many * d, 6);
     const MatrixView all{asked.data(), many, d};
-    for (const char* codec : {"float32", "scalar4", "staged", "pq4", "pq8", "rabitq"}) {
+    for (const char* codec : {"float32", "scalar4", "staged", "pq4", "pq8", "rabitq", "digits"}) {
         const MatrixView some{vectors.data(), rows, d};
         Engine engine(make_parts({Metric::ip, 0, codec, false, ""}, some));
         add(engine, some);

@@ -30,6 +30,7 @@ struct Kind {
     std::uint32_t levels;       // number of levels that the kernel reads
     bool is_table;
     std::uint32_t bits = 0;  // for dot_bits
+    bool digits = false;     // levels say where sums are multiplied by 4
 
     // m rounded up to a number of elements that the kernel accepts.
     std::uint32_t elements(std::uint32_t m) const { return bits > 0 ? (m + bits - 1) / bits * bits : m; }
@@ -53,6 +54,7 @@ inline constexpr Kind kinds[] = {
     dot_bits<5>("dot_bits[5]"),
     dot_bits<6>("dot_bits[6]"),
     dot_bits<7>("dot_bits[7]"),
+    {"dot_digits", [](const Kernels& k) { return k.dot_digits; }, 4, 0, 0, false, 2, true},
 };
 
 // small: random codes and queries for which two quads fit a word (kernels.h), and tables of which two entries fit a
@@ -81,6 +83,7 @@ inline std::int64_t sum_of(const Kind& kind, const std::uint8_t* table, const st
     for (std::uint32_t s = 0; s < m; ++s) {
         if (kind.bits > 0) {
             if (s % kind.bits > 0) continue;
+            if (kind.digits && levels[s / 2] != 0) sum *= 4;
             for (std::uint32_t j = 0; j < 4; ++j)
                 sum += query(s / kind.bits * 4 + j) * code_of(kind.bits, codes + s, j);
         } else if (kind.is_table) {
@@ -119,8 +122,10 @@ public:
         : kind(what), n(vectors), m(what.elements(elements)), random(seed), codes_(std::size_t{n} * m) {
         for (std::uint8_t& code : codes_) code = fill_byte(fill, kind.element_bits == 8 ? 255 : 15);
         blocks_ = std::make_unique<Guarded<std::uint8_t>>(pack_blocks(kind.element_bits, codes_, n, m));
-        levels_ = std::make_unique<Guarded<std::uint8_t>>(kind.levels);
+        levels_ = std::make_unique<Guarded<std::uint8_t>>(kind.digits ? m / 2 : kind.levels);
         for (std::uint32_t i = 0; i < kind.levels; ++i) (*levels_)[i] = fill_byte(fill, 127);
+        for (std::uint32_t i = 0; kind.digits && i < m / 2; ++i)  // few: sums fit int32
+            (*levels_)[i] = i == 0 || i == 1 || i == m / 4 || i + 1 == m / 2 ? static_cast<std::uint8_t>(1 + i % 7) : 0;
         for (std::uint32_t q = 0; q < n_queries; ++q) {
             tables_.push_back(std::make_unique<Guarded<std::uint8_t>>(kind.table_size(m)));
             hits_.push_back(std::make_unique<Guarded<Hit>>(n));

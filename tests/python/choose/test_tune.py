@@ -227,6 +227,7 @@ def test_only_the_query_itself_is_left_out_of_its_neighbours() -> None:
     [
         ({"codec": fb.PQ(8, bits=4)}, r"PQ.* \(1 bits per dimension\)"),
         ({"codec": fb.RaBitQ(4)}, r"RaBitQ.* \(4 bits per dimension\)"),
+        ({"codec": fb.RaBitQ(bytes=12)}, r"RaBitQ, 12 bytes per vector \("),
         ({"codec": fb.Scalar(8), "transform": fb.PCA(8)}, r"\(2 bits per dimension\)"),
         ({"codec": fb.RaBitQ(1), "rerank": fb.Scalar(4)}, r"\(4 bits per dimension\)"),
         ({"codec": fb.PQ(8, bits=4), "rerank": fb.Scalar(8)}, None),

@@ -57,6 +57,8 @@ def indexes():
     )
     # Saved since vectors may have labels.
     yield "l2-labels-ivf-pq8", fb.Index(DIM, metric="l2", partition=lists, codec=fb.PQ(4))
+    # Saved since codes may have more bits in front.
+    yield "ip-ivf-rabitq-bytes", fb.Index(DIM, metric="ip", partition=lists, codec=fb.RaBitQ(bytes=15))
     # With logs beside them.
     yield "l2-log-ivf-pq8", fb.Index(DIM, metric="l2", partition=lists, codec=fb.PQ(4), rerank=fb.Scalar(8))
     yield "multivector-log-scalar8", fb.MultiVectorIndex(DIM, encoder=fde, tokens=fb.Scalar(8))

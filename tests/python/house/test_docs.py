@@ -36,7 +36,19 @@ def public() -> Iterator[tuple[str, Any]]:
 
 
 PUBLIC = dict(public())
-INSIDE = {"fit", "check", "rotation", "need", "out_dim", "bytes_per_vector", "code_bits", "eta", "fitted", "lists"}
+INSIDE = {
+    "fit",
+    "check",
+    "arranged",
+    "rotation",
+    "need",
+    "out_dim",
+    "bytes_per_vector",
+    "code_bits",
+    "eta",
+    "fitted",
+    "lists",
+}
 INSIDE |= {
     "rotates_for",
     "sample_size",

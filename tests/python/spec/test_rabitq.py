@@ -112,16 +112,39 @@ def whole_codes(arrays: Any, n: int, bits: int, dim: int) -> F64:
     return np.asarray(found.reshape(n, -1)[:, :dim], np.float64)
 
 
+def of_digits(arrays: Any, n: int, dim: int) -> F64:
+    """g of codes of digits: docs/format.md, "Digits"."""
+    digits = arrays["codec.digits"].astype(np.int64)
+    runs = format_reader.codes(arrays, "seg0", 4, 2 * int(digits.sum())).reshape(n, -1, 2).astype(np.int64)
+    numbers, at = np.zeros((n, len(digits), 4), np.int64), 0
+    for digit in range(int(digits[0]), 0, -1):
+        quads = int((digits >= digit).sum())
+        two = runs[:, at : at + quads]
+        numbers[:, :quads] = 4 * numbers[:, :quads] + np.stack(
+            [two[:, :, 0] % 4, two[:, :, 0] // 4, two[:, :, 1] % 4, two[:, :, 1] // 4], axis=2
+        )
+        at += quads
+    centers = (4.0**digits - 1) / 2
+    value = np.where(np.repeat(digits, 4)[:dim] > 0, arrays["codec.value"], 0)
+    return np.asarray((numbers - centers[:, None]).reshape(n, -1)[:, :dim] * value, np.float64)
+
+
 def estimates(path: Path, q: F32) -> tuple[NDArray[np.int64], F64]:
     """(ids, scores) of every vector as docs/format.md has them; no transform, ids in row order."""
     params, arrays = format_reader.read(path)
-    dim, bits, n = params["dim"], params["codec.bits"], params["seg0.n"]
-    stored = staged_codes if params.get("codec.staged", 1) else whole_codes
-    g = stored(arrays, n, bits, dim) - (2**bits - 1) / 2
+    dim, n = params["dim"], params["seg0.n"]
+    if "codec.digits" in arrays:
+        g = of_digits(arrays, n, dim)
+    else:
+        bits = params["codec.bits"]
+        stored = staged_codes if params.get("codec.staged", 1) else whole_codes
+        g = stored(arrays, n, bits, dim) - (2**bits - 1) / 2
     a, b = arrays["seg0.a"].astype(np.float64), arrays.get("seg0.b", np.zeros(n)).astype(np.float64)
     queries = q.astype(np.float64) - arrays.get("center", 0)
     if params["metric"] == 2:
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    if params["transform.kind"] == 1:
+        queries = queries @ arrays["transform.matrix"].reshape(dim, dim).T.astype(np.float64)
     residual, ids = params["partition.kind"] == 1, arrays.get("seg0.ids", np.arange(n)).astype(np.int64)
     t = arrays["codec.mean"][None] if not residual else arrays["partition.centroids"].reshape(-1, dim)
     t = np.repeat(t.astype(np.float64), np.diff(arrays["seg0.lists"].astype(np.int64)), axis=0)
@@ -157,6 +180,26 @@ def test_independent_reader_estimates_the_same_scores(
     assert errors.max() < (0.03 if bits == 1 else 0.02) * spread
 
 
+@pytest.mark.parametrize("lists", [None, 6])
+@pytest.mark.parametrize(("dim", "size"), [(21, 13), (32, 24), (32, 36)])
+def test_independent_reader_estimates_the_scores_of_digits(
+    tmp_path: Path, metric: str, lists: int | None, dim: int, size: int
+) -> None:
+    scales = np.geomspace(1, 0.05, dim, dtype=np.float32)
+    x, q = vectors(500, dim) * scales, vectors(7, dim, seed=1) * scales
+    partition = None if lists is None else fb.IVF(lists)
+    index = fb.Index(dim, metric=metric, partition=partition, codec=fb.RaBitQ(bytes=size)).build(x)
+    index.save(tmp_path / "a.fb")
+    ids, expected = estimates(tmp_path / "a.fb", q)
+    by_id = np.empty_like(expected)
+    by_id[:, ids] = expected
+    found = fb.open(tmp_path / "a.fb").search(q, len(x), nprobe=lists)
+    errors = np.abs(found.scores - np.take_along_axis(by_id, found.ids, axis=1))
+    if metric == "l2":
+        errors[found.scores == 0] = 0  # estimates may be below zero, distances are not
+    assert errors.max() < 0.04 * by_id.std()  # 8-bit queries
+
+
 def test_what_is_skipped_is_not_missed() -> None:
     x, q = vectors(6000, 64), vectors(100, 64, seed=1)
     for bits in (2, 4, 8):
@@ -175,6 +218,49 @@ def test_bytes_are_counted_right_staged_or_not(base: F32) -> None:
                 assert ("rest" in counted) == bool(staged and bits > 1)
                 codes = sum(counted.get(part, 0) for part in ("codes", "rest", "a", "stage")) / 32
                 assert codes == pytest.approx(codec.bytes_per_vector(dim, "ip"), abs=0.5)
+
+
+@pytest.mark.parametrize("lists", [None, 4])
+def test_bytes_are_those_that_were_asked_for(metric: str, lists: int | None) -> None:
+    for dim in (13, 32):
+        for size in (9, 12, 17):
+            for shift in (0.0, 3.0):  # in a cone, under ip and cosine: a factor more
+                x = vectors(320, dim) + np.float32(shift)
+                partition = None if lists is None else fb.IVF(lists)
+                index = fb.Index(dim, metric=metric, partition=partition, codec=fb.RaBitQ(bytes=size)).build(x)
+                counted = index.stats()["bytes"]["per_vector"]
+                assert sum(counted.get(part, 0) for part in ("codes", "a", "b")) / 320 == pytest.approx(size, abs=0.1)
+                assert "directions of" in index.explain()
+
+
+def test_more_bits_for_strong_directions_find_more_than_equal_bits() -> None:
+    """Against every number of directions and bits in as many bytes."""
+    turn = np.linalg.qr(np.random.default_rng(5).normal(size=(96, 96)))[0].astype(np.float32)
+    scales = np.arange(1, 97, dtype=np.float32) ** -0.6
+    x, q = (vectors(4000, 96) * scales) @ turn, (vectors(200, 96, seed=1) * scales) @ turn
+    exact = brute_force(x, q, 10, "ip")[0]
+    for size in (12, 20, 28):
+        equal = []
+        for bits in (1, 2, 3, 4, 6):
+            kept = min(96, 8 * size // bits // 4 * 4)
+            index = fb.Index(96, metric="ip", transform=fb.PCA(kept), codec=fb.RaBitQ(bits)).build(x)
+            equal.append(overlap(index.search(q, 10).ids, exact))
+        index = fb.Index(96, metric="ip", codec=fb.RaBitQ(bytes=size + 4)).build(x)
+        assert overlap(index.search(q, 10).ids, exact) > max(equal) + 0.005
+
+
+def test_bytes_with_what_may_be_before_them(base: F32, queries: F32) -> None:
+    """Any transform: the codec turns to the principal directions of what it is given."""
+    recalls = []
+    for transform in (fb.Identity(), fb.RandomRotation(), fb.PCA(32), fb.Chain([fb.RandomRotation(), fb.PCA(32)])):
+        index = fb.Index(32, metric="ip", transform=transform, codec=fb.RaBitQ(bytes=20)).build(base)
+        recalls.append(overlap(index.search(queries, 10).ids, brute_force(base, queries, 10, "ip")[0]))
+        restored = index.reconstruct(np.arange(100))
+        assert np.mean((restored - base[:100]) ** 2) < 0.2 * np.mean(base[:100] ** 2)
+    assert max(recalls) - min(recalls) < 0.03
+    index = fb.Index(32, metric="ip", transform=fb.LeanVec(), codec=fb.RaBitQ(bytes=20))
+    with pytest.warns(UserWarning, match="LeanVec"):  # queries like the vectors: no map is as good
+        index.build(base, queries=vectors(400, 32, seed=9))
 
 
 @pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
@@ -215,6 +301,17 @@ def test_the_index_rotates_for_it(base: F32) -> None:
         (lambda: fb.RaBitQ(9), r"in 1\.\.8, got 9"),
         (lambda: fb.Index(8, metric="l2", codec=fb.RaBitQ(2, residual=True)), "partition=None"),
         (lambda: fb.Index(8, metric="l2", rerank=fb.RaBitQ(2)), "rerank: .* not rotated"),
+        (lambda: fb.RaBitQ(bytes=8), "RaBitQ: bytes: expected a whole number >= 9, got 8"),
+        (lambda: fb.RaBitQ(2, bytes=48), "expected bits or bytes, got bits=2 and bytes=48"),
+        (lambda: fb.RaBitQ(bytes=48, staged=True), "got staged=True and on_disk=False with bytes=48"),
+        (lambda: fb.RaBitQ(bytes=48, on_disk=True), "on_disk=True with bytes=48"),
+        (
+            lambda: fb.Index(16, metric="ip", codec=fb.RaBitQ(bytes=21)),
+            r"16 dimensions takes 9\.\.20 bytes",
+        ),
+        (lambda: fb.Index(4, metric="ip", codec=fb.RaBitQ(bytes=9)), "for 5 to 2048 dimensions, got 4"),
+        (lambda: fb.Index(4096, metric="ip", codec=fb.RaBitQ(bytes=64)), "for 5 to 2048 dimensions, got 4096"),
+        (lambda: fb.MultiVectorIndex(32, tokens=fb.RaBitQ(bytes=16)), "tokens: bytes is for codes whose directions"),
         (lambda: fb.Index(8, metric="l2", transform=fb.OPQ(), codec=fb.RaBitQ(2)), "OPQ is for PQ"),
     ],
 )

@@ -43,6 +43,7 @@ CODECS: dict[str, dict[str, Coded]] = {
         "rabitq8": Coded(fb.RaBitQ(8), 0.95),
         "rabitq4-staged": Coded(fb.RaBitQ(4, staged=True), 0.7),
         "rabitq4-plain": Coded(fb.RaBitQ(4, residual=False), 0.6),
+        "rabitq-bytes": Coded(fb.RaBitQ(bytes=24), 0.5),
     },
     "recurrent_binary": {
         "binary1": Coded(fb.RecurrentBinary(1), 0.2),
