@@ -60,8 +60,8 @@ class RaBitQ(Codec):
     --------
     >>> index = fb.Index(x.shape[1], metric="cosine", codec=fb.RaBitQ(bits=2)).build(x)
     >>> index = fb.Index(x.shape[1], metric="cosine", codec=fb.RaBitQ(bytes=12)).build(x)
-    >>> index.stats()["bytes"]["per_vector"]["codes"]
-    8
+    >>> index.stats().bytes_per_vector
+    12.0
     """
 
     bits: int | None = None

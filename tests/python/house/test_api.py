@@ -104,6 +104,7 @@ EFFECTS: dict[str, dict[str, Any]] = {
     "RaBitQ": {"codec": fb.RaBitQ(4), "transform": None, "rerank": None},
     "RaBitQ.bits": {"codec": fb.RaBitQ(3), "transform": None, "rerank": None},
     "RaBitQ.residual": {"codec": fb.RaBitQ(4, residual=False), "transform": None, "rerank": None},
+    "RaBitQ.bytes": {"codec": fb.RaBitQ(bytes=12), "transform": None, "rerank": None},
     "RecurrentBinary": {"codec": fb.RecurrentBinary(2), "transform": None, "rerank": None, "metric": "cosine"},
     "RecurrentBinary.bits": {"codec": fb.RecurrentBinary(3), "transform": None, "rerank": None, "metric": "cosine"},
     "RecurrentBinary.symmetric": {
@@ -209,6 +210,7 @@ def test_words_and_numbers() -> None:
         fb.PQ(7, residual=False),
         fb.RaBitQ(1),
         fb.RaBitQ(3),
+        fb.RaBitQ(bytes=13),
     ],
 )
 @pytest.mark.parametrize("lists", [False, True])
