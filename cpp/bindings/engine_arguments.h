@@ -19,13 +19,15 @@ namespace fewbits::bindings {
 using OffsetArray = py::array_t<std::int64_t, py::array::c_style>;
 using Filters = std::vector<const Filter*>;
 
-// Throws unless queries have the engine's dimension.
-inline MatrixView queries_view(const Engine& engine, const FloatArray& queries) {
+// Throws unless queries have `dim` dimensions.
+inline MatrixView queries_view(const FloatArray& queries, std::uint32_t dim) {
     const MatrixView view = matrix_view(queries);
-    if (view.cols != engine.model().dim)
-        fail("queries: got " + std::to_string(view.cols) + " dimensions, expected "
-             + std::to_string(engine.model().dim));
+    if (view.cols != dim)
+        fail("queries: got " + std::to_string(view.cols) + " dimensions, expected " + std::to_string(dim));
     return view;
+}
+inline MatrixView queries_view(const Engine& engine, const FloatArray& queries) {
+    return queries_view(queries, engine.model().dim);
 }
 
 // The results of `search(queries, results)` on a copy of the queries, which other threads cannot change.

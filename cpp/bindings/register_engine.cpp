@@ -50,9 +50,11 @@ std::optional<Probes> probes_from(const Engine& engine, const GivenProbes& given
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
                         std::size_t rerank, const Filters& filters, const Numbers& filter_of, float min_score,
-                        const GivenProbes& lists, bool keys, std::uint32_t patience, unsigned threads) {
+                        const GivenProbes& lists, bool keys, std::uint32_t patience,
+                        const std::optional<FloatArray>& rerank_queries, unsigned threads) {
     const QueryFilters allowed = query_filters(filters, filter_of);
     const auto probes = probes_from(engine, lists, queries.ndim() == 2 ? queries.shape(0) : -1);
+    const MatrixView others = rerank_queries ? matrix_view(*rerank_queries) : MatrixView();
     std::vector<float> selected_by;
     py::tuple found = searched(engine, queries, k, [&](MatrixView view, Results& results) {
         const auto snapshot = engine.snapshot();
@@ -62,6 +64,8 @@ py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::si
             params.probes = &*probes;
             params.nprobe = static_cast<std::uint32_t>(probes->width);
         }
+        const auto own = checked_copy(others, row_rule(snapshot->model->metric), "rerank_queries");
+        if (rerank_queries) params.rerank_queries = {own.data(), others.rows, others.cols};
         selected_by.resize(keys ? results.scores.size() : 0);
         if (keys) params.keys = selected_by.data();
         search_call(snapshot, view, params, allowed, results.ids.data(), results.scores.data());
@@ -160,7 +164,7 @@ py::array_t<bool> contains(const Engine& engine, const IdArray& ids) {
 
 py::array_t<float> score_ids(const Engine& engine, const FloatArray& queries, const IdArray& ids, unsigned threads) {
     if (ids.ndim() != 2) fail("ids: expected 2 dimensions, got " + std::to_string(ids.ndim()));
-    const MatrixView view = queries_view(engine, queries);
+    const MatrixView view = queries_view(queries, engine.model().scored_dim(true));
     const IdTable table{ids.data(), static_cast<std::size_t>(ids.shape(0)), static_cast<std::size_t>(ids.shape(1))};
     std::vector<float> scores(checked_mul(view.rows, table.cols));
     unlocked([&] {
@@ -172,11 +176,17 @@ py::array_t<float> score_ids(const Engine& engine, const FloatArray& queries, co
     return to_numpy(std::move(scores), {static_cast<py::ssize_t>(view.rows), ids.shape(1)});
 }
 
-py::array_t<float> reconstruct(const Engine& engine, const IdArray& ids) {
+py::array_t<float> reconstruct(const Engine& engine, const IdArray& ids, bool rerank_vectors) {
     const auto n = static_cast<std::size_t>(ids.size());
-    std::vector<float> out(checked_mul(n, engine.model().dim));
-    unlocked([&] { engine.reconstruct({ids.data(), n}, out.data()); });
-    return to_numpy(std::move(out), {ids.size(), static_cast<py::ssize_t>(engine.model().dim)});
+    const std::uint32_t dim = rerank_vectors ? engine.model().rerank_input.dim : engine.model().dim;
+    std::vector<float> out(checked_mul(n, dim));
+    unlocked([&] {
+        if (rerank_vectors)
+            engine.reconstruct_rerank({ids.data(), n}, out.data());
+        else
+            engine.reconstruct({ids.data(), n}, out.data());
+    });
+    return to_numpy(std::move(out), {ids.size(), static_cast<py::ssize_t>(dim)});
 }
 
 py::array_t<std::int64_t> ids_of(const Engine& engine) {
@@ -354,14 +364,14 @@ void register_engine(py::module_& m) {
         .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
              "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
              "min_score"_a = -std::numeric_limits<float>::infinity(), "lists"_a.noconvert() = py::none(),
-             "keys"_a = false, "patience"_a = 0, "threads"_a = 0)
+             "keys"_a = false, "patience"_a = 0, "rerank_queries"_a.noconvert() = py::none(), "threads"_a = 0)
         .def("probe", &probe_engine, "queries"_a.noconvert(), "nprobe"_a, py::kw_only(), "threads"_a = 0)
         .def("take", &take_ids, "ids"_a.noconvert(), py::kw_only(), "directory"_a = py::none(), "threads"_a = 0)
         .def("entries_read", &entries_read, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a = 0,
              "patience"_a = 0, "threads"_a = 0)
         .def("score", &score_ids, "queries"_a.noconvert(), "ids"_a.noconvert(), py::kw_only(), "threads"_a = 0)
         .def("contains", &contains, "ids"_a.noconvert())
-        .def("reconstruct", &reconstruct, "ids"_a.noconvert())
+        .def("reconstruct", &reconstruct, "ids"_a.noconvert(), py::kw_only(), "rerank_vectors"_a = false)
         .def("labels", &labels_of, "ids"_a.noconvert())
         .def_property_readonly("labelled", &labelled)
         .def(

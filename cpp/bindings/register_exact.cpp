@@ -4,7 +4,7 @@
 #include "base/rows.h"
 #include "bindings/results.h"
 #include "index/exact.h"
-#include "index/model.h"
+#include "index/input_space.h"
 
 namespace fewbits::bindings {
 namespace {

@@ -103,12 +103,16 @@ void SegmentBuilder::append(const CodedRows& coded, const std::int64_t* ids) {
 }
 
 void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens,
-                            const std::int64_t* labels) {
+                            const std::int64_t* labels, MatrixView others) {
     if (tokens_.has_value() != (tokens != nullptr)) fail(tokens_ ? "tokens: got none" : "tokens: this index has none");
     if (tokens && tokens->size() != x.rows)
         fail("tokens: got " + std::to_string(tokens->size()) + " sets, expected " + std::to_string(x.rows));
     if (x.cols != model_->dim)
         fail("x: got " + std::to_string(x.cols) + " dimensions, expected " + std::to_string(model_->dim));
+    if (!model_->two_inputs && others.data) fail("rerank_vectors: this index has no other embedding, expected none");
+    if (model_->two_inputs && (others.rows != x.rows || others.cols != model_->rerank_input.dim))
+        fail("rerank_vectors: got " + std::to_string(others.rows) + " of " + std::to_string(others.cols)
+             + " dimensions, expected " + std::to_string(x.rows) + " of " + std::to_string(model_->rerank_input.dim));
     const std::size_t first = n_;
     extend(x.rows, ids, labels);
     std::vector<std::uint8_t> spilled(spill_ ? checked_mul(x.rows, model_->rerank->layout().row_bytes()) : 0);
@@ -119,12 +123,18 @@ void SegmentBuilder::append(MatrixView x, const std::int64_t* ids, unsigned thre
         const MatrixView part = x.block(begin, std::min(task_rows, x.rows - begin));
         std::vector<float> own = checked_copy(part, row_rule(model_->metric), "x", first + begin);
         const MatrixView rows{own.data(), part.rows, part.cols};
-        model_->enter(rows, own.data());
+        model_->input.enter(rows, own.data());
         encode_rows(rows, first + begin, second[task]);
-        if (model_->rerank) {
-            const std::size_t row_bytes = model_->rerank->layout().row_bytes();
-            encode_rerank(rows, first + begin, spill_ ? spilled.data() + begin * row_bytes : nullptr);
+        if (!model_->rerank) return;
+        MatrixView finer = rows;
+        if (model_->two_inputs) {
+            finer = others.block(begin, part.rows);
+            own = checked_copy(finer, row_rule(model_->metric), "rerank_vectors", first + begin);
+            finer.data = own.data();
+            model_->rerank_input.enter(finer, own.data());
         }
+        const std::size_t row_bytes = model_->rerank->layout().row_bytes();
+        encode_rerank(finer, first + begin, spill_ ? spilled.data() + begin * row_bytes : nullptr);
     });
     if (spill_) spill_->append(spilled);
     if (tokens) tokens_->append(*tokens);

@@ -35,9 +35,10 @@ public:
     SegmentBuilder(std::shared_ptr<const Model> model, std::size_t expected, const std::string& directory);
 
     // ids: x.rows ids, or null for default ids; the same for all blocks. tokens: a set per row if the model has a codec
-    // for tokens, otherwise null. labels: one per row, or null; the same for all blocks.
+    // for tokens, otherwise null. labels: one per row, or null; the same for all blocks. others: the same objects in
+    // the embedding that is reranked if the model has two inputs, otherwise empty.
     void append(MatrixView x, const std::int64_t* ids, unsigned threads, const CodeSets* tokens = nullptr,
-                const std::int64_t* labels = nullptr);
+                const std::int64_t* labels = nullptr, MatrixView others = {});
     // Vectors that are coded already, as another library or this codec's encode has them. Not where there is a rerank
     // tier or where vectors have second lists, which follow from the vectors, and not where there are tokens.
     void append(const CodedRows& coded, const std::int64_t* ids);
@@ -57,7 +58,7 @@ private:
     void encode_rows(MatrixView x, std::size_t first, Second& second);
     void encode_second(MatrixView transformed, const std::uint32_t* lists, std::size_t first, Second& second) const;
     void encode(MatrixView transformed, const std::uint32_t* lists, std::uint8_t* codes, const Factors& factors) const;
-    void encode_rerank(MatrixView normalized, std::size_t first, std::uint8_t* spilled);
+    void encode_rerank(MatrixView entered, std::size_t first, std::uint8_t* spilled);
     void append_second(const Second& second);
     void finish_second(const std::vector<std::uint32_t>& order, Parts& parts, ProgressCounter& steps);
     void keep_labels(const std::vector<std::uint32_t>& order, const std::vector<std::uint64_t>& lists,

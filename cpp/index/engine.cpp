@@ -436,8 +436,19 @@ std::unique_ptr<Engine> Engine::with_model(std::shared_ptr<const Model> model) c
 }
 
 void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
+    decode(ids, model_->rerank && !model_->two_inputs, out);
+}
+
+void Engine::reconstruct_rerank(std::span<const std::int64_t> ids, float* out) const {
+    if (!model_->two_inputs) fail("rerank_vectors: this index has no other embedding");
+    decode(ids, true, out);
+}
+
+// finer: from the codes of the rerank store.
+void Engine::decode(std::span<const std::int64_t> ids, bool finer, float* out) const {
     const auto current = snapshot();
     const Model& model = *model_;
+    const InputSpace& space = finer ? model.rerank_input : model.input;
     std::vector<std::uint8_t> row_bytes(model.codec->layout().row_bytes());
     std::vector<float> y(model.transform->out_dim());
     const std::vector<std::uint32_t> rows = row_of_each(*current, ids);
@@ -445,8 +456,8 @@ void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
         const std::size_t s = current->segment_of(rows[i]);
         const Segment& segment = *current->segments[s];
         const std::uint32_t row = rows[i] - current->first_rows[s];
-        float* x = out + i * model.dim;
-        if (model.rerank) {
+        float* x = out + i * space.dim;
+        if (finer) {
             const RowCodes& codes = segment.rerank();
             const StoredFactors factors = StoredFactors{codes.a, codes.b, nullptr}.from(row);
             model.rerank->decode(codes.base + row * codes.stride, factors, nullptr, 1, x);
@@ -456,7 +467,7 @@ void Engine::reconstruct(std::span<const std::int64_t> ids, float* out) const {
             model.codec->decode(row_bytes.data(), segment.factors().from(row), origin, 1, y.data());
             model.transform->invert({y.data(), 1, y.size()}, x);
         }
-        for (std::size_t j = 0; j < model.center.size(); ++j) x[j] += model.center[j];
+        for (std::size_t j = 0; j < space.center.size(); ++j) x[j] += space.center[j];
     }
 }
 

@@ -75,8 +75,10 @@ public:
     // Default ids continue from next_id, or after the largest id assigned so far.
     void number_from(std::int64_t next_id);
 
-    // out: ids.size() x dim, decoded from the finest stored codes. Fails for an unknown id, and names it.
+    // out: ids.size() x dim, decoded from the finest stored codes of the input. Fails for an unknown id, and names it.
     void reconstruct(std::span<const std::int64_t> ids, float* out) const;
+    // The same for the other embedding of an index that has two. out: ids.size() x rerank_input.dim.
+    void reconstruct_rerank(std::span<const std::int64_t> ids, float* out) const;
     // The label of each. Fails for an unknown id, and names it, and if the vectors have no labels.
     std::vector<std::int64_t> labels(std::span<const std::int64_t> ids) const;
     static ByteCounts bytes(const Snapshot& snapshot);
@@ -86,6 +88,7 @@ private:
     std::shared_ptr<const Defaults> shared_defaults() const;
     std::unique_ptr<Engine> with_model(std::shared_ptr<const Model> model) const;
     static std::unique_ptr<Engine> of_parts(const Parts& parts, bool mapped);
+    void decode(std::span<const std::int64_t> ids, bool finer, float* out) const;
     void replace(const std::shared_ptr<const Snapshot>& current, std::shared_ptr<const Snapshot> next);
 
     std::shared_ptr<const Model> model_;

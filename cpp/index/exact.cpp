@@ -7,7 +7,7 @@
 #include "base/parallel.h"
 #include "blocks/blocks.h"
 #include "blocks/top_k.h"
-#include "index/model.h"
+#include "index/input_space.h"
 #include "index/results.h"
 
 namespace fewbits {

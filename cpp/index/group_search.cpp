@@ -89,7 +89,7 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const Reading& reading, Matri
       exceeding_(staged_ ? queries.rows : 0),
       promises_(exceeding_.size()) {
     if (model_.metric == Metric::cosine)
-        params_.min_score = std::min(params_.min_score, 1 - cosine_rounding(model_.dim));
+        params_.min_score = std::min(params_.min_score, 1 - cosine_rounding(model_.scored_dim(reranks_)));
     // Codes that are reranked are compared with one another only: their scores are not the final ones.
     for (TopHits& top : hits_) {
         top.break_ties_by(order_.ids());
@@ -484,10 +484,22 @@ void GroupSearch::absorb(GroupSearch& other) {
 }
 
 std::span<TopHits> GroupSearch::finish() {
-    if (reranks_) rerank(snapshot_, queries_.entered(), params_.k, params_.min_score, hits_);
+    if (reranks_) rerank_hits();
     if (params_.keys) keep_keys();
     for (std::size_t i = 0; i < exceeding_.size() && !reranks_; ++i) restore(hits_[i].kept(), exceeding_[i]);
     return hits_;
+}
+
+void GroupSearch::rerank_hits() {
+    MatrixView queries = queries_.entered();
+    std::vector<float> own;
+    if (model_.two_inputs) {
+        queries = params_.rerank_queries.block(first_query_, queries.rows);
+        own.resize(queries.size());
+        model_.rerank_input.enter(queries, own.data());
+        queries.data = own.data();
+    }
+    rerank(snapshot_, queries, params_.k, params_.min_score, hits_);
 }
 
 void GroupSearch::keep_keys() {

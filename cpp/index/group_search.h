@@ -67,6 +67,7 @@ private:
     void take_given_probes();
     void prepare_list_terms();
     void keep_keys();
+    void rerank_hits();
     std::size_t near_lists() const;
     void scan_in_rounds();
     void mark_read(std::size_t begin, std::size_t end);

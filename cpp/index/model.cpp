@@ -1,10 +1,8 @@
 #include "index/model.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
-#include "base/norm.h"
 #include "base/registry.h"
 #include "codec/registry.h"
 #include "codec/token_codec.h"
@@ -23,11 +21,28 @@ bool needs_format_2(const Parts& parts) {
     return parts.has("center") || parts.has("codec.direction") || parts.has("rerank.direction")
            || parts.param_or("partition.relative", 0) != 0 || parts.param_or("partition.projected", 0) != 0
            || parts.param_or("codec.staged", 0) > 1 || parts.params.contains("tokens.dim")
-           || parts.has("partition.spill") || parts.has("codec.digits");
+           || parts.has("partition.spill") || parts.has("codec.digits") || parts.params.contains("rerank.dim");
 }
 
 Metric metric_of(const Parts& parts) {
     return static_cast<Metric>(row_of<MetricKind>(metric_kinds, parts, "metric").kind);
+}
+
+// The center is that of `center`, an array that only metric l2 has.
+InputSpace input_space(const Parts& parts, const std::string& dim, const std::string& center) {
+    InputSpace space{static_cast<std::uint32_t>(parts.param(dim, 1, max_dim)), metric_of(parts), {}};
+    if (!parts.has(center)) return space;
+    if (space.metric != Metric::l2) corrupt("array '" + center + "': expected only under metric l2");
+    const auto values = parts.finite(center, space.dim);
+    space.center.assign(values.begin(), values.end());
+    return space;
+}
+
+bool has_two_inputs(const Parts& parts) {
+    const bool has = parts.params.contains("rerank.dim");
+    if (has && parts.param_or("rerank.kind", 0) == 0) corrupt("param 'rerank.dim': got one without a rerank store");
+    if (!has && parts.has("rerank.center")) corrupt("array 'rerank.center': expected only with param 'rerank.dim'");
+    return has;
 }
 
 template <class Values>
@@ -58,11 +73,9 @@ std::shared_ptr<const Model> Model::make(Parts parts) {
     model->relative = parts.param_or("partition.relative", 0) != 0;
     if (model->relative && (!model->residual || parts_metric != Metric::l2))
         corrupt("partition.relative: expected 0 unless residuals are coded under metric l2");
-    if (parts.has("center")) {
-        if (parts_metric != Metric::l2) corrupt("array 'center': expected only under metric l2");
-        const auto center = parts.finite("center", model->dim);
-        model->center.assign(center.begin(), center.end());
-    }
+    model->input = input_space(parts, "dim", "center");
+    model->two_inputs = has_two_inputs(parts);
+    model->rerank_input = model->two_inputs ? input_space(parts, "rerank.dim", "rerank.center") : model->input;
     parts.params.erase("format");
     if (needs_format_2(parts)) parts.params["format"] = 2;
     model->codec = make_model_codec(parts, "codec");
@@ -111,39 +124,24 @@ std::shared_ptr<const Model> Model::with_encoder(const Parts& encoder) const {
 }
 
 bool Model::scores_cosines(bool reranks) const {
-    return metric == Metric::cosine && !query_map
+    const bool mapped = query_map && !(two_inputs && reranks);
+    return metric == Metric::cosine && !mapped
            && codec_kind(parts, rerank && reranks ? "rerank" : "codec").traits.exact;
 }
 
 // If queries are prepared per list, residual codes are scored like other codes.
 std::shared_ptr<const Codec> make_model_codec(const Parts& parts, const std::string& prefix) {
     const bool inner = prefix == "codec";
-    const std::string dim = inner && parts.params.contains("transform.out_dim") ? "transform.out_dim" : "dim";
+    const std::string own = inner ? "transform.out_dim" : "rerank.dim", dim = parts.params.contains(own) ? own : "dim";
     const bool residual = parts.param_or("partition.residual", 0) != 0 && parts.param_or("partition.relative", 0) == 0;
     return make_codec(parts, prefix, static_cast<std::uint32_t>(parts.param(dim, 1, max_dim)),
                       inner_metric(metric_of(parts)), inner && residual);
-}
-
-void Model::enter(MatrixView x, float* out) const {
-    if (metric == Metric::cosine) return normalize_rows(x, out);
-    if (out != x.data) std::copy_n(x.data, x.size(), out);
-    for (std::size_t i = 0; i < x.rows && !center.empty(); ++i)
-        for (std::size_t j = 0; j < x.cols; ++j) out[i * x.cols + j] -= center[j];
 }
 
 // <q, r> = <q - s c, r> + s <c, r>, and b is the error of the estimate of <c, r>. If s c is q's projection, q - s c is
 // shortest, and the estimate of the first term is best.
 float Model::b_scale(const QueryTerms& terms, const Partition::Probe& probe) const {
     return projected ? partition->projection(probe) : terms.b_scale;
-}
-
-void normalize_rows(MatrixView x, float* out) {
-    for (std::size_t i = 0; i < x.rows; ++i) {
-        const float* row = x.row(i);
-        const double squares = squared_length(row, x.cols);
-        const auto inverse = squares > 0 ? 1.0 / std::sqrt(squares) : 0.0;
-        for (std::size_t j = 0; j < x.cols; ++j) out[i * x.cols + j] = static_cast<float>(row[j] * inverse);
-    }
 }
 
 }  // namespace fewbits

@@ -10,6 +10,7 @@
 #include "base/metric.h"
 #include "base/parts.h"
 #include "codec/codec.h"
+#include "index/input_space.h"
 #include "partition/partition.h"
 #include "transform/query_map.h"
 #include "transform/transform.h"
@@ -20,27 +21,27 @@ struct Model {
     Parts parts;  // what it was made from, also its stored form (docs/format.md)
     std::uint32_t dim;
     Metric metric;
-    bool residual;              // codes are of x - centroid
-    bool projected;             // and factors b are scaled by the query's projection on the centroid (ip)
-    bool relative;              // and queries are prepared per list, as q - centroid (l2)
-    std::vector<float> center;  // l2: subtracted from vectors and queries first; or empty
+    bool residual;    // codes are of x - centroid
+    bool projected;   // and factors b are scaled by the query's projection on the centroid (ip)
+    bool relative;    // and queries are prepared per list, as q - centroid (l2)
+    bool two_inputs;  // `rerank` codes another embedding of the same objects, which `query_map` does not map
+    InputSpace input, rerank_input;  // the same, unless there are two
     bool rerank_on_disk;
     std::shared_ptr<const QueryMap> query_map;  // or null
     std::shared_ptr<const Transform> transform;
     std::shared_ptr<const Partition> partition;
     std::shared_ptr<const Codec> codec;   // in transformed space
-    std::shared_ptr<const Codec> rerank;  // in input space, or null
+    std::shared_ptr<const Codec> rerank;  // in rerank_input, or null
     std::shared_ptr<const Codec> tokens;  // of the token sets that vectors encode, or null
     bool tokens_on_disk;
 
-    // Rows as input to the parts: normalised under cosine, centered under l2. out: x itself, or memory that does not
-    // overlap it.
-    void enter(MatrixView x, float* out) const;
     // The weight of factor b in scores of codes in this list.
     float b_scale(const QueryTerms& terms, const Partition::Probe& probe) const;
 
     // Whether scores are cosines of float rows and unmapped queries. reranks: whether the search reranks.
     bool scores_cosines(bool reranks) const;
+    // Dimensions of the vectors that scores are products of.
+    std::uint32_t scored_dim(bool reranks) const { return rerank && reranks ? rerank_input.dim : dim; }
 
     // The only constructor. Parts are validated, whether they come from training or from a file.
     static std::shared_ptr<const Model> make(Parts parts);
@@ -55,10 +56,7 @@ struct Model {
 };
 
 // The codec "codec" or "rerank" of a model, without the rest of the model. "codec" codes transformed vectors, or their
-// residuals; "rerank" codes input vectors.
+// residuals; "rerank" codes input vectors, or those of another embedding.
 std::shared_ptr<const Codec> make_model_codec(const Parts& parts, const std::string& prefix);
-
-// Rows divided by their norms (a zero row stays zero); cosine is ip of these.
-void normalize_rows(MatrixView x, float* out);
 
 }  // namespace fewbits

@@ -22,12 +22,12 @@ PreparedQueries::PreparedQueries(const Model& model, MatrixView queries)
 
 // Query maps apply to input space; the center is subtracted from their output.
 void PreparedQueries::enter(MatrixView queries) {
-    if (!model_.query_map) return model_.enter(queries, entered_.data());
+    if (!model_.query_map) return model_.input.enter(queries, entered_.data());
     std::vector<float> mapped(queries.data, queries.data + queries.size());
     if (model_.metric == Metric::cosine) normalize_rows(queries, mapped.data());
     model_.query_map->apply({mapped.data(), queries.rows, queries.cols}, entered_.data());
-    if (model_.center.empty()) return;
-    model_.enter(entered(), mapped.data());
+    if (model_.input.center.empty()) return;
+    model_.input.enter(entered(), mapped.data());
     entered_ = std::move(mapped);
 }
 

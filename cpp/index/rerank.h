@@ -10,8 +10,8 @@
 
 namespace fewbits {
 
-// Rescores the hits of each query and keeps the k best with at least min_score. queries: entered (Model::enter), not
-// transformed.
+// Rescores the hits of each query and keeps the k best with at least min_score. queries: entered
+// (Model::rerank_input), not transformed.
 void rerank(const Snapshot& snapshot, MatrixView queries, std::size_t k, float min_score, std::span<TopHits> hits);
 
 }  // namespace fewbits

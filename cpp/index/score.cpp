@@ -48,15 +48,20 @@ struct Found {
 
 Found reranked(const Snapshot& snapshot, MatrixView queries, const Wanted& wanted, Found found) {
     const std::size_t k = wanted.rows.size();
-    const PreparedQueries prepared(*snapshot.model, queries);
+    const Model& model = *snapshot.model;
+    std::vector<float> entered(queries.size());
+    if (model.two_inputs)
+        model.rerank_input.enter(queries, entered.data());
+    else
+        std::ranges::copy(PreparedQueries(model, queries).entered().span(), entered.begin());
     std::vector<TopHits> hits(queries.rows);
     for (TopHits& top : hits) {
         top.reset(k);
         for (const std::uint32_t row : wanted.rows) top.push({row, 0});
     }
-    rerank(snapshot, prepared.entered(), k, -std::numeric_limits<float>::infinity(), hits);
+    rerank(snapshot, {entered.data(), queries.rows, queries.cols}, k, -std::numeric_limits<float>::infinity(), hits);
     for (std::size_t i = 0; i < queries.rows; ++i)
-        write_results(hits[i], k, snapshot.model->metric, snapshot.model->dim, found.rows.data() + i * k,
+        write_results(hits[i], k, model.metric, model.scored_dim(true), found.rows.data() + i * k,
                       found.scores.data() + i * k, [](std::uint32_t row) { return std::int64_t{row}; });
     return found;
 }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/parallel.h"
@@ -43,10 +44,22 @@ std::size_t queries_per_group(std::size_t n_queries, unsigned threads) {
     return std::clamp<std::size_t>(group, 1, group_queries);
 }
 
+void check_rerank_queries(const Model& model, std::size_t n_queries, const SearchParams& params) {
+    const MatrixView given = params.rerank_queries;
+    const bool needed = model.two_inputs && params.rerank > 0;
+    if (!needed && given.data)
+        fail("rerank_queries: expected none, as nothing is reranked by another embedding in this search");
+    if (needed && (given.rows != n_queries || given.cols != model.rerank_input.dim))
+        fail("rerank_queries: expected " + std::to_string(n_queries) + " of " + std::to_string(model.rerank_input.dim)
+             + " dimensions, those of the embedding in the rerank store, got " + std::to_string(given.rows) + " of "
+             + std::to_string(given.cols));
+}
+
 }  // namespace
 
 void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& params, std::int64_t* ids,
             float* scores) {
+    check_rerank_queries(*snapshot.model, queries.rows, params);
     const unsigned threads = useful_threads(snapshot, queries.rows, params);
     const Reading reading = reading_of(snapshot, queries.rows, params);
     const std::size_t group = queries_per_group(queries.rows, threads);
@@ -64,8 +77,8 @@ void search(const Snapshot& snapshot, MatrixView queries, const SearchParams& pa
             const std::size_t at = (g * group + i) * params.k;
             float* key = params.keys ? params.keys + at : nullptr;
             if (key) std::fill_n(key, params.k, -std::numeric_limits<float>::infinity());
-            write_results(hits[i], params.k, snapshot.model->metric, snapshot.model->dim, ids + at, scores + at,
-                          [&](std::uint32_t row) {
+            write_results(hits[i], params.k, snapshot.model->metric, snapshot.model->scored_dim(params.rerank > 0),
+                          ids + at, scores + at, [&](std::uint32_t row) {
                               if (key) *key++ = work.key(i, row);
                               return params.as_rows ? std::int64_t{row} : snapshot.id(row);
                           });

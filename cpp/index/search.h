@@ -23,6 +23,7 @@ struct SearchParams {
     const Probes* probes = nullptr;  // of all queries: reads these lists, whatever nprobe is; null: chooses them
     float* keys = nullptr;           // queries x k, or null: the score that each result was selected by; -inf pads
     std::uint32_t patience = 0;      // lists without a new one of the k best until a query stops; 0: never
+    MatrixView rerank_queries = {};  // of the other embedding that is reranked, one per query; empty if it is the same
     std::uint64_t* entries_read = nullptr;  // per query: set to the number of codes that were scanned for it
 };
 

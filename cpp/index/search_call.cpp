@@ -46,15 +46,18 @@ void search_call(const std::shared_ptr<const Snapshot>& snapshot, MatrixView que
         return;
     }
     const auto groups = queries_of(filters, queries.rows);
-    std::vector<float> rows;
+    std::vector<float> rows, others;
+    const auto of_group = [](MatrixView all, const std::vector<std::size_t>& group, std::vector<float>& own) {
+        own.resize(group.size() * all.cols);
+        for (std::size_t i = 0; i < group.size(); ++i)
+            std::copy_n(all.row(group[i]), all.cols, own.data() + i * all.cols);
+        return MatrixView{own.data(), group.size(), all.cols};
+    };
     std::vector<std::int64_t> found;
     std::vector<float> found_scores, found_keys;
     std::vector<std::uint64_t> read;
     for (std::size_t f = 0; f < groups.size(); ++f) {
         const auto& group = groups[f];
-        rows.resize(group.size() * queries.cols);
-        for (std::size_t i = 0; i < group.size(); ++i)
-            std::copy_n(queries.row(group[i]), queries.cols, rows.data() + i * queries.cols);
         found.resize(group.size() * params.k);
         found_scores.resize(found.size());
         found_keys.resize(params.keys ? found.size() : 0);
@@ -64,7 +67,8 @@ void search_call(const std::shared_ptr<const Snapshot>& snapshot, MatrixView que
         if (params.probes) own.probes = &probes;
         if (params.keys) own.keys = found_keys.data();
         if (params.entries_read) own.entries_read = read.data();
-        search_one(snapshot, {rows.data(), group.size(), queries.cols}, own, filters.filters[f], found.data(),
+        if (params.rerank_queries.data) own.rerank_queries = of_group(params.rerank_queries, group, others);
+        search_one(snapshot, of_group(queries, group, rows), own, filters.filters[f], found.data(),
                    found_scores.data());
         for (std::size_t i = 0; i < group.size(); ++i) {
             std::copy_n(found.data() + i * params.k, params.k, ids + group[i] * params.k);

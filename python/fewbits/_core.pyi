@@ -117,6 +117,7 @@ class Builder:
         tokens: _F32 | None = None,  # of a multi-vector index, with offsets: the set that each row stands for
         offsets: _I64 | None = None,
         labels: _I64 | None = None,  # one per row, for all blocks or none
+        rerank_vectors: _F32 | None = None,  # of an index of two embeddings
         threads: int = 0,
     ) -> None: ...
     def append_codes(
@@ -193,6 +194,7 @@ class Engine:
         lists: tuple[_U32, _F32] | None = None,  # what probe returned: these lists are read
         keys: Literal[False] = False,
         patience: int = 0,  # lists without a new one of the k best until a query stops; 0: never
+        rerank_queries: _F32 | None = None,  # of the other embedding that is reranked, if there is one
         threads: int = 0,
     ) -> tuple[_I64, _F32]: ...
     @overload
@@ -209,6 +211,7 @@ class Engine:
         lists: tuple[_U32, _F32] | None = None,
         keys: Literal[True],  # also returns what each result was selected by, a similarity; -inf pads
         patience: int = 0,
+        rerank_queries: _F32 | None = None,
         threads: int = 0,
     ) -> tuple[_I64, _F32, _F32]: ...
     # Per query the nearest lists, and their scores (for search): (queries, nprobe); fewer if there are fewer lists.
@@ -256,7 +259,8 @@ class Engine:
     def labels(self, ids: _I64) -> _I64: ...  # of each vector; ValueError if it is unknown or has none
     @property
     def labelled(self) -> bool | None: ...  # whether the vectors have labels; None if there are no vectors
-    def reconstruct(self, ids: _I64) -> _F32: ...  # from the finest codes stored; ValueError names the first unknown id
+    # From the finest codes stored; ValueError names the first unknown id. rerank_vectors: those of the other embedding.
+    def reconstruct(self, ids: _I64, *, rerank_vectors: bool = False) -> _F32: ...
     # Another engine over the same segments with this "codec.scoring" and "query.*" (or none, if not given).
     def with_scoring(self, params: _Params, arrays: _Arrays) -> Engine: ...
     # Another engine over the same segments for inputs of another "dim", coded by a compatible encoder ("codec.*").

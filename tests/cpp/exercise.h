@@ -33,7 +33,10 @@ inline std::vector<std::int64_t> searched(const Engine& engine, const Filter* fi
     const auto allowed = filter ? filter->rows(snapshot, 1) : nullptr;
     std::vector<std::int64_t> ids(n_queries * k);
     std::vector<float> scores(ids.size());
-    const SearchParams params{k, 3, engine.model().rerank ? 20u : 0u, 1, -1e30f, allowed.get()};
+    SearchParams params{k, 3, engine.model().rerank ? 20u : 0u, 1, -1e30f, allowed.get()};
+    const std::uint32_t other_dim = engine.model().rerank_input.dim;
+    const std::vector<float> others = test::whole_numbers(n_queries * other_dim);
+    if (engine.model().two_inputs) params.rerank_queries = {others.data(), n_queries, other_dim};
     search(*snapshot, {queries.data(), n_queries, engine.model().dim}, params, ids.data(), scores.data());
     return ids;
 }
@@ -146,6 +149,8 @@ inline void open_and_use(std::span<const std::byte> file, std::span<const std::b
     std::vector<float> decoded(found.size() * engine->model().dim);
     engine->reconstruct(found, decoded.data());
     if (engine->snapshot()->has_labels()) searched(*engine, Filter::of_labels(engine->labels(found)).get());
+    decoded.resize(found.size() * engine->model().rerank_input.dim);
+    if (engine->model().two_inputs) engine->reconstruct_rerank(found, decoded.data());
     change(*engine, found);
 }
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ..index.index import MAX_DIM, Index
+from ..index.index import Index
 from ..index.turns import replace_state, state_of
 from ..input.checks import boolean, metric_name, one_of, real_number
 from ..input.progress import ProgressArgument
 from ..input.rows import Rows
 from ..input.vectors import as_vectors
+from ..spec.codec import MAX_DIM
 from ..spec.leanvec import LeanVec
 from ..spec.opq import OPQ
 from .asked import asked, tuned_for

@@ -28,7 +28,8 @@ def _lossy_part(index: Index | MultiVectorIndex) -> str | None:
             return "pooled tokens"
         return _lossy_codec(index.tokens, index.dim, index.dim)
     if index.rerank is not None:
-        return _lossy_codec(index.rerank, index.dim, index.dim)
+        dim = index.rerank.other_dim or index.dim
+        return _lossy_codec(index.rerank, dim, dim)
     return _lossy_codec(index.codec, index.dim, index.transform.out_dim(index.dim))
 
 

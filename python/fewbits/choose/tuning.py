@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..evaluation.measures import in_full, require_index
+from ..evaluation.measures import in_full, ranking_queries, require_index
 from ..evaluation.originals import Originals, row_ids
 from ..evaluation.truth import Listed, Nearest, Truth, without
 from ..index.index import Index
@@ -115,6 +115,7 @@ def tune(
     recall: float = 0.95,
     x: Any = None,
     x_ids: ArrayLike | None = None,
+    rerank_queries: Any = None,
     threads: int | None = None,
 ) -> Tuned:
     """Find the cheapest nprobe, patience, rerank and margin with this recall@k and make them the index's defaults.
@@ -135,9 +136,12 @@ def tune(
     x : (m, dim) array, optional
         The vectors of the index. Recall is then that of the true k nearest by exact search, as in `fb.recall` (for
         sets, by Chamfer similarity). Without x, recall is relative to an exhaustive search of the index's finest codes:
-        this shows what these settings lose, not what the codes lose.
+        this shows what these settings lose, not what the codes lose. If the index has two embeddings, the
+        vectors of the rerank store, which rank.
     x_ids : (m,) array of int, optional
         The id of each row of x; None: row numbers.
+    rerank_queries : (n, rerank.dim) array, optional
+        As in `Index.search`, for an index of two embeddings.
     threads : int, optional
         None: all CPUs.
 
@@ -167,6 +171,8 @@ def tune(
     count = thread_count(threads)
     if x_ids is not None and x is None:
         raise ValueError("x_ids: expected x with them, got x=None")
+    if rerank_queries is not None and not isinstance(index, Index):
+        raise ValueError(f"rerank_queries: expected None for a {type(index).__name__}, which has one embedding")
     if isinstance(index, SparseIndex):
         if x is not None:
             raise ValueError("x: expected None for a sparse index, whose exact search is the truth")
@@ -188,13 +194,15 @@ def tune(
     seen = frozen(index)  # one state, even if the index changes meanwhile
     if not len(matrix) or not len(seen):
         raise ValueError(f"tune: expected queries and vectors, got {len(matrix)} queries, {len(seen)} vectors")
+    ranking = ranking_queries(seen, matrix, rerank_queries)
+    others = None if ranking is matrix else ranking
     truth: Truth
     if x is None:
         warn_if_lossy(seen, stacklevel=2)
-        truth = Listed(in_full(seen, matrix, k, count or None).ids, "codes")
+        truth = Listed(in_full(seen, matrix, k, count or None, others).ids, "codes")
     else:
-        truth = Nearest(Originals(seen, x, x_ids).check(), matrix, k, count)
-    tuned = tune_to(seen, matrix, truth, k, target, count or None, own=None)
+        truth = Nearest(Originals(seen, x, x_ids, ranking=True).check(), ranking, k, count)
+    tuned = tune_to(seen, matrix, truth, k, target, count or None, own=None, rerank_queries=others)
     keep(index, tuned)
     return tuned
 
@@ -280,14 +288,17 @@ def tune_to(
     target: float,
     threads: int | None,
     own: I64 | None,
+    rerank_queries: F32 | None = None,
 ) -> Tuned:
-    """own: if the queries are vectors of the index, their ids, which are removed from the results."""
+    """own: if the queries are vectors of the index, their ids, which are removed from the results. rerank_queries: for
+    an index of two embeddings."""
+    more: dict[str, Any] = {} if rerank_queries is None else {"rerank_queries": rerank_queries}
 
     def search(setting: _Setting, used: int | None = threads) -> I64:
         extra = 0 if own is None else 1
         rerank = setting.rerank if setting.rerank is None else max(setting.rerank, k + extra)
         found = index.search(
-            queries, k + extra, nprobe=setting.nprobe, rerank=rerank, patience=setting.patience, threads=used
+            queries, k + extra, nprobe=setting.nprobe, rerank=rerank, patience=setting.patience, threads=used, **more
         ).ids
         return found if own is None else without(found, own, k)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..index.index import Index
 from ..index.turns import state_of
+from ..index.two_embeddings import require_one
 from ..spec.description import Description
 
 
@@ -19,6 +20,7 @@ def template(dim: int | None, metric: str | None, index: Index | None) -> Index 
         raise TypeError(f"index: expected fewbits.Index, got {index!r}")
     if not index.is_trained or len(index):
         raise ValueError(f"index: expected a trained index without vectors, got {index!r}")
+    require_one(state_of(index).description, "index")
     for name, got in (("dim", dim), ("metric", metric)):
         if got is not None and got != getattr(index, name):
             raise ValueError(f"{name}: the index has {getattr(index, name)!r}, got {got!r}")

@@ -10,8 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..index.index import Index
 from ..index.result import SearchResult
+from ..index.turns import state_of
+from ..index.two_embeddings import other_queries
 from ..input.checks import thread_count, whole_number
 from ..input.queries import as_queries
+from ..numeric.arrays import F32
 from .exact import exact_search
 from .originals import Originals
 from .truth import Listed, Nearest, Truth
@@ -30,6 +33,7 @@ def recall(
     nprobe: int | None = None,
     rerank: int | None = None,
     patience: int | None = None,
+    rerank_queries: Any = None,
     threads: int | None = None,
 ) -> float:
     """Measure the share of the true k nearest neighbours that `index.search(queries, k)` finds.
@@ -44,10 +48,11 @@ def recall(
         Ids of the true nearest neighbours, best first.
     x : (m, dim) array, optional
         The vectors of the index, instead of `truth`: the true neighbours are found by exact search among them, and any
-        vector as good as the k-th counts. Rows whose ids are not in the index are ignored.
+        vector as good as the k-th counts. Rows whose ids are not in the index are ignored. If the index has two
+        embeddings, those of the rerank store, which rank.
     x_ids : (m,) array of int, optional
         The id of each row of x; None: row numbers.
-    nprobe, rerank, patience, threads
+    nprobe, rerank, patience, rerank_queries, threads
         As in `Index.search`.
 
     Returns
@@ -67,21 +72,32 @@ def recall(
         raise ValueError("recall: expected truth or x, got both")
     if x_ids is not None and x is None:
         raise ValueError("x_ids: expected x with them, got x=None")
-    found = index.search(np.atleast_2d(queries), k, nprobe=nprobe, rerank=rerank, patience=patience, threads=threads)
+    asked = np.atleast_2d(queries)
+    others = None if rerank_queries is None else np.atleast_2d(rerank_queries)
+    settings: dict[str, Any] = {"nprobe": nprobe, "rerank": rerank, "patience": patience, "threads": threads}
+    found = index.search(asked, k, rerank_queries=others, **settings)
     if not len(found.ids):
         raise ValueError("queries: expected at least one")
-    return float(_truth(index, queries, k, truth, x, x_ids, threads).recall_of_each(found.ids).mean())
+    return float(_truth(index, asked, others, k, truth, x, x_ids, threads).recall_of_each(found.ids).mean())
 
 
 def _truth(
-    index: Index, queries: Any, k: int, truth: ArrayLike | None, x: Any, x_ids: ArrayLike | None, threads: int | None
+    index: Index,
+    queries: NDArray[Any],
+    others: NDArray[Any] | None,
+    k: int,
+    truth: ArrayLike | None,
+    x: Any,
+    x_ids: ArrayLike | None,
+    threads: int | None,
 ) -> Truth:
     if x is not None:
-        matrix, _ = as_queries(np.atleast_2d(queries), index.dim, nonzero=index.metric == "cosine")
-        return Nearest(Originals(index, x, x_ids), matrix, k, thread_count(threads))
+        matrix, _ = as_queries(queries, index.dim, nonzero=index.metric == "cosine")
+        ranking = ranking_queries(index, matrix, others)
+        return Nearest(Originals(index, x, x_ids, ranking=True), ranking, k, thread_count(threads))
     if truth is None:
-        return Listed(in_full(index, queries, k, threads).ids, "codes")
-    n = len(np.atleast_2d(queries))
+        return Listed(in_full(index, queries, k, threads, others).ids, "codes")
+    n = len(queries)
     ids = np.atleast_2d(np.asarray(truth))
     if ids.dtype.kind not in "iu" or ids.ndim != 2 or len(ids) != n or ids.shape[1] < k:
         raise ValueError(f"truth: expected whole numbers of shape ({n}, {k} or more), got {ids.dtype} {ids.shape}")
@@ -89,7 +105,13 @@ def _truth(
 
 
 def evaluate(
-    results: Index | ArrayLike, queries: Any, qrels: ArrayLike, k: int = 10, *, threads: int | None = None
+    results: Index | ArrayLike,
+    queries: Any,
+    qrels: ArrayLike,
+    k: int = 10,
+    *,
+    rerank_queries: Any = None,
+    threads: int | None = None,
 ) -> dict[str, float]:
     """Measure nDCG@k, MRR@k and recall@k against human judgements: means over the judged queries.
 
@@ -105,6 +127,8 @@ def evaluate(
         Query number, document id, relevance (0: judged not relevant). Queries without a relevant document are ignored.
     k : int
         Number of results per query.
+    rerank_queries : (n, rerank.dim) array, optional
+        As in `Index.search`, for an index of two embeddings.
     threads : int, optional
         Number of threads. None: all CPUs.
 
@@ -132,10 +156,12 @@ def evaluate(
     k = whole_number(k, "k", 1)
     judged = judgements(qrels)
     if isinstance(results, Index):
-        ids = results.search(np.atleast_2d(queries), k, threads=threads).ids
+        others = None if rerank_queries is None else np.atleast_2d(rerank_queries)
+        ids = results.search(np.atleast_2d(queries), k, rerank_queries=others, threads=threads).ids
     else:
-        if queries is not None:
-            raise ValueError("queries: expected None, because results are ids")
+        for name, given in (("queries", queries), ("rerank_queries", rerank_queries)):
+            if given is not None:
+                raise ValueError(f"{name}: expected None, because results are ids")
         ids = np.asarray(results)
         if ids.ndim != 2 or ids.dtype.kind not in "iu":
             raise ValueError(f"results: expected an Index or ids of shape (n, k), got {ids.dtype} {ids.shape}")
@@ -183,8 +209,17 @@ def judgements(qrels: ArrayLike) -> dict[int, dict[int, int]]:
     return judged
 
 
-def in_full(index: Index, queries: Any, k: int, threads: int | None) -> SearchResult:
+def ranking_queries(index: Index, queries: F32, rerank_queries: Any) -> F32:
+    """The queries that rank results: those of the other embedding, if the index has two."""
+    others = other_queries(state_of(index).description, rerank_queries, len(queries), False, True)
+    return queries if others is None else others
+
+
+def in_full(
+    index: Index, queries: Any, k: int, threads: int | None, rerank_queries: NDArray[Any] | None = None
+) -> SearchResult:
     """The results of an exhaustive search of the index's finest codes."""
     lists = None if index.partition is None else 2**31
     depth = None if index.rerank is None else max(len(index), k)
-    return index.search(np.atleast_2d(queries), k, nprobe=lists, rerank=depth, threads=threads)
+    asked = np.atleast_2d(queries)
+    return index.search(asked, k, nprobe=lists, rerank=depth, rerank_queries=rerank_queries, threads=threads)

@@ -27,11 +27,16 @@ _SCALES = (0.25, 4.0)  # of x relative to the stored vectors; codes of one bit h
 
 
 class Originals:
-    """x (n, dim) and the ids of its rows. There is a row for every vector of the index; other rows are ignored."""
+    """x (n, dim) and the ids of its rows. There is a row for every vector of the index; other rows are ignored.
 
-    def __init__(self, index: Index, x: Any, x_ids: ArrayLike | None = None) -> None:
+    ranking: whether x are the vectors that rank results: those of the other embedding, if the index has two.
+    """
+
+    def __init__(self, index: Index, x: Any, x_ids: ArrayLike | None = None, *, ranking: bool = False) -> None:
         self.index = index
-        self.rows = Rows(x, index.dim)
+        description = state_of(index).description
+        self._other = ranking and description.two_embeddings
+        self.rows = Rows(x, description.rerank_dim if ranking else description.dim)
         self.ids = row_ids(x_ids, len(self.rows))
         self._order = None if x_ids is None else np.argsort(self.ids, kind="stable")
         engine = state_of(index).trained("x")
@@ -75,7 +80,7 @@ class Originals:
         random = np.random.default_rng(0)
         picked = np.sort(random.choice(numbers, min(len(numbers), _COMPARED), replace=False))
         stored, own = (
-            self.index.reconstruct(self.ids[picked]).astype(np.float64),
+            self.index.reconstruct(self.ids[picked], rerank_vectors=self._other).astype(np.float64),
             self.normalised(picked).astype(np.float64),
         )
         centre = own.mean(axis=0)  # far from the origin, it would dominate all fits

@@ -63,6 +63,9 @@ def _check_kinds(description: Description, params: dict[str, int]) -> None:
         kinds = (NONE,) if part is None else part.stored_as
         if params[f"{name}.kind"] not in kinds:
             raise ValueError(f"{name}: the description has {part}, but the file has kind {params[f'{name}.kind']}")
+    own = description.rerank_dim if description.two_embeddings else None
+    if own != params.get("rerank.dim"):
+        raise ValueError(f"rerank: the description has dim={own}, but the file has {params.get('rerank.dim')}")
 
 
 def decode_part(name: str, engine: _core.Engine, part: str, *kinds: type) -> Any:

@@ -39,19 +39,21 @@ def train(
     progress: Progress,
     queries: F32 | None = None,
     centroids: F32 | None = None,
+    others: Sample | None = None,
 ) -> Model:
     """Fits a model to the sample, which is consumed. expected: how many vectors the index will hold. queries: a sample
-    of the queries that it will be asked. centroids: of the lists, among the vectors; None: k-means of the sample."""
+    of the queries that it will be asked. centroids: of the lists, among the vectors; None: k-means of the sample.
+    others: a sample of the other embedding, if the rerank store has one."""
     _check_queries(description, queries)
     dim, metric = description.dim, description.metric
     fitting = Fitting("l2" if metric == "l2" else "ip", description.seed, threads)
     model = Model.without_parts(dim, metric)
     x = sample.take()
-    if metric == "cosine":
-        in_place(x, _core.normalize_rows)
-        queries = None if queries is None else _core.normalize_rows(queries)
-    elif metric == "l2":
-        _put_center(description, model, x)
+    codecs = [description.codec] if description.two_embeddings else [description.codec, description.rerank]
+    plain = description.partition is None and all(codec is None or codec.lossless for codec in codecs)
+    _enter(model, "center", x, metric, plain)
+    if metric == "cosine" and queries is not None:
+        queries = _core.normalize_rows(queries)
     circumstances = TransformFitting(
         fitting.metric, description.seed, threads, codec=description.codec, queries=queries
     )
@@ -60,9 +62,15 @@ def train(
         transform = turned(transform, random_rotation(description.transform.out_dim(dim), description.seed))
     model.put("transform", transform)
     if description.rerank is not None:
-        direction, rows = _split(description.rerank, _some(x), fitting)
+        finer = _some(x)
+        if others is not None:
+            model.params["rerank.dim"] = description.rerank_dim
+            finer = others.take()
+            _enter(model, "rerank.center", finer, metric, description.rerank.lossless)
+        direction, rows = _split(description.rerank, finer, fitting)
         _put_codec(model, "rerank", description.rerank, rows, direction, fitting, progress.stage("rerank codec"))
         model.params["rerank.on_disk"] = int(description.rerank.on_disk)
+        del finer, rows
     y = x if description.transform.keeps_space else apply_transform(model, x, threads)
     del x  # only the lists are fitted to the whole sample
     if centroids is not None:
@@ -94,13 +102,14 @@ def _check_queries(description: Description, queries: F32 | None) -> None:
         raise ValueError(f"queries: only LeanVec is fitted to queries, got them with transform={description.transform}")
 
 
-def _put_center(description: Description, model: Model, x: F32) -> None:
-    """Subtracts the center from x, in place. Not if all codecs are float32, which would gain nothing."""
-    codecs = (description.codec, description.rerank)
-    plain = description.partition is None and all(codec is None or codec.lossless for codec in codecs)
-    about = None if plain else center(x)
+def _enter(model: Model, name: str, x: F32, metric: str, plain: bool) -> None:
+    """Normalises rows under cosine, or subtracts their center under l2, in place. plain: whether all codecs of these
+    vectors are float32, which would gain nothing from a center. name: of the center in the model."""
+    if metric == "cosine":
+        in_place(x, _core.normalize_rows)
+    about = center(x) if metric == "l2" and not plain else None
     if about is not None:
-        model.arrays["center"] = about
+        model.arrays[name] = about
         x -= about
 
 

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
+from ..input.beside import NAME, Beside
 from ..input.blocks import all_rows, is_blocks
 from ..input.ids import check_unique, vector_ids
 from ..input.labels import vector_labels
 from ..input.packed import warn_if_packed
 from ..input.progress import Progress
-from ..input.rows import Rows
+from ..input.rows import Rows, check_scale
 from ..numeric.arrays import F32, I64
 
 NEEDS_IDS = "on_conflict: 'replace' needs ids; vectors without ids get new ones"
@@ -26,6 +27,7 @@ def encoded(
     ids: ArrayLike | None,
     *,
     labels: ArrayLike | None = None,
+    others: Beside | None = None,
     new: bool,
     needed: bool = False,
     directory: bytes | None,
@@ -36,9 +38,9 @@ def encoded(
 ) -> tuple[_core.Builder, I64 | None]:
     """Codes all vectors of the source; also returns their ids, unless they get new ones.
 
-    n: their number, if known. ids: of all, if the source has none. labels: of all. new: whether ids must not be in the
-    index yet. needed: whether there must be ids. directory: for codes that are kept on disk. first: checks the first
-    block, given the name of its input.
+    n: their number, if known. ids: of all, if the source has none. labels: of all. others: the other embedding, if the
+    index has two. new: whether ids must not be in the index yet. needed: whether there must be ids. directory: for
+    codes that are kept on disk. first: checks the first block, given the name of its input.
     """
     own, own_labels = checked_ids(engine, ids, n, new), checked_labels(engine, labels, n)
     builder = engine.builder(n or 0, directory=directory)
@@ -53,11 +55,13 @@ def encoded(
                 streamed.append(rows.ids)
                 if new:
                     _check_new(engine, rows.ids)
-            for of_block, block in rows.numbered_blocks(nonzero=nonzero):
+            for of_block, block, other in _blocks(rows, others, nonzero):
                 if first is not None and not len(builder):
                     first(block, rows.name)
+                    if other is not None and not nonzero:
+                        check_scale(other, NAME)
                 block_labels = _labels_of_next(len(block), own_labels, len(builder))
-                builder.append(block, of_block, labels=block_labels, threads=threads)
+                builder.append(block, of_block, labels=block_labels, rerank_vectors=other, threads=threads)
                 hook(len(builder) / n if n else 0.0)
     if streamed:
         own = np.concatenate(streamed)
@@ -65,6 +69,8 @@ def encoded(
     for name, given in (("ids", own), ("labels", own_labels)):
         if given is not None and len(given) != len(builder):
             raise ValueError(f"{name}: expected one per vector ({len(builder)}), got {len(given)}")
+    if others is not None:
+        others.check_end()
     return builder, own
 
 
@@ -105,6 +111,18 @@ def _labels_of_next(n: int, labels: I64 | None, done: int) -> I64 | None:
     if labels is not None and done + n > len(labels):
         raise ValueError(f"labels: expected one per vector, got {len(labels)} labels and more vectors")
     return None if labels is None else labels[done : done + n]
+
+
+def _blocks(rows: Rows, others: Beside | None, nonzero: bool) -> Iterator[tuple[I64 | None, F32, F32 | None]]:
+    """Blocks of rows, with their ids and the rows beside them, if there are any."""
+    for ids, block in rows.numbered_blocks(nonzero=nonzero):
+        if others is None:
+            yield ids, block, None
+            continue
+        done = 0
+        for part, other in others.parts(block):
+            yield None if ids is None else ids[done : done + len(part)], part, other
+            done += len(part)
 
 
 def checked_ids(engine: _core.Engine, ids: ArrayLike | None, n: int | None, new: bool) -> I64 | None:

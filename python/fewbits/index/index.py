@@ -19,7 +19,6 @@ from ..file.engines import check_flags, engine_of_bytes, is_multivector
 from ..file.files import open_file
 from ..file.meta import decode_automatic, decode_by, decode_meta, decode_optional, encode_meta
 from ..file.places import Path, contents, pickled, shown
-from ..fit.model import train
 from ..input.blocks import all_rows, is_blocks
 from ..input.checks import boolean, conflict_rule, thread_count, whole_number
 from ..input.filters import core_filters
@@ -28,10 +27,10 @@ from ..input.progress import Progress, ProgressArgument
 from ..input.queries import as_queries, min_similarity
 from ..input.renamed import renamed
 from ..input.rows import Rows
-from ..input.sample import Sample, split_sample
+from ..input.sample import split_sample
 from ..numeric.arrays import F32, I64
 from ..spec.automatic import AUTO, ENOUGH, START, recoded_parts, recoded_reason, starting_reason, starts
-from ..spec.codec import Codec
+from ..spec.codec import MAX_DIM, Codec
 from ..spec.description import Description
 from ..spec.ivf import IVF
 from ..spec.recurrent_binary import RecurrentBinary
@@ -42,7 +41,7 @@ from .automatic import Stored, translated
 from .base import BaseIndex
 from .calibration import calibration_of
 from .filling import NEEDS_IDS, encoded, publish
-from .fitting import fitted, given_centroids
+from .fitting import fitted, given_centroids, untrained
 from .notes import Notes, notes_of
 from .parts import check_alone, checked_description
 from .report import IndexStats
@@ -51,13 +50,11 @@ from .second_stage import Scorer, second_stage
 from .state import State, Training
 from .tried import Tries, tries_of
 from .turns import files_of, frozen, in_state, started, state_of
+from .two_embeddings import beside, other_queries, sampled
 from .upgrades import upgraded
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-
-MAX_DIM = 65_535
 
 
 class Index(BaseIndex):
@@ -85,7 +82,8 @@ class Index(BaseIndex):
         meanwhile searches go on.
     rerank : Float, Scalar or PQ, optional
         A codec for a finer copy of every vector, scored for the best candidates only. With ``on_disk=True`` it stays in
-        a file.
+        a file. With a `dim`, it stores another embedding of the same objects instead, of that many dimensions: the
+        vectors find candidates, and the other embedding ranks them (docs/guide.md).
     seed : int
         Seed of everything random. The same seed and vectors give the same index for any number of threads.
     temp_dir : str, bytes or os.PathLike, optional
@@ -124,8 +122,7 @@ class Index(BaseIndex):
         description = checked_description(dim, MAX_DIM, metric, transform, partition, own, rerank, seed)
         engine = None
         if description.starts_empty:
-            model = train(description, Sample(np.zeros((0, description.dim), np.float32)), 0, 0, Progress(False))
-            engine = _core.Engine(model.params, model.arrays)
+            engine = untrained(description)
         why = (starting_reason(description.dim),) if automatic else ()
         self._begin(State(description, engine, why, Training(seen=False), automatic="in add" if automatic else "no"))
         self.temp_dir = temp_dir
@@ -198,6 +195,7 @@ class Index(BaseIndex):
         sample: Any,
         *,
         queries: Any = None,
+        rerank_vectors: Any = None,
         expected: int | None = None,
         centroids: Any = None,
         progress: ProgressArgument = None,
@@ -212,6 +210,8 @@ class Index(BaseIndex):
         queries : (m, dim) array, optional
             For `LeanVec`, which is also fitted to queries: a sample of 1,000 or more, without the queries that the
             index will be evaluated on.
+        rerank_vectors : (n, rerank.dim) array or iterable of blocks, optional
+            The same sample in the embedding of the rerank store, if that has another one.
         expected : int, optional
             How many vectors the index will hold (None: n), from which IVF() chooses nlist.
         centroids : (nlist, dim) array, optional
@@ -249,9 +249,10 @@ class Index(BaseIndex):
         size = description.sample_size(n or _length(sample))
         asked, known_centroids = self._sample_of_queries(queries), given_centroids(description, centroids)
         x, source, known = split_sample(sample, description.dim, size, description.seed, nonzero=self._normalises)
-        del source  # nothing is added here: its rows need not be kept while training
+        others, rest = sampled(description, rerank_vectors, known)
+        del source, rest  # nothing is added here: their rows need not be kept while training
         expected = n or known or len(x)
-        engine, training = fitted(description, x, expected, count, Progress(progress), asked, known_centroids)
+        engine, training = fitted(description, x, expected, count, Progress(progress), asked, known_centroids, others)
         engine.number_from(before.next_id)
         training.check(expected, stacklevel=2)
         turn, after = self._prepare_built(engine, training, "train")
@@ -265,6 +266,7 @@ class Index(BaseIndex):
         ids: ArrayLike | None = None,
         *,
         labels: ArrayLike | None = None,
+        rerank_vectors: Any = None,
         on_conflict: str = "error",
         progress: ProgressArgument = None,
         threads: int | None = None,
@@ -282,6 +284,9 @@ class Index(BaseIndex):
         labels : (n,) array of int, optional
             A whole number (int64) per vector, for `Filter.label`: in every list, vectors are ordered by label. All
             vectors of an index have labels, or none has. See docs/filters.md.
+        rerank_vectors : (n, rerank.dim) array or iterable of blocks, optional
+            The same objects in the embedding of the rerank store, if that has another one (``rerank=fb.Float(16,
+            dim=...)``). Blocks need not have the sizes of those of x.
         on_conflict : {"error", "replace"}
             What to do if the index has an id already: raise ValueError, or replace its vector.
         progress : bool or callable, optional
@@ -312,12 +317,14 @@ class Index(BaseIndex):
         before = self._state
         engine, dim = before.trained("add"), before.description.dim
         n = None if is_blocks(x) else len(Rows(x, dim))
+        others = beside(before.description, rerank_vectors, n)
         builder, own = encoded(
             engine,
             all_rows(x, dim, numbered=True),
             n,
             ids,
             labels=labels,
+            others=others,
             new=on_conflict == "error",
             needed=needed,
             directory=self._temp_dir,
@@ -382,6 +389,7 @@ class Index(BaseIndex):
         *,
         labels: ArrayLike | None = None,
         queries: Any = None,
+        rerank_vectors: Any = None,
         expected: int | None = None,
         progress: ProgressArgument = None,
         threads: int | None = None,
@@ -398,6 +406,8 @@ class Index(BaseIndex):
             As in `add`.
         queries : (m, dim) array, optional
             As in `train`.
+        rerank_vectors : (n, rerank.dim) array or iterable of blocks, optional
+            As in `add`.
         expected : int, optional
             About how many vectors an iterable will yield, from which `IVF` chooses the number of lists. None: the
             size of the sample.
@@ -433,8 +443,9 @@ class Index(BaseIndex):
         size = description.sample_size(n or _length(x))
         asked = self._sample_of_queries(queries)
         sample, source, known = split_sample(x, description.dim, size, description.seed, nonzero=nonzero, numbered=True)
+        other_sample, others = sampled(description, rerank_vectors, known)
         holds = known or n or len(sample)
-        engine, training = fitted(description, sample, holds, count, shown, asked)
+        engine, training = fitted(description, sample, holds, count, shown, asked, others=other_sample)
         engine.number_from(before.next_id)
         builder, _ = encoded(
             engine,
@@ -442,6 +453,7 @@ class Index(BaseIndex):
             known,
             ids,
             labels=labels,
+            others=others,
             new=False,
             directory=self._temp_dir,
             nonzero=nonzero,
@@ -471,6 +483,7 @@ class Index(BaseIndex):
         max_distance: float | None = None,
         min_probability: float | None = None,
         scorer: Scorer | None = None,
+        rerank_queries: Any = None,
         lists: Probes | None = None,
         keys: bool = False,
         threads: int | None = None,
@@ -509,6 +522,9 @@ class Index(BaseIndex):
             Reranks the candidates of the index, for example with a cross-encoder. It is called once per search, without
             any lock, with two int64 arrays (m,): for each candidate the row number in `queries` and the id. It returns
             scores (m,), larger is better under every metric, which become the scores of the results.
+        rerank_queries : (n, rerank.dim) or (rerank.dim,) array, optional
+            The same queries in the embedding of the rerank store, if that has another one and rerank is not 0. Scores
+            and thresholds are then those of that embedding.
         lists : Probes, optional
             What `probe` of this index, or of another one with the same `training_id`, returned for these queries:
             exactly these lists are read, instead of nprobe. Several parts of a data set are searched faster if only
@@ -546,6 +562,7 @@ class Index(BaseIndex):
         by_score = min_score is not None or max_distance is not None
         stage = second_stage(k, rerank, scorer, min_probability, state.calibration, by_score)
         depth = min(rerank_depth(state, stage.rerank, stage.width if scorer else k), 2**31)
+        others = other_queries(description, rerank_queries, len(matrix), single, depth > 0)
         given = given_lists(state, lists, nprobe, single)
         boolean(keys, "keys")
         if keys and (scorer is not None or min_probability is not None):
@@ -559,6 +576,7 @@ class Index(BaseIndex):
             "filter_of": filter_of,
             "min_score": min_similarity(min_score, max_distance, description.metric),
             "lists": given,
+            "rerank_queries": others,
             "threads": count,
         }
         if keys:
@@ -620,7 +638,8 @@ class Index(BaseIndex):
         Parameters
         ----------
         queries : (n, dim) or (dim,) array
-            In any dtype that `add` takes.
+            In any dtype that `add` takes. If the rerank store has another embedding, queries are of that one,
+            (n, rerank.dim): the `rerank_queries` of a search.
         ids : (m,) or (n, m) array of int
             The same for all queries, or one row per query. -1, the padding of search results, gets the score of
             padding.
@@ -648,26 +667,30 @@ class Index(BaseIndex):
         state = self._state
         engine = state.trained("score")
         count = thread_count(threads)
-        matrix, single = as_queries(queries, state.description.dim, nonzero=self._normalises)
+        matrix, single = as_queries(queries, state.description.rerank_dim, nonzero=self._normalises)
         scores = engine.score(matrix, id_table(ids, len(matrix)), threads=count)
         return scores[0] if single and np.ndim(ids) < 2 else scores
 
-    def reconstruct(self, ids: ArrayLike) -> F32:
+    def reconstruct(self, ids: ArrayLike, *, rerank_vectors: bool = False) -> F32:
         """Decode vectors from the finest codes that are stored.
 
         Parameters
         ----------
         ids : (n,) array of int
+        rerank_vectors : bool
+            Decode the other embedding, if the rerank store has one. Without this, the vectors of such an index are
+            decoded from the codec's codes.
 
         Returns
         -------
         (n, dim) float32 array
-            Normalised under "cosine".
+            Normalised under "cosine". (n, rerank.dim) with rerank_vectors.
 
         Raises
         ------
         ValueError
-            If the index does not have an id; the message names the first one.
+            If the index does not have an id; the message names the first one. If rerank_vectors is True and the index
+            has one embedding.
 
         Examples
         --------
@@ -675,7 +698,8 @@ class Index(BaseIndex):
         (2, 16)
         """
         engine = self._trained("reconstruct")
-        return engine.reconstruct(vector_ids(ids))
+        boolean(rerank_vectors, "rerank_vectors")
+        return engine.reconstruct(vector_ids(ids), rerank_vectors=rerank_vectors)
 
     def labels(self, ids: ArrayLike) -> I64:
         """Return the labels of vectors, as given to `add` or `build`.

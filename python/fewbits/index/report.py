@@ -152,7 +152,7 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
     if scoring:
         parts.append(("scores", scoring))
     if description.rerank is not None:
-        parts.append(("rerank", description.rerank.describe() + (", on disk" if description.rerank.on_disk else "")))
+        parts.append(("rerank", description.describe_rerank() + (", on disk" if description.rerank.on_disk else "")))
     return parts
 
 
@@ -171,7 +171,8 @@ def _scoring(description: Description, engine: _core.Engine | None) -> str:
         trained.append("codes (vectors are mapped before they are coded)")
     if not trained:
         return ""
-    reranked = "; rerank scores with mapped queries too" if kind and reranks else ""
+    mapped = kind and reranks and not description.two_embeddings
+    reranked = "; rerank scores with mapped queries too" if mapped else ""
     if _has_scoring_codebook(engine) and reranks:
         reranked += "; rerank's own codes are as they were"
     return f"trained for ranking: {' and '.join(trained)}{reranked}"

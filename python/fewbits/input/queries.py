@@ -12,17 +12,17 @@ from .rows import Rows, rows_are_good
 from .vectors import as_vectors
 
 
-def as_queries(q: object, dim: int, *, nonzero: bool) -> tuple[F32, bool]:
+def as_queries(q: object, dim: int, *, nonzero: bool, name: str = "queries") -> tuple[F32, bool]:
     """Queries as one (n, dim) float32 matrix, and whether a single 1-D query was given."""
     if type(q) is np.ndarray and q.dtype.char == "f" and q.dtype.isnative:
         matrix = q[None] if q.ndim == 1 else q
         if matrix.ndim == 2 and matrix.shape[1] == dim and matrix.flags.c_contiguous and rows_are_good(matrix, nonzero):
             return matrix, q.ndim == 1
-    array = as_vectors(q, "queries")
+    array = as_vectors(q, name)
     if array.ndim not in (1, 2) or array.shape[-1] != dim:
-        raise ValueError(f"queries: expected shape ({dim},) or (n, {dim}), got {array.shape}")
+        raise ValueError(f"{name}: expected shape ({dim},) or (n, {dim}), got {array.shape}")
     single = array.ndim == 1
-    return Rows(array[None] if single else array, dim, "queries").all(nonzero=nonzero), single
+    return Rows(array[None] if single else array, dim, name).all(nonzero=nonzero), single
 
 
 def min_similarity(min_score: object, max_distance: object, metric: str) -> float:

@@ -28,6 +28,8 @@ def checked(codec: object, dim: int) -> TokenCodec:
         raise TypeError(f"tokens: expected Float, Scalar, PQ or RaBitQ (an instance), got {codec!r}")
     if getattr(codec, "staged", False):
         raise ValueError(f"tokens: staged is for codes that are scanned, got {codec}")
+    if codec.other_dim is not None:
+        raise ValueError(f"tokens: dim is for a rerank store of another embedding, got {codec}")
     if getattr(codec, "residual", None):
         raise ValueError(f"tokens: residual is for codes in lists, which tokens are not in, got {codec}")
     if isinstance(codec, RaBitQ) and codec.bytes is not None:

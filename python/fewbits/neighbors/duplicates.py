@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..index.index import Index
+from ..index.turns import state_of
+from ..index.two_embeddings import require_one
 from ..input.checks import metric_name
 from ..input.filters import Filter
 from ..input.queries import min_similarity
@@ -65,6 +67,8 @@ def deduplicate(
         name = "max_distance" if metric == "l2" else "min_score"
         raise ValueError(f"{name}: expected how near duplicates are, got None")
     min_similarity(min_score, max_distance, metric)
+    if index is not None:
+        require_one(state_of(index).description, "index")
     if index is None:
         index = Index(rows.array.shape[1], metric=metric, codec=Float(32))
         index.add(rows.array, threads=threads, progress=False)

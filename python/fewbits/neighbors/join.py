@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..index.index import Index
+from ..index.turns import state_of
+from ..index.two_embeddings import require_one
 from ..input.checks import metric_name, thread_count, whole_number
 from ..input.queries import min_similarity
 from ..input.rows import Rows, block_rows
@@ -94,6 +96,8 @@ def join(
     xs = Rows(x, ys.array.shape[1], "x")
     thread_count(threads)
     exact = index is None
+    if index is not None:
+        require_one(state_of(index).description, "index")
     if index is None:
         index = Index(ys.array.shape[1], metric=metric, codec=Float(32))
         index.add(ys.array, threads=threads, progress=False)

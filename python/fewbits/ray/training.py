@@ -11,6 +11,8 @@ import numpy as np
 from .. import _core
 from ..choose.build import build as build_index
 from ..index.index import Index
+from ..index.turns import state_of
+from ..index.two_embeddings import require_one
 from ..numeric.arrays import F32, f32_array
 from ..shards.clustering import ClusterSums, kmeans_step, next_centroids
 from ..spec.ivf import IVF
@@ -31,6 +33,7 @@ def trained(
     if template is not None:
         if not isinstance(template, Index):
             raise TypeError(f"template: expected a fewbits.Index or None, got {template!r}")
+        require_one(state_of(template).description, "template")
         if metric is not None:
             raise ValueError(f"metric: expected without template, which has one; got metric={metric!r}")
         return template.empty()

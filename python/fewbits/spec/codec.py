@@ -3,14 +3,17 @@ used as a rerank store (in RAM or on disk)."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import field
+from typing import Any, ClassVar
 
+from ..input.checks import whole_number
 from ..kinds import CodecKind
 from ..numeric.arrays import F32
 from ..numeric.moments import mean_direction
 from .parts import Fitted, Fitting, Need
 
 FACTOR_BYTES = 4  # bytes per number that is stored with a code
+MAX_DIM = 65_535
 OWN_STAGE_FACTOR = 2  # param "staged": the first stage has its own factor a
 
 
@@ -21,6 +24,8 @@ class Codec:
     """The row of the core's registry."""
     bits: int | None
     on_disk: bool = False
+    dim: int | None = None
+    """Dimensions of what it codes, if they are not those of the index's vectors."""
     residual: bool | None = False
     """Whether the difference from the list's centroid is coded; None: if the index has lists."""
     staged: bool | None = False
@@ -31,6 +36,11 @@ class Codec:
     def stored_as(self) -> tuple[int, ...]:
         """The kind numbers that it may have in a file."""
         return (self.kind.number,)
+
+    @property
+    def other_dim(self) -> int | None:
+        """Dimensions of the other embedding that it codes, as a rerank store; None: it codes the index's vectors."""
+        return self.dim if self.kind.traits.rerank else None
 
     @property
     def needs_training(self) -> bool:
@@ -94,6 +104,17 @@ class Codec:
     def label(self) -> str:
         """A short name for tables."""
         return f"{type(self).__name__}({self.bits})"
+
+
+def dim_field() -> Any:
+    """The field `dim` of a codec that can store another embedding."""
+    return field(default=None, kw_only=True, metadata={"stored_if_set": True})
+
+
+def check_dim(codec: Codec) -> None:
+    if codec.dim is not None:
+        number = whole_number(codec.dim, f"{type(codec).__name__}: dim", 1, MAX_DIM)
+        object.__setattr__(codec, "dim", number)
 
 
 def codec_direction(codec: Codec, y: F32) -> F32 | None:

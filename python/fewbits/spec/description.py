@@ -40,6 +40,8 @@ class Description:
             raise ValueError(
                 "codec: on_disk is for the rerank store; codes that are scanned are in RAM (or mapped by open)"
             )
+        if codec.other_dim is not None:
+            raise ValueError(f"codec: dim is for a rerank store, of another embedding than the index's, got {codec}")
         self.transform.check(codec, self.metric)
         codec.check("codec", dim, self.metric)
         if codec.residual and self.partition is None:
@@ -56,7 +58,7 @@ class Description:
             raise ValueError(
                 f"rerank: vectors in a rerank store are not rotated, as this codec requires; use Scalar, got {rerank}"
             )
-        rerank.check("rerank", self.dim, self.metric)
+        rerank.check("rerank", self.rerank_dim, self.metric)
         if rerank.staged:
             raise ValueError("rerank: staged is for codes that are scanned, got Scalar(staged=True)")
 
@@ -64,6 +66,16 @@ class Description:
     def parts(self) -> dict[str, Any]:
         """The parts by name; None for those that the index does not have."""
         return {name: getattr(self, name) for name in self.PARTS}
+
+    @property
+    def two_embeddings(self) -> bool:
+        """Whether the rerank store has another embedding of the same objects than the index."""
+        return self.rerank is not None and self.rerank.other_dim is not None
+
+    @property
+    def rerank_dim(self) -> int:
+        """Dimensions of the vectors that results are ranked by."""
+        return (self.rerank and self.rerank.other_dim) or self.dim
 
     @property
     def residual(self) -> bool:
@@ -79,11 +91,20 @@ class Description:
         codecs = [codec for codec in (self.codec, self.rerank) if codec is not None]
         return not (self.partition or self.transform.needs_training) and all(codec.starts_empty for codec in codecs)
 
+    @property
+    def rerank_sample_size(self) -> int:
+        """Number of training vectors to sample for the rerank store, if it has another embedding."""
+        return min(CODEC_SAMPLE, max(1024, _SAMPLE_FLOATS // self.rerank_dim))
+
     def sample_size(self, n: int) -> int:
         """Number of training vectors to sample from n."""
         wanted = max(CODEC_SAMPLE, self.partition.sample_size(n) if self.partition else 0)
         least = self.partition.least_sample(n) if self.partition else 0
         return min(wanted, max(1024, least, _SAMPLE_FLOATS // self.dim))
+
+    def describe_rerank(self) -> str:
+        of = f" of another embedding, {self.rerank_dim} dimensions" if self.two_embeddings else ""
+        return "" if self.rerank is None else self.rerank.describe() + of
 
     def summary(self) -> str:
         """The parts in one line, in the order in which vectors pass through them."""
@@ -94,7 +115,7 @@ class Description:
             parts.append(self.partition.describe())
         parts.append(self.codec.describe())
         if self.rerank is not None:
-            parts.append(f"rerank {self.rerank.describe()}{' on disk' if self.rerank.on_disk else ''}")
+            parts.append(f"rerank {self.describe_rerank()}{' on disk' if self.rerank.on_disk else ''}")
         return ", ".join(parts)
 
 

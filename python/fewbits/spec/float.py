@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..input.checks import boolean, one_of
 from ..kinds import CODECS
 from ..numeric.arrays import F32
-from .codec import Codec
+from .codec import Codec, check_dim, dim_field
 from .parts import Fitted, Fitting
 
 
@@ -21,6 +21,8 @@ class Float(Codec):
         16: half precision, whose largest value is 65,504.
     on_disk : bool
         As a rerank store, or for the tokens of a `MultiVectorIndex`: keep the codes in a file.
+    dim : int, optional
+        As a rerank store of another embedding of the same objects: its dimensions. None: those of the vectors.
 
     Examples
     --------
@@ -29,11 +31,13 @@ class Float(Codec):
 
     bits: int = 32
     on_disk: bool = False
+    dim: int | None = dim_field()
     kind = CODECS["float"]
 
     def __post_init__(self) -> None:
         one_of(self.bits, "Float: bits", (32, 16))
         boolean(self.on_disk, "Float: on_disk")
+        check_dim(self)
 
     @property
     def lossless(self) -> bool:

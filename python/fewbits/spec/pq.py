@@ -11,7 +11,7 @@ from .. import _core
 from ..input.checks import boolean, one_of, real_number, whole_number
 from ..kinds import CODECS
 from ..numeric.arrays import F32
-from .codec import FACTOR_BYTES, Codec
+from .codec import FACTOR_BYTES, Codec, check_dim, dim_field
 from .parts import Fitted, Fitting, Need
 
 _ITERATIONS = 16
@@ -39,6 +39,8 @@ class PQ(Codec):
         "cosine".
     on_disk : bool
         As a rerank store, or for the tokens of a `MultiVectorIndex`: keep the codes in a file.
+    dim : int, optional
+        As a rerank store of another embedding of the same objects: its dimensions. None: those of the vectors.
 
     References
     ----------
@@ -55,12 +57,14 @@ class PQ(Codec):
     residual: bool | None = None
     score_aware: bool | float | None = None
     on_disk: bool = False
+    dim: int | None = dim_field()
     kind = CODECS["pq"]
 
     def __post_init__(self) -> None:
         whole_number(self.m, "PQ: m", 1)
         one_of(self.bits, "PQ: bits", (8, 4))
         boolean(self.on_disk, "PQ: on_disk")
+        check_dim(self)
         if self.residual is not None:
             boolean(self.residual, "PQ: residual")
         if self.score_aware is not None and not isinstance(self.score_aware, bool):

@@ -12,7 +12,7 @@ from ..input.checks import boolean, one_of
 from ..kinds import CODECS
 from ..numeric.arrays import F32, f32_array
 from ..numeric.moments import typical
-from .codec import FACTOR_BYTES, OWN_STAGE_FACTOR, Codec
+from .codec import FACTOR_BYTES, OWN_STAGE_FACTOR, Codec, check_dim, dim_field
 from .parts import Fitted, Fitting, Need
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Scalar(Codec):
         from about 256 dimensions on processors without AVX-512. Takes 4 more bytes per vector.
     on_disk : bool
         As a rerank store, or for the tokens of a `MultiVectorIndex`: keep the codes in a file.
+    dim : int, optional
+        As a rerank store of another embedding of the same objects: its dimensions. None: those of the vectors.
 
     References
     ----------
@@ -58,6 +60,7 @@ class Scalar(Codec):
     levels: str = "uniform"
     staged: bool = False
     on_disk: bool = False
+    dim: int | None = dim_field()
     kind = CODECS["scalar"]
 
     def __post_init__(self) -> None:
@@ -65,6 +68,7 @@ class Scalar(Codec):
         one_of(self.levels, "Scalar: levels", ("uniform", "lloyd-max", "fixed"))
         boolean(self.staged, "Scalar: staged")
         boolean(self.on_disk, "Scalar: on_disk")
+        check_dim(self)
         if self.bits == 8 and (self.staged or self.levels == "lloyd-max"):
             raise ValueError("Scalar: levels='lloyd-max' and staged=True are for bits=4, got bits=8")
 

@@ -13,6 +13,7 @@ from ..index.index import Index
 from ..index.result import SearchResult
 from ..index.state import State
 from ..index.turns import frozen, replace_state, state_of
+from ..index.two_embeddings import require_one
 from ..input.checks import whole_number
 from ..input.queries import as_queries
 from ..numeric.arrays import F32, F64, I64, evenly
@@ -95,6 +96,7 @@ def calibrate(
     k = whole_number(k, "k", 2)
     same = frozen(index)
     before = state_of(same)
+    require_one(before.description, "calibrate")
     engine = before.trained("calibrate")
     matrix, single = as_queries(queries, same.dim, nonzero=same.metric == "cosine")
     if single:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _core
-from ..kinds import NONE
 from ..numeric.arrays import F32, I64
 from ..spec.parts import Model
 from .adam import Adam
@@ -18,7 +17,7 @@ from .examples import RowOf
 from .kernels import F64
 from .losses import Loss
 from .query_map import QueryMap
-from .scorer import Lists, Scorer
+from .scorer import Lists, Scorer, reranks_same
 
 LEARNING_RATE = 0.02  # relative to the root mean square of a codebook's values
 MAP_RATE = 0.5  # relative to LEARNING_RATE
@@ -50,7 +49,7 @@ class Descent:
     ) -> None:
         self._engine, self.scorer, self.query_map = engine, scorer, query_map
         self.depth, self.threads = depth, threads
-        self.reranked = reranked and engine.params["rerank.kind"] != NONE
+        self.reranked = reranked and reranks_same(engine)
         self.row_of = RowOf(scorer.ids)
         self.nprobe = max(1, engine.params.get("default.nprobe", 0))
         self.rates = [rate * LEARNING_RATE * r for r in scorer.rates]

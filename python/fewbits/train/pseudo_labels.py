@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..index.index import Index
+from ..index.turns import state_of
+from ..index.two_embeddings import require_one
 from ..input.checks import whole_number
 from ..numeric.arrays import I64
 from ..sparse.index import SparseIndex
@@ -69,6 +71,7 @@ def pseudo_labels(
         raise TypeError(f"sparse: expected a fewbits.SparseIndex, got {type(sparse).__name__}")
     if not isinstance(dense, Index):
         raise TypeError(f"dense: expected a fewbits.Index, got {type(dense).__name__}")
+    require_one(state_of(dense).description, "dense")
     k, agree = whole_number(k, "k", 1), whole_number(agree, "agree", 1)
     found = np.atleast_2d(sparse.search(texts, k, threads=threads).ids)
     near = np.atleast_2d(dense.search(queries, agree, threads=threads).ids)

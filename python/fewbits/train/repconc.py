@@ -11,6 +11,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ..index.index import Index
+from ..index.turns import state_of
+from ..index.two_embeddings import require_one
 from ..input.checks import real_number
 from ..input.progress import ProgressArgument
 from .joint import CodesSettings
@@ -113,6 +115,7 @@ def repconc(
     )
     kind = map_kind(query_map, index.dim)
     check_scores_are_trainable("repconc", index)
+    require_one(state_of(index).description, "repconc")  # all vectors are encoded again, also in the rerank store
     if x is None:
         raise ValueError("x: expected the float vectors, which are encoded again, got None")
     codes = CodesSettings(real_number(epsilon, "epsilon", 0), real_number(reconstruction, "reconstruction", 0))

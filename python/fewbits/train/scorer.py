@@ -136,7 +136,7 @@ class VectorScorer:
     def __init__(self, engine: _core.Engine, metric: str) -> None:
         self.ids = engine.codes()[0]
         self.vectors = engine.reconstruct(self.ids)
-        if engine.params["transform.kind"] == PAIR and engine.params["rerank.kind"] == NONE:
+        if engine.params["transform.kind"] == PAIR and not reranks_same(engine):
             self.vectors = f32_array(self.vectors @ _document_side(engine))
         self.bias = norms_bias(self.vectors, metric)
         self.parameters: list[F32] = []
@@ -156,6 +156,11 @@ class VectorScorer:
 
     def stored(self) -> Fitted:
         return Fitted({}, {})
+
+
+def reranks_same(engine: _core.Engine) -> bool:
+    """Whether there is a rerank store of the same vectors, not of another embedding."""
+    return engine.params["rerank.kind"] != NONE and "rerank.dim" not in engine.params
 
 
 def _document_side(engine: _core.Engine) -> F32:

@@ -37,7 +37,8 @@ def teacher_of(index: Index, engine: _core.Engine, ids: I64, x: Any, x_ids: Any,
     if x is None:
         if x_ids is not None:
             raise ValueError("x_ids: expected x with them, got x=None")
-        kept = index.rerank is not None or index.codec.kind.traits.exact
+        finer = index.rerank is not None and index.rerank.other_dim is None  # of the same vectors
+        kept = finer or index.codec.kind.traits.exact
         return Teacher(engine.reconstruct(ids), metric, threads) if kept else None
     originals = Originals(index, x, x_ids).check()
     return Teacher(originals.normalised(originals.row_of(ids)), metric, threads)

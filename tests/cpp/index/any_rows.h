@@ -34,11 +34,15 @@ inline void append_rows(SegmentBuilder& builder, MatrixView x, const std::int64_
     std::vector<std::int64_t> labels(x.rows);
     for (std::size_t i = 0; i < x.rows; ++i) labels[i] = 5 - static_cast<std::int64_t>(i % 3);
     const std::int64_t* own = labelled ? labels.data() : nullptr;
-    const auto& codec = builder.model().tokens;
-    if (!codec) return builder.append(x, ids, threads, nullptr, own);
+    const Model& model = builder.model();
+    const auto& codec = model.tokens;
+    const std::vector<float> others = whole_numbers(model.two_inputs ? x.rows * model.rerank_input.dim : 0);
+    const MatrixView beside =
+        model.two_inputs ? MatrixView{others.data(), x.rows, model.rerank_input.dim} : MatrixView();
+    if (!codec) return builder.append(x, ids, threads, nullptr, own, beside);
     const SomeSets sets(x.rows, codec->dim());
     const CodeSets coded = encode_sets(*codec, sets.view(), threads);
-    builder.append(x, ids, threads, &coded, own);
+    builder.append(x, ids, threads, &coded, own, beside);
 }
 
 }  // namespace fewbits::test

@@ -59,6 +59,9 @@ def indexes():
     yield "l2-labels-ivf-pq8", fb.Index(DIM, metric="l2", partition=lists, codec=fb.PQ(4))
     # Saved since codes may have more bits in front.
     yield "ip-ivf-rabitq-bytes", fb.Index(DIM, metric="ip", partition=lists, codec=fb.RaBitQ(bytes=15))
+    # Saved since a rerank store may hold another embedding.
+    other = fb.Scalar(8, dim=9, on_disk=True)
+    yield "l2-two-embeddings-scalar8", fb.Index(DIM, metric="l2", partition=lists, codec=fb.PQ(6, bits=4), rerank=other)
     # With logs beside them.
     yield "l2-log-ivf-pq8", fb.Index(DIM, metric="l2", partition=lists, codec=fb.PQ(4), rerank=fb.Scalar(8))
     yield "multivector-log-scalar8", fb.MultiVectorIndex(DIM, encoder=fde, tokens=fb.Scalar(8))
@@ -76,6 +79,11 @@ def data(index, n, seed):
     return (vectors(3 * n, seed), np.arange(n + 1) * 3) if several else vectors(n, seed)
 
 
+def beside(index, name, x):
+    """The same objects in the other embedding, if the index has two: columns in another order, far from the origin."""
+    return {name: x[:, ::-1][:, :9] + 1000} if "another embedding" in repr(index) else {}
+
+
 def scored_as_trained(index):
     """With a query map of low rank and codebooks to score with, as fb.train leaves them: here of whole numbers."""
     book = index._engine.arrays()["codec.codebook"]
@@ -90,7 +98,8 @@ def built(name, threads=1):
     ids = np.arange(100, 400) if "pca" in name else None
     labels = {"labels": (np.arange(300) * 7 % 11 - 4) << 40} if "labels" in name else {}
     how = {} if isinstance(index, fb.SparseIndex) else {"threads": threads, "progress": False} | labels
-    index.build(data(index, 300, seed=1), ids, **how)
+    x = data(index, 300, seed=1)
+    index.build(x, ids, **how, **beside(index, "rerank_vectors", x))
     if "rows" in name:
         index.remove(range(0, 300, 7))
         index.add(data(index, 20, seed=3), np.arange(990, 1010)[::-1], threads=threads, progress=False)
@@ -105,7 +114,8 @@ def opened(path, mmap):
 
 def answers(index):
     allowed = {"filter": fb.Filter.label([2 << 40, -3 << 40])} if index.stats().get("label_runs") else {}
-    ids, scores = index.search(data(index, 7, seed=2), 5, **allowed)
+    q = data(index, 7, seed=2)
+    ids, scores = index.search(q, 5, **allowed, **beside(index, "rerank_queries", q))
     return {"ids": ids.tolist(), "score_bits": scores.view(np.uint32).tolist()}
 
 

@@ -19,7 +19,7 @@ import pytest
 import fewbits as fb
 from fewbits.index.turns import replace_state
 from support import format_reader
-from support.changes import CODECS, DIM, trained
+from support.changes import CODECS, DIM, beside, trained
 from support.data import vectors
 
 GOLDEN = sorted((Path(__file__).parents[2] / "golden").glob("*.fb"))
@@ -34,7 +34,8 @@ def documents(n: int, seed: int) -> list[Any]:
 
 def made(kind: str) -> AnyIndex:
     if kind in CODECS:
-        return trained(kind).add(vectors(300, DIM, seed=1), progress=False)
+        index, x = trained(kind), vectors(300, DIM, seed=1)
+        return index.add(x, **beside(index, x), progress=False)
     if kind in SETS:
         index = fb.MultiVectorIndex(8, encoder=fb.FDE(8, 2, 2, 2, seed=1), partition=fb.IVF(3), tokens=SETS[kind])
         return index.build(documents(120, 1), progress=False)
@@ -53,6 +54,11 @@ def more(index: AnyIndex, n: int, seed: int) -> Any:
     return [{seed + i: 0.25 + i, 3: 1.0} for i in range(n)]
 
 
+def add(index: AnyIndex, n: int, seed: int, **options: Any) -> None:
+    new = more(index, n, seed)
+    index.add(new, **options, **(beside(index, new) if isinstance(index, fb.Index) else {}))
+
+
 def step(index: AnyIndex, i: int) -> None:
     """One change of many kinds."""
     random = np.random.default_rng(i)
@@ -61,9 +67,9 @@ def step(index: AnyIndex, i: int) -> None:
     elif i % 3 == 1:
         index.remove(random.choice(index.ids(), min(4, len(index)), replace=False))
     elif i % 5 == 2:
-        index.add(more(index, 3, i), ids=random.choice(index.ids(), 3, replace=False), on_conflict="replace")
+        add(index, 3, i, ids=random.choice(index.ids(), 3, replace=False), on_conflict="replace")
     else:
-        index.add(more(index, 1 + i % 11, i))
+        add(index, 1 + i % 11, i)
 
 
 KINDS = [*CODECS, *SETS, "sparse", "bm25"]
@@ -98,7 +104,7 @@ def test_old_files_are_continued(tmp_path: Path, file: Path) -> None:
     index.remove(index.ids()[:3])
     index.sync(path)
     labels = {"labels": range(5)} if "labels" in file.stem else {}
-    index.add(more(index, 5, 1), progress=False, **labels)
+    add(index, 5, 1, progress=False, **labels)
     index.sync(path)
     assert path.read_bytes() == file.read_bytes() or file.stem.startswith("multivector")
     assert fb.open(path).to_bytes() == index.to_bytes()

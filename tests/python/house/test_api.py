@@ -72,7 +72,7 @@ def test_specs_are_values() -> None:
     assert len({fb.Scalar(4), fb.Scalar(4), fb.Scalar(8)}) == 2
     with pytest.raises(dataclasses.FrozenInstanceError):
         fb.PQ(8).m = 3  # type: ignore[misc]
-    assert repr(fb.PQ(8, bits=4)) == "PQ(m=8, bits=4, residual=None, score_aware=None, on_disk=False)"
+    assert repr(fb.PQ(8, bits=4)) == "PQ(m=8, bits=4, residual=None, score_aware=None, on_disk=False, dim=None)"
 
 
 START: dict[str, Any] = {
@@ -135,6 +135,7 @@ def test_every_setting_has_an_effect(base: F32, queries: F32) -> None:
 def test_the_effects_cover_every_setting() -> None:
     layout = {"on_disk", "staged", "spill"}  # where codes lie, not what is found in all lists: tested by themselves
     trained = {f"RecurrentBinary.{name}" for name in ("dim", "maps", "predecessor")}  # which the trainer sets
+    trained |= {f"{name}.dim" for name in ("Float", "Scalar", "PQ")}  # of another embedding: test_two_embeddings.py
     trained |= {"LeanVec.dim"}  # which is fitted to queries: test_leanvec.py
     for spec in PARTS.values():
         for field in dataclasses.fields(spec):

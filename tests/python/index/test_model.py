@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 import fewbits as fb
-from support.changes import CODECS, DIM, full, trained
+from support.changes import CODECS, DIM, asked, beside, full, trained
 from support.data import vectors
 
 POOL = vectors(500, DIM, seed=3)
@@ -72,6 +72,9 @@ class Model(RuleBasedStateMachine):
     def empty(self) -> fb.Index:
         return untouched(self.name, self.metric)
 
+    def put(self, index: fb.Index, rows: Any, **options: Any) -> fb.Index:
+        return index.add(POOL[rows], **options, **beside(index, POOL[rows]))
+
     def note(self, ids: Any, first: int) -> None:
         self.held |= {int(i): first + row for row, i in enumerate(ids)}
         self.next_id = max([self.next_id, *(int(i) + 1 for i in ids)])
@@ -81,7 +84,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(n=st.integers(1, 40), first=st.integers(0, 460))
     def add(self, n: int, first: int) -> None:
-        self.index.add(POOL[first : first + n], **self.labels(range(first, first + n)))
+        self.put(self.index, slice(first, first + n), **self.labels(range(first, first + n)))
         self.note(range(self.next_id, self.next_id + n), first)
 
     @rule(ids=ids_lists, first=st.integers(0, 480))
@@ -89,15 +92,15 @@ class Model(RuleBasedStateMachine):
         labels = self.labels(range(first, first + len(ids)))
         if any(i in self.held for i in ids):
             with pytest.raises(ValueError, match="not in the index"):
-                self.index.add(POOL[first : first + len(ids)], ids=ids, **labels)
+                self.put(self.index, slice(first, first + len(ids)), ids=ids, **labels)
             return
-        self.index.add(POOL[first : first + len(ids)], ids=ids, **labels)
+        self.put(self.index, slice(first, first + len(ids)), ids=ids, **labels)
         self.note(ids, first)
 
     @rule(ids=ids_lists, first=st.integers(0, 480))
     def replace(self, ids: list[int], first: int) -> None:
         labels = self.labels(range(first, first + len(ids)))
-        self.index.add(POOL[first : first + len(ids)], ids=ids, on_conflict="replace", **labels)
+        self.put(self.index, slice(first, first + len(ids)), ids=ids, on_conflict="replace", **labels)
         self.note(ids, first)
 
     @rule(ids=ids_lists)
@@ -131,20 +134,22 @@ class Model(RuleBasedStateMachine):
     def merge(self, first: int, n: int) -> None:
         other = self.empty()
         ids = range(self.next_id, self.next_id + n)
-        other.add(POOL[first : first + n], ids=list(ids), **self.labels(range(first, first + n)))
+        self.put(other, slice(first, first + n), ids=list(ids), **self.labels(range(first, first + n)))
         self.index = fb.merge([self.index, other])
         self.note(ids, first)
 
     @precondition(lambda self: self.held)
     @rule()
     def search(self) -> None:
-        fresh = self.empty().add(POOL[list(self.held.values())], ids=list(self.held))
+        fresh = self.put(self.empty(), list(self.held.values()), ids=list(self.held))
         one, other = full(self.index, QUERIES, 8), full(fresh, QUERIES, 8)
         np.testing.assert_array_equal(one.scores, other.scores)
         found = set(one.ids[one.ids >= 0].tolist())
         assert found <= set(self.held)
         assert one.counts.tolist() == [min(8, len(self.held))] * len(QUERIES)
-        np.testing.assert_array_equal(self.index.reconstruct(sorted(found)), fresh.reconstruct(sorted(found)))
+        for options in [{}, {"rerank_vectors": True}] if self.name.startswith("two") else [{}]:
+            stored, new = (index.reconstruct(sorted(found), **options) for index in (self.index, fresh))
+            np.testing.assert_array_equal(stored, new)
 
     @precondition(lambda self: self.held)
     @rule(step=st.integers(2, 30), deny=st.booleans())
@@ -154,11 +159,11 @@ class Model(RuleBasedStateMachine):
         chosen = fb.Filter.deny(named) if deny else named
         options: dict[str, Any] = {} if self.index.partition is None else {"nprobe": 100}
         options |= {} if self.index.rerank is None else {"rerank": 1000}
-        found = self.index.search(QUERIES, 8, filter=chosen, **options)
+        found = self.index.search(QUERIES, 8, filter=chosen, **options, **asked(self.index, QUERIES))
         assert set(found.ids[found.ids >= 0].tolist()) <= allowed
         assert found.counts.tolist() == [min(8, len(allowed))] * len(QUERIES)
         if allowed:
-            fresh = self.empty().add(POOL[[self.held[i] for i in sorted(allowed)]], ids=sorted(allowed))
+            fresh = self.put(self.empty(), [self.held[i] for i in sorted(allowed)], ids=sorted(allowed))
             np.testing.assert_array_equal(found.scores, full(fresh, QUERIES, 8).scores)
 
     @precondition(lambda self: self.labelled and self.held)
@@ -177,7 +182,9 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule()
     def tune(self) -> None:
-        fb.tune(self.index, QUERIES, 5, recall=0.0, x=POOL[list(self.held.values())], x_ids=list(self.held))
+        rows = POOL[list(self.held.values())]
+        x = beside(self.index, rows).get("rerank_vectors", rows)
+        fb.tune(self.index, QUERIES, 5, recall=0.0, x=x, x_ids=list(self.held), **asked(self.index, QUERIES))
 
     @invariant()
     def size(self) -> None:

@@ -17,21 +17,21 @@ from pathlib import Path
 import pytest
 
 import fewbits as fb
-from support.changes import CODECS, DIM, assert_same, trained
+from support.changes import CODECS, DIM, assert_same, beside, trained
 from support.data import F32, vectors
 
 
 @pytest.mark.parametrize("name", CODECS)
 def test_bytes_and_pickles_are_the_file(name: str, tmp_path: Path) -> None:
-    index = trained(name).add(vectors(200, DIM, seed=3))
-    index.remove(range(10, 20))
+    index, x = trained(name), vectors(200, DIM, seed=3)
+    index.add(x, **beside(index, x)).remove(range(10, 20))
     index.save(tmp_path / "a.fb")
     data = index.to_bytes()
     assert data == (tmp_path / "a.fb").read_bytes()
     for other in (fb.Index.from_bytes(data), pickle.loads(pickle.dumps(index)), copy.deepcopy(index)):
         assert_same(other, index)
         assert other.to_bytes() == data
-        other.add(vectors(5, DIM))
+        other.add(x[:5], **beside(index, x[:5]))
         other.remove([0])
         assert len(other) == 194
         assert len(index) == 190

@@ -18,11 +18,32 @@ CODECS: dict[str, dict[str, Any]] = {
     "ivf-staged": {"partition": fb.IVF(4), "codec": fb.Scalar(4, staged=True)},
     "ivf-rabitq": {"partition": fb.IVF(4), "codec": fb.RaBitQ(bits=3)},
     "disk": {"partition": fb.IVF(3), "codec": fb.Scalar(4), "rerank": fb.Float(16, on_disk=True)},
+    "two": {"partition": fb.IVF(3), "codec": fb.PQ(6, bits=4), "rerank": fb.Scalar(8, dim=20)},
+    "two-disk": {"codec": fb.Scalar(4), "rerank": fb.Float(16, dim=7, on_disk=True)},
 }
 
 
+def other(x: F32, dim: int) -> F32:
+    """Another embedding of the same objects: related, but not linearly. Each row depends on that row alone."""
+    turn = np.random.default_rng(77).normal(size=(x.shape[1], dim))
+    return np.tanh((x[:, :, None].astype(np.float64) * turn).sum(axis=1) / 3).astype(np.float32) + np.float32(0.3)
+
+
+def beside(index: fb.Index, x: F32) -> dict[str, F32]:
+    """What `add` and `build` take with these vectors: the other embedding, if the index has two."""
+    dim = None if index.rerank is None else index.rerank.other_dim
+    return {} if dim is None else {"rerank_vectors": other(x, dim)}
+
+
+def asked(index: fb.Index, q: F32) -> dict[str, F32]:
+    """What `search` takes with these queries."""
+    others = beside(index, q)
+    return {"rerank_queries": others["rerank_vectors"]} if others else {}
+
+
 def trained(name: str, metric: str = "l2") -> fb.Index:
-    return fb.Index(DIM, metric=metric, **CODECS[name]).train(vectors(400, DIM))
+    index, x = fb.Index(DIM, metric=metric, **CODECS[name]), vectors(400, DIM)
+    return index.train(x, **beside(index, x))
 
 
 def full(index: fb.Index, q: F32, k: int = 10) -> fb.SearchResult:
@@ -31,7 +52,7 @@ def full(index: fb.Index, q: F32, k: int = 10) -> fb.SearchResult:
         everything["nprobe"] = 10_000
     if index.rerank is not None:
         everything["rerank"] = 10_000
-    return index.search(q, k, **everything)
+    return index.search(q, k, **everything, **asked(index, q))
 
 
 def assert_same(index: fb.Index, other: fb.Index, k: int = 10) -> None:
