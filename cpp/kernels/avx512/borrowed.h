@@ -1,5 +1,5 @@
-// Kernels that AVX2's table lends on every CPU: measured, 512 bits gain nothing (cpp/kernels/README.md), as most of them
-// spend their time on shuffles and gathers. max_products is lent unmeasured: it has no AVX-512 form.
+// Kernels that AVX2's table lends on every CPU: 512 bits were measured to gain nothing (cpp/kernels/README.md), as most
+// of these spend their time on shuffles and gathers. max_products has no AVX-512 form.
 #pragma once
 
 #include "kernels/avx512/intrinsics.h"

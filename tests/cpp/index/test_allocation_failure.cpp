@@ -87,7 +87,10 @@ TEST("allocation failure: every allocation of every operation, on an index of ev
         changing([&] { add_rows(*engine, x.block(20, 20), old_ids.data(), OnConflict::replace, 1); });
 
         before = engine->to_bytes("");
-        const SearchParams params{.k = 5, .nprobe = 3, .rerank = engine->model().rerank ? 20u : 0u, .threads = 1};
+        SearchParams params{.k = 5, .nprobe = 3, .rerank = engine->model().rerank ? 20u : 0u, .threads = 1};
+        const std::uint32_t other_dim = engine->model().rerank_input.dim;
+        const std::vector<float> others = random_floats(engine->model().two_inputs ? 40 * other_dim : 0, 6);
+        if (engine->model().two_inputs) params.rerank_queries = {others.data(), 40, other_dim};
         const Found expected = find(*engine, x, params);
         Found found;
         failed += sweep([&] { found = find(*engine, x, params); }, always);
