@@ -104,7 +104,7 @@ def test_old_files_are_continued(tmp_path: Path, file: Path) -> None:
     index.remove(index.ids()[:3])
     index.sync(path)
     labels = {"labels": range(5)} if "labels" in file.stem else {}
-    add(index, 5, 1, progress=False, **labels)
+    add(index, 5, 1, **labels)
     index.sync(path)
     assert path.read_bytes() == file.read_bytes() or file.stem.startswith("multivector")
     assert fb.open(path).to_bytes() == index.to_bytes()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import fewbits as fb
 from support import format_reader
-from support.changes import CODECS, DIM, full, trained
+from support.changes import CODECS, DIM, added, asked, full, trained
 from support.data import F32, brute_force, vectors
 
 N, LISTS = 6000, 30
@@ -56,11 +56,13 @@ def assert_label_is_ids(index: fb.Index, held: dict[int, int], queries: F32) -> 
         allowed = ids[np.isin(own, wanted)]
         prepared = fb.Filter.label(wanted)
         for way in options(index):
-            found = index.search(queries, filter=prepared, **way)
-            same = index.search(queries, filter=fb.Filter(allowed), **way)
+            others = asked(index, queries) if way.get("rerank") != 0 else {}
+            found = index.search(queries, filter=prepared, **way, **others)
+            same = index.search(queries, filter=fb.Filter(allowed), **way, **others)
             np.testing.assert_array_equal(found.ids, same.ids)
             np.testing.assert_array_equal(found.scores, same.scores)
-            alone = index.search(queries[3], filter=prepared, **way)
+            one = {name: each[3] for name, each in others.items()}
+            alone = index.search(queries[3], filter=prepared, **way, **one)
             np.testing.assert_array_equal(alone.ids, found.ids[3])
             assert np.isin(found.ids, [*allowed, -1]).all()
 
@@ -106,7 +108,7 @@ def test_any_history(name: str, tmp_path: Path) -> None:
     index, held = trained(name), {}
 
     def add(first: int, last: int, ids: NDArray[np.int64], **how: Any) -> None:
-        index.add(x[first:last], ids=ids, labels=own[first:last], **how)
+        added(index, x[first:last], ids=ids, labels=own[first:last], **how)
         held.update(zip(ids.tolist(), own[first:last].tolist(), strict=True))
 
     add(0, 400, np.arange(400))
@@ -132,7 +134,7 @@ def test_any_history(name: str, tmp_path: Path) -> None:
         index.take(list(held)),
     ):
         assert_label_is_ids(same, held, queries)  # type: ignore[arg-type]
-    other = index.empty().add(x[700:], ids=np.arange(9000, 9200), labels=own[700:])
+    other = added(index.empty(), x[700:], ids=np.arange(9000, 9200), labels=own[700:])
     index = fb.merge([index, other])
     held |= dict(zip(range(9000, 9200), own[700:].tolist(), strict=True))
     assert_label_is_ids(index, held, queries)

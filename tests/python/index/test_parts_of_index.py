@@ -9,7 +9,7 @@ import pytest
 
 import fewbits as fb
 from fewbits.shards import gather
-from support.changes import CODECS, DIM, trained
+from support.changes import CODECS, DIM, added, trained
 from support.data import F32, vectors
 
 METRICS = ["l2", "ip", "cosine"]
@@ -35,10 +35,10 @@ def by_score_and_id(found: fb.SearchResult, metric: str, k: int) -> tuple[Any, A
 def test_equal_scores_are_ordered_by_id(name: str, metric: str) -> None:
     x, ids = doubled(), np.random.default_rng(1).permutation(5000)[:600]
     empty = trained(name, metric)
-    once = fb.Index.from_bytes(empty.to_bytes()).add(x, ids=ids)
+    once = added(fb.Index.from_bytes(empty.to_bytes()), x, ids=ids)
     steps = fb.Index.from_bytes(empty.to_bytes())
     for rows in np.array_split(np.random.default_rng(2).permutation(600), 7):
-        steps.add(x[rows], ids=ids[rows])
+        added(steps, x[rows], ids=ids[rows])
     q = vectors(9, DIM, seed=5)
     for nprobe in (1, 2, 10):
         everything = once.search(q, 600, **settings(once, nprobe))
@@ -56,7 +56,7 @@ def test_equal_scores_are_ordered_by_id(name: str, metric: str) -> None:
 @pytest.mark.parametrize("name", CODECS)
 def test_parts_answer_as_the_whole(name: str, metric: str) -> None:
     x, ids = doubled(), np.random.default_rng(1).permutation(5000)[:600]
-    whole = trained(name, metric).add(x, ids=ids)
+    whole = added(trained(name, metric), x, ids=ids)
     parts = [whole.take(own) for own in np.array_split(np.random.default_rng(3).permutation(ids), 4)]
     parts.append(whole.empty())
     q = vectors(9, DIM, seed=5)
@@ -78,11 +78,11 @@ def test_bytes_of_parts_depend_on_their_vectors_alone(name: str) -> None:
     x, ids = vectors(300, DIM, seed=3), 7 + np.random.default_rng(1).permutation(900)[:300]
     empty = trained(name)
     assert empty.empty().to_bytes() == trained(name).to_bytes()
-    once = trained(name).add(x, ids=ids)
-    steps = trained(name).add(vectors(50, DIM, seed=9))
+    once = added(trained(name), x, ids=ids)
+    steps = added(trained(name), vectors(50, DIM, seed=9))
     steps.remove(np.arange(50))
     for rows in np.array_split(np.random.default_rng(2).permutation(300), 5):
-        steps.add(x[rows], ids=ids[rows])
+        added(steps, x[rows], ids=ids[rows])
     assert once.empty().to_bytes() == empty.to_bytes() == steps.empty().to_bytes()
     wanted = np.sort(ids)[::3]
     taken = once.take(wanted)
@@ -92,7 +92,7 @@ def test_bytes_of_parts_depend_on_their_vectors_alone(name: str) -> None:
     np.testing.assert_array_equal(taken.ids(), wanted)
     np.testing.assert_array_equal(taken.reconstruct(wanted), once.reconstruct(wanted))
     assert len(once) == 300
-    assert np.setdiff1d(taken.add(x[:5]).ids(), wanted).tolist() == list(range(wanted[-1] + 1, wanted[-1] + 6))
+    assert np.setdiff1d(added(taken, x[:5]).ids(), wanted).tolist() == list(range(wanted[-1] + 1, wanted[-1] + 6))
 
 
 def test_taken_ids_far_apart() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from support.changes import CODECS, DIM, assert_same, full, trained
+from support.changes import CODECS, DIM, added, assert_same, full, trained
 from support.data import vectors
 
 
@@ -16,12 +16,12 @@ from support.data import vectors
 def test_any_history_searches_like_a_fresh_build(name: str, metric: str) -> None:
     x = vectors(400, DIM, seed=3)
     index, fresh = trained(name, metric), trained(name, metric)
-    index.add(x[:150]).add(x[150:200])
+    added(added(index, x[:150]), x[150:200])
     assert index.remove(np.arange(20, 60)) == 40
-    index.add(x[:30], ids=np.arange(180, 210), on_conflict="replace")
+    added(index, x[:30], ids=np.arange(180, 210), on_conflict="replace")
     assert len(index) == 170
     keep = np.r_[0:20, 60:180]
-    fresh.add(np.concatenate([x[keep], x[:30]]), ids=np.r_[keep, 180:210])
+    added(fresh, np.concatenate([x[keep], x[:30]]), ids=np.r_[keep, 180:210])
     assert_same(index, fresh)
     assert_same(index.compact(), fresh)
     assert index.stats()["removed"] == 0

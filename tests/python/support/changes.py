@@ -35,6 +35,11 @@ def beside(index: fb.Index, x: F32) -> dict[str, F32]:
     return {} if dim is None else {"rerank_vectors": other(x, dim)}
 
 
+def added(index: fb.Index, x: F32, **options: Any) -> fb.Index:
+    """The index with these vectors, and with their other embeddings if it has two."""
+    return index.add(x, **options, **beside(index, x))
+
+
 def asked(index: fb.Index, q: F32) -> dict[str, F32]:
     """What `search` takes with these queries."""
     others = beside(index, q)
