@@ -1,4 +1,6 @@
 // What is refused: rows that are not ascending terms with positive values, and files whose segments contradict.
+#include <algorithm>
+
 #include "check.h"
 #include "golden.h"
 #include "sparse/engine.h"
@@ -64,6 +66,13 @@ TEST("sparse: a file in which an id is there twice, or of another kind, is refus
     with_zero->back() = 0;
     bad.arrays["seg0.codes"] = {DType::u8, std::as_bytes(std::span(*with_zero)), with_zero};
     CHECK_THROWS(sparse::Engine::of_parts(bad), "codes above 0");
+    bad = good;
+    const auto terms = good.array<std::uint16_t>("seg0.terms", good.count<std::uint16_t>("seg0.terms"));
+    const auto scales = good.array<float>("scales", good.count<float>("scales"));
+    auto fewer =
+        std::make_shared<std::vector<float>>(scales.begin(), scales.begin() + *std::ranges::max_element(terms));
+    bad.arrays["scales"] = {DType::f32, std::as_bytes(std::span(*fewer)), fewer};
+    CHECK_THROWS(sparse::Engine::of_parts(bad), "that have a scale");
     bad = good;
     bad.params["sparse.kind"] = 2;
     CHECK_THROWS(sparse::Engine::of_parts(bad), "sparse.kind");
