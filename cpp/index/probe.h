@@ -30,7 +30,7 @@ Probes probe(const Model& model, MatrixView queries, std::uint32_t nprobe, unsig
 Probes choose_lists(const Model& model, MatrixView queries, std::uint32_t nprobe);
 Probes choose_lists(const Snapshot& snapshot, MatrixView queries, std::uint32_t nprobe, const RowFilter& filter,
                     std::size_t wanted);
-// All lists with allowed rows, of which the first `near` are the nearest.
+// All lists with allowed rows; the first `near` of them are the nearest.
 Probes all_lists(const Snapshot& snapshot, MatrixView queries, const RowFilter& filter, std::size_t near);
 
 }  // namespace fewbits

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..numeric.arrays import I64
 
 MAX_ID = (1 << 62) - 1
 
 
-def vector_ids(ids: object, expected: int | None = None) -> I64:
-    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results). A copy, so that the checked ids cannot change."""
-    array = np.array(ids)
+def whole_numbers(values: object, name: str, expected: int | None = None) -> NDArray[Any]:
+    """An array (n,) of whole numbers of any dtype: a copy, so that what was checked cannot change."""
+    array = np.array(values)
     if array.ndim != 1:
-        raise ValueError(f"ids: expected shape (n,), got {array.shape}")
+        raise ValueError(f"{name}: expected shape (n,), got {array.shape}")
     if array.dtype.kind not in "iu" and array.size:
-        raise TypeError(f"ids: expected whole numbers (int64), got dtype {array.dtype}")
+        raise TypeError(f"{name}: expected whole numbers (int64), got dtype {array.dtype}")
     if expected is not None and len(array) != expected:
-        raise ValueError(f"ids: expected one per vector ({expected}), got {len(array)}")
+        raise ValueError(f"{name}: expected one per vector ({expected}), got {len(array)}")
+    return array
+
+
+def vector_ids(ids: object, expected: int | None = None) -> I64:
+    """ids as int64: whole numbers in 0..2^62 - 1 (-1 pads results)."""
+    array = whole_numbers(ids, "ids", expected)
     if array.size and int(array.max()) > MAX_ID:
         raise ValueError(f"ids: expected at most 2^62 - 1, got {int(array.max())}")
     out = np.ascontiguousarray(array, dtype=np.int64)

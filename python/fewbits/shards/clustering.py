@@ -172,7 +172,7 @@ def _unit(extent: float) -> float:
 
 
 def _add(x: F32, lists: NDArray[np.uint32], unit: float, first: int, sums: I64, counts: I64) -> None:
-    """Adds rows, of which the first has this number, to the sums of their lists."""
+    """Adds rows to the sums of their lists; `first` is the number of the first of these rows."""
     scaled = x / np.float64(unit)
     beyond = (np.abs(scaled) > 2.0**_BITS).any(axis=1)
     if beyond.any():
