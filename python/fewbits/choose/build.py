@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ..index.index import Index
 from ..index.turns import replace_state, state_of
 from ..input.checks import boolean, metric_name, one_of, real_number
+from ..input.labels import vector_labels
 from ..input.progress import ProgressArgument
 from ..input.rows import Rows
 from ..input.vectors import as_vectors
@@ -38,6 +39,8 @@ def build(
     effort: str | None = None,
     on_disk: bool = False,
     ids: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    rerank_vectors: Any = None,
     seed: int = 0,
     progress: ProgressArgument = None,
     threads: int | None = None,
@@ -72,6 +75,11 @@ def build(
         query. Has no effect on "quick", which has none.
     ids : (n,) array of int, optional
         Own ids; None: row numbers.
+    labels : (n,) array of int, optional
+        As in `Index.add`, for `Filter.label`.
+    rerank_vectors : (n, other dim) array, optional
+        Another embedding of the same objects, which ranks the candidates: it is kept in float16 on disk, and searches
+        take `rerank_queries` (docs/guide.md). Only with "quick" and without `recall`.
     seed : int
         Seed of everything random. Comparisons depend on CPU times; of configurations that are equally fast within 5 %,
         the same one is chosen each time, unless noise exceeds that.
@@ -88,7 +96,8 @@ def build(
     ------
     TypeError, ValueError
         As in `Index.build`; for too few bytes; for queries under "l2" with "quick" and without `recall`, where they
-        have no use, and for on_disk=True with "quick".
+        have no use, and for on_disk=True with "quick"; for
+        rerank_vectors with `recall` or another effort: `fb.tune` tunes such an index afterwards.
 
     Warns
     -----
@@ -111,20 +120,29 @@ def build(
     one_of(effort, "effort", _EFFORTS)
     if on_disk and effort == "quick":
         raise ValueError("on_disk: expected effort 'normal' or 'thorough' with it, as 'quick' has no store on disk")
-    rows = Rows(x, _dim(x))
+    rows = Rows(x, _dim(x, "x"))
+    other = None if rerank_vectors is None else _dim(rerank_vectors, "rerank_vectors")
+    if other is not None and (target is not None or effort != "quick"):
+        raise ValueError(
+            f"rerank_vectors: expected effort 'quick' and recall=None, got effort {effort!r} and recall={target}; tune "
+            "the index afterwards: fb.tune(index, queries, recall=..., x=rerank_vectors, rerank_queries=...)"
+        )
+    if labels is not None:
+        labels = vector_labels(labels, len(rows))  # before the configurations are compared
     n, dim = rows.array.shape
     if not n:
         raise ValueError(f"x: expected at least 1 vector, got shape {rows.array.shape}")
     compares = effort != "quick" and n >= _MIN_ROWS_TO_COMPARE
     given = asked(queries, dim, metric, tunes=compares or target is not None, seed=seed)
     shape = shape_of(rows, metric)
-    choice = choose(n, dim, metric, budget, own_ids=ids is not None, shape=shape)  # also checks the budget
+    own, labelled = ids is not None, labels is not None
+    choice = choose(n, dim, metric, budget, own, shape, labelled, other)  # also checks the budget
     if compares:
         setting = Setting(
-            n, dim, metric, budget, ids is not None, shape.cone, given.to_fit is not None, on_disk, seed, threads
+            n, dim, metric, budget, own, labelled, shape.cone, given.to_fit is not None, on_disk, seed, threads
         )
         rule = Candidate(choice.transform, choice.codec, choice.rerank, float(choice.partition is not None))
-        return compared(Task(setting, rule, rows, ids, given, target, effort, progress))
+        return compared(Task(setting, rule, rows, ids, labels, given, target, effort, progress))
     transform = choice.transform
     index = Index(
         dim,
@@ -136,15 +154,23 @@ def build(
         seed=seed,
     )
     to_fit = given.to_fit if index.transform.needs_queries else None
-    index.build(rows.array, ids, queries=to_fit, progress=progress, threads=threads)
+    index.build(
+        rows.array,
+        ids,
+        labels=labels,
+        queries=to_fit,
+        rerank_vectors=rerank_vectors,
+        progress=progress,
+        threads=threads,
+    )
     why = [*choice.why, *state_of(index).why]
     why += [] if target is None else [tuned_for(index, rows, ids, target, given.to_tune, threads)]
     replace_state(index, "build", lambda now: now.explained(tuple(why)))
     return index
 
 
-def _dim(x: Any) -> int:
-    shape = as_vectors(x, "x").shape
+def _dim(x: Any, name: str) -> int:
+    shape = as_vectors(x, name).shape
     if len(shape) != 2 or not 1 <= shape[1] <= MAX_DIM:
-        raise ValueError(f"x: expected shape (n, dim) with dim in 1..{MAX_DIM}, got {shape}")
+        raise ValueError(f"{name}: expected shape (n, dim) with dim in 1..{MAX_DIM}, got {shape}")
     return int(shape[1])

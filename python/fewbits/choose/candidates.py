@@ -23,9 +23,8 @@ from ..spec.rabitq import RaBitQ, byte_sizes
 from ..spec.random_rotation import RandomRotation
 from ..spec.scalar import Scalar
 from ..spec.transform import MAX_DENSE_DIM, Transform
+from .rules import id_bytes
 
-NUMBER_BYTES = 4  # the number of a vector in a list
-OWN_ID_BYTES = 8  # instead of the number
 MIN_ROWS_FOR_LISTS = 2_000  # fewer vectors are scanned faster than lists are found
 _MIN_ROWS_FOR_CODEBOOKS = 2_000
 _FEW_BYTES = 24  # the bytes that lists take are a large share of these
@@ -42,6 +41,7 @@ class Setting(NamedTuple):
     metric: str
     budget: float
     own_ids: bool = False
+    labelled: bool = False
     cone: bool = False
     aware: bool = False
     disk: bool = False
@@ -89,7 +89,7 @@ class Candidate:
         if self.rerank is not None and not self.rerank.on_disk:
             directed = given.cone and self.rerank.directed
             size += self.rerank.bytes_per_vector(given.dim, given.metric, direction=directed)
-        return size + (OWN_ID_BYTES if given.own_ids else NUMBER_BYTES if lists else 0)
+        return size + id_bytes(given.own_ids, lists, given.labelled)
 
     def label(self, n: int) -> str:
         transform = [] if self.transform is None else [self.transform.describe()]
@@ -189,7 +189,7 @@ def _scans(given: Setting, effort: str) -> Iterator[tuple[Transform | None, Code
 
 def _alone(given: Setting, effort: str) -> Iterator[Candidate]:
     """Codes that rank by themselves, of the bytes that there are."""
-    room = int(given.budget) - (OWN_ID_BYTES if given.own_ids else NUMBER_BYTES)
+    room = int(given.budget) - id_bytes(given.own_ids, True, given.labelled)
     dim = given.dim
     yield from (Candidate(None, codec) for codec in (Float(32), Float(16), Scalar(8)))
     fitting = [bits for bits in range(8, 0, -1) if _fits(Candidate(RandomRotation(), RaBitQ(bits)), given)]
@@ -206,7 +206,8 @@ def _alone(given: Setting, effort: str) -> Iterator[Candidate]:
     if room < dim and given.n >= _MIN_ROWS_FOR_CODEBOOKS:
         turn: Transform = OPQ() if _rotates(given) else RandomRotation()
         rooms = [room - FACTOR_BYTES * (given.cone or given.metric == "l2")]
-        alone = int(given.budget) - OWN_ID_BYTES * given.own_ids - FACTOR_BYTES * given.cone  # without lists
+        ids = id_bytes(given.own_ids, False, given.labelled)
+        alone = int(given.budget) - ids - FACTOR_BYTES * given.cone  # without lists
         rooms += [alone] if alone < _FEW_BYTES else []
         for each in rooms:
             yield from _product(turn, each, dim)

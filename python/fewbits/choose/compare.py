@@ -80,6 +80,7 @@ class Task(NamedTuple):
     rule: Candidate
     rows: Rows
     ids: ArrayLike | None
+    labels: ArrayLike | None
     asked: Asked
     target: float | None
     effort: str
@@ -172,7 +173,14 @@ def _of_other_codes_first(predictions: list[Prediction]) -> list[Prediction]:
 def _index(task: Task, candidate: Candidate) -> Index:
     index = candidate.index(task.given, task.given.n)
     fit = task.asked.to_fit if index.transform.needs_queries else None
-    return index.build(task.rows.array, task.ids, queries=fit, progress=task.progress, threads=task.given.threads)
+    return index.build(
+        task.rows.array,
+        task.ids,
+        labels=task.labels,
+        queries=fit,
+        progress=task.progress,
+        threads=task.given.threads,
+    )
 
 
 def _tuned(task: Task, index: Index, prediction: Prediction, measure: Measure, note: str = "") -> Built:

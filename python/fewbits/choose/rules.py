@@ -30,8 +30,11 @@ _MIN_BITS_FOR_RABITQ = {"l2": 2, "ip": 3, "cosine": 3}  # instead of untrained 4
 _SHAPE_ROWS = 16_384
 _CONE_MARGIN = 0.95  # training may decide differently, by another sample; the budget must hold in both cases
 _UNEVEN = 8.0  # times the typical spread: the 8 bits of such a column are coarse relative to the other columns
-_NUMBER_BYTES = 4  # the number of a vector in a list
-_OWN_ID_BYTES = 8  # instead of the number
+
+
+def id_bytes(own_ids: bool, lists: bool, labelled: bool) -> int:
+    """Of a vector: its own id, or its number where lists or labels put vectors into another order."""
+    return 8 if own_ids else 4 if lists or labelled else 0
 
 
 class Choice(NamedTuple):
@@ -59,11 +62,22 @@ def shape_of(rows: Rows, metric: str) -> Shape:
         return Shape(metric != "l2" and in_cone(sample, _CONE_MARGIN), unevenness(sample))
 
 
-def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False, shape: Shape | None = None) -> Choice:
-    """The parts for n vectors of `dim` dimensions within `budget` bytes per vector."""
+def choose(
+    n: int,
+    dim: int,
+    metric: str,
+    budget: float,
+    own_ids: bool = False,
+    shape: Shape | None = None,
+    labelled: bool = False,
+    other: int | None = None,
+) -> Choice:
+    """The parts for n vectors of `dim` dimensions within `budget` bytes per vector.
+
+    other: dimensions of another embedding that is to rank the results, from disk."""
     shape = Shape() if shape is None else shape
     lists = n >= _MIN_N_FOR_LISTS and budget >= _MIN_BUDGET_FOR_LISTS
-    room = int(budget) - (_OWN_ID_BYTES if own_ids else _NUMBER_BYTES if lists else 0)
+    room = int(budget) - id_bytes(own_ids, lists, labelled)
     factor = FACTOR_BYTES if shape.cone or (metric == "l2" and lists) else 0
     needed = 1 + factor
     if room < needed:
@@ -81,8 +95,14 @@ def choose(n: int, dim: int, metric: str, budget: float, own_ids: bool = False, 
         size = codec.bytes_per_vector(dim, metric, direction=shape.cone and codec.directed)
         if size <= room:
             why.append(f"{size} bytes hold {codec.describe()}: {quality}")
-            return _fine(codec, n, dim, room - size - factor, partition, why)
-    return _compressed(n, dim, metric, room, partition, why, shape.cone, factor)
+            choice = _fine(codec, n, dim, 0 if other else room - size - factor, partition, why)
+            break
+    else:
+        choice = _compressed(n, dim, metric, room, partition, why, shape.cone, factor)
+    if other is None:
+        return choice
+    why.append(f"candidates are ranked by the other embedding, {other} dimensions in float16 on disk")
+    return choice._replace(rerank=Float(16, dim=other, on_disk=True))
 
 
 def _of_scalar(shape: Shape) -> str:

@@ -6,8 +6,8 @@ import argparse
 
 import fewbits as fb
 
-from .arguments import add_index, add_progress, add_threads, add_vectors, progress, say
-from .files import check_output, given_vectors, open_index
+from .arguments import add_index, add_progress, add_rerank_vectors, add_threads, add_vectors, progress, say
+from .files import check_output, given_labels, given_vectors, open_index, other_vectors
 
 SUMMARY = "add vectors to an index file"
 
@@ -15,6 +15,7 @@ SUMMARY = "add vectors to an index file"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_index(parser)
     add_vectors(parser)
+    add_rerank_vectors(parser)
     parser.add_argument("--replace", action="store_true", help="replace vectors that have the same ids")
     add_threads(parser)
     add_progress(parser)
@@ -25,10 +26,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not isinstance(index, fb.Index):
         raise ValueError(f"{arguments.index}: expected an index of single vectors, got {index!r}")
     x, ids = given_vectors(arguments)
-    check_output(arguments.index, arguments.vectors, arguments.ids)
+    check_output(arguments.index, arguments.vectors, arguments.ids, arguments.labels, arguments.rerank_vectors)
     index.add(
         x,
         ids,
+        labels=given_labels(arguments),
+        rerank_vectors=other_vectors(arguments),
         on_conflict="replace" if arguments.replace else "error",
         threads=arguments.threads,
         progress=progress(arguments),

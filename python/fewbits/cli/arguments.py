@@ -26,6 +26,26 @@ def add_vectors(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--column", metavar="NAME", help="the column or array of vectors (default: the only one)")
     parser.add_argument("--key", metavar="NAME", help="a column of whole numbers, which become the ids")
     parser.add_argument("--ids", type=Path, metavar="IDS.npy", help="int64 ids (default: consecutive numbers)")
+    parser.add_argument("--labels", type=Path, metavar="LABELS.npy", help="whole numbers to filter by, one per vector")
+
+
+def add_rerank_vectors(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rerank-vectors",
+        type=Path,
+        metavar="Y",
+        help="the same objects in another embedding, which ranks the candidates; any format that X may have",
+    )
+    parser.add_argument("--rerank-column", metavar="NAME", help="the column or array of Y (default: the only one)")
+
+
+def add_rerank_queries(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rerank-queries",
+        type=Path,
+        metavar="Q2.npy",
+        help="the same queries in the other embedding, for an index of two",
+    )
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

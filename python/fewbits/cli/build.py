@@ -9,8 +9,8 @@ import fewbits as fb
 
 from ..bench.datasets import load_array
 from ..kinds import METRICS
-from .arguments import add_progress, add_threads, add_vectors, progress, say
-from .files import check_output, given_vectors
+from .arguments import add_progress, add_rerank_vectors, add_threads, add_vectors, progress, say
+from .files import check_output, given_labels, given_vectors, other_vectors
 
 SUMMARY = "build an index from a file of vectors"
 
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="quick: choose by rule; normal, thorough: compare configurations on a sample (default: normal with "
         "--recall, else quick)",
     )
+    add_rerank_vectors(parser)
     parser.add_argument("--on-disk", action="store_true", help="allow a rerank store on disk")
     parser.add_argument("--seed", type=int, default=0)
     add_threads(parser)
@@ -42,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     x, ids = given_vectors(arguments)
     queries = load_array(arguments.queries) if arguments.queries else None
-    check_output(arguments.output, arguments.vectors, arguments.ids, arguments.queries)
+    inputs = (arguments.vectors, arguments.ids, arguments.labels, arguments.queries, arguments.rerank_vectors)
+    check_output(arguments.output, *inputs)
     index = fb.build(
         x,
         metric=arguments.metric,
@@ -52,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         effort=arguments.effort,
         on_disk=arguments.on_disk,
         ids=ids,
+        labels=given_labels(arguments),
+        rerank_vectors=other_vectors(arguments),
         seed=arguments.seed,
         threads=arguments.threads,
         progress=progress(arguments),

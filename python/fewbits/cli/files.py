@@ -53,6 +53,29 @@ def given_vectors(arguments: argparse.Namespace) -> tuple[Any, Any]:
     return x, keys
 
 
+def given_labels(arguments: argparse.Namespace) -> Any:
+    """The labels of `arguments.add_vectors`, or None."""
+    return load_array(arguments.labels) if arguments.labels else None
+
+
+def other_vectors(arguments: argparse.Namespace) -> Any:
+    """The vectors of `arguments.add_rerank_vectors`, or None."""
+    if arguments.rerank_vectors is None:
+        if arguments.rerank_column is not None:
+            raise ValueError(f"--rerank-column: expected --rerank-vectors with it, got {arguments.rerank_column}")
+        return None
+    return fb.load_vectors(arguments.rerank_vectors, arguments.rerank_column)
+
+
+def other_queries(index: fb.Index | fb.MultiVectorIndex, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The queries of `arguments.add_rerank_queries`, as an argument of `index.search`; none if they are not given."""
+    if arguments.rerank_queries is None:
+        return {}
+    if not isinstance(index, fb.Index):
+        raise ValueError(f"--rerank-queries: expected an index of vectors in two embeddings, got {index!r}")
+    return {"rerank_queries": load_array(arguments.rerank_queries)}
+
+
 def files_of(path: Path) -> list[Path]:
     """A file, or the files in a folder."""
     return sorted(path.iterdir()) if path.is_dir() else [path]

@@ -9,8 +9,8 @@ import numpy as np
 
 import fewbits as fb
 
-from .arguments import SETS, add_index, add_threads, natural, positive
-from .files import check_output, files_of, load_vectors, open_index
+from .arguments import SETS, add_index, add_rerank_queries, add_threads, natural, positive
+from .files import check_output, files_of, load_vectors, open_index, other_queries
 
 SUMMARY = "search an index with a .npy file of queries"
 
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=natural,
         help="stop after this many lists without a new result, 0: never (default: set in the index)",
     )
+    add_rerank_queries(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT.npz", help="write arrays ids and scores instead of a table"
     )
@@ -35,14 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     index = open_index(arguments.index)
     queries = load_vectors(index, arguments.queries, "query")
+    others = other_queries(index, arguments)
     if arguments.output:
-        check_output(_npz(arguments.output), arguments.index, *files_of(arguments.queries))
+        check_output(_npz(arguments.output), arguments.index, arguments.rerank_queries, *files_of(arguments.queries))
     ids, scores = index.search(
         queries,
         arguments.k,
         nprobe=arguments.nprobe,
         rerank=arguments.rerank,
         patience=arguments.patience,
+        **others,
         threads=arguments.threads,
     )
     distances = isinstance(index, fb.Index) and index.metric == "l2"

@@ -9,8 +9,8 @@ import fewbits as fb
 
 from ..bench.datasets import load_array
 from ..file.places import shown
-from .arguments import SETS, add_index, add_threads, positive
-from .files import load_vectors, open_index
+from .arguments import SETS, add_index, add_rerank_queries, add_threads, positive
+from .files import load_vectors, open_index, other_queries
 
 SUMMARY = "find the cheapest nprobe, patience, rerank and margin for a target recall, and save them in the index"
 
@@ -26,8 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vectors",
         type=Path,
         metavar="X",
-        help="X.npy: the vectors (default: recall relative to an exhaustive search); " + SETS.format("doc"),
+        help="X.npy: the vectors, as results are ranked (default: recall relative to an exhaustive search); "
+        + SETS.format("doc"),
     )
+    add_rerank_queries(parser)
     parser.add_argument("--ids", type=Path, metavar="IDS.npy", help="ids of the vectors (default: row numbers)")
     add_threads(parser)
 
@@ -37,7 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     x = load_vectors(index, arguments.vectors, "doc") if arguments.vectors else None
     queries = load_vectors(index, arguments.queries, "query")
     x_ids = load_array(arguments.ids) if arguments.ids else None
-    found = fb.tune(index, queries, arguments.k, recall=arguments.recall, x=x, x_ids=x_ids, threads=arguments.threads)
+    others = other_queries(index, arguments)
+    found = fb.tune(
+        index, queries, arguments.k, recall=arguments.recall, x=x, x_ids=x_ids, **others, threads=arguments.threads
+    )
     index.save(arguments.index)
     settings = [f"{name} {value}" for name, value in found.settings() if value]
     print(f"{shown(arguments.index)}: {', '.join(settings) or 'nothing to set'} by default")

@@ -310,3 +310,37 @@ def test_add_remove_merge(files, base, capsys):
     fb.MultiVectorIndex(32).build([base[:4]], progress=False).save(files / "sets.fb")
     assert cli.main(["add", str(files / "sets.fb"), str(files / "more.npy")]) == 1
     assert "single vectors" in capsys.readouterr().err
+
+
+def test_two_embeddings(files, base, queries, capsys):
+    turn = np.random.default_rng(0).normal(size=(32, 50)).astype(np.float32)
+    np.savez(files / "y.npz", other=base @ turn, unused=np.eye(3))
+    np.save(files / "q2.npy", queries @ turn)
+    np.save(files / "labels.npy", np.arange(len(base)) % 3)
+    second = ["--rerank-vectors", str(files / "y.npz"), "--rerank-column", "other"]
+    labelled = ["--labels", str(files / "labels.npy")]
+    assert build(files, *second, *labelled, "--quiet") == 0
+    path, asked = str(files / "i.fb"), ["--rerank-queries", str(files / "q2.npy")]
+    assert cli.main(["search", path, str(files / "q.npy"), *asked, "-k", "4", "-o", str(files / "out.npz")]) == 0
+    found = fb.open(path).search(queries, 4, rerank_queries=queries @ turn)
+    saved = np.load(files / "out.npz")
+    assert np.array_equal(saved["ids"], found.ids)
+    assert np.array_equal(saved["scores"], found.scores)
+    assert fb.open(path).labels([5, 7]).tolist() == [2, 1]
+
+    np.save(files / "y.npy", base @ turn)
+    assert cli.main(["tune", path, str(files / "q.npy"), *asked, "--vectors", str(files / "y.npy")]) == 0
+    assert "of the true nearest" in capsys.readouterr().out
+    assert cli.main(["add", path, str(files / "x.npy"), *second, *labelled, "-q"]) == 0
+    assert len(fb.open(path)) == 2 * len(base)
+
+    for arguments, message in (
+        (["search", path, str(files / "q.npy")], "rerank_queries: expected the queries in the embedding"),
+        (["add", path, str(files / "x.npy"), *labelled], "rerank_vectors: expected the same objects"),
+        (["add", path, str(files / "x.npy"), *labelled, *second[2:]], "--rerank-column: expected --rerank-vectors"),
+    ):
+        assert cli.main(arguments) == 1
+        assert message in capsys.readouterr().err
+    fb.MultiVectorIndex(32).build([base[:4]], progress=False).save(files / "sets.fb")
+    assert cli.main(["search", str(files / "sets.fb"), str(files / "q.npy"), *asked]) == 1
+    assert "--rerank-queries: expected an index of vectors in two embeddings" in capsys.readouterr().err

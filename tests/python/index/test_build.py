@@ -223,6 +223,38 @@ def test_build_keeps_to_its_budget(metric: str, budget: int, ids: bool, quick_op
     assert overlap(found, truth) > {8: 0.1, 16: 0.4, 33: 0.6}.get(budget, 0.75)
 
 
+@pytest.mark.parametrize(("effort", "n", "budget"), [("quick", 3000, 33), ("quick", 10_000, 33), ("normal", 3000, 33)])
+def test_build_takes_labels_within_its_budget(effort: str, n: int, budget: int, quick_opq: None) -> None:
+    x, labels = vectors(n, 24), np.arange(n) % 5 - 2
+    index = fb.build(x, metric="cosine", bytes_per_vector=budget, effort=effort, labels=labels, progress=False)
+    np.testing.assert_array_equal(index.labels(np.arange(n)), labels)
+    assert index.stats()["bytes_per_vector"] <= budget + 0.5  # 12 bytes per range of one label in a list
+    found = index.search(x[:20], 5, filter=fb.Filter.label(-1)).ids
+    assert (labels[found] == -1).all()
+    with pytest.raises(ValueError, match=f"labels: expected .*{n}"):
+        fb.build(x, metric="cosine", effort=effort, labels=labels[1:], progress=False)
+
+
+def test_build_ranks_by_another_embedding() -> None:
+    x, y = vectors(2000, 24), vectors(2000, 60, seed=1)
+    index = fb.build(x, metric="ip", bytes_per_vector=16, rerank_vectors=y, progress=False)
+    assert index.rerank == fb.Float(16, dim=60, on_disk=True)
+    assert index.stats()["bytes_per_vector"] <= 16
+    assert "ranked by the other embedding, 60 dimensions" in index.explain()
+    found = index.search(x[:9], 3, rerank=2000, rerank_queries=y[:9])
+    np.testing.assert_array_equal(found.ids, brute_force(y, y[:9], 3, "ip")[0])
+    exact = fb.build(x, metric="ip", bytes_per_vector=200, rerank_vectors=y, progress=False)
+    assert exact.codec == fb.Float(32)
+    for options, message in (
+        ({"recall": 0.9}, "effort 'quick' and recall=None, got effort 'normal' and recall=0.9; tune"),
+        ({"effort": "normal"}, "got effort 'normal'"),
+        ({"rerank_vectors": y[1:]}, r"rerank_vectors: expected one for each vector of x \(2000\), got 1999"),
+        ({"rerank_vectors": y[:, 0]}, r"rerank_vectors: expected shape \(n, dim\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fb.build(x, metric="ip", **({"rerank_vectors": y, "progress": False} | options))
+
+
 @pytest.fixture
 def quick_opq(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rotations from fewer vectors: these tests are about what is chosen."""
