@@ -64,9 +64,19 @@ def test_is_coded_anew_as_the_rule_says(x: F32, metric: str) -> None:
 
 
 def test_the_rule() -> None:
-    assert recoded_parts(16) == {"codec": fb.Scalar(8)}
-    assert recoded_parts(128) == {"codec": fb.RaBitQ(3), "rerank": fb.Scalar(8)}
-    assert recoded_parts(384) == {"codec": fb.RaBitQ(2), "rerank": fb.Scalar(8)}
+    short = {"codec": fb.Scalar(8)}
+    middle = {"codec": fb.RaBitQ(3), "rerank": fb.Scalar(8)}
+    long = {"codec": fb.RaBitQ(2), "rerank": fb.Scalar(8)}
+    expected = {1: short, 31: short, 32: middle, 255: middle, 256: long, 4096: long}
+    assert {dim: recoded_parts(dim) for dim in expected} == expected
+
+
+def test_the_number_of_vectors_in_the_guide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the number of users, not of the other tests here
+    x = np.random.default_rng(0).normal(size=(16_384, 4)).astype(np.float32)
+    index = fb.Index(4, metric="l2", codec="auto").add(x[:-1], progress=False)
+    assert index.codec == fb.Float(16)
+    assert index.add(x[-1:], progress=False).codec == fb.Scalar(8)
 
 
 def test_short_vectors_have_no_codes_to_scan_before() -> None:
