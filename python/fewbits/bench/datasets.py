@@ -1,4 +1,4 @@
-"""Vectors to try things on: .npy and .npz files, folders, ann-benchmarks HDF5 files, GloVe words, a generator.
+"""Vectors to try things on: what fb.load_vectors opens, folders, ann-benchmarks HDF5 files, GloVe words, a generator.
 
 Every source becomes one `Dataset`. Nothing is guessed silently: anything assumed, held out or generated is recorded in
 `notes`, which the bench prints beside the numbers.
@@ -18,6 +18,9 @@ from ..file.places import shown
 from ..input.rows import Rows
 from ..kinds import METRICS
 from ..source import hdf5, tensors
+from ..source.load import load_vectors
+from ..source.parquet import is_parquet
+from ..source.zarr import is_zarr
 
 Array = NDArray[Any]
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -66,6 +69,7 @@ def load_sets(folder: str | Path, name: str) -> tuple[Array, Array]:
 def load(
     path: str | Path,
     *,
+    column: str | None = None,
     queries: str | Path | None = None,
     metric: str | None = None,
     hold_out: int = 1000,
@@ -73,22 +77,24 @@ def load(
 ) -> Dataset:
     """Loads any of the sources on disk, depending on what `path` is.
 
-    `queries` is the path of a .npy file; without it (and without queries in the source) `hold_out` random rows are the
-    queries.
+    `column` names the vectors in a file that has several columns or arrays. `queries` is the path of a .npy file;
+    without it (and without queries in the source) `hold_out` random rows are the queries.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if metric is not None and metric not in METRICS:
         raise ValueError(f"metric: one of {', '.join(METRICS)} expected, got {metric!r}")
-    parts, known_metric = _read(path)
+    parts, known_metric = _read(path, column)
     if queries is not None:
         parts = {"base": parts["base"], "queries": load_array(queries)}
     name = shown(path.stem if path.is_file() else path.resolve().name)
     return _assemble(name, parts, metric, known_metric, hold_out, seed)
 
 
-def _read(path: Path) -> tuple[dict[str, Array], str | None]:
+def _read(path: Path, column: str | None) -> tuple[dict[str, Array], str | None]:
+    if column is not None or is_parquet(path) or is_zarr(path):
+        return {"base": np.asarray(load_vectors(path, column))}, None
     if path.is_dir():
         files = {file.stem: file for file in sorted(path.glob("*.npy"))}
         if "base" not in files:
@@ -104,14 +110,16 @@ def _read(path: Path) -> tuple[dict[str, Array], str | None]:
             if len(names) > 1 and "base" not in names:
                 raise ValueError(f"{path}: expected an archive with an array named base, got {names}")
             return {name if len(names) > 1 else "base": archive[name] for name in names}, None
-    return {"base": load_array(path)}, None
+    return {"base": load_array(path) if kind is NPY else np.asarray(load_vectors(path))}, None
 
 
 def _read_hdf5(path: Path) -> tuple[dict[str, Array], str | None]:
     file, found = hdf5.opened(path)
     with file:
         if "train" not in found:
-            raise ValueError(f"{path}: expected an ann-benchmarks file (train, test, neighbors), got {found}")
+            raise ValueError(
+                f"{path}: expected an ann-benchmarks file (train, test, neighbors), or the column to read, got {found}"
+            )
         names = {"train": "base", "test": "queries", "neighbors": "neighbors"}
         distance = file.attrs.get("distance")
         distance = distance.decode() if isinstance(distance, bytes) else distance

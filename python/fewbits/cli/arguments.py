@@ -8,6 +8,10 @@ from pathlib import Path
 
 from ..file.places import shown
 
+KINDS = (
+    ".npy, .npz, Parquet (a file or a folder), HDF5, zarr, safetensors, .fvecs, .bvecs, .fbin, .u8bin, .i8bin or word"
+    " vectors (.txt, .vec)"
+)
 SETS = "for a multi-vector index, an (n, t, dim) array or a folder with {0}_tokens.npy and {0}_offsets.npy"
 
 
@@ -15,15 +19,14 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("index", type=Path, metavar="INDEX")
 
 
-def add_vectors(parser: argparse.ArgumentParser) -> None:
-    """A file of vectors and their ids, which files.given_vectors reads."""
-    parser.add_argument(
-        "vectors",
-        type=Path,
-        metavar="X",
-        help=".npy, .npz, Parquet (a file or a folder), HDF5, safetensors, .fvecs, .bvecs, .fbin, .u8bin or .i8bin",
-    )
+def add_column(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--column", metavar="NAME", help="the column or array of vectors (default: the only one)")
+
+
+def add_vectors(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """A file of vectors and their ids, which files.given_vectors reads. more: what else the file may be."""
+    parser.add_argument("vectors", type=Path, metavar="X", help=KINDS + more)
+    add_column(parser)
     parser.add_argument("--key", metavar="NAME", help="a column of whole numbers, which become the ids")
     parser.add_argument("--ids", type=Path, metavar="IDS.npy", help="int64 ids (default: consecutive numbers)")
     parser.add_argument("--labels", type=Path, metavar="LABELS.npy", help="whole numbers to filter by, one per vector")

@@ -11,7 +11,7 @@ from ..bench import is_token_folder, run_bench, run_token_bench
 from ..bench.datasets import load, synthetic
 from ..bench.output import show, show_tokens
 from ..kinds import METRICS
-from .arguments import add_progress, add_threads, positive, progress, say
+from .arguments import KINDS, add_column, add_progress, add_threads, positive, progress, say
 from .files import check_report
 
 SUMMARY = "memory against recall and speed, for the codecs on your vectors"
@@ -23,9 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="X",
-        help="vectors.npy, vectors.npz, an ann-benchmarks .hdf5, a folder with base.npy and queries.npy, or a folder of"
-        " token vectors (doc_tokens, doc_offsets, query_tokens, query_offsets and perhaps qrels_test, as .npy)",
+        help=f"{KINDS}; an ann-benchmarks .hdf5; a folder with base.npy and queries.npy; or a folder of token vectors"
+        " (doc_tokens, doc_offsets, query_tokens, query_offsets and perhaps qrels_test, as .npy)",
     )
+    add_column(parser)
     parser.add_argument("--synthetic", action="store_true", help="generated data instead of a file")
     parser.add_argument(
         "--queries", type=Path, metavar="Q.npy", help="default: those of the data set, or held-out rows"
@@ -55,7 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.synthetic:
         data = synthetic(100_000, 128, seed=arguments.seed, metric=arguments.metric or "cosine")
     else:
-        data = load(arguments.data, queries=arguments.queries, metric=arguments.metric, seed=arguments.seed)
+        data = load(
+            arguments.data,
+            column=arguments.column,
+            queries=arguments.queries,
+            metric=arguments.metric,
+            seed=arguments.seed,
+        )
     shape = f"{len(data):,} vectors of {data.dim} dimensions, {len(data.queries):,} queries"
     tell(f"{data.name}: {shape}, metric {data.metric}")
     for note in data.notes:
@@ -75,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_tokens(arguments: argparse.Namespace, tell: Callable[[str], None]) -> int:
-    for option in ("queries", "metric", "budgets"):
+    for option in ("column", "queries", "metric", "budgets"):
         if getattr(arguments, option) is not None:
             raise ValueError(f"--{option}: a folder of token vectors has its own, got {getattr(arguments, option)}")
     report = run_token_bench(

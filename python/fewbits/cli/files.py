@@ -38,6 +38,11 @@ def load_vectors(index: fb.Index | fb.MultiVectorIndex, path: Path, name: str) -
     return load_sets(path, name) if isinstance(index, fb.MultiVectorIndex) and path.is_dir() else load_array(path)
 
 
+def is_sets(path: Path, name: str) -> bool:
+    """Whether this is a folder of token vectors with the sets NAME."""
+    return (path / f"{name}_tokens.npy").is_file()
+
+
 def given_vectors(arguments: argparse.Namespace) -> tuple[Any, Any]:
     """The vectors and the ids of `arguments.add_vectors`; None for ids that are not given."""
     x = fb.load_vectors(arguments.vectors, arguments.column)

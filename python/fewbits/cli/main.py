@@ -1,7 +1,7 @@
 """The command line, assembled from one module per verb.
 
-Wrong usage exits with 2, failure with 1 and one line on stderr that says what is wrong; never a traceback. Results go
-to stdout, progress to stderr (bars only on a terminal).
+Wrong usage exits with 2, failure with 1 and one line on stderr that says what is wrong; never a traceback. Warnings are
+lines on stderr too. Results go to stdout, progress to stderr (bars only on a terminal).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
@@ -17,7 +18,7 @@ import fewbits as fb
 
 from ..file.places import shown
 
-VERBS = ("demo", "build", "add", "remove", "merge", "search", "tune", "info", "verify", "bench")
+VERBS = ("demo", "build", "add", "remove", "merge", "train", "tune", "search", "info", "verify", "bench")
 """Modules of this package, each with a SUMMARY, `add_arguments(parser)` and `run(arguments)`, the exit code."""
 
 
@@ -27,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.command_line = shown(shlex.join(["fewbits", *(sys.argv[1:] if argv is None else argv)]))
     try:
         run: Callable[[argparse.Namespace], int] = arguments.run
-        code = run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = run(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # nobody reads the output any more, so there is nothing to report
@@ -41,7 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _one_line(error: BaseException) -> str:
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"fewbits: warning: {_one_line(message)}", file=sys.stderr)
+
+
+def _one_line(error: BaseException | str) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     else:

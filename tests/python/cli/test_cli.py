@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -344,3 +345,103 @@ def test_two_embeddings(files, base, queries, capsys):
     fb.MultiVectorIndex(32).build([base[:4]], progress=False).save(files / "sets.fb")
     assert cli.main(["search", str(files / "sets.fb"), str(files / "q.npy"), *asked]) == 1
     assert "--rerank-queries: expected an index of vectors in two embeddings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_bench_takes_a_column_of_parquet(tmp_path, base, capsys, kind):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    column = pa.FixedSizeListArray.from_arrays(base[:1200].ravel(), base.shape[1])
+    place = tmp_path / "x.parquet"
+    if kind == "folder":
+        place = tmp_path / "folder"
+        place.mkdir()
+    parquet.write_table(pa.table({"vec": column, "other": column}), place / "a.parquet" if kind == "folder" else place)
+    report = tmp_path / "report"
+    command = ["bench", str(place), "--metric", "l2", "--budgets", "8", "--out", str(report), "-q"]
+    assert cli.main(command) == 1
+    assert "vec" in capsys.readouterr().err
+    assert cli.main([*command, "--column", "vec"]) == 0
+    assert json.loads((report / "report.json").read_text())["rows"]
+
+
+def test_bench_takes_the_files_that_build_takes(tmp_path, base, capsys):
+    n, dim = 1200, base.shape[1]
+    with (tmp_path / "x.fbin").open("wb") as file:
+        np.array([n, dim], np.int32).tofile(file)
+        base[:n].astype(np.float32).tofile(file)
+    command = ["bench", str(tmp_path / "x.fbin"), "--metric", "l2", "--budgets", "8", "--out", str(tmp_path / "report")]
+    assert cli.main(command) == 0
+    assert "1,080 vectors of 32 dimensions" in capsys.readouterr().out
+
+
+def test_a_warning_is_a_line_without_a_place(files, capsys):
+    assert build(files, "-q") == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.main(["tune", str(files / "i.fb"), str(files / "q.npy"), "--recall", "0.5"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith("fewbits: warning: ")
+    assert printed.err.count("\n") == 1
+    assert ".py" not in printed.err
+    assert "an exhaustive search of its own codes (no --vectors)" in printed.out
+
+
+def test_build_of_token_vectors(token_folder, tmp_path, capsys):
+    path = tmp_path / "sets.fb"
+    command = ["build", str(token_folder), "-o", str(path), "--bytes-per-document", "2000"]
+    assert cli.main(command) == 0
+    assert "fewbits.MultiVectorIndex of 50 documents" in capsys.readouterr().out
+    pair = tuple(np.load(token_folder / f"doc_{name}.npy") for name in ("tokens", "offsets"))
+    expected = fb.build_multivector(pair, bytes_per_document=2000, progress=False)
+    assert fb.open(path).to_bytes() == expected.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "--bytes-per-document: expected a number"),
+        (["--bytes-per-document", "2000", "--metric", "l2"], "--metric: expected a file of vectors"),
+        (["--bytes-per-document", "2000", "--on-disk"], "--on-disk: expected a file of vectors"),
+        (["--bytes-per-document", "2000", "--bytes-per-vector", "9"], "--bytes-per-vector: expected a file of vectors"),
+    ],
+)
+def test_token_vectors_take_options_of_their_own(token_folder, tmp_path, capsys, options, message):
+    assert cli.main(["build", str(token_folder), "-o", str(tmp_path / "i.fb"), *options]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "i.fb").exists()
+
+
+def test_vectors_need_a_metric_and_no_bytes_per_document(files, capsys):
+    command = ["build", str(files / "x.npy"), "-o", str(files / "i.fb")]
+    assert cli.main(command) == 1
+    assert "--metric: expected one of l2, ip, cosine" in capsys.readouterr().err
+    assert cli.main([*command, "--metric", "l2", "--bytes-per-document", "9"]) == 1
+    assert "use --bytes-per-vector" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("codec", "trainer"), [(fb.PQ(8), fb.train.jpq), (fb.RaBitQ(2), fb.train.adapter)])
+def test_train(files, base, queries, capsys, codec, trainer):
+    index = fb.Index(32, metric="cosine", codec=codec).build(base[:1000], progress=False)
+    index.save(files / "i.fb")
+    np.save(files / "some.npy", base[:1000])
+    np.save(files / "train.npy", base[:200] + 0.1)
+    report = trainer(index, base[:200] + np.float32(0.1), x=base[:1000], progress=False, threads=1)
+    command = [
+        "train",
+        str(files / "i.fb"),
+        str(files / "train.npy"),
+        "--vectors",
+        str(files / "some.npy"),
+        "--threads",
+        "1",
+    ]
+    assert cli.main(command) == 0
+    assert f"{report.before:.4f} -> {report.after:.4f}" in capsys.readouterr().out
+    assert np.array_equal(fb.open(files / "i.fb").search(queries, 5).ids, index.search(queries, 5).ids)
+
+
+def test_train_refuses_documents(token_folder, tmp_path, capsys):
+    fb.MultiVectorIndex(8, encoder=fb.FDE(8, 2, 2)).build([np.eye(8, dtype=np.float32)]).save(tmp_path / "sets.fb")
+    assert cli.main(["train", str(tmp_path / "sets.fb"), str(token_folder / "query_tokens.npy")]) == 1
+    assert "expected an index of single vectors" in capsys.readouterr().err
