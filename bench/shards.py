@@ -9,9 +9,10 @@ FOLDER holds base.npy and queries.npy (without it, clustered data is generated).
 one process with several shards should; and searched one after the other, as processes do that have one each, with the
 lists found once and with the lists found in every shard. The median of alternating runs of a batch, and whether the
 answers are equal. With --ray (the extra `ray`), on this machine with two CPUs: `build` by tasks in processes that have
-started, of which one is killed, against the same functions in this process, as CPU time of all processes; `recovery`,
-from the kill of an actor's process until the actor answers, and what of it is reading the shard; `router`, the time of
-a search of a fleet beside that of the index and that of a Ray call that does nothing.
+started, of which one is killed, against the same functions in this process, as CPU time of all processes, and what of
+it starting a process and hashing the vectors take; `recovery`, from the kill of an actor's process until the actor
+answers, and what of it follows the start of the new process; `router`, the time of a search of a fleet beside that of
+the index and that of a Ray call that does nothing.
 
 --simulate prints the tail of many shards, by drawing the times of shards from a distribution with slow answers, and the
 costs of 1,000,000,000 vectors of 768 dimensions, from bytes and times that it measures for 20,000 (docs/scale-out.md
@@ -47,10 +48,12 @@ def data(folder: str | None, n: int) -> tuple[NDArray[np.float32], NDArray[np.fl
         x, q = (np.load(Path(folder) / f"{name}.npy", mmap_mode="r") for name in ("base", "queries"))
         return np.asarray(x[:n], np.float32), np.asarray(q[:1000], np.float32)
     random = np.random.default_rng(0)
-    centers = random.normal(size=(1 + n // 500, 96))
+    centers = random.standard_normal((1 + n // 500, 96), np.float32)
 
     def draw(count: int) -> NDArray[np.float32]:
-        return (centers[random.integers(len(centers), size=count)] + random.normal(size=(count, 96))).astype(np.float32)
+        x = centers[random.integers(len(centers), size=count)]
+        x += random.standard_normal(x.shape, np.float32)
+        return x
 
     return draw(n), draw(1000)
 
@@ -120,15 +123,30 @@ def search(index: fb.Index, q: NDArray[np.float32]) -> None:
     show("search: ids and scores equal, bit for bit", str(equal))
 
 
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def stat(pid: str) -> list[str]:
+    """What the system says of a process, from its state on: proc(5), from field 3."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def cpu_of(pid: str) -> float:
+    return (int(stat(pid)[11]) + int(stat(pid)[12])) / TICK
+
+
+def age(pid: str) -> float:
+    """Seconds since a process was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(stat(pid)[19]) / TICK
+
+
 def children_cpu() -> float:
     """CPU seconds of all processes that Ray runs tasks and actors in."""
-    total, tick = 0.0, os.sysconf("SC_CLK_TCK")
+    total = 0.0
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            title = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if title.startswith(b"ray::"):
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                total += (int(fields[11]) + int(fields[12])) / tick
+            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::"):
+                total += cpu_of(pid)
     return total
 
 
@@ -155,13 +173,13 @@ def on_ray(index: fb.Index, x: NDArray[np.float32], q: NDArray[np.float32]) -> N
     template, rows = index.empty(), min(-(-len(x) // 4), ROWS)
 
     @ray.remote(num_cpus=1)
-    def started() -> int:
-        import fewbits.ray.build
+    def started() -> float:
+        import fewbits.ray
 
         time.sleep(2)  # so that the other process starts too
-        return len(fewbits.ray.build.__name__)
+        return time.process_time() if fewbits.ray.build else 0.0
 
-    ray.get([started.remote() for _ in range(2)])  # the processes of a cluster outlive a build
+    starts = ray.get([started.remote() for _ in range(2)])  # the processes of a cluster outlive a build
     with tempfile.TemporaryDirectory() as folder:
         files: list[str] = []
         alone = cpu(lambda: files.extend(in_this_process(template, x, folder, rows)))
@@ -174,8 +192,7 @@ def on_ray(index: fb.Index, x: NDArray[np.float32], q: NDArray[np.float32]) -> N
                     try:
                         if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::_part"):
                             time.sleep(0.3)
-                            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                            lost[0] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                            lost[0] = cpu_of(pid)
                             os.kill(int(pid), signal.SIGKILL)
                             break
                     except OSError:
@@ -195,6 +212,11 @@ def on_ray(index: fb.Index, x: NDArray[np.float32], q: NDArray[np.float32]) -> N
             f"build: {-(-len(x) // rows)} parts, {'one task killed' if lost[0] else 'none killed'}",
             f"{spent:8.2f} s of CPU  {spent / alone:.2f}x",
         )
+        pieces = [(np.arange(i, min(i + rows, len(x))), x[i : i + rows]) for i in range(0, len(x), rows)]
+        hashing = cpu(lambda: [shards.part_name(*piece) for piece in pieces])
+        show(
+            "build: of these, starting a process / hashing the vectors", f"{max(starts):8.2f} / {hashing:.2f} s of CPU"
+        )
         show("build: files equal", str(same == [Path(file).read_bytes() for file in files]))
         with serve(manifest) as fleet:
             recovery(fleet)
@@ -206,11 +228,9 @@ def recovery(fleet: Any) -> None:
     begin = time.perf_counter()
     os.kill(before["pid"], signal.SIGKILL)
     after = fleet.stats()[0]
-    whole = time.perf_counter() - begin
-    begin = time.perf_counter()
-    fb.open(fleet.manifest.path(fleet.manifest.shards[0].file))
+    whole, up = time.perf_counter() - begin, age(str(after["pid"]))
     show(f"recovery: actor of {after['n']:,} vectors, killed until it answers", f"{whole:8.2f} s")
-    show("recovery: of these, reading the shard", f"{time.perf_counter() - begin:8.3f} s")
+    show("recovery: of these, once its process has started", f"{up:8.2f} s")
 
 
 def router(index: fb.Index, fleet: Any, q: NDArray[np.float32], ray: Any) -> None:
