@@ -262,6 +262,10 @@ class BaseIndex(Noted[State]):
             system replaces files as a whole, as object stores do. Or an object with ``write``, as ``open(..., "wb")``
             and `io.BytesIO` return, to which the bytes are written.
 
+        Notes
+        -----
+        Ctrl-C does not stop the write. KeyboardInterrupt may be raised just after it; the file is then the new one.
+
         Examples
         --------
         >>> index.save("wiki.fb")

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -134,6 +135,38 @@ def test_interrupted_is_unchanged(name: str) -> None:
     finally:
         signal.signal(signal.SIGINT, handler)
     assert moments > 3
+
+
+@pytest.mark.parametrize("write", ["save", "sync"])
+def test_interrupted_write_leaves_a_complete_file(write: str, tmp_path: Path) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals are for the main thread")
+    path, base = tmp_path / "a.fb", trained()
+    changed = fb.Index.from_bytes(base.to_bytes())
+    changed.remove(range(50))
+    lengths, fired, moments = set(), True, 0
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        while fired:
+            index, interrupting = fb.Index.from_bytes(base.to_bytes()), Interrupting(moments)
+            getattr(index, write)(path)
+            index.remove(range(50))
+            sys.setprofile(interrupting)
+            try:
+                getattr(index, write)(path)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.setprofile(None)
+            found = fb.open(path, verify=True)
+            assert found.to_bytes() in (base.to_bytes(), changed.to_bytes()), moments
+            lengths.add(len(found))
+            getattr(index, write)(path)  # nothing is left taken
+            assert fb.open(path, verify=True).to_bytes() == changed.to_bytes(), moments
+            moments, fired = moments + 1, interrupting.left < 0
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert lengths == {250, 300}  # Ctrl-C came before the write, and after it
 
 
 def test_interrupts_at_any_time() -> None:
