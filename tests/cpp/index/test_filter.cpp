@@ -5,25 +5,13 @@
 #include <map>
 
 #include "check.h"
-#include "index/filter.h"
-#include "index/models.h"
+#include "index/filtered.h"
+#include "index/search_call.h"
 
 using namespace fewbits;
 using namespace fewbits::test;
 
 namespace {
-
-constexpr std::uint32_t d = 9;
-constexpr std::size_t n = 5000, n_queries = 7, k = 6;
-
-MatrixView x() {
-    static const std::vector<float> floats = random_floats(n * d, 5);
-    return {floats.data(), n, d};
-}
-MatrixView q() {
-    static const std::vector<float> floats = random_floats(n_queries * d, 6);
-    return {floats.data(), n_queries, d};
-}
 
 bool third(std::int64_t id) {
     return id % 3 == 0;
@@ -43,15 +31,6 @@ std::vector<std::int64_t> ids_where(Filter::Predicate allows) {
     for (std::int64_t id = 0; id < static_cast<std::int64_t>(n); ++id)
         if (allows(id)) ids.push_back(id);
     return ids;
-}
-
-Found filtered(const Engine& engine, const Filter& filter, SearchParams params, MatrixView queries = q()) {
-    const auto snapshot = engine.snapshot();
-    const auto rows = filter.rows(snapshot, params.threads);
-    params.filter = rows.get();
-    Found found{std::vector<std::int64_t>(queries.rows * params.k), std::vector<float>(queries.rows * params.k)};
-    search(*snapshot, queries, params, found.ids.data(), found.scores.data());
-    return found;
 }
 
 }  // namespace
@@ -167,4 +146,21 @@ TEST("filter: thresholds cut the result where its scores fall below") {
         for (std::size_t i = 0; i < all.ids.size(); ++i)
             CHECK_EQ(found.ids[i], all.scores[i] >= params.min_score ? all.ids[i] : -1);
     }
+}
+
+TEST("filter: every query has a filter, and it is one of those given") {
+    Engine engine(make_parts({Metric::ip, 0, "float32", false, ""}, x()));
+    add(engine, x().block(0, 100));
+    const auto even = Filter::of_ids(std::vector<std::int64_t>{0, 2, 4}, true);
+    const std::vector<const Filter*> filters{even.get(), even.get()};
+    std::vector<std::int64_t> ids(n_queries * k);
+    std::vector<float> scores(ids.size());
+    const auto searched = [&](std::vector<std::uint32_t> of_query) {
+        search_call(engine.snapshot(), q().block(0, 2), {.k = k}, {filters, of_query}, ids.data(), scores.data());
+    };
+    searched({0, 1});
+    CHECK_EQ(ids[0] % 2, 0);
+    CHECK_THROWS(searched({0, 2}), "number of a query is out of range");
+    CHECK_THROWS(searched({0}), "filters: got 1, expected one per query, 2");
+    CHECK_THROWS(searched({0, 1, 1}), "filters: got 3, expected one per query, 2");
 }

@@ -6,25 +6,12 @@
 
 #include "base/bitmap.h"
 #include "check.h"
-#include "index/filter.h"
-#include "index/models.h"
+#include "index/filtered.h"
 
 using namespace fewbits;
 using namespace fewbits::test;
 
 namespace {
-
-constexpr std::uint32_t d = 9;
-constexpr std::size_t n = 5000, n_queries = 7, k = 6;
-
-MatrixView x() {
-    static const std::vector<float> floats = random_floats(n * d, 5);
-    return {floats.data(), n, d};
-}
-MatrixView q() {
-    static const std::vector<float> floats = random_floats(n_queries * d, 6);
-    return {floats.data(), n_queries, d};
-}
 
 // A few common labels, among them the extremes, and a rare one.
 std::int64_t label_of(std::int64_t id) {
@@ -55,15 +42,6 @@ void add_labelled(Engine& engine, std::size_t begin, std::size_t end, bool own_i
         builder->append(x().block(first, after - first), own_ids ? ids.data() : nullptr, 2, nullptr, labels.data());
     }
     engine.publish(*builder);
-}
-
-Found filtered(const Engine& engine, const Filter& filter, SearchParams params, MatrixView queries = q()) {
-    const auto snapshot = engine.snapshot();
-    const auto rows = filter.rows(snapshot, params.threads);
-    params.filter = rows.get();
-    Found found{std::vector<std::int64_t>(queries.rows * params.k), std::vector<float>(queries.rows * params.k)};
-    search(*snapshot, queries, params, found.ids.data(), found.scores.data());
-    return found;
 }
 
 const std::vector<Choice>& choices() {
