@@ -10,7 +10,7 @@
 namespace fewbits::codec {
 namespace {
 
-constexpr float unit_tolerance = 1e-3f;
+constexpr float unit_tolerance = 0x1p-10f;
 
 // The share of a code's error in the product of a vector with itself that b corrects: half, the weight that |x^|^2 has
 // relative to <q, x^> in |q - x^|^2.

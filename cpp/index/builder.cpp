@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/parallel.h"
+#include "base/row_count.h"
 #include "base/rows.h"
 
 namespace fewbits {
@@ -53,7 +54,7 @@ std::vector<AppendBuffer*> SegmentBuilder::rerank_columns() {
 void SegmentBuilder::extend(std::size_t n, const std::int64_t* ids, const std::int64_t* labels) {
     if (custom_ids_.value_or(ids != nullptr) != (ids != nullptr)) fail("ids: expected for all blocks or none");
     if (labelled_.value_or(labels != nullptr) != (labels != nullptr)) fail("labels: expected for all blocks or none");
-    if (n_ + n > 0xfffffffe) fail("an index holds at most 2^32 - 2 vectors");
+    row_count(n_ + n, "an index");
     first_.extend(n_ + n);
     for (AppendBuffer* column : rerank_columns()) column->extend(n_ + n);
     if (labels) {

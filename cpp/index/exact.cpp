@@ -5,6 +5,7 @@
 
 #include "base/interrupt.h"
 #include "base/parallel.h"
+#include "base/row_count.h"
 #include "blocks/blocks.h"
 #include "blocks/top_k.h"
 #include "index/input_space.h"
@@ -56,7 +57,7 @@ void search_group(MatrixView x, MatrixView queries, std::size_t k, Metric metric
 
 void exact_search(MatrixView x, MatrixView queries, std::size_t k, Metric metric, std::int64_t first_id,
                   unsigned threads, std::int64_t* ids, float* scores) {
-    if (x.rows > 0xfffffffe) fail("exact search takes at most 2^32 - 2 vectors at a time");
+    row_count(x.rows, "exact search");
     if (x.cols != queries.cols)
         fail("queries: got " + std::to_string(queries.cols) + " dimensions, expected " + std::to_string(x.cols));
     const std::size_t group =

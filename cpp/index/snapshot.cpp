@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/row_count.h"
 #include "index/row_sample.h"
 
 namespace fewbits {
@@ -20,9 +21,8 @@ std::shared_ptr<const Snapshot> Snapshot::make(std::shared_ptr<const Model> mode
         const std::size_t live = alive.size() == 0 ? n : alive.count(row, row + n);
         if (live > 0) {
             rows += n;
-            if (rows > 0xfffffffe) fail("an index holds at most 2^32 - 2 vectors");
+            made->first_rows.push_back(row_count(rows, "an index"));
             if (alive.size() > 0) made->alive.append(alive, row, row + n);
-            made->first_rows.push_back(static_cast<std::uint32_t>(rows));
             made->live.push_back(static_cast<std::uint32_t>(live));
             made->segments.push_back(std::move(segment));
             made->next_id = std::max(made->next_id, made->segments.back()->next_id());

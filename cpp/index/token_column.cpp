@@ -3,17 +3,20 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/row_count.h"
+
 namespace fewbits {
 namespace {
 
 constexpr std::size_t spilled_at_once = std::size_t{1} << 20;
 
 void check_lists(std::span<const std::uint64_t> lists) {
-    if (lists.front() != 0) throw Error(ErrorKind::corrupt, "array 'lists': expected to start with 0");
-    for (std::size_t i = 1; i < lists.size(); ++i)
-        if (lists[i] < lists[i - 1] || lists[i] - lists[i - 1] > 0xffffffffu)
-            throw Error(ErrorKind::corrupt,
-                        "array 'lists': expected ascending token numbers, got another in row " + std::to_string(i - 1));
+    if (lists.front() != 0) corrupt("array 'lists': expected to start with 0");
+    for (std::size_t i = 1; i < lists.size(); ++i) {
+        if (lists[i] < lists[i - 1])
+            corrupt("array 'lists': expected ascending token numbers, got another in row " + std::to_string(i - 1));
+        row_count(lists[i] - lists[i - 1], "array 'lists'", ErrorKind::corrupt);
+    }
 }
 
 }  // namespace

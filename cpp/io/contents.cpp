@@ -119,8 +119,6 @@ void Contents::read() {
     each_array(sections_, [&](std::span<const Stored> own) {
         if (own.front().info.name != params_name) return;
         SectionInfo section = own.front().info;
-        if (section.bytes / sizeof(Param) > max_records)
-            fail_section(section, std::to_string(section.bytes) + " bytes are not param records");
         const Array params = assembled(own, true, room);
         if (own.size() > 1 || own.front().runs) section.checksum = crc32(params.bytes);
         info_.params = params_of(params.bytes, section);

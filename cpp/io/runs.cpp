@@ -28,10 +28,9 @@ struct Runs {
 Runs parse(std::span<const std::byte> encoded) {
     Runs runs;
     runs.bytes = word_at(encoded, 0);
-    const std::uint64_t n = word_at(encoded, 1);
-    const std::size_t head = 2 * width;
-    if (encoded.size() < head || n > encoded.size() / (width + 4)
-        || encoded.size() != head + n * width + (n + n % 2) * sizeof(std::uint32_t))
+    constexpr std::size_t head = 2 * width, run = width + sizeof(std::uint32_t);  // and 4 bytes of padding for odd n
+    const std::uint64_t n = encoded.size() < head ? 0 : (encoded.size() - head) / run;
+    if (encoded.size() != head + n * run + n % 2 * sizeof(std::uint32_t) || word_at(encoded, 1) != n)
         corrupt("runs of words: the number of runs is not that of the section");
     runs.words.resize(n);
     runs.counts.resize(n);
@@ -41,7 +40,7 @@ Runs parse(std::span<const std::byte> encoded) {
     }
     std::uint64_t words = 0;
     for (const std::uint32_t count : runs.counts) words += count;
-    if (runs.bytes > std::numeric_limits<std::int64_t>::max() || words != (runs.bytes + width - 1) / width)
+    if (words != runs.bytes / width + (runs.bytes % width != 0))
         corrupt("runs of words: they are not as long as the array");
     if (n % 2 == 1 && word_at(encoded.last(width), 0) >> 32 != 0) corrupt("runs of words: the padding is not zero");
     return runs;

@@ -5,6 +5,7 @@
 
 #include "base/interrupt.h"
 #include "base/parallel.h"
+#include "base/row_count.h"
 
 namespace fewbits {
 namespace {
@@ -29,8 +30,7 @@ CodeSets encode_sets(const Codec& codec, const SetsView& documents, unsigned thr
     std::vector<std::size_t> places(documents.size() + 1);  // offsets in the codes
     for (std::size_t i = 0; i < documents.size(); ++i) {
         const std::size_t n = documents[i].rows;
-        if (n > 0xffffffffu) fail("documents: expected at most 2^32 - 1 tokens per set");
-        sets.counts.push_back(static_cast<std::uint32_t>(n));
+        sets.counts.push_back(row_count(n, "documents: a set"));
         places[i + 1] = checked_add(places[i], code_set_bytes(layout, n));
     }
     sets.codes.resize(places.back());

@@ -4,10 +4,10 @@
 #include "partition/kmeans.h"
 
 #include <algorithm>
-#include <limits>
 #include <string>
 
 #include "base/random.h"
+#include "base/row_count.h"
 #include "partition/assign.h"
 #include "partition/clusters.h"
 #include "partition/exact_centroids.h"
@@ -33,7 +33,7 @@ void check_kmeans(MatrixView x, const KMeansOptions& options) {
     constexpr std::uint32_t max_k = 1u << 24;
     if (options.k < 1 || options.k > max_k) fail("k: got " + std::to_string(options.k) + ", expected 1..16777216");
     require(x.rows > 0 && x.cols > 0, "x: got no vectors, expected at least one to train on");
-    require(x.rows <= std::numeric_limits<std::uint32_t>::max(), "x: got 2^32 vectors or more, expected fewer");
+    row_count(x.rows, "x");
     checked_mul(options.k, x.cols);
     require(options.initial.data == nullptr || (options.initial.rows == options.k && options.initial.cols == x.cols),
             "initial: expected k centroids of the dimension of x");

@@ -19,7 +19,7 @@ struct KMeansOptions {
     MatrixView initial{};  // kmeans only: k x d initial centroids; by default points drawn by the seed
 };
 
-// Throws unless k is 1..2^24 and x has 1..2^32 - 1 rows of at least one dimension.
+// Throws unless k is 1..2^24 and x has 1..2^32 - 2 rows of at least one dimension.
 void check_kmeans(MatrixView x, const KMeansOptions& options);
 
 // k x d centroids (means, not normalised). If there are fewer points than k, the points, repeated.

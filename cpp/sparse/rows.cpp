@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/interrupt.h"
+#include "base/row_count.h"
 
 namespace fewbits::sparse {
 namespace {
@@ -15,10 +16,6 @@ std::uint8_t encoded(float value, float scale) {
 Array bulk(Array array) {
     array.bulk = true;
     return array;
-}
-
-[[noreturn]] void corrupt(const std::string& what) {
-    throw Error(ErrorKind::corrupt, what);
 }
 
 }  // namespace
@@ -37,7 +34,7 @@ void learn_scales(const Csr& x, Scales& scales) {
 Rows::Rows(Parts parts, const Scales& scales) : parts_(std::move(parts)) {
     offsets_ = parts_.array<std::uint64_t>("rows", parts_.count<std::uint64_t>("rows"));
     if (offsets_.empty() || offsets_.front() != 0) corrupt("array 'rows': expected offsets from 0 on");
-    if (offsets_.size() > 0xffffffffu) corrupt("array 'rows': expected less than 2^32 rows");
+    row_count(offsets_.size() - 1, "array 'rows'", ErrorKind::corrupt);
     const auto size = static_cast<std::size_t>(offsets_.back());
     if (parts_.has("terms") && parts_.arrays.at("terms").dtype == DType::u16)
         narrow_ = parts_.array<std::uint16_t>("terms", size);

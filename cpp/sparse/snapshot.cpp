@@ -1,11 +1,11 @@
 #include "sparse/snapshot.h"
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <string>
 
 #include "base/error.h"
+#include "base/row_count.h"
 
 namespace fewbits::sparse {
 
@@ -57,12 +57,11 @@ std::int64_t Snapshot::row_of(std::int64_t id) const {
 }
 
 void Snapshot::append(std::shared_ptr<const Segment> segment, const Bitmap& alive_rows) {
-    if (segment->n() > std::numeric_limits<std::uint32_t>::max() - first_rows.back())
-        fail("the index is full: expected less than 2^32 vectors");
+    const std::uint32_t end = row_count(std::uint64_t{first_rows.back()} + segment->n(), "an index");
     n += static_cast<std::uint32_t>(alive_rows.count(0, segment->n()));
     alive.append(alive_rows, 0, segment->n());
     for (const std::int64_t id : segment->ids()) next_id = std::max(next_id, id + 1);
-    first_rows.push_back(first_rows.back() + segment->n());
+    first_rows.push_back(end);
     segments.push_back(std::move(segment));
 }
 

@@ -57,7 +57,7 @@ private:
 void require_inverse(const Transform& map, const char* wrong) {
     constexpr std::uint64_t seed = 0x0a7b0;
     constexpr std::size_t trials = 3;
-    constexpr double tolerance = 1e-2;
+    constexpr double tolerance = 0x1p-7;
     const std::size_t in = map.in_dim(), out = map.out_dim();
     std::vector<float> v(out), back(in), again(out);
     for (std::size_t trial = 0; trial < trials; ++trial) {

@@ -1,5 +1,7 @@
 // Constructors reject everything that a hostile file may contain, and name it.
+#include <cmath>
 #include <functional>
+#include <limits>
 
 #include "codec_fixture.h"
 
@@ -103,16 +105,67 @@ TEST("codec: damaged params and arrays are refused by name") {
     refused(pq, array("codec.eta", std::vector<float>{2, 2}), "codec.eta");
 }
 
+// What lies exactly on a bound is accepted, and the next number is not.
+void bounded(Parts parts, const char* name, float accepted, float beyond, std::uint32_t dim = 8) {
+    const auto one = [&](float value) {
+        set_array(parts, name, std::vector<float>(parts.arrays.at(name).bytes.size() / sizeof(float), value));
+        return make_codec(parts, "codec", dim, Metric::ip, false) != nullptr;
+    };
+    CHECK(one(accepted));
+    CHECK_THROWS(one(beyond), name + sizeof "codec");
+}
+
+TEST("codec: numbers on the bounds of what is accepted, and just beyond") {
+    constexpr float least = std::numeric_limits<float>::min();
+    const float below = std::nextafter(least, 0.0f);
+    bounded(scalar_parts(4, 8), "codec.step", least, below);
+    bounded(scalar_parts(4, 8), "codec.step", 0, below);
+    for (const char* name : {"codec.step", "codec.value"}) bounded(digits_parts(1, 8), name, least, below);
+    Parts pq = pq_parts(4, 4, 8);
+    set_array(pq, "codec.eta", std::vector<float>(1));
+    bounded(pq, "codec.eta", 1, std::nextafter(1.0f, 0.0f));
+    bounded(pq, "codec.eta", 1e6f, std::nextafter(1e6f, 2e6f));
+    Parts binary;
+    binary.params = {{"codec.kind", 5}, {"codec.bits", 2}, {"codec.symmetric", 0}, {"codec.m", 8}};
+    set_array(binary, "codec.weight", std::vector<float>(1));
+    bounded(binary, "codec.weight", 1 / 1000.0f, std::nextafter(1 / 1000.0f, 0.0f));
+    bounded(binary, "codec.weight", 1000, std::nextafter(1000.0f, 2000.0f));
+    binary.arrays.erase("codec.weight");
+    refused(binary, param("codec.m", 9), "codec.m");
+    for (std::uint32_t most = 1; most <= 4; ++most)
+        CHECK(make_codec(digits_parts(most, 8), "codec", 8, Metric::ip, false) != nullptr);
+
+    Parts direction = float_parts(32);
+    set_array(direction, "codec.direction", std::vector<float>(1));
+    bounded(direction, "codec.direction", 1 + 0x1p-10f, 1 + 0x1.01p-10f, 1);
+    bounded(direction, "codec.direction", 1 - 0x1p-10f, 1 - 0x1.01p-10f, 1);
+    CHECK_THROWS(make_codec(direction, "codec", 1, Metric::l2, false), "got one under metric l2");
+}
+
+TEST("codec: dimensions 1 to 65535, metrics l2 and ip") {
+    for (const std::uint32_t dim : {1u, 65535u})
+        CHECK_EQ(make_codec(float_parts(32), "codec", dim, Metric::l2, false)->dim(), dim);
+    for (const std::uint32_t dim : {0u, 65536u})
+        CHECK_THROWS(make_codec(float_parts(32), "codec", dim, Metric::l2, false), "1..65535");
+    CHECK_THROWS(make_codec(float_parts(32), "codec", 8, Metric::cosine, false), "l2 or ip");
+}
+
 TEST("float16: a value that it can not hold is refused") {
     const auto codec = make_codec(float_parts(16), "codec", 2, Metric::ip, false);
     const float held[] = {65504.0f, -65504.0f}, not_held[] = {1.0f, -70000.0f};
     std::vector<std::uint8_t> row(4);
     codec->encode({held, 1, 2}, nullptr, row.data(), {});
     CHECK_THROWS(codec->encode({not_held, 1, 2}, nullptr, row.data(), {}), "65504");
+    const float rounded_down[] = {std::nextafter(65520.0f, 0.0f), 1.0f}, rounded_up[] = {65520.0f, 1.0f};
+    codec->encode({rounded_down, 1, 2}, nullptr, row.data(), {});
+    CHECK_THROWS(codec->encode({rounded_up, 1, 2}, nullptr, row.data(), {}), "65504");
 }
 
 TEST("codec: levels are not decoded without the lengths that scale them") {
-    for (const Parts& parts : {rabitq_parts(2, 8), rabitq_parts(1, 8)}) {
+    Parts binary;
+    binary.params = {{"codec.kind", 5}, {"codec.bits", 2}, {"codec.symmetric", 0}, {"codec.m", 8}};
+    for (const Parts& parts :
+         {scalar_parts(4, 8), scalar_parts(8, 8), rabitq_parts(2, 8), rabitq_parts(1, 8), digits_parts(2, 8), binary}) {
         const auto codec = make_codec(parts, "codec", 8, Metric::ip, false);
         REQUIRE(codec->layout().has_a);
         const std::vector<std::uint8_t> row(codec->layout().row_bytes());

@@ -12,6 +12,7 @@
 #include "codec/registry.h"
 #include "index/exact.h"
 #include "index/models.h"
+#include "index/score.h"
 
 using namespace fewbits;
 using namespace fewbits::test;
@@ -227,4 +228,30 @@ TEST("reconstruct: codes give back what the codec decodes, near the vector") {
         }
         CHECK(error < 0.05 * energy);
     }
+}
+
+TEST("search: scores of given vectors, by ids that the index has") {
+    Engine engine(make_parts({Metric::ip, 0, "float32", false, ""}, x()));
+    add(engine, x().block(0, 5));
+    std::vector<float> scores(2 * 5);
+    const auto scored = [&](std::vector<std::int64_t> ids, std::size_t rows) {
+        score(engine.snapshot(), q().block(0, 2), {ids.data(), rows, ids.size() / rows}, 1, scores.data());
+    };
+    scored({0, 4, -1}, 1);
+    CHECK(std::isfinite(scores[0]) && std::isfinite(scores[1]));
+    CHECK_EQ(scores[2], -INFINITY);
+    scored({0, 4}, 2);
+    for (const std::int64_t unknown : {5, -2}) CHECK_THROWS(scored({0, unknown}, 1), "is not in the index");
+    CHECK_THROWS(scored({0, 1, 2}, 3), "ids: got 3 rows, expected one per query, 2");
+}
+
+TEST("search: exact search of vectors of other dimensions, or of too many, is refused") {
+    std::vector<std::int64_t> ids(1);
+    std::vector<float> scores(1);
+    const auto exact = [&](MatrixView of) {
+        exact_search(of, q().block(0, 1), 1, Metric::ip, 0, 1, ids.data(), scores.data());
+    };
+    exact(x().block(0, 10));
+    CHECK_THROWS(exact({x().data, 10, d - 1}), "queries: got");
+    CHECK_THROWS(exact({x().data, 0xffffffff, d}), "at most 2^32 - 2");
 }

@@ -1,6 +1,7 @@
 // Removing, replacing, merging and joining: after each of them an index equals an index built from the same vectors,
 // code by code, and every error leaves the index unchanged.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <numeric>
@@ -344,4 +345,100 @@ TEST("updates: take keeps the vectors of these ids, that of the first row as wel
         CHECK_EQ(taken->snapshot()->rows(), 3u);
         CHECK_THROWS(engine.take(missing, "", 1), "640 is not in the index");
     }
+}
+
+TEST("updates: what an index refuses, at the bound and beyond it") {
+    const Choice choice{Metric::l2, 7, "pq4", true, ""};
+    Engine engine(make_parts(choice, x()));
+    engine.set_default("default.nprobe", 0xffffffff);
+    CHECK_THROWS(engine.set_default("default.nprobe", std::uint64_t{1} << 32), "default.nprobe: got 4294967296");
+    CHECK_THROWS(engine.set_default("default.margin", 1), "default: got 'default.margin'");
+    for (const std::int64_t id : {std::int64_t{0}, (std::int64_t{1} << 62) - 1}) {
+        add(engine, x().block(0, 1), &id);
+        CHECK(engine.snapshot()->row_of(id) >= 0);
+    }
+    for (const std::int64_t id : {std::int64_t{-1}, std::int64_t{1} << 62})
+        CHECK_THROWS(add(engine, x().block(0, 1), &id), "expected whole numbers in 0..2^62 - 1");
+    CHECK_THROWS(add(engine, x().block(0, 1)), "no larger default ids are left");
+    Engine last(make_parts(choice, x()));
+    const std::int64_t id = (std::int64_t{1} << 62) - 0x100000000;
+    add(last, x().block(0, 1), &id);
+    add(last, x().block(1, 1));  // the last default id for which 2^32 - 1 vectors would still have ids
+    CHECK(last.snapshot()->row_of(id + 1) >= 0);
+    CHECK_THROWS(add(last, x().block(2, 1)), "no larger default ids are left");
+
+    const std::vector<float> wide(2 * (d + 1), 1.0f);
+    CHECK_THROWS(add(engine, {wide.data(), 2, d + 1}), "x: got 10 dimensions, expected 9");
+    const auto builder = engine.builder(10, "");
+    const auto ids = range(0, 5);
+    builder->append(x().block(0, 5), ids.data(), 1);
+    CHECK_THROWS(builder->append(x().block(5, 5), nullptr, 1), "ids: expected for all blocks or none");
+    CHECK_THROWS(engine.builder(0, "")->append({x().data, 0xffffffff, d}, nullptr, 1), "at most 2^32 - 2");
+    CHECK_THROWS(Engine::join({}, OnConflict::error), "at least one index");
+}
+
+TEST("updates: a removed row is one of the segment") {
+    Engine engine(make_parts(choices()[1], x()));
+    add(engine, x().block(0, 13));
+    engine.remove(range(3, 5));
+    Parts parts = engine.as_parts("");
+    CHECK_EQ(Engine(parts).model().dim, d);
+    for (const int row : {12, 13}) {
+        parts.arrays["seg0.removed"] =
+            array_of(std::vector<std::uint8_t>{0, static_cast<std::uint8_t>(1 << (row - 8))});
+        const auto opened = [&] { return Engine::from_bytes(write_bytes(parts))->snapshot()->n(); };
+        if (row == 12) CHECK_EQ(opened(), 12u);
+        if (row == 13) CHECK_THROWS(opened(), "a bit is set past the last row");
+    }
+}
+
+TEST("updates: codes are appended as they are, if all that belongs to them is there") {
+    const auto appended = [](const Choice& choice, std::size_t n_rows, std::size_t bytes,
+                             std::vector<std::uint32_t> lists, std::size_t n_b, float factor = 1) {
+        Parts parts = make_parts(choice, x());
+        if (choice.codec == "staged") parts.params["codec.staged"] = 2;  // with a factor of the first stage
+        Engine engine(parts);
+        const std::vector<std::uint8_t> codes(bytes);
+        const std::vector<float> b(n_b, factor);
+        const auto builder = engine.builder(n_rows, "");
+        CodedRows coded;
+        coded.n = n_rows;
+        coded.rows = codes;
+        coded.lists = lists;
+        coded.b = b;
+        builder->append(coded, nullptr);
+        engine.publish(*builder);
+        return engine.snapshot()->n();
+    };
+    const Choice lists{Metric::l2, 7, "pq8", true, ""}, flat{Metric::ip, 0, "pq8", false, ""};
+    CHECK_EQ(appended(lists, 2, 10, {0, 6}, 2), 2u);
+    CHECK_EQ(appended(flat, 2, 10, {}, 0), 2u);
+    CHECK_THROWS(appended(lists, 2, 9, {0, 6}, 2), "bytes of codes: got 9, expected 10");
+    CHECK_THROWS(appended(lists, 2, 10, {0}, 2), "lists: got 1, expected 2");
+    CHECK_THROWS(appended(flat, 2, 10, {0}, 0), "lists: got 1, expected 2");
+    CHECK_THROWS(appended(lists, 2, 10, {0, 7}, 2), "lists: got 7, expected numbers below 7");
+    CHECK_THROWS(appended(lists, 2, 10, {0, 6}, 1), "factors b: got 1, expected 2");
+    CHECK_THROWS(appended(lists, 2, 10, {0, 6}, 2, NAN), "not finite");
+    CHECK_THROWS(appended({Metric::l2, 7, "pq8", true, "float32"}, 2, 10, {0, 6}, 2), "rerank store");
+    CHECK_THROWS(appended({Metric::l2, 0, "staged", false, ""}, 2, 10, {}, 2), "staged codes");
+}
+
+TEST("updates: parts of a model that contradict each other are refused") {
+    const auto refused = [](const Choice& choice, auto damage, const char* text) {
+        Parts parts = make_parts(choice, x());
+        CHECK(Model::make(parts) != nullptr);
+        damage(parts);
+        CHECK_THROWS(Model::make(parts), text);
+    };
+    const Choice lists{Metric::l2, 7, "pq4", true, ""}, flat{Metric::ip, 0, "pq4", false, ""};
+    refused(
+        flat, [](Parts& parts) { parts.arrays["center"] = array_of(std::vector<float>(d)); }, "only under metric l2");
+    refused(flat, [](Parts& parts) { parts.params["partition.residual"] = 1; }, "got 1 without centroids");
+    refused(flat, [](Parts& parts) { parts.params["partition.relative"] = 1; }, "expected 0 unless");
+    refused(
+        {Metric::ip, 7, "pq4", true, ""}, [](Parts& parts) { parts.params["partition.relative"] = 1; },
+        "expected 0 unless");
+    refused(
+        lists, [](Parts& parts) { parts.arrays["codec.direction"] = array_of(std::vector<float>(d, 1.0f / 3)); },
+        "got one under metric l2");
 }

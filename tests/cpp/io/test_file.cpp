@@ -122,6 +122,15 @@ TEST("file: names and sizes that cannot be written") {
     CHECK_EQ(folder.entries(), 1u);
 }
 
+TEST("limits: 2^20 params and no more") {
+    Parts parts;
+    for (std::size_t i = 0; i < std::size_t{1} << 20; ++i)
+        parts.params.emplace_hint(parts.params.end(), std::to_string(10'000'000 + i), i);
+    CHECK(read_bytes(write_bytes(parts)).params == parts.params);
+    parts.params["one_more"] = 1;
+    CHECK_THROWS(write_bytes(parts), "at most 2^20 params, got 1048577");
+}
+
 TEST("file: an index file is read once") {
     const Folder folder;
     write_file(folder.file("a"), small_parts());

@@ -202,9 +202,21 @@ TEST("hostile: things that are not files") {
     CHECK(read_outcome(folder.file("fifo")) == Outcome::io);
     fs::create_symlink(folder.file("loop"), folder.file("loop"));
     CHECK(read_outcome(folder.file("loop")) == Outcome::io);
+    Bytes head = small_file(folder);
+    head.resize(sizeof(io::Header));
+    header_of(head).sections = 0;
+    header_of(head).file_bytes = head.size();
+    seal(head);
+    dump(folder.file("head"), head);
+    CHECK_THROWS(read_file(folder.file("head"), true, Verify::all), "section 'params' is missing");
+    head.pop_back();
+    dump(folder.file("head"), head);
+    CHECK_THROWS(read_file(folder.file("head"), true, Verify::all), "the file has 63 bytes");
     dump(folder.file("empty"), {});
     CHECK(read_outcome(folder.file("empty")) == Outcome::corrupt);
     CHECK(read_outcome(folder.file("empty") + '\0' + "x") == Outcome::other);
+    CHECK(read_outcome(folder.file("good") + '\0' + "x") == Outcome::other);
+    CHECK(outcome([&] { write_file(folder.file("good") + '\0' + "x", small_parts()); }) == Outcome::other);
     try {
         read_file(folder.file("absent"), true, Verify::all);
     } catch (const Error& error) {

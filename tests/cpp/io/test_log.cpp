@@ -1,6 +1,8 @@
 // Logs: what sync writes is what is read, at a cost in proportion to the change; one writer at a time; and no damage
 // goes unnoticed.
 #include <cerrno>
+#include <functional>
+#include <map>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +54,24 @@ TEST("log: runs of words are what they were made of") {
             for (std::size_t cut = 0; cut < encoded.size(); ++cut)
                 CHECK(outcome([&] { io::decoded_bytes(std::span(encoded).first(cut)); }) == Outcome::corrupt);
         }
+}
+
+TEST("log: runs of words that contradict each other are refused") {
+    const auto decoded = [](std::uint64_t bytes, std::uint64_t n, std::vector<std::uint64_t> rest) {
+        rest.insert(rest.begin(), {bytes, n});
+        return io::decoded_bytes(std::as_bytes(std::span(rest)));
+    };
+    constexpr std::uint64_t two_and_one = 1ull << 32 | 2;  // counts of two runs
+    CHECK_EQ(decoded(0, 0, {}), 0u);
+    CHECK_EQ(decoded(17, 2, {7, 8, two_and_one}), 17u);
+    CHECK_EQ(decoded(16, 1, {7, 2}), 16u);
+    for (const std::uint64_t wrong : {0, 1, 3, 4})
+        CHECK_THROWS(decoded(17, wrong, {7, 8, two_and_one}), "the number of runs");
+    CHECK_THROWS(decoded(0, std::uint64_t{1} << 60, {}), "the number of runs");
+    for (const std::uint64_t wrong : {std::uint64_t{0}, std::uint64_t{16}, std::uint64_t{25}, ~std::uint64_t{0}})
+        CHECK_THROWS(decoded(wrong, 2, {7, 8, two_and_one}), "not as long as the array");
+    CHECK_THROWS(decoded(~std::uint64_t{0}, 0, {}), "not as long as the array");
+    CHECK_THROWS(decoded(16, 1, {7, two_and_one}), "the padding is not zero");
 }
 
 TEST("log: every state that is synced is read, by whomever wrote the one before") {
@@ -360,6 +380,65 @@ TEST("log: an incomplete change that is being written is not spoken of") {
     }
     CHECK_EQ(found_in(path).dropped, 0u);
     CHECK_EQ(found_in(path).state, 2);
+}
+
+TEST("log: an empty array may be the last section of a change") {
+    const Folder folder;
+    std::vector<Parts> both{states()[0], states()[0]};
+    both[1].arrays["z"] = make_bulk(DType::f32, std::vector<float>{});
+    synced(folder.file("a"), both, 2).reset();
+    CHECK(log_of(folder.file("a")).bytes > 0);
+    CHECK(same(read_file(folder.file("a"), true, Verify::all), both[1]));
+}
+
+TEST("hostile log: table attacks") {
+    const Folder folder;
+    const std::string path = folder.file("a");
+    std::vector<Parts> both{states()[0], states()[0]};  // of the second, the log has three arrays and runs of params
+    both[1].params["dim"] = 8;
+    for (const char* name : {"seg1.a", "seg1.b", "seg1.codes"})
+        both[1].arrays[name] = make_bulk(DType::f32, counting<float>(100, name[5]));
+    synced(path, both, 2).reset();
+    const Bytes base = slurp(path), log = slurp(path + ".log");
+    const std::uint64_t identity = log_states::identity_of(base);
+    constexpr std::uint32_t bulk = 1, in_file = 2, runs = 4;
+    const auto attack = [&](const std::function<void(std::map<std::string, io::Entry*>&, io::Mark&)>& change) {
+        Bytes bad = log;
+        auto& end = *reinterpret_cast<io::Mark*>(bad.data() + bad.size() - 2 * sizeof(io::Mark));
+        std::map<std::string, io::Entry*> entries;
+        for (std::uint32_t i = 0; i < end.sections; ++i) {
+            auto* entry = reinterpret_cast<io::Entry*>(bad.data() + end.table) + i;
+            entries[entry->name] = entry;
+        }
+        change(entries, end);
+        seal_log(bad, identity);
+        std::string message;
+        const Outcome what =
+            outcome([&] { read_bytes(std::as_bytes(std::span(base)), std::as_bytes(std::span(bad))); }, &message);
+        CHECK(what == (message.empty() ? Outcome::ok : Outcome::corrupt));
+        return message;
+    };
+    using Entries = std::map<std::string, io::Entry*>;
+    const auto says = [](const std::string& message, const char* text) {
+        if (message.find(text) == std::string::npos) check::report(__FILE__, __LINE__, "message: " + message);
+    };
+    CHECK_EQ(attack([](Entries&, io::Mark&) {}), "");
+    says(attack([](Entries& e, io::Mark&) { e.at("codec.mean")->flags |= runs; }), "it cannot be runs of words");
+    says(attack([](Entries& e, io::Mark&) { e.at("seg1.codes")->flags |= runs; }), "it cannot be runs of words");
+    says(attack([](Entries& e, io::Mark&) { e.at("codec.mean")->offset += 64; }), "not a section of the file");
+    says(attack([](Entries& e, io::Mark&) { e.at("seg1.codes")->flags |= in_file; }), "not a section of the file");
+    says(attack([](Entries& e, io::Mark&) { e.at("seg1.codes")->offset += 4; }), "not a section of the log");
+    says(attack([](Entries& e, io::Mark& end) { e.at("seg1.codes")->offset = end.table + 64; }),
+         "not a section of the log");
+    says(attack([](Entries& e, io::Mark& end) { e.at("seg1.codes")->bytes = end.table; }), "not a section of the log");
+    says(attack([](Entries& e, io::Mark&) { e.at("seg1.b")->offset += 64; }), "expected at offset");
+    for (const std::uint32_t flags : {bulk, 0u})
+        says(attack([&](Entries& e, io::Mark&) {
+                 std::memcpy(e.at("seg1.b")->name, e.at("seg1.a")->name, sizeof e.at("seg1.b")->name);
+                 e.at("seg1.a")->flags = e.at("seg1.b")->flags = flags;
+             }),
+             "it cannot change the array of this name");
+    says(attack([](Entries& e, io::Mark&) { std::memcpy(e.at("seg1.b")->name, "seg0.b\0", 7); }), "ascending order");
 }
 
 TEST("hostile log: with right checksums, any number in it is refused or harmless") {

@@ -122,6 +122,17 @@ TEST("pool: a share outside (0, 1], or no token, is refused") {
     for (const double share : {0.0, -0.5, 1.01})
         CHECK_THROWS(pool(documents, share, 1, Clustering::agglomerative, 1), "share");
     CHECK_THROWS(pool(documents, 0.5, 0, Clustering::agglomerative, 1), "at least 1 token");
+    CHECK_EQ(pool(documents, 0.5, 1, Clustering::agglomerative, 1).offsets.back(), 1);
+    const std::vector<float> many(max_to_merge + 1, 1.0f);
+    for (const std::size_t n : {max_to_merge, max_to_merge + 1}) {
+        const std::vector<std::int64_t> all = {0, static_cast<std::int64_t>(n)};
+        const SetsView set{{many.data(), n, 1}, all};
+        CHECK_EQ(pool(set, 1, n, Clustering::kmeans, 1).offsets.back(), all.back());
+        if (n == max_to_merge)
+            CHECK_EQ(pool(set, 1, n, Clustering::agglomerative, 1).offsets.back(), all.back());
+        else
+            CHECK_THROWS(pool(set, 1, n, Clustering::agglomerative, 1), "got 8193 tokens in set 0");
+    }
 }
 
 }  // namespace

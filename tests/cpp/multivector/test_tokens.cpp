@@ -8,6 +8,7 @@
 #include "codec/token_codec.h"
 #include "index/models.h"
 #include "io/io_fixture.h"
+#include "multivector/chamfer.h"
 #include "multivector/coding.h"
 #include "multivector/search.h"
 
@@ -321,6 +322,73 @@ TEST("tokens: what is missing or does not fit is refused") {
     Engine plain(test::make_parts({Metric::ip, 0, "float32", false, ""}, rows));
     CHECK_THROWS(plain.builder(4, "")->append(rows, nullptr, 1, &sets), "this index has none");
     CHECK_THROWS(ranked(plain, documents, 1), "this index has no tokens");
+
+    CodedRows coded;
+    const std::vector<std::uint8_t> codes(engine.model().codec->layout().row_bytes());
+    coded.n = 1;
+    coded.rows = codes;
+    CHECK_THROWS(engine.builder(1, "")->append(coded, nullptr), "this index has tokens");
+    plain.builder(1, "")->append(coded, nullptr);
+
+    const Sets narrow(4, 1);
+    const SetsView other{{narrow.tokens.data(), narrow.tokens.size() / dim, dim - 1}, narrow.offsets};
+    CHECK_THROWS(encode_sets(*engine.model().tokens, other, 1), "documents: got 19 dimensions, expected 20");
+    std::vector<float> products(16);
+    CHECK_THROWS(chamfer(documents.view(), other, products.data(), 1), "queries: got 20 dimensions");
+    add(engine, documents, ids);
+    std::vector<std::int64_t> found(16);
+    const auto find = [&](MatrixView vectors, std::span<const float> shared) {
+        SetSearchParams params;
+        params.k = 4;
+        params.shared = shared;
+        search_sets(engine.snapshot(), vectors, documents.view(), params, {}, found.data(), products.data());
+    };
+    find(rows, {});
+    find(rows, std::span(x).first(4));
+    CHECK_THROWS(find(rows, std::span(x).first(3)), "shared: got 3 numbers");
+    CHECK_THROWS(find(rows.block(0, 3), {}), "queries: got 4 sets, expected 3");
+    const auto score = [&](std::size_t n_rows, std::vector<std::int64_t> of) {
+        score_sets(*engine.snapshot(), documents.view(), {of.data(), n_rows, of.size() / n_rows}, 1, products.data());
+    };
+    score(1, {0, 1, 2, 3});
+    score(4, {0, 1, 2, 3});
+    CHECK_THROWS(score(2, {0, 1, 2, 3}), "ids: got 2 rows");
+    CHECK_THROWS(score(1, {0, 4}), "4 is not in the index");
+
+    const std::int64_t offsets[] = {0, 1, 3}, none[] = {0, 1, 1, 3}, late[] = {1, 3}, few[] = {0, 1, 2};
+    const MatrixView three{documents.tokens.data(), 3, dim};
+    check_sets({three, offsets}, "sets");
+    CHECK_THROWS(check_sets({three, none}, "sets"), "sets: expected at least 1 token per set, got 0 in set 1");
+    CHECK_THROWS(check_sets({three, late}, "sets"), "start with 0");
+    CHECK_THROWS(check_sets({three, few}, "sets"), "the number of tokens, 3, got 2");
+}
+
+TEST("tokens: a column whose lists do not ascend from 0, or with codes of another size, is refused") {
+    const CodeLayout layout = make_token_codec(all_codecs()[3])->layout();
+    const auto column = [&](std::vector<std::uint64_t> lists, std::size_t tokens) {
+        Parts parts;
+        parts.arrays["lists"] = test::array_of(lists);
+        parts.arrays["codes"] = test::array_of(std::vector<std::uint8_t>(tokens * code_set_bytes(layout, 1)));
+        parts.arrays["a"] = test::array_of(std::vector<float>(layout.has_a ? tokens : 0));
+        return TokenColumn(layout, parts, lists.size() - 1)[lists.size() - 2].n;
+    };
+    CHECK_EQ(column({0, 0, 1, 2}, 2), 1u);  // a row may have none
+    CHECK_THROWS(column({1, 2}, 2), "start with 0");
+    CHECK_THROWS(column({0, 2, 1}, 1), "ascending token numbers, got another in row 1");
+    CHECK_THROWS(column({0, 0xffffffff}, 1), "2^32 - 2");
+    CHECK_THROWS(column({0, 1}, 2), "codes");
+}
+
+TEST("tokens: codecs that cannot code them are refused") {
+    Parts binary;
+    binary.params = {{"codec.kind", 5}, {"codec.bits", 1}, {"codec.symmetric", 0}, {"codec.m", dim}};
+    CHECK_THROWS(make_token_codec(token_parts(binary)), "expected a codec that can code tokens");
+    CHECK_THROWS(make_token_codec(token_parts(fixture::rabitq_parts(5, dim, 2))), "factor of the first stage");
+    Parts direction = fixture::float_parts(32);
+    std::vector<float> first(dim);
+    first[0] = 1;
+    fixture::set_array(direction, "codec.direction", first);
+    CHECK_THROWS(make_token_codec(token_parts(direction)), "factor b");
 }
 
 TEST("tokens: queries of other dimensions are refused") {

@@ -198,6 +198,8 @@ TEST("kmeans: refuses what it can not do") {
         CHECK_THROWS(train(x.view(), options(0), {}), "k: got 0");
         CHECK_THROWS(train(x.view(), options((1u << 24) + 1), {}), "k: got 16777217");
         CHECK_THROWS(train({x.values.data(), 0, 3}, options(2), {}), "x: got no vectors");
+        CHECK_THROWS(train({x.values.data(), 3, 0}, options(2), {}), "x: got no vectors");
+        CHECK_THROWS(train({x.values.data(), 0xffffffff, 3}, options(2), {}), "x: got 4294967295 vectors");
     }
 }
 

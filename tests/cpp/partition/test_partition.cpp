@@ -241,6 +241,20 @@ TEST("partition: hostile parts are refused") {
         changed.values[77] = wrong;
         CHECK_THROWS(made(parts_of(changed)), "centroid 12");
     }
+    // Squares that sum up to exactly the largest float: one of 2^(104 + j) for each even j below 24, two for odd ones.
+    samples::Rows longest{{}, 1, 36};
+    for (int j = 0; j < 24; ++j) longest.values.insert(longest.values.end(), 1 + j % 2, std::ldexp(1.0f, 52 + j / 2));
+    CHECK_EQ(made(parts_of(longest), 36), 1u);
+    longest.values[0] *= 2;
+    CHECK_THROWS(made(parts_of(longest), 36), "centroid 0");
+    for (const std::size_t nlist : {std::size_t{1}, std::size_t{2}}) {
+        Parts spilled = parts_of(samples::clustered(nlist, 6, 3));
+        spilled.arrays["partition.spill"] = samples::array(DType::f32, std::vector<float>{0, 0});
+        if (nlist == 2) CHECK_EQ(made(spilled), 2u);
+        if (nlist == 1) CHECK_THROWS(made(spilled), "two lists or more");
+        spilled.arrays["partition.spill"] = samples::array(DType::f32, std::vector<float>{0, -1});
+        CHECK_THROWS(made(spilled), "at least 0");
+    }
     Parts missing = parts_of(centroids);
     missing.arrays.clear();
     CHECK_THROWS(made(missing), "partition.centroids");

@@ -180,6 +180,16 @@ TEST("transform: a pair has a map for vectors, one for queries, and a way back")
     for (std::size_t i = 0; i < back.size(); ++i) CHECK(std::abs(back[i] - expected[i]) < 1e-4f);
     check_rows_alone(*map, x);
     CHECK_THROWS(fewbits::make_transform(pair(matrix, 0.6f), 10), "transform.inverse");
+    const auto there_and_back = [](float stretch) {
+        Parts parts;
+        parts.params = {{"transform.kind", 3}, {"transform.out_dim", 1}};
+        for (const char* name : {"transform.matrix", "transform.queries", "transform.inverse"})
+            parts.arrays[name] = samples::array(DType::f32, std::vector<float>{1});
+        parts.arrays["transform.matrix"] = samples::array(DType::f32, std::vector<float>{stretch});
+        return fewbits::make_transform(parts, 1)->out_dim();
+    };
+    CHECK_EQ(there_and_back(1 + 0x1p-7f), 1u);  // the tolerance
+    CHECK_THROWS(there_and_back(1 + 0x1.01p-7f), "transform.inverse");
     Parts missing = pair(matrix, 0.5f);
     missing.arrays.erase("transform.queries");
     CHECK_THROWS(fewbits::make_transform(missing, 10), "transform.queries");
@@ -204,7 +214,10 @@ TEST("transform: hostile parts are refused") {
     CHECK_THROWS(fewbits::make_transform(hadamard(10, 7, 0), 10), "transform.rounds");
     CHECK_THROWS(fewbits::make_transform(hadamard(10, 7, 9), 10), "transform.rounds");
     CHECK_THROWS(fewbits::make_transform(hadamard(9), 10), "transform.out_dim");
-    CHECK_THROWS(fewbits::make_transform(hadamard(10), 0), "dim");
+    CHECK_THROWS(fewbits::make_transform(hadamard(10), 0), "dim: got 0");
+    CHECK_THROWS(fewbits::make_transform(hadamard(65536), 65536), "dim: got 65536");
+    CHECK_EQ(fewbits::make_transform(hadamard(1), 1)->out_dim(), 1u);
+    CHECK_EQ(fewbits::make_transform(hadamard(65535), 65535)->out_dim(), 65535u);
     Parts unknown = hadamard(10);
     unknown.params["transform.kind"] = 4;
     CHECK_THROWS(fewbits::make_transform(unknown, 10), "transform.kind");
