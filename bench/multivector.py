@@ -28,10 +28,12 @@ from fewbits.choose.margin import needed, of_results
 from fewbits.input.sets import Sets
 from multivector_data import F32, Data, around, as_list, best, head, load, recall, seconds
 from multivector_peers import peers
+from multivector_stopping import stopping
 from multivector_tokens import token_codes
 
 SETTINGS = ((20, 3, 8), (20, 5, 16))
 DEPTHS = (10, 50, 100)
+LONGER = (4, 16, 40)
 MARGIN_DEPTHS = (25, 50, 75, 100, 150, 200)
 MARGIN_SHARES = (0.95, 0.98, 0.99, 0.995, 0.998)
 BUDGETS = (500, 1000, 3000, 6000, 10_000, 20_000, 40_000)
@@ -209,75 +211,100 @@ def every_second(sets: Sets) -> list[F32]:
     return as_list(sets)[::2]
 
 
-def mixed_lengths(documents: Sets) -> tuple[list[F32], NDArray[np.bool_]]:
-    """The documents, a fifth of them joined to documents of 4 and of 16 times the usual length; which those are."""
+def mixed_lengths(documents: Sets) -> tuple[list[F32], NDArray[np.int64]]:
+    """The documents, some joined to documents of LONGER times the usual length; how many each one is made of."""
     members = as_list(documents)
     order = np.random.default_rng(0).permutation(len(members))
-    joined, at = [], 0
-    for parts, count in ((4, len(members) // 40), (16, len(members) // 160)):
+    corpus, parts_of, at = [], [], 0
+    for parts in (*LONGER, 1):
+        count = len(members) // (10 * parts) if parts > 1 else len(members) - at
         for _ in range(count):
-            joined.append(np.concatenate([members[i] for i in order[at : at + parts]]))
+            corpus.append(np.concatenate([members[i] for i in order[at : at + parts]]))
             at += parts
-    corpus = [members[i] for i in order[at:]] + joined
-    return corpus, np.arange(len(corpus)) >= len(corpus) - len(joined)
+        parts_of += [parts] * count
+    return corpus, np.array(parts_of)
 
 
 def encoders(data: Data) -> None:
-    """Candidates by codes, of documents of equal and of mixed lengths. LEMUR is trained on every second document."""
-    corpus, is_long = mixed_lengths(data.documents)
+    """Candidates by codes, of documents of equal and of mixed lengths. LEMUR is trained on every second document; in
+    the last rows on all of them."""
+    corpus, parts_of = mixed_lengths(data.documents)
     top = best(fb.chamfer(data.queries, corpus, threads=1), 10)
-    rows: list[tuple[Any, Any]] = [
-        *(
-            (fb.FDE(data.dim, length_fair=fair), codec)
-            for fair in (False, True)
-            for codec in (fb.Float(32), fb.RaBitQ(1))
-        ),
-        (fb.FDE(data.dim, 20, 3, 8), fb.RaBitQ(1)),
-        *((fb.LEMUR(), fb.RaBitQ(bits)) for bits in (1, 2, 4)),
-        *((fb.LEMUR(2048, dim=256), codec) for codec in (fb.RaBitQ(1), fb.RaBitQ(2), fb.RaBitQ(4), fb.Float(32))),
+    fde, half, whole = fb.FDE(data.dim), every_second(data.documents), as_list(data.documents)
+    paper, lemur = fb.FDE(data.dim, length_fair=False), fb.LEMUR(2048, dim=256)
+    rows: list[tuple[Any, Any, list[F32]]] = [
+        *((encoder, codec, half) for encoder in (paper, fde) for codec in (fb.Float(32), fb.RaBitQ(1))),
+        (fb.FDE(data.dim, 20, 3, 8), fb.RaBitQ(1), half),
+        *((fb.LEMUR(), fb.RaBitQ(bits), half) for bits in (1, 2, 4)),
+        *((lemur, codec, half) for codec in (fb.RaBitQ(1), fb.RaBitQ(2), fb.RaBitQ(4), fb.Float(32))),
+        *((lemur, codec, whole) for codec in (fb.RaBitQ(2), fb.RaBitQ(4))),
     ]
-    print(
-        "\nCandidates by encoder and codec: Chamfer top-10 within the first N; of mixed lengths, within the first 100\n"
-    )
+    print("\nCandidates by encoder and codec: Chamfer top-10 within the first N")
+    print(f"Of mixed lengths, within the first 100, by length ({', '.join(map(str, LONGER))} times the usual one)\n")
     trained: dict[Any, Any] = {}
-    for encoder, codec in rows:
+    for encoder, codec, sample in rows:
         start = time.process_time()
-        if encoder not in trained:
+        if (encoder, len(sample)) not in trained:
             fits = isinstance(encoder, fb.LEMUR)
-            trained[encoder] = encoder.train(every_second(data.documents), threads=1) if fits else encoder
+            trained[encoder, len(sample)] = encoder.train(sample, threads=1) if fits else encoder
         fitting = time.process_time() - start
-        index = fb.MultiVectorIndex(data.dim, encoder=trained[encoder], codec=codec, tokens=fb.Scalar(4))
-        index.train(every_second(data.documents), progress=False, threads=1)
+        fitted = trained[encoder, len(sample)]
+        index = fb.MultiVectorIndex(data.dim, encoder=fitted, codec=codec, tokens=fb.Scalar(4))
+        index.train(sample, progress=False, threads=1)
         start = time.process_time()
         index.add(data.documents, progress=False, threads=1)
         each = (time.process_time() - start) / len(index) * 1e3
         ids = index.search(data.queries, 100, rerank=0, threads=1).ids
         shown = "".join(f"{recall(ids[:, :n], data.top):8.3f}" for n in DEPTHS)
-        other = fb.MultiVectorIndex(data.dim, encoder=trained[encoder], codec=codec, tokens=fb.Scalar(4))
+        other = fb.MultiVectorIndex(data.dim, encoder=fitted, codec=codec, tokens=fb.Scalar(4))
         other.build(corpus, progress=False, threads=1)
         ids = other.search(data.queries, 100, rerank=0, threads=1).ids
         held = (top[:, :, None] == ids[:, None, :]).any(axis=2)
+        by_length = ", ".join(f"{parts}: {held[parts_of[top] == parts].mean():.3f}" for parts in (*LONGER, 1))
         form = "" if getattr(encoder, "length_fair", True) else ", as in the paper"
         name = f"{encoder.describe().partition(':')[0].partition(', by')[0]}{form}, {codec.describe()}"
         print(
-            f"{name[:88]:<90}{index.stats()['fde_bytes']:>8,.0f} bytes{shown}  long {held[is_long[top]].mean():.3f}"
-            f" others {held[~is_long[top]].mean():.3f}{each:7.2f} ms per document (training {fitting:.1f} s)",
+            f"{name[:88]:<90}{index.stats()['fde_bytes']:>8,.0f} bytes{shown}  {by_length}"
+            f"{each:7.2f} ms per document (training on {len(sample):,}: {fitting:.1f} s)",
             flush=True,
         )
 
 
 def searched(data: Data) -> None:
-    print("\nReranked search, 100 candidates of RaBitQ codes at 10,240 dimensions\n")
+    print("\nReranked search: candidates, token codec; documents that the encoder was trained on\n")
     exact = fb.evaluate(best(data.chamfer, 10), None, data.qrels, k=10)["ndcg"]
-    print(f"{'exact Chamfer, float tokens':<50}{'':>17}{exact:8.4f} nDCG@10")
-    for tokens in (fb.Float(16), fb.Scalar(8), fb.Scalar(4)):
-        index = fb.MultiVectorIndex(data.dim, tokens=tokens).build(data.documents, progress=False)
-        spent = seconds(lambda index=index: index.search(data.queries, 10, rerank=100, threads=1))[0]  # type: ignore[misc]
-        ndcg = fb.evaluate(index.search(data.queries, 10, rerank=100).ids, None, data.qrels, k=10)["ndcg"]
+    print(f"{'exact Chamfer, float tokens':<75}{'':>16}{exact:8.4f} nDCG@10")
+    half, whole = every_second(data.documents), as_list(data.documents)
+    fde, lemur = fb.FDE(data.dim), fb.LEMUR(2048, dim=256)
+    rows: list[tuple[Any, Any, Any, int, list[F32]]] = [
+        *((fde, fb.RaBitQ(1), tokens, 100, half) for tokens in (fb.Float(16), fb.Scalar(8), fb.Scalar(4))),
+        (fde, fb.RaBitQ(1), fb.Scalar(4), 50, half),
+        *(
+            (lemur, fb.RaBitQ(bits), fb.Scalar(4), depth, sample)
+            for sample in (half, whole)
+            for bits in (2, 4)
+            for depth in (50, 100)
+        ),
+    ]
+    for encoder, codec, tokens, depth, sample in rows:
+        index = fb.MultiVectorIndex(data.dim, encoder=encoder, codec=codec, tokens=tokens)
+        index.train(sample, progress=False, threads=1).add(data.documents, progress=False, threads=1)
+
+        def search(index: Any = index, depth: int = depth) -> NDArray[np.int64]:
+            ids: NDArray[np.int64] = index.search(data.queries, 10, rerank=depth, threads=1).ids
+            return ids
+
+        spent = seconds(search)[0]
+        ndcg = fb.evaluate(search(), None, data.qrels, k=10)["ndcg"]
         numbers = index.stats()
         each = spent / (len(data.queries.offsets) - 1) * 1e3
         size = numbers["fde_bytes"] + numbers["token_bytes"]
-        print(f"{tokens.describe():<50}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms per query", flush=True)
+        shown, stored = (part.describe().partition(", ")[0] for part in (encoder, codec)), tokens.describe()
+        name = f"{depth} by {', '.join(shown)}, {codec.bits} bits; {stored.partition(', u')[0]}"
+        print(
+            f"{name[:68]:<70}{len(sample):>5,}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms per query",
+            flush=True,
+        )
 
 
 def ranked(index: fb.MultiVectorIndex, queries: Sets, ids: NDArray[np.int64], k: int) -> NDArray[np.int64]:
@@ -331,7 +358,7 @@ def margins(data: Data) -> None:
     for encoder, codec in encodings:
         index = fb.MultiVectorIndex(data.dim, encoder=encoder, codec=codec, tokens=fb.RaBitQ(4))
         index.train(every_second(data.documents), progress=False, threads=1).add(data.documents, progress=False)
-        print(f"{encoder.describe().partition(',')[0]}, {codec.describe()}", flush=True)
+        print(f"{encoder.describe().partition(', ')[0]}, {codec.describe()}", flush=True)
         found = index.search(held_out, max(MARGIN_DEPTHS), rerank=0, threads=1)
         scores = index.score(held_out, found.ids, threads=1)
         least = needed(found.scores, scores, 10)
@@ -482,6 +509,7 @@ TABLES: dict[str, Callable[[Data, int], None]] = {
     "budgets": lambda data, _: budgets(data),
     "reduced": lambda data, _: reduced(data),
     "margin": lambda data, _: margins(data),
+    "stopping": lambda data, _: stopping(data),
     "tokens": lambda data, _: token_codes(data),
 }
 

@@ -24,6 +24,7 @@ from multivector_data import F32, Data, around, as_list, best, recall
 I64 = NDArray[np.int64]
 _FIT = 0.5  # the share of the queries that margins are fitted to
 _ASKED = 50  # of the others, as some peers take a quarter of a second each
+_SAMPLED = 4000  # documents that centroids of peers are fitted to, as fitting to all of a large corpus takes very long
 
 
 class System(ABC):
@@ -100,7 +101,7 @@ class FastPlaid(Torch):
         from fast_plaid import search
 
         self.index = search.FastPlaid(index=self.folder.name, device="cpu")
-        self.index.create(self.tensors(documents), nbits=self.bits)
+        self.index.create(self.tensors(documents), nbits=self.bits, n_samples_kmeans=min(_SAMPLED, len(documents)))
 
     def settings(self) -> list[dict[str, Any]]:
         return [
@@ -123,8 +124,19 @@ class Warp(Torch):
         from xtr_warp import XTRWarp
 
         self.index = XTRWarp(index=self.folder.name, device="cpu")
-        self.index.create(self.tensors(documents), device="cpu", nbits=self.bits, show_progress=False)
+        self.index.create(
+            self.tensors(documents),
+            device="cpu",
+            nbits=self.bits,
+            n_samples_kmeans=min(_SAMPLED, len(documents)),
+            show_progress=False,
+        )
         self.index.load(device="cpu", mmap=False)
+
+    def sizes(self) -> tuple[float, float]:
+        """What search loads; the folder also holds what the index was made of."""
+        parts = self.index.estimate_index_memory()
+        return float(parts["residuals"] + parts["pids"]), float(parts["total"] - parts["residuals"] - parts["pids"])
 
     def settings(self) -> list[dict[str, Any]]:
         return [{}, {"nprobe": 8}, {"nprobe": 32}, {"nprobe": 128, "bound": 512, "max_candidates": 4096}]
@@ -168,7 +180,7 @@ class Muvera(System):
         return [int(i) for i in first[np.argsort(-scores)[:k]]]
 
 
-def systems(dim: int, packages: list[str]) -> list[System]:
+def systems(dim: int, packages: list[str], token_bits: tuple[int, ...]) -> list[System]:
     found: list[System] = [
         Fewbits(dim, fb.LEMUR(features=2048, dim=256), fb.RaBitQ(2), fb.RaBitQ(4)),
         Fewbits(dim, fb.LEMUR(features=2048, dim=256), fb.RaBitQ(4), fb.RaBitQ(2)),
@@ -181,7 +193,7 @@ def systems(dim: int, packages: list[str]) -> list[System]:
             found.append(Muvera(dim))
         else:
             kind = FastPlaid if package == "fast_plaid" else Warp
-            found += [kind(4), kind(2)]
+            found += [kind(bits) for bits in token_bits]
     return found
 
 
@@ -202,7 +214,8 @@ def peers(data: Data, n: int = 0, packages: tuple[str, ...] = ("fast_plaid", "xt
     some = [queries[i] for i in held_out]
     top = best(fb.chamfer(some, documents, threads=1), 10)
     print(f"\nPeers: {shown}; {len(some)} queries, one at a time; CPU seconds and milliseconds of one thread\n")
-    for system in systems(data.dim, list(packages)):
+    grown = len(documents) > len(data.documents.offsets) - 1
+    for system in systems(data.dim, list(packages), (4,) if grown else (4, 2)):
         start, wall = time.process_time(), time.perf_counter()
         system.build(documents, queries[: held_out[0]])
         built, wall = time.process_time() - start, time.perf_counter() - wall
@@ -216,7 +229,7 @@ def peers(data: Data, n: int = 0, packages: tuple[str, ...] = ("fast_plaid", "xt
             found = [system.search(query, 10, **setting) for query in some]
             each = (time.process_time() - start) / len(some) * 1e3
             ids = np.array([(row + [-1] * 10)[:10] for row in found])
-            relevant = "" if len(documents) > len(data.documents.offsets) - 1 else ndcg(ids, data, held_out)
+            relevant = "" if grown else ndcg(ids, data, held_out)
             line = ", ".join(f"{name} {value:.4g}" for name, value in setting.items()) or "as it chooses"
             print(f"    {line:<60}{recall(ids, top):8.3f} recall@10{relevant}{each:9.2f} ms", flush=True)
 
