@@ -18,6 +18,7 @@ rerank     100 candidates
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import time
@@ -49,7 +50,8 @@ def arrays(folder: str, dim: int) -> tuple[F32, F32]:
 def core(index: fb.Index, nprobe: int = 1, rerank: int = 0) -> Search:
     """The core's search, for a query that needs no conversion."""
     engine: Any = index._engine
-    return lambda query: engine.search(query, K, nprobe=nprobe, rerank=rerank, threads=1)
+    asked = (nprobe, rerank, [], None, -math.inf, None, 0, None, 1)  # as Index.search passes them
+    return lambda query: engine.search(query, K, *asked)
 
 
 def one_per_list(index: fb.Index) -> fb.Index:

@@ -79,9 +79,11 @@ private:
     Py_buffer view_{};
 };
 
-// Moves a vector into a numpy array that owns it.
+// Moves a vector into a numpy array that owns it, or copies it if it is so small that this is faster.
 template <class T>
 py::array_t<T> to_numpy(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
+    constexpr std::size_t few = 256;
+    if (values.size() <= few) return py::array_t<T>(std::move(shape), values.data());
     auto* kept = new std::vector<T>(std::move(values));
     const py::capsule owner(kept, [](void* p) { delete static_cast<std::vector<T>*>(p); });
     return py::array_t<T>(std::move(shape), kept->data(), owner);

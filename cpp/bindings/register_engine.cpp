@@ -50,8 +50,8 @@ std::optional<Probes> probes_from(const Engine& engine, const GivenProbes& given
 
 py::tuple search_engine(const Engine& engine, const FloatArray& queries, std::size_t k, std::uint32_t nprobe,
                         std::size_t rerank, const Filters& filters, const Numbers& filter_of, float min_score,
-                        const GivenProbes& lists, bool keys, std::uint32_t patience,
-                        const std::optional<FloatArray>& rerank_queries, unsigned threads) {
+                        const GivenProbes& lists, std::uint32_t patience,
+                        const std::optional<FloatArray>& rerank_queries, unsigned threads, bool keys) {
     const QueryFilters allowed = query_filters(filters, filter_of);
     const auto probes = probes_from(engine, lists, queries.ndim() == 2 ? queries.shape(0) : -1);
     const MatrixView others = rerank_queries ? matrix_view(*rerank_queries) : MatrixView();
@@ -361,10 +361,11 @@ void register_engine(py::module_& m) {
         .def_property_readonly("next_id", [](const Engine& engine) { return engine.snapshot()->next_id; })
         .def("set_default", &Engine::set_default, "name"_a, "value"_a)
         .def("__len__", [](const Engine& engine) { return engine.snapshot()->n(); })
-        .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a,
-             "filters"_a = Filters(), "filter_of"_a.noconvert() = py::none(),
-             "min_score"_a = -std::numeric_limits<float>::infinity(), "lists"_a.noconvert() = py::none(),
-             "keys"_a = false, "patience"_a = 0, "rerank_queries"_a.noconvert() = py::none(), "threads"_a = 0)
+        // Not only by keyword: pybind11 makes a string for every parameter that it looks for among keywords.
+        .def("search", &search_engine, "queries"_a.noconvert(), "k"_a, "nprobe"_a, "rerank"_a, "filters"_a = Filters(),
+             "filter_of"_a.noconvert() = py::none(), "min_score"_a = -std::numeric_limits<float>::infinity(),
+             "lists"_a.noconvert() = py::none(), "patience"_a = 0, "rerank_queries"_a.noconvert() = py::none(),
+             "threads"_a = 0, py::kw_only(), "keys"_a = false)
         .def("probe", &probe_engine, "queries"_a.noconvert(), "nprobe"_a, py::kw_only(), "threads"_a = 0)
         .def("take", &take_ids, "ids"_a.noconvert(), py::kw_only(), "directory"_a = py::none(), "threads"_a = 0)
         .def("entries_read", &entries_read, "queries"_a.noconvert(), "k"_a, py::kw_only(), "nprobe"_a, "rerank"_a = 0,

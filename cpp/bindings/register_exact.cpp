@@ -23,7 +23,9 @@ py::tuple search_exactly(const FloatArray& x, const FloatArray& queries, std::si
 }
 
 py::ssize_t bad_row(const FloatArray& x, bool nonzero, double longest) {
+    constexpr std::size_t few = 1 << 14;  // floats, which take less time than another thread may keep the GIL
     const MatrixView view = matrix_view(x);
+    if (view.size() <= few) return first_bad_row(view, {nonzero, longest});
     const Unlocked unlocked;
     return first_bad_row(view, {nonzero, longest});
 }
@@ -45,7 +47,7 @@ void register_exact(py::module_& m) {
     using namespace py::literals;
     m.def("exact_search", &search_exactly, "x"_a.noconvert(), "queries"_a.noconvert(), "k"_a, "metric"_a, py::kw_only(),
           "first_id"_a = 0, "threads"_a = 0);
-    m.def("first_bad_row", &bad_row, "x"_a.noconvert(), py::kw_only(), "nonzero"_a = false,
+    m.def("first_bad_row", &bad_row, "x"_a.noconvert(), "nonzero"_a = false,
           "longest"_a = std::numeric_limits<double>::infinity());
     m.def("normalize_rows", &normalized, "x"_a.noconvert());
 }

@@ -88,7 +88,7 @@ def exact_search(
 ) -> tuple[_I64, _F32]: ...
 
 # Row number of the first row that is not finite, is longer than `longest` or, with nonzero=True, is zero; or -1.
-def first_bad_row(x: _F32, *, nonzero: bool = False, longest: float = ...) -> int: ...
+def first_bad_row(x: _F32, nonzero: bool = False, longest: float = ...) -> int: ...
 def normalize_rows(x: _F32) -> _F32: ...
 
 # --- changes ---
@@ -185,34 +185,34 @@ class Engine:
         self,
         queries: _F32,
         k: int,
-        *,
         nprobe: int,
         rerank: int,
         filters: Sequence[Filter] = ...,
         filter_of: _U32 | None = None,  # per query, the number of its filter; None: all use the first
         min_score: float = ...,  # lowest similarity (l2: minus the squared distance) of a result
         lists: tuple[_U32, _F32] | None = None,  # what probe returned: these lists are read
-        keys: Literal[False] = False,
         patience: int = 0,  # lists without a new one of the k best until a query stops; 0: never
         rerank_queries: _F32 | None = None,  # of the other embedding that is reranked, if there is one
         threads: int = 0,
+        *,
+        keys: Literal[False] = False,
     ) -> tuple[_I64, _F32]: ...
     @overload
     def search(
         self,
         queries: _F32,
         k: int,
-        *,
         nprobe: int,
         rerank: int,
         filters: Sequence[Filter] = ...,
         filter_of: _U32 | None = None,
         min_score: float = ...,
         lists: tuple[_U32, _F32] | None = None,
-        keys: Literal[True],  # also returns what each result was selected by, a similarity; -inf pads
         patience: int = 0,
         rerank_queries: _F32 | None = None,
         threads: int = 0,
+        *,
+        keys: Literal[True],  # also returns what each result was selected by, a similarity; -inf pads
     ) -> tuple[_I64, _F32, _F32]: ...
     # Per query the nearest lists, and their scores (for search): (queries, nprobe); fewer if there are fewer lists.
     def probe(self, queries: _F32, nprobe: int, *, threads: int = 0) -> tuple[_U32, _F32]: ...

@@ -27,9 +27,11 @@ public:
 
     float center() const { return static_cast<float>(middle()) - 0.5f; }
     void vector_of(const std::uint8_t* codes, float* g) const {
-        for (std::uint32_t j = 0; j < dim(); ++j) g[j] = static_cast<float>(codes[j]) - center();
+        const std::uint32_t d = dim();
+        const float middle_of_grid = center();
+        for (std::uint32_t j = 0; j < d; ++j) g[j] = static_cast<float>(codes[j]) - middle_of_grid;
         if (const float* of = steps())
-            for (std::uint32_t j = 0; j < dim(); ++j) g[j] *= of[j];
+            for (std::uint32_t j = 0; j < d; ++j) g[j] *= of[j];
     }
 
     // Blocks. terms: acc * scale + offset = <weights, g>.

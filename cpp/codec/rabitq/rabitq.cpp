@@ -68,7 +68,7 @@ float RabitqCodec::encode_row(Scratch& scratch) const {
     float product = 0;
     if (grid_->is_signs() || !(squares >= std::numeric_limits<float>::min())) {
         const std::uint8_t high = grid_->middle();
-        for (std::size_t j = 0; j < grid_->dim(); ++j)
+        for (std::size_t j = 0, d = grid_->dim(); j < d; ++j)
             scratch.codes[j] = static_cast<std::uint8_t>(scratch.r[j] < 0 ? high - 1 : high);
         grid_->vector_of(scratch.codes.data(), scratch.grid.data());
         product = dot(scratch.r.data(), scratch.grid.data(), grid_->dim());
@@ -83,7 +83,8 @@ float RabitqCodec::encode_row(Scratch& scratch) const {
 // The factor of the high bits alone, taken as signs: exact along r.
 float RabitqCodec::high_bit_factor(const Scratch& scratch) const {
     std::vector<float> signs(dim_);
-    for (std::size_t j = 0; j < dim_; ++j) signs[j] = scratch.codes[j] < grid_->middle() ? -1.0f : 1.0f;
+    const std::uint8_t middle = grid_->middle();
+    for (std::size_t j = 0; j < dim_; ++j) signs[j] = scratch.codes[j] < middle ? -1.0f : 1.0f;
     const float along = dot(scratch.r.data(), signs.data(), dim_);
     return along > 0 ? squared_norm(scratch.r.data(), dim_) / along : 0.0f;
 }

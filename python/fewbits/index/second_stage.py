@@ -31,13 +31,14 @@ class SecondStage(NamedTuple):
         """The width if `depth` candidates are reranked (0: none), which it must not exceed."""
         return self.width if not 0 < depth < self.width else self.k
 
-    def result(self, found: SearchResult, queries: F32, metric: str, single: bool) -> SearchResult:
+    def result(self, ids: I64, scores: F32, queries: F32, metric: str, single: bool) -> SearchResult:
         if self.scorer is not None:
-            found = scored(found, self.scorer, self.k)
+            ids, scores = scored(SearchResult(ids, scores), self.scorer, self.k)
         elif self.calibration is not None:
+            found = SearchResult(ids, scores)
             cut = self.calibration.cut(found, queries, metric, self.k, self.min_probability)
             return cut.only() if single else cut
-        return SearchResult(found.ids[0], found.scores[0]) if single else found
+        return SearchResult(ids[0], scores[0]) if single else SearchResult(ids, scores)
 
 
 def second_stage(

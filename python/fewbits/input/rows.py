@@ -135,7 +135,7 @@ class Rows:
 
 def rows_are_good(floats: F32, nonzero: bool) -> bool:
     """Whether rows are finite, and not too long or, with nonzero=True, not zero."""
-    return _core.first_bad_row(floats, nonzero=nonzero, longest=math.inf if nonzero else LONGEST) < 0
+    return _core.first_bad_row(floats, nonzero, math.inf if nonzero else LONGEST) < 0
 
 
 def block_rows(dim: int) -> int:

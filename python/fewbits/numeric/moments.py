@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from .arrays import F32, f32_array
 
-_MEDIAN_ROWS = 16_384
+_MEDIAN_ROWS = 1024  # distances from the median tell outliers from other rows, also if it is a little off
 _OUTLYING = 8.0  # times the median distance from the median; ordinary data do not reach it
 _CONE = 0.2  # mean cosine of pairs above which a factor for the direction of the mean is worthwhile
 _MIN_ROWS = 16
 _BLOCK_ROWS = 8192
+_CACHED_ROWS = 512
 
 
 def typical(x: F32) -> F32:
@@ -25,9 +26,9 @@ def typical(x: F32) -> F32:
     if not len(x):
         return x
     middle = np.median(x[:: max(1, len(x) // _MEDIAN_ROWS)], axis=0).astype(np.float32)
-    distances = np.concatenate(
-        [np.linalg.norm(x[begin : begin + _BLOCK_ROWS] - middle, axis=1) for begin in range(0, len(x), _BLOCK_ROWS)]
-    )
+    distances = np.empty(len(x), np.float32)
+    for begin in range(0, len(x), _CACHED_ROWS):
+        distances[begin : begin + _CACHED_ROWS] = lengths(x[begin : begin + _CACHED_ROWS] - middle)
     near = distances <= _OUTLYING * np.median(distances)
     return x if near.all() or not near.any() else f32_array(x[near])
 
