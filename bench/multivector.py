@@ -225,6 +225,10 @@ def mixed_lengths(documents: Sets) -> tuple[list[F32], NDArray[np.int64]]:
     return corpus, np.array(parts_of)
 
 
+def short(encoder: fb.FDE | fb.LEMUR) -> str:
+    return encoder.describe().partition(":")[0].partition(", by")[0]
+
+
 def encoders(data: Data) -> None:
     """Candidates by codes, of documents of equal and of mixed lengths. LEMUR is trained on every second document; in
     the last rows on all of them."""
@@ -262,7 +266,7 @@ def encoders(data: Data) -> None:
         held = (top[:, :, None] == ids[:, None, :]).any(axis=2)
         by_length = ", ".join(f"{parts}: {held[parts_of[top] == parts].mean():.3f}" for parts in (*LONGER, 1))
         form = "" if getattr(encoder, "length_fair", True) else ", as in the paper"
-        name = f"{encoder.describe().partition(':')[0].partition(', by')[0]}{form}, {codec.describe()}"
+        name = f"{short(encoder)}{form}, {codec.describe()}"
         print(
             f"{name[:88]:<90}{index.stats()['fde_bytes']:>8,.0f} bytes{shown}  {by_length}"
             f"{each:7.2f} ms per document (training on {len(sample):,}: {fitting:.1f} s)",
@@ -273,7 +277,7 @@ def encoders(data: Data) -> None:
 def searched(data: Data) -> None:
     print("\nReranked search: candidates, token codec; documents that the encoder was trained on\n")
     exact = fb.evaluate(best(data.chamfer, 10), None, data.qrels, k=10)["ndcg"]
-    print(f"{'exact Chamfer, float tokens':<75}{'':>16}{exact:8.4f} nDCG@10")
+    print(f"{'exact Chamfer, float tokens':<95}{'':>16}{exact:8.4f} nDCG@10")
     half, whole = every_second(data.documents), as_list(data.documents)
     fde, lemur = fb.FDE(data.dim), fb.LEMUR(2048, dim=256)
     rows: list[tuple[Any, Any, Any, int, list[F32]]] = [
@@ -299,10 +303,9 @@ def searched(data: Data) -> None:
         numbers = index.stats()
         each = spent / (len(data.queries.offsets) - 1) * 1e3
         size = numbers["fde_bytes"] + numbers["token_bytes"]
-        shown, stored = (part.describe().partition(", ")[0] for part in (encoder, codec)), tokens.describe()
-        name = f"{depth} by {', '.join(shown)}, {codec.bits} bits; {stored.partition(', u')[0]}"
+        name = f"{depth} by {short(encoder)}, {codec.bits} bits; {tokens.describe().partition(', u')[0]}"
         print(
-            f"{name[:68]:<70}{len(sample):>5,}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms per query",
+            f"{name:<90}{len(sample):>5,}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms per query",
             flush=True,
         )
 
@@ -358,7 +361,7 @@ def margins(data: Data) -> None:
     for encoder, codec in encodings:
         index = fb.MultiVectorIndex(data.dim, encoder=encoder, codec=codec, tokens=fb.RaBitQ(4))
         index.train(every_second(data.documents), progress=False, threads=1).add(data.documents, progress=False)
-        print(f"{encoder.describe().partition(', ')[0]}, {codec.describe()}", flush=True)
+        print(f"{short(encoder)}, {codec.describe()}", flush=True)
         found = index.search(held_out, max(MARGIN_DEPTHS), rerank=0, threads=1)
         scores = index.score(held_out, found.ids, threads=1)
         least = needed(found.scores, scores, 10)
@@ -529,7 +532,9 @@ def main() -> None:
     parser.add_argument("--synthetic", type=int, default=0)
     parser.add_argument("--encoders", choices=GROWN, nargs="*", default=["fde", "lemur"], help="of --synthetic")
     parser.add_argument("--only", choices=TABLES, nargs="*", default=list(TABLES), help="the tables to print")
-    parser.add_argument("--peers", type=int, metavar="N", help="other libraries, on N documents (0: the real ones)")
+    parser.add_argument(
+        "--peers", type=int, metavar="N", help="other libraries, on N passages of the documents (0: on the documents)"
+    )
     arguments = parser.parse_args()
     data = load(arguments.folder)
     n, queries = len(data.documents.offsets) - 1, len(data.queries.offsets) - 1

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 import fewbits as fb
 from fewbits.choose.margin import needed, of_results
-from multivector_data import F32, Data, around, as_list, best, recall
+from multivector_data import F32, Data, as_list, best, recall
 
 I64 = NDArray[np.int64]
 _FIT = 0.5  # the share of the queries that margins are fitted to
 _ASKED = 50  # of the others, as some peers take a quarter of a second each
-_SAMPLED = 4000  # documents that centroids of peers are fitted to, as fitting to all of a large corpus takes very long
+_PASSAGE = 16  # tokens: in 10 minutes of CPU, fast-plaid has not built 20,000 documents of the usual length
 
 
 class System(ABC):
@@ -101,7 +101,7 @@ class FastPlaid(Torch):
         from fast_plaid import search
 
         self.index = search.FastPlaid(index=self.folder.name, device="cpu")
-        self.index.create(self.tensors(documents), nbits=self.bits, n_samples_kmeans=min(_SAMPLED, len(documents)))
+        self.index.create(self.tensors(documents), nbits=self.bits)
 
     def settings(self) -> list[dict[str, Any]]:
         return [
@@ -124,13 +124,7 @@ class Warp(Torch):
         from xtr_warp import XTRWarp
 
         self.index = XTRWarp(index=self.folder.name, device="cpu")
-        self.index.create(
-            self.tensors(documents),
-            device="cpu",
-            nbits=self.bits,
-            n_samples_kmeans=min(_SAMPLED, len(documents)),
-            show_progress=False,
-        )
+        self.index.create(self.tensors(documents), device="cpu", nbits=self.bits, show_progress=False)
         self.index.load(device="cpu", mmap=False)
 
     def sizes(self) -> tuple[float, float]:
@@ -197,25 +191,27 @@ def systems(dim: int, packages: list[str], token_bits: tuple[int, ...]) -> list[
     return found
 
 
-def enlarged(data: Data, n: int) -> tuple[list[F32], str]:
-    """The documents, and generated ones around them up to n."""
-    real = as_list(data.documents)
-    members = real + [each for sets in around(data.documents, max(0, n - len(real)), 0) for each in as_list(sets)]
-    generated = len(members) - len(real)
-    return members, f"{len(real):,} documents" + (f" and {generated:,} generated around them" if generated else "")
+def passages(data: Data, n: int) -> list[F32]:
+    """n overlapping passages of _PASSAGE tokens of the real documents, with the largest step that gives so many."""
+    members = as_list(data.documents)
+    for step in range(_PASSAGE, 0, -1):
+        cut = [each[at : at + _PASSAGE] for each in members for at in range(0, len(each) - _PASSAGE + 1, step)]
+        if len(cut) >= n:
+            return cut[:n]
+    raise SystemExit(f"--peers: there are {len(cut):,} passages, not {n:,}")
 
 
 def peers(data: Data, n: int = 0, packages: tuple[str, ...] = ("fast_plaid", "xtr_warp", "muvera")) -> None:
-    """n: documents in all; relevance is known of the real ones only, so that nDCG is not of a larger corpus."""
+    """n: passages of the documents, whose relevance is not known; 0: the documents."""
     os.environ |= {"RAYON_NUM_THREADS": "1"}
-    documents, shown = enlarged(data, n)
+    documents = passages(data, n) if n else as_list(data.documents)
+    shown = f"{n:,} passages of {_PASSAGE} tokens" if n else f"{len(documents):,} documents"
     queries = as_list(data.queries)
     held_out = np.arange(int(_FIT * len(queries)), len(queries))[:_ASKED]
     some = [queries[i] for i in held_out]
     top = best(fb.chamfer(some, documents, threads=1), 10)
     print(f"\nPeers: {shown}; {len(some)} queries, one at a time; CPU seconds and milliseconds of one thread\n")
-    grown = len(documents) > len(data.documents.offsets) - 1
-    for system in systems(data.dim, list(packages), (4,) if grown else (4, 2)):
+    for system in systems(data.dim, list(packages), (4,) if n else (4, 2)):
         start, wall = time.process_time(), time.perf_counter()
         system.build(documents, queries[: held_out[0]])
         built, wall = time.process_time() - start, time.perf_counter() - wall
@@ -229,7 +225,7 @@ def peers(data: Data, n: int = 0, packages: tuple[str, ...] = ("fast_plaid", "xt
             found = [system.search(query, 10, **setting) for query in some]
             each = (time.process_time() - start) / len(some) * 1e3
             ids = np.array([(row + [-1] * 10)[:10] for row in found])
-            relevant = "" if grown else ndcg(ids, data, held_out)
+            relevant = "" if n else ndcg(ids, data, held_out)
             line = ", ".join(f"{name} {value:.4g}" for name, value in setting.items()) or "as it chooses"
             print(f"    {line:<60}{recall(ids, top):8.3f} recall@10{relevant}{each:9.2f} ms", flush=True)
 
