@@ -75,7 +75,6 @@ std::string followed(const std::string& path) {
 // A save replaces the file and then removes the log. Reading the log first, a reader never sees an old file without its
 // log; and if the two do not belong together, it looks again.
 Contents::Contents(const std::string& path) {
-    if (path.find('\0') != std::string::npos) fail("path contains a zero byte");
     for (int trial = 1;; ++trial) {
         const std::string target = followed(path);
         std::exception_ptr failed_log;

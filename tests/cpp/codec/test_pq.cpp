@@ -207,7 +207,7 @@ TEST("pq_train: any thread count the same codebook, more iterations no worse, pa
     CHECK_THROWS(pq_train(view, 14, 4, 10, 1, 1, nullptr), "m: got 14, expected 1..13");
     CHECK_THROWS(pq_train(view, 5, 5, 10, 1, 1, nullptr), "bits: got 5");
     CHECK_THROWS(pq_train(view, 0, 4, 10, 1, 1, nullptr), "m: got 0, expected 1..13");
-    CHECK_THROWS(pq_train(view.block(0, 0), m, 4, 10, 1, 1, nullptr), "no vectors");
+    CHECK_THROWS(pq_train(view.block(0, 0), m, 4, 10, 1, 1, nullptr), "pq_train: got no vectors");
     for (const std::uint32_t each : {1u, dim}) CHECK(!pq_train(view.block(0, 20), each, 4, 1, 1, 1, nullptr).empty());
     const std::vector<float> wide = normal(65536, 3);
     CHECK(!pq_train({wide.data(), 1, 65535}, 1, 4, 1, 1, 1, nullptr).empty());

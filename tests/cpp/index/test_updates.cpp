@@ -397,6 +397,7 @@ TEST("updates: codes are appended as they are, if all that belongs to them is th
                              std::vector<std::uint32_t> lists, std::size_t n_b, float factor = 1) {
         Parts parts = make_parts(choice, x());
         if (choice.codec == "staged") parts.params["codec.staged"] = 2;  // with a factor of the first stage
+        if (choice.codec == "pq4") parts.arrays["partition.spill"] = array_of(std::vector<float>{1, 1});
         Engine engine(parts);
         const std::vector<std::uint8_t> codes(bytes);
         const std::vector<float> b(n_b, factor);
@@ -421,6 +422,7 @@ TEST("updates: codes are appended as they are, if all that belongs to them is th
     CHECK_THROWS(appended(lists, 2, 10, {0, 6}, 2, NAN), "not finite");
     CHECK_THROWS(appended({Metric::l2, 7, "pq8", true, "float32"}, 2, 10, {0, 6}, 2), "rerank store");
     CHECK_THROWS(appended({Metric::l2, 0, "staged", false, ""}, 2, 10, {}, 2), "staged codes");
+    CHECK_THROWS(appended({Metric::ip, 7, "pq4", true, ""}, 2, 6, {0, 6}, 2), "second lists");
 }
 
 TEST("updates: parts of a model that contradict each other are refused") {

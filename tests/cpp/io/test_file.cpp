@@ -122,6 +122,14 @@ TEST("file: names and sizes that cannot be written") {
     CHECK_EQ(folder.entries(), 1u);
 }
 
+TEST("file: one that is cut after it was opened is corrupt") {
+    const Folder folder;
+    write_file(folder.file("a"), small_parts());
+    const auto file = IndexFile::open(folder.file("a"));
+    fs::resize_file(folder.file("a"), fs::file_size(folder.file("a")) - 1);
+    CHECK_THROWS(file->read(false, Verify::all), "the file ends at offset");
+}
+
 TEST("limits: 2^20 params and no more") {
     Parts parts;
     for (std::size_t i = 0; i < std::size_t{1} << 20; ++i)

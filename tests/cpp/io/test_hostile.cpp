@@ -111,7 +111,11 @@ TEST("hostile: table attacks") {
     says(attack([](Bytes& f) { entry_of(f, "seg0.codes").bytes = std::uint64_t{1} << 40; }), "beyond the end");
     says(attack([](Bytes& f) { entry_of(f, "seg0.codes").bytes = ~std::uint64_t{0}; }), "beyond the end");
     says(attack([](Bytes& f) { entry_of(f, "codec.mean").bytes -= 1; }), "not a multiple of f32");
-    says(attack([](Bytes& f) { entry_of(f, "words").dtype = 9; }), "unknown dtype 9");
+    for (const std::uint32_t dtype : {0u, 9u}) {
+        const std::string message = attack([dtype](Bytes& f) { entry_of(f, "words").dtype = dtype; });
+        says(message, "section 'words' at offset");
+        says(message, ("unknown dtype " + std::to_string(dtype)).c_str());
+    }
     says(attack([](Bytes& f) { entry_of(f, "words").flags = 2; }), "unknown flags 2");
     says(attack([](Bytes& f) { entry_of(f, "words").reserved = 1; }), "reserved");
     says(attack([](Bytes& f) { entry_of(f, "words").name[0] = 'W'; }), "invalid name");
@@ -122,6 +126,16 @@ TEST("hostile: table attacks") {
     says(attack([](Bytes& f) { entry_of(f, "params").dtype = 2; }), "not param records");
     says(attack([](Bytes& f) { f[entry_of(f, "params").offset] = '-'; }), "invalid param name");
     says(attack([](Bytes& f) { f[entry_of(f, "params").offset] = 'z'; }), "ascending order");
+    says(attack([](Bytes& f) {
+             unsigned char* params = f.data() + entry_of(f, "params").offset;
+             std::memcpy(params + sizeof(io::Param), params, sizeof(io::Param::name));
+         }),
+         "ascending order");
+    says(attack([](Bytes& f) {
+             f.resize(f.size() + io::alignment);
+             header_of(f).file_bytes = f.size();
+         }),
+         "the sections end at offset");
     says(attack([](Bytes& f) { header_of(f).sections -= 1; }), "");
     says(attack([](Bytes& f) { header_of(f).sections = 0xFFFFFFFF; }), "do not fit");
     says(attack([](Bytes& f) { header_of(f).file_bytes += 1; }), "the file has");
@@ -144,6 +158,18 @@ TEST("hostile: checksum errors name section and offset") {
     dump(folder.file("a"), bad);
     CHECK_THROWS(verify_file(folder.file("a")), "section 'seg0.codes' at offset");
     CHECK_THROWS(verify_file(folder.file("a")), "padding");
+}
+
+TEST("hostile: params are checked when the file is opened, though they be marked as bulk") {
+    const Folder folder;
+    Bytes file = small_file(folder);
+    entry_of(file, "params").flags = 1;
+    seal(file);
+    dump(folder.file("a"), file);
+    CHECK(read_file(folder.file("a"), true, Verify::trusted).params == small_parts().params);
+    file[entry_of(file, "params").offset + sizeof(io::Param::name)] ^= 1;
+    dump(folder.file("a"), file);
+    CHECK_THROWS(read_file(folder.file("a"), true, Verify::trusted), "section 'params' at offset");
 }
 
 TEST("hostile: versions") {

@@ -396,6 +396,8 @@ TEST("hostile log: table attacks") {
     const std::string path = folder.file("a");
     std::vector<Parts> both{states()[0], states()[0]};  // of the second, the log has three arrays and runs of params
     both[1].params["dim"] = 8;
+    std::vector<std::uint64_t> lists(200, 2100);
+    both[1].arrays["seg0.lists"] = make_array(DType::u64, lists);
     for (const char* name : {"seg1.a", "seg1.b", "seg1.codes"})
         both[1].arrays[name] = make_bulk(DType::f32, counting<float>(100, name[5]));
     synced(path, both, 2).reset();
@@ -439,6 +441,25 @@ TEST("hostile log: table attacks") {
              }),
              "it cannot change the array of this name");
     says(attack([](Entries& e, io::Mark&) { std::memcpy(e.at("seg1.b")->name, "seg0.b\0", 7); }), "ascending order");
+
+    // Runs of words are the length of the array, the number of runs, their words and their counts.
+    const auto resized = [&](const char* name, std::uint64_t length) {
+        return attack([&](Entries& e, io::Mark& end) {
+            CHECK((e.at(name)->flags & runs) != 0);
+            auto* start = reinterpret_cast<unsigned char*>(&end + 2) - log.size();
+            auto* words = reinterpret_cast<std::uint64_t*>(start + e.at(name)->offset);
+            auto* counts = reinterpret_cast<std::uint32_t*>(words + 2 + words[1]);
+            counts[words[1] - 1] += static_cast<std::uint32_t>((length + 7) / 8 - (words[0] + 7) / 8);
+            words[0] = length;
+        });
+    };
+    says(resized("seg0.lists", 1593), "it is shorter than what it changes");
+    says(resized("seg0.lists", 1601), "1601 bytes are not a multiple of u64");
+    says(resized("seg0.lists", 1 << 24), "an array of 16777216 bytes");
+    Bytes copy = base;
+    const std::uint64_t room = (1 << 16) + 32 * (base.size() + log.size()) - entry_of(copy, "params").bytes;
+    says(resized("params", room + 1), "an array of");
+    CHECK(resized("params", room).find("an array of") == std::string::npos);
 }
 
 TEST("hostile log: with right checksums, any number in it is refused or harmless") {

@@ -10,6 +10,7 @@
 #include "io/io_fixture.h"
 #include "multivector/chamfer.h"
 #include "multivector/coding.h"
+#include "multivector/fde.h"
 #include "multivector/search.h"
 
 namespace {
@@ -335,6 +336,11 @@ TEST("tokens: what is missing or does not fit is refused") {
     CHECK_THROWS(encode_sets(*engine.model().tokens, other, 1), "documents: got 19 dimensions, expected 20");
     std::vector<float> products(16);
     CHECK_THROWS(chamfer(documents.view(), other, products.data(), 1), "queries: got 20 dimensions");
+    const Fde encoder({.dim = dim, .projection_dim = dim});
+    std::vector<float> encodings(4 * encoder.dims());
+    encoder.encode_documents(documents.view(), encodings.data(), 1);
+    CHECK_THROWS(encoder.encode_documents(other, encodings.data(), 1), "documents: got 19 dimensions, expected 20");
+    CHECK_THROWS(encoder.encode_queries(other, encodings.data(), 1), "queries: got 19 dimensions, expected 20");
     add(engine, documents, ids);
     std::vector<std::int64_t> found(16);
     const auto find = [&](MatrixView vectors, std::span<const float> shared) {

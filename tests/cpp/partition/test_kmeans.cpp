@@ -194,6 +194,9 @@ TEST("kmeans: reports progress, ends with 1 unless it stops early, and can be ca
 
 TEST("kmeans: refuses what it can not do") {
     const auto x = samples::clustered(5, 3, 4);
+    fewbits::KMeansOptions started = options(5);
+    started.initial = x.view();
+    CHECK_THROWS(fewbits::kmeans_hierarchical(x.view(), started), "initial: got centroids, expected none");
     for (const Trainer train : trainers) {
         CHECK_THROWS(train(x.view(), options(0), {}), "k: got 0");
         CHECK_THROWS(train(x.view(), options((1u << 24) + 1), {}), "k: got 16777217");

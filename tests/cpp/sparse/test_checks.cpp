@@ -31,6 +31,9 @@ TEST("sparse: rows whose terms or values are out of order or range are refused b
     CHECK_THROWS(added({0, 1}, {sparse::max_terms}, {1}), "below 2^24");
     CHECK_THROWS(added({0, 1}, {4}, {0}), "1e-30 to 1e30");
     CHECK_THROWS(added({0, 2, 1}, {4, 5}, {1, 1}), "offsets");
+    CHECK_THROWS(added({0, 2, 1, 2}, {4, 5}, {1, 1}), "ascending offsets");
+    const sparse::Rows none(sparse::RowsBuilder().finish(), {});
+    CHECK_THROWS(sparse::Segment(none, {5}), "ids: expected one per row");
     CHECK_THROWS(added({0, 2}, {4}, {1}), "as many values");
 }
 
