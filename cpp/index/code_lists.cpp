@@ -31,7 +31,13 @@ CodeLists::CodeLists(const CodeLayout& layout, const Parts& parts, std::uint32_t
 }
 
 std::uint32_t CodeLists::list_of(std::uint32_t row) const {
-    return static_cast<std::uint32_t>(std::upper_bound(lists_.begin(), lists_.end(), row) - lists_.begin() - 1);
+    std::size_t list = 0;  // halves of the lists, without branches: which half is unpredictable
+    for (std::size_t left = lists_.size(); left > 1;) {
+        const std::size_t half = left / 2;
+        list += lists_[list + half] <= row ? half : 0;
+        left -= half;
+    }
+    return static_cast<std::uint32_t>(list);
 }
 
 void CodeLists::block_part(const CodeLayout& layout, std::uint32_t row, std::uint8_t* out) const {

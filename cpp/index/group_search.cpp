@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "base/interrupt.h"
-#include "index/patience.h"
 #include "index/rerank.h"
 #include "index/results.h"
 
@@ -100,13 +99,13 @@ GroupSearch::GroupSearch(const Snapshot& snapshot, const Reading& reading, Matri
 
 void GroupSearch::scan() {
     probe();
-    rounds_ = params_.patience > 0 && params_.patience < probes_.width && !reads_all_;
+    in_rounds_ = params_.patience > 0 && params_.patience < probes_.width && !reads_all_;
     // If all lists are read, every vector is scored in its first list.
     const bool chosen = params_.filter || params_.probes;  // then a query may have fewer probes than others
-    const bool may_read_fewer = rounds_ || chosen || probes_.width < model_.partition->nlist();
+    const bool may_read_fewer = in_rounds_ || chosen || probes_.width < model_.partition->nlist();
     second_ = scanned_.has_second() && !reads_all_ && may_read_fewer;
     if (second_) read_ = Bitmap(queries_.size() * model_.partition->nlist());
-    if (rounds_) return scan_in_rounds();
+    if (in_rounds_) return scan_in_rounds();
     mark_read(0, probes_.width);
     // The nearest lists of a query are scanned first, so that there is a threshold before the many others are scanned.
     const std::size_t near = std::min(probes_.width, near_lists());
@@ -161,29 +160,23 @@ std::size_t GroupSearch::near_lists() const {
 }
 
 void GroupSearch::scan_in_rounds() {
-    pending_.resize(second_ ? queries_.size() : 0);
-    const std::size_t near = std::min(probes_.width, near_lists()), round = Patience::round(params_.patience);
-    const std::size_t wanted = std::min(params_.k, capacity_);
-    std::vector<Patience> patience(queries_.size());
+    const std::size_t near = std::min(probes_.width, near_lists());
+    rounds_ = Rounds(queries_.size(), params_.patience, std::min(params_.k, capacity_), order_.ids());
     bool reading = true;
     for (std::size_t begin = 0, end; reading && begin < probes_.width; begin = end) {
-        end = std::min(begin + round, probes_.width);
+        end = std::min(begin + rounds_.lists(), probes_.width);
         mark_read(begin, end);
         scan_probes(begin, end, begin < near ? first_chunk : chunk_vectors);
         reading = false;
         for (std::size_t i = 0; i < queries_.size(); ++i) {
             if (stopped_[i]) continue;
-            if (second_) settle(i);
-            patience[i].read(end - begin, best_hits(i, patience[i].floor()), wanted);
-            stopped_[i] = patience[i].ends(params_.patience);
+            const std::span<const Hit> kept = hits_[i].kept();
+            if (second_) rounds_.settle(i, hits_[i].threshold(), [&](std::uint32_t list) { return reads(i, list); });
+            stopped_[i] = rounds_.stops(i, end - begin, kept);
             reading = reading || !stopped_[i];
         }
     }
-    for (std::size_t i = 0; i < pending_.size(); ++i) {
-        for (const Hit& hit : pending_[i].hits) hits_[i].push(hit);
-        if (staged_)
-            exceeding_[i].insert(exceeding_[i].end(), pending_[i].exceeding.begin(), pending_[i].exceeding.end());
-    }
+    for (std::size_t i = 0; i < queries_.size(); ++i) rounds_.finish(i, hits_[i], staged_ ? &exceeding_[i] : nullptr);
 }
 
 // Notes that queries read their probes begin..end.
@@ -193,31 +186,6 @@ void GroupSearch::mark_read(std::size_t begin, std::size_t end) {
         for (std::size_t j = begin; j < end && !stopped_[i]; ++j)
             if (const std::uint32_t list = probes_.lists[i * probes_.width + j].list; list != Probes::none)
                 read_.set(i * model_.partition->nlist() + list);
-}
-
-// Drops pending hits of query i that cannot be among its best, or whose first list has been read by now.
-void GroupSearch::settle(std::size_t i) {
-    (void)hits_[i].kept();
-    const float threshold = hits_[i].threshold();
-    const auto is_read = [&](const Hit& hit) {
-        const std::size_t s = snapshot_.segment_of(hit.row);
-        return reads(i, snapshot_.segments[s]->list_of(hit.row - snapshot_.first_rows[s]));
-    };
-    std::erase_if(pending_[i].hits, [&](const Hit& hit) { return hit.score < threshold || is_read(hit); });
-    std::erase_if(pending_[i].exceeding, is_read);
-}
-
-// The k best hits of query i so far, in any order. floor: what all of them probably score, for speed.
-std::span<const Hit> GroupSearch::best_hits(std::size_t i, float floor) {
-    const std::span<const Hit> kept = hits_[i].kept();
-    const std::span<const Hit> pending = second_ ? std::span<const Hit>(pending_[i].hits) : std::span<const Hit>();
-    best_.break_ties_by(order_.ids());
-    best_.reset(params_.k);
-    for (const std::span<const Hit> hits : {kept, pending})
-        for (const Hit& hit : hits)
-            if (hit.score >= floor) best_.push(hit);
-    const std::span<const Hit> best = best_.kept();
-    return best.size() < params_.k && floor > -infinity ? best_hits(i, -infinity) : best;
 }
 
 // Scans, list by list, what probes begin..end of each query ask for, except of queries that have stopped. `pairs` holds
@@ -255,7 +223,7 @@ void GroupSearch::scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, 
                               [&](std::uint32_t pair) { return !queries_.is_wide(query_of(pair)); })
         - pairs.begin());
     const bool is_long = entries_in(list) > chunk_vectors;
-    promises_wait_ = is_long && !model_.relative && !adds_lists() && !rounds_;
+    promises_wait_ = is_long && !model_.relative && !adds_lists() && !in_rounds_;
     const std::size_t together = staged_ && is_long ? queries_in_cache(*model_.codec) : pairs.size();
     for (const bool wide : {false, true}) {
         const std::span<const std::uint32_t> kind = wide ? pairs.subspan(narrow) : pairs.first(narrow);
@@ -402,7 +370,7 @@ void GroupSearch::keep_hits(const Chunk& chunk, std::size_t i, kernels::ScanQuer
     std::for_each(hits.begin(), hits.end(), number);
     std::for_each(exceeding.begin(), exceeding.end(), number);
     if (pends(chunk))
-        pending_[i].hits.insert(pending_[i].hits.end(), hits.begin(), hits.end());
+        rounds_.keep(i, hits, exceeding, [&](std::uint32_t row) { return first_list(row); });
     else
         hits_[i].added(found.count);
 }
@@ -427,16 +395,22 @@ void GroupSearch::refine(const Promises::Group& group) {
     for (const Hit& hit : group.hits)
         if (hit.score >= query.threshold) query.hits[query.count++] = hit;
     if (query.count == 0) return;
-    std::vector<Hit>& exceeding = pends(chunk) ? pending_[i].exceeding : exceeding_[i];
+    std::vector<Hit>& exceeding = exceeding_[i];
     const std::size_t exceeded = exceeding.size();
     model_.codec->refine(scan, chunk.rest, queries_.row_query(i), query, 0, &exceeding);
-    if (query.count == 0) return;
-    keep_hits(chunk, i, query, std::span(exceeding).subspan(exceeded));
+    if (query.count > 0) keep_hits(chunk, i, query, std::span(exceeding).subspan(exceeded));
+    if (pends(chunk)) exceeding.resize(exceeded);
     hits_[i].compact();
 }
 
 void GroupSearch::refine_waiting(std::size_t i) {
     promises_[i].each_waiting([&](const Promises::Group& group) { refine(group); });
+}
+
+// The first list of a vector of the snapshot.
+std::uint32_t GroupSearch::first_list(std::uint32_t row) const {
+    const std::size_t s = snapshot_.segment_of(row);
+    return snapshot_.segments[s]->list_of(row - snapshot_.first_rows[s]);
 }
 
 // Drops entries in second lists of vectors whose first list query i reads, and of those that are removed or not

@@ -15,6 +15,7 @@
 #include "index/prepared_queries.h"
 #include "index/probe.h"
 #include "index/promises.h"
+#include "index/rounds.h"
 #include "index/row_order.h"
 #include "index/search.h"
 
@@ -58,10 +59,6 @@ private:
             return first_row + (rows ? rows[v] : v);
         }
     };
-    // Hits by entries in second lists, while first lists may still be read, and their full scores if staged.
-    struct Pending {
-        std::vector<Hit> hits, exceeding;
-    };
 
     void probe();
     void take_given_probes();
@@ -71,8 +68,6 @@ private:
     std::size_t near_lists() const;
     void scan_in_rounds();
     void mark_read(std::size_t begin, std::size_t end);
-    void settle(std::size_t i);
-    std::span<const Hit> best_hits(std::size_t i, float floor);
     void scan_probes(std::size_t begin, std::size_t end, std::uint32_t first_step);
     void sort_by_list(std::vector<std::uint32_t>& pairs) const;
     void scan_list(std::uint32_t list, std::span<std::uint32_t> pairs, std::uint32_t first_step);
@@ -82,11 +77,12 @@ private:
                       std::uint32_t first_step, bool wide);
     void scan_chunk(const Chunk& chunk, std::span<const std::uint32_t> pairs, bool wide);
     kernels::ScanQuery scan_query(std::uint32_t pair, std::uint32_t n);
-    bool pends(const Chunk& chunk) const { return chunk.rows && rounds_; }
+    bool pends(const Chunk& chunk) const { return chunk.rows && in_rounds_; }
     void keep_hits(const Chunk& chunk, std::size_t i, kernels::ScanQuery& found, std::span<Hit> exceeding);
     void keep_promises(std::uint32_t pair, const kernels::ScanQuery& found);
     void refine(const Promises::Group& group);
     void refine_waiting(std::size_t i);
+    std::uint32_t first_list(std::uint32_t row) const;
     void drop_others(const Chunk& chunk, std::size_t i, kernels::ScanQuery& found) const;
     bool reads(std::size_t i, std::uint32_t list) const { return read_.test(i * model_.partition->nlist() + list); }
     bool joined() const { return packed_ && !packed_->lists.empty(); }
@@ -112,12 +108,11 @@ private:
     std::size_t slice_, slices_, work_ = 0;
     PreparedQueries queries_;
     Probes probes_;
-    bool second_ = false;           // whether entries in second lists are scanned
-    Bitmap read_;                   // queries x nlist: the lists that each query reads; only if second_
-    bool rounds_ = false;           // whether lists are read in rounds
-    std::vector<bool> stopped_;     // the queries that read no more lists
-    std::vector<Pending> pending_;  // by query; only if second_ and rounds_
-    TopHits best_;                  // of one query
+    bool second_ = false;     // whether entries in second lists are scanned
+    Bitmap read_;             // queries x nlist: the lists that each query reads; only if second_
+    bool in_rounds_ = false;  // whether lists are read in rounds
+    Rounds rounds_;
+    std::vector<bool> stopped_;  // the queries that read no more lists
     std::vector<std::uint64_t> entries_read_;
     std::vector<float> list_coarse_;  // queries x nlist, for packed residual codes: of the lists that these come from
     std::vector<float> list_terms_;   // of the rows of a chunk, for one query
