@@ -9,7 +9,14 @@
 #include "kernels/kernels.h"
 
 namespace fewbits {
-namespace {
+std::vector<float> centroid_terms(MatrixView centroids, bool spherical) {
+    std::vector<float> terms(centroids.rows);
+    for (std::size_t c = 0; c < centroids.rows; ++c) {
+        const double squared = squared_length(centroids.row(c), centroids.cols);
+        terms[c] = static_cast<float>(spherical ? std::sqrt(squared) : -squared / 2);
+    }
+    return terms;
+}
 
 std::vector<float> directions(MatrixView centroids, const std::vector<float>& norms) {
     std::vector<float> units(centroids.span().begin(), centroids.span().end());
@@ -23,17 +30,11 @@ std::vector<float> directions(MatrixView centroids, const std::vector<float>& no
     return units;
 }
 
-}  // namespace
-
 ExactCentroids::ExactCentroids(MatrixView centroids, bool spherical)
     : k_(static_cast<std::uint32_t>(centroids.rows)),
       dim_(static_cast<std::uint32_t>(centroids.cols)),
       spherical_(spherical),
-      terms_(centroids.rows) {
-    for (std::size_t c = 0; c < centroids.rows; ++c) {
-        const double squared = squared_length(centroids.row(c), centroids.cols);
-        terms_[c] = static_cast<float>(spherical ? std::sqrt(squared) : -squared / 2);
-    }
+      terms_(centroid_terms(centroids, spherical)) {
     if (spherical) {
         const std::vector<float> units = directions(centroids, terms_);
         blocks_ = pack_floats({units.data(), centroids.rows, centroids.cols});

@@ -10,6 +10,10 @@
 
 namespace fewbits {
 
+// Per centroid: -|c|^2 / 2, or |c| (spherical).
+std::vector<float> centroid_terms(MatrixView centroids, bool spherical);
+std::vector<float> directions(MatrixView centroids, const std::vector<float>& norms);
+
 class ExactCentroids {
 public:
     ExactCentroids() = default;
@@ -26,7 +30,6 @@ public:
 
     // scores[i * count + c] is that of row i and centroid first + c; first is a multiple of 32.
     void scores(const float* x, std::size_t n, std::uint32_t first, std::uint32_t count, float* scores) const;
-    // Per centroid: -|c|^2 / 2, or |c| (spherical).
     const std::vector<float>& terms() const { return terms_; }
 
 private:

@@ -34,7 +34,8 @@ Ivf::Ivf(const Parts& parts, std::uint32_t dim, Metric metric)
     read_centroids(parts);
     read_spill(parts);
     require_bounded(centroids());
-    exact_ = ExactCentroids(centroids(), spherical_);
+    terms_ = centroid_terms(centroids(), spherical_);
+    if (!is_worth_coding(nlist_, dim_)) exact_ = ExactCentroids(centroids(), spherical_);
 }
 
 void Ivf::read_centroids(const Parts& parts) {
@@ -63,6 +64,10 @@ const TwoLevelCentroids& Ivf::two_level(unsigned threads) const {
     return two_level_.get([&] { return TwoLevelCentroids(centroids(), spherical_, threads); });
 }
 
+const CodedCentroids& Ivf::coded() const {
+    return coded_.get([&] { return CodedCentroids(centroids(), spherical_, terms_); });
+}
+
 void Ivf::assign(MatrixView x, std::uint32_t* lists, unsigned threads) const {
     if (nlist_ < two_level_from) {
         assign_rows(x, exact_, lists, threads);
@@ -82,21 +87,31 @@ void Ivf::assign_second(MatrixView x, const std::uint32_t* lists, std::uint32_t*
 
 // What the score says of the product with the centroid itself.
 float Ivf::coarse(const Hit& hit) const {
-    const float term = exact_.terms()[hit.row];
+    const float term = terms_[hit.row];
     return spherical_ ? hit.score * term : 2 * (hit.score - term);
 }
 
 float Ivf::projection(const Probe& probe) const {
-    const float length = exact_.terms()[probe.list];
+    const float length = terms_[probe.list];
     return length > 0 ? probe.coarse / length / length : 0.0f;
 }
 
 void Ivf::scores(MatrixView queries, float* scores) const {
-    exact_.scores(queries.data, queries.rows, 0, nlist_, scores);
+    if (is_worth_coding(nlist_, dim_))
+        coded().scores(queries, scores);
+    else
+        exact_.scores(queries.data, queries.rows, 0, nlist_, scores);
 }
 
 void Ivf::nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const {
     check_nprobe(nprobe, nlist_);
+    if (!is_worth_coding(nlist_, dim_)) return nearest_of_all(queries, nprobe, probes);
+    std::vector<Hit> best(queries.rows * nprobe);
+    coded().nearest(queries, nprobe, best.data());
+    for (const Hit& hit : best) *probes++ = {hit.row, coarse(hit)};
+}
+
+void Ivf::nearest_of_all(MatrixView queries, std::uint32_t nprobe, Probe* probes) const {
     constexpr std::size_t query_block = 32;
     constexpr std::uint32_t centroid_block = 1024;  // scores of a block of queries and centroids fit the L2 cache
     const std::uint32_t width = std::min(centroid_block, nlist_);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/locks.h"
+#include "partition/coded_centroids.h"
 #include "partition/exact_centroids.h"
 #include "partition/partition.h"
 #include "partition/soar.h"
@@ -37,6 +38,8 @@ private:
     void read_centroids(const Parts& parts);
     void read_spill(const Parts& parts);
     const TwoLevelCentroids& two_level(unsigned threads) const;
+    const CodedCentroids& coded() const;
+    void nearest_of_all(MatrixView queries, std::uint32_t nprobe, Probe* probes) const;
 
     std::uint32_t dim_;
     bool spherical_;
@@ -44,9 +47,12 @@ private:
     Array stored_;                // keeps mapped centroids alive
     std::vector<float> decoded_;  // f16 centroids as f32
     const float* centroids_ = nullptr;
-    ExactCentroids exact_;
+    std::vector<float> terms_;  // as in ExactCentroids
+    ExactCentroids exact_;      // of few
     std::optional<SpillRule> spill_;
-    mutable Lazy<TwoLevelCentroids> two_level_;  // made at the first assign: who only searches never needs it
+    // Of many, made when first needed: who only searches never assigns, and the other way round.
+    mutable Lazy<TwoLevelCentroids> two_level_;
+    mutable Lazy<CodedCentroids> coded_;
 };
 
 std::shared_ptr<const Partition> make_ivf(const Parts& parts, std::uint32_t dim, Metric metric);

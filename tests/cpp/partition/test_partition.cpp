@@ -7,6 +7,7 @@
 #include "check.h"
 #include "kernels/kernels.h"
 #include "partition/assign.h"
+#include "partition/coded_centroids.h"
 #include "partition/kmeans.h"
 #include "partition/partition.h"
 #include "partition/samples.h"
@@ -182,6 +183,98 @@ double disagreement(const Partition& partition, const samples::Rows& x, Metric m
         worse += score(x.view().row(i), centroids.row(lists[i]), x.d, metric) < best - 1e-4;
     }
     return static_cast<double>(worse) / static_cast<double>(x.n);
+}
+
+// Lists without structure, which are the hardest to find by codes.
+struct Many {
+    samples::Rows centroids = samples::clustered(12288, 200, 3, 12288), queries = samples::clustered(40, 200, 4, 40);
+    std::shared_ptr<const Partition> partition(Metric metric) const {
+        REQUIRE(fewbits::is_worth_coding(centroids.n, centroids.d));
+        return fewbits::make_partition(parts_of(centroids), 200, metric);
+    }
+};
+
+TEST("partition: of many lists nearly all of the best are probed, in order of their scores") {
+    const Many many;
+    for (const Metric metric : {Metric::l2, Metric::ip}) {
+        const auto partition = many.partition(metric);
+        for (const std::uint32_t nprobe : {1u, 16u, 100u}) {
+            const auto probes = probes_of(*partition, many.queries.view(), nprobe);
+            std::size_t missed = 0;
+            for (std::size_t i = 0; i < many.queries.n; ++i) {
+                const float* q = many.queries.view().row(i);
+                std::vector<double> all;
+                for (std::size_t c = 0; c < many.centroids.n; ++c)
+                    all.push_back(score(q, many.centroids.view().row(c), 200, metric));
+                std::sort(all.begin(), all.end(), std::greater<>{});
+                double before = INFINITY;
+                for (std::uint32_t j = 0; j < nprobe; ++j) {
+                    const auto& probe = probes[i * nprobe + j];
+                    const float* c = many.centroids.view().row(probe.list);
+                    const double own = score(q, c, 200, metric);
+                    CHECK(own <= before + 1e-3);
+                    before = own;
+                    missed += own < all[nprobe - 1] - 1e-3;
+                    const double coarse = samples::dot(q, c, 200) * (metric == Metric::l2 ? 2 : 1);
+                    CHECK(std::abs(double{probe.coarse} - coarse) < 2e-3);
+                }
+            }
+            CHECK(static_cast<double>(missed) < 0.1 * static_cast<double>(nprobe * many.queries.n));
+        }
+    }
+}
+
+TEST("partition: probes of many lists have the same bits alone and in a batch, and those of the scores of all lists") {
+    const Many many;
+    const auto partition = many.partition(Metric::l2), other = many.partition(Metric::l2);
+    const auto together = probes_of(*partition, many.queries.view(), 30);
+    std::vector<std::thread> threads;
+    std::vector<int> same(4);
+    for (std::size_t t = 0; t < 4; ++t)  // whose first probes make the codes, at the same time
+        threads.emplace_back([&, t] {
+            const auto alone = probes_of(*other, many.queries.view().block(9 * t, 1), 30);
+            same[t] = std::memcmp(alone.data(), together.data() + 9 * t * 30, 30 * sizeof alone[0]) == 0;
+        });
+    for (auto& thread : threads) thread.join();
+    CHECK_EQ(std::count(same.begin(), same.end(), 1), 4);
+    // Scores of all lists, which filters use, are those of the probes.
+    std::vector<float> scores(many.queries.n * many.centroids.n);
+    partition->scores(many.queries.view(), scores.data());
+    for (std::size_t p = 0; p < together.size(); ++p) {
+        const auto list = together[p].list;
+        CHECK_EQ(partition->coarse({list, scores[p / 30 * many.centroids.n + list]}), together[p].coarse);
+    }
+}
+
+TEST("partition: many lists that are asked for, or a query of huge numbers, are compared one by one") {
+    const Many many;
+    for (const Metric metric : {Metric::l2, Metric::ip}) {
+        const auto partition = many.partition(metric);
+        auto queries = many.queries;
+        for (float& value : queries.values) value *= 1e30f;
+        std::fill_n(queries.values.begin(), 200, 0.0f);
+        for (const auto& asked : {std::pair{queries, 4u}, std::pair{many.queries, 12288u}}) {
+            const auto few = asked.first.view().block(0, 3);
+            const auto probes = probes_of(*partition, few, asked.second);
+            for (std::size_t i = 0; i < few.rows; ++i) {
+                std::vector<bool> seen(12288, false);
+                for (std::uint32_t j = 0; j < asked.second; ++j) seen[probes[i * asked.second + j].list] = true;
+                CHECK_EQ(std::count(seen.begin(), seen.end(), true), asked.second);
+            }
+        }
+    }
+}
+
+TEST("partition: many lists of equal or zero centroids are probed once each") {
+    for (const bool zero : {false, true}) {
+        samples::Rows centroids{std::vector<float>(8192 * 256, zero ? 0.0f : 0.5f), 8192, 256};
+        const auto queries = samples::clustered(2, 256, 4);
+        for (const Metric metric : {Metric::l2, Metric::ip}) {
+            const auto partition = fewbits::make_partition(parts_of(centroids), 256, metric);
+            const auto probes = probes_of(*partition, queries.view(), 6);
+            for (std::uint32_t j = 0; j < 6; ++j) CHECK_EQ(probes[j].list, j);
+        }
+    }
 }
 
 TEST("partition: assignment to few lists is exact") {
