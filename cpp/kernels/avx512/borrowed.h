@@ -12,6 +12,7 @@ namespace {
 constexpr RowsKernel rows_dot4 = nullptr, rows_dot8 = nullptr;
 #endif
 #if !defined(FEWBITS_VBMI)
+constexpr ScanKernel scan8 = nullptr;
 constexpr decltype(Kernels::rows_planes) rows_planes = nullptr;
 #endif
 constexpr decltype(Kernels::extract4) extract4 = nullptr;

@@ -288,60 +288,14 @@ private:
     }
 };
 
-using Scan8Pass = Scan8;
-
-#else
-
-// 16 codes at a time in dwords: two vpermi2d find the dword of the table, and vpshufb the byte in it.
-struct Scan8 {
-    static constexpr unsigned max_queries = 6;
-    static constexpr std::uint32_t element_bits = 8;
-    static constexpr Lanes lanes = Lanes::halves;
-    std::uint32_t m;
-
-    FEWBITS_INLINE explicit Scan8(const Scan& scan) : m(scan.m) {}
-
-    template <unsigned N>
-    FEWBITS_INLINE void accumulate(const Block& block, const std::uint8_t* const (&tables)[N],
-                                   __m512i (&acc)[N][2]) const {
-        const __mmask16 valid[2] = {first_16(block.run), first_16(past_16(block.run))};
-        const __m512i own_dword = broadcast_16_bytes(
-            _mm_setr_epi8(0, -128, -128, -128, 4, -128, -128, -128, 8, -128, -128, -128, 12, -128, -128, -128));
-        const std::uint8_t* codes = block.codes;
-        for (std::uint32_t s = 0; s < m; ++s, codes += block.run) {
-            __m512i dword[2], byte[2];
-            __mmask16 upper[2];
-            for (unsigned half = 0; half < 2; ++half) {
-                const __m512i x = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(valid[half], codes + 16 * half));
-                dword[half] = _mm512_srli_epi32(x, 2);
-                upper[half] = _mm512_test_epi32_mask(x, _mm512_set1_epi32(128));
-                byte[half] = _mm512_or_si512(own_dword, _mm512_and_si512(x, _mm512_set1_epi32(3)));
-            }
-#pragma GCC unroll 8
-            for (unsigned i = 0; i < N; ++i) {
-                const std::uint8_t* table = tables[i] + std::size_t{s} * 256;
-                const __m512i first = _mm512_loadu_si512(table), second = _mm512_loadu_si512(table + 64);
-                const __m512i third = _mm512_loadu_si512(table + 128), fourth = _mm512_loadu_si512(table + 192);
-                for (unsigned half = 0; half < 2; ++half) {
-                    const __m512i low = _mm512_permutex2var_epi32(first, dword[half], second);
-                    const __m512i high = _mm512_permutex2var_epi32(third, dword[half], fourth);
-                    const __m512i found = _mm512_mask_blend_epi32(upper[half], low, high);
-                    acc[i][half] = _mm512_add_epi32(acc[i][half], _mm512_shuffle_epi8(found, byte[half]));
-                }
-            }
-        }
-    }
-};
-
-using Scan8Pass = IntegerScan<Scan8>;
+void scan8(const Scan& scan) {
+    in_passes<Scan8>(scan, scan.queries, scan.n_queries);
+}
 
 #endif
 
 void scan4(const Scan& scan) {
     in_passes<Scan4Pass>(scan, scan.queries, scan.n_queries);
-}
-void scan8(const Scan& scan) {
-    in_passes<Scan8Pass>(scan, scan.queries, scan.n_queries);
 }
 
 }  // namespace
