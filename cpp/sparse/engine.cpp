@@ -66,7 +66,7 @@ std::vector<std::uint32_t> rows_of(const Snapshot& snapshot, std::span<const std
 
 // Candidates by the heaviest terms of the query alone, with the sums of the whole query.
 void approximate(const Snapshot& snapshot, const Query& query, const Params& params, const Bitmap& allowed,
-                 Scratch& scratch, TopSums& top) {
+                 Scan::Scratch& scratch, TopSums& top) {
     TopSums candidates(std::min<std::size_t>(std::max(params.rerank, params.k), snapshot.n), 0);
     const Query part = query.leading(params.mass);
     Scan(snapshot, part, allowed, scratch).run(candidates);
@@ -175,7 +175,7 @@ void Engine::search(const CsrView& queries, const Params& params, const Filters&
     std::vector<Bitmap> allowed;
     for (const Filter* filter : filters.filters) allowed.push_back(allowed_rows(snapshot, *filter));
     const unsigned threads = resolve_threads(params.threads);
-    std::vector<Scratch> scratch(threads);
+    std::vector<Scan::Scratch> scratch(threads);
     const std::size_t k = std::min<std::size_t>(params.k, snapshot.n);
     parallel_for(own.rows(), threads, [&](std::size_t i, unsigned worker) {
         const std::size_t of = filters.of_query.empty() ? 0 : filters.of_query[i];

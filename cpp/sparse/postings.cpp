@@ -47,23 +47,26 @@ Postings::Postings(const Rows& rows)
         blocks_.push_back(made[i]);
     }
     first_blocks_.push_back(blocks_.size());
-    make_bitmaps();
+    make_maps();
     if (terms_.empty() || terms_.back() / 4 > terms_.size()) return;
     place_of_.resize(terms_.back() + std::size_t{1}, static_cast<std::uint32_t>(terms_.size()));
     for (std::size_t at = 0; at < terms_.size(); ++at) place_of_[terms_[at]] = static_cast<std::uint32_t>(at);
 }
 
-void Postings::make_bitmaps() {
+void Postings::make_maps() {
     std::uint32_t made = 0;
     for (const Block& block : blocks_) made += block.n >= long_block;
-    bits_.resize(std::size_t{made} * (window_rows / 64));
+    bits_.resize(std::size_t{made} * parts);
+    ends_.resize(bits_.size());
     made = 0;
     for (Block& block : blocks_) {
         if (block.n < long_block) continue;
-        block.bits = made++;
-        std::uint64_t* bits = bits_.data() + block.bits * (window_rows / 64);
-        for (std::size_t i = 0; i < block.n; ++i)
-            bits[rows(block)[i] / 64] |= std::uint64_t{1} << (rows(block)[i] % 64);
+        block.map = made++;
+        for (std::size_t i = 0; i < block.n; ++i) {
+            const std::size_t row = rows(block)[i], part = block.map * parts + row / 64;
+            bits_[part] |= std::uint64_t{1} << (row % 64);
+            ends_[part] = static_cast<std::uint16_t>(i + 1);
+        }
         poll(block.n);
     }
 }
@@ -83,7 +86,7 @@ std::span<const Postings::Block> Postings::blocks(std::uint32_t term) const {
 std::size_t Postings::bytes() const {
     return rows_.size() * sizeof(std::uint16_t) + codes_.size() + blocks_.size() * sizeof(Block)
            + terms_.size() * (sizeof(std::uint32_t) + sizeof(std::size_t)) + place_of_.size() * sizeof(std::uint32_t)
-           + bits_.size() * sizeof(std::uint64_t);
+           + bits_.size() * sizeof(std::uint64_t) + ends_.size() * sizeof(std::uint16_t);
 }
 
 }  // namespace fewbits::sparse

@@ -13,8 +13,16 @@ constexpr std::size_t row_cost = 64;  // of a jump to a row, in postings added m
 }  // namespace
 
 Scan::Scan(const Snapshot& snapshot, const Query& query, const Bitmap& allowed, Scratch& scratch)
-    : snapshot_(snapshot), query_(query), allowed_(allowed), scratch_(scratch) {
-    scratch_.sums.resize(window_rows);
+    : snapshot_(snapshot),
+      query_(query),
+      allowed_(allowed),
+      sums_(scratch.sums),
+      entries_(scratch.entries),
+      windows_(scratch.windows),
+      candidates_(scratch.candidates) {
+    sums_.resize(window_rows);
+    entries_.clear();
+    windows_.clear();
     gather();
 }
 
@@ -74,11 +82,20 @@ void Scan::scan(const Window& window, TopSums& top) {
     const std::uint64_t least = top.threshold() > rest ? top.threshold() - rest : 1;
     select(segment.postings(), entries.first(added), rows, least);
     std::erase_if(candidates_, [&](const Candidate& each) { return !allowed_.test(global + each.row); });
-    bound_candidates(segment.postings(), entries.subspan(added), top);
-    for (; added < entries.size() && !candidates_.empty(); ++added) {
-        if (rows_are_cheaper(segment, left, top.k())) return push_completed(segment.rows(), first, global, top);
-        left -= entries[added].block->n;
-        add_to_candidates(segment.postings(), entries[added], top);
+    const auto others = entries.subspan(added);
+    const auto by_scan = std::stable_partition(
+        others.begin(), others.end(), [&](const Entry& entry) { return segment.postings().has_map(*entry.block); });
+    for (auto entry = others.begin(); entry != others.end() && !candidates_.empty(); ++entry) {
+        if (entry < by_scan) {
+            look_up(segment.postings(), *entry);
+        } else {
+            if (rows_are_cheaper(segment, left, top.k()))
+                return push_completed(segment.rows(), first, global, rest, top);
+            add_to_candidates(segment.postings(), *entry);
+        }
+        rest -= entry->bound();
+        left -= entry->block->n;
+        keep_candidates(top, rest);
     }
     for (const Candidate& each : candidates_) top.push(each.sum, global + each.row);
 }
@@ -89,7 +106,7 @@ void Scan::raise(const Postings& postings, const Entry& entry, std::uint32_t fir
     TopSums known = top;
     const std::uint16_t* rows = postings.rows(*entry.block);
     for (std::size_t i = 0; i < entry.block->n; ++i)
-        if (const std::uint32_t sum = scratch_.sums[rows[i]]; sum >= known.threshold())
+        if (const std::uint32_t sum = sums_[rows[i]]; sum >= known.threshold())
             if (allowed_.test(first_row + rows[i])) known.push(sum, first_row + rows[i]);
     known.select();
     top.raise(known.threshold());
@@ -98,7 +115,7 @@ void Scan::raise(const Postings& postings, const Entry& entry, std::uint32_t fir
 void Scan::add(const Postings& postings, const Entry& entry) {
     const std::uint16_t* rows = postings.rows(*entry.block);
     const std::uint8_t* codes = postings.codes(*entry.block);
-    std::uint32_t* sums = scratch_.sums.data();
+    std::uint32_t* sums = sums_.data();
     for (std::size_t i = 0; i < entry.block->n; ++i) sums[rows[i]] += entry.weight * codes[i];
     poll(8 * std::size_t{entry.block->n});
 }
@@ -107,7 +124,7 @@ void Scan::add(const Postings& postings, const Entry& entry) {
 void Scan::select(const Postings& postings, std::span<const Entry> added, std::uint32_t rows, std::uint64_t least) {
     candidates_.clear();
     const auto bar = static_cast<std::uint32_t>(std::min<std::uint64_t>(least, 0xffffffffu));
-    std::uint32_t* sums = scratch_.sums.data();
+    std::uint32_t* sums = sums_.data();
     std::size_t touched = 0;
     for (const Entry& entry : added) touched += entry.block->n;
     if (touched < rows / 4) {
@@ -116,7 +133,7 @@ void Scan::select(const Postings& postings, std::span<const Entry> added, std::u
             for (std::size_t i = 0; i < entry.block->n; ++i) {
                 const std::uint32_t sum = sums[own[i]];
                 sums[own[i]] = 0;
-                if (sum >= bar) candidates_.push_back({own[i], sum, 0});  // once: the sum is zero from then on
+                if (sum >= bar) candidates_.push_back({own[i], sum});  // once: the sum is zero from then on
             }
         }
         return;
@@ -127,7 +144,7 @@ void Scan::select(const Postings& postings, std::span<const Entry> added, std::u
         for (std::uint32_t i = 0; i < step; ++i) any |= sums[first + i] >= bar;
         if (any == 0) continue;
         for (std::uint32_t row = first; row < first + step; ++row)
-            if (sums[row] >= bar) candidates_.push_back({row, sums[row], 0});
+            if (sums[row] >= bar) candidates_.push_back({row, sums[row]});
     }
     std::fill_n(sums, rows, 0u);
 }
@@ -139,11 +156,12 @@ bool Scan::rows_are_cheaper(const Segment& segment, std::size_t postings, std::s
     return completed * (row_cost + per_row) < postings;
 }
 
-// Pushes the candidates with their whole sums, those with the largest bounds first: they leave less to complete.
-void Scan::push_completed(const Rows& rows, std::uint32_t first_row, std::uint32_t global, TopSums& top) {
+// Pushes the candidates with their whole sums, those with the largest sums so far first: they leave less to complete.
+void Scan::push_completed(const Rows& rows, std::uint32_t first_row, std::uint32_t global, std::uint64_t rest,
+                          TopSums& top) {
     const auto first = static_cast<std::ptrdiff_t>(std::min(top.k(), candidates_.size()));
     std::nth_element(candidates_.begin(), candidates_.begin() + first, candidates_.end(),
-                     [](const Candidate& x, const Candidate& y) { return x.bound() > y.bound(); });
+                     [](const Candidate& x, const Candidate& y) { return x.sum > y.sum; });
     const auto push = [&](std::size_t from, std::size_t to) {
         const auto row = [&](std::size_t i) { return first_row + candidates_[i].row; };
         for (std::size_t i = from; i < std::min(from + 2 * ahead, to); ++i) rows.prefetch_place(row(i));
@@ -151,33 +169,27 @@ void Scan::push_completed(const Rows& rows, std::uint32_t first_row, std::uint32
         for (std::size_t i = from; i < to; ++i) {
             if (i + 2 * ahead < to) rows.prefetch_place(row(i + 2 * ahead));
             if (i + ahead < to) rows.prefetch(row(i + ahead));
-            if (candidates_[i].bound() >= top.threshold())
+            if (candidates_[i].sum + rest >= top.threshold())
                 top.push(rows.dot(row(i), query_.weights), global + candidates_[i].row);
         }
     };
     const std::size_t best = static_cast<std::size_t>(first);
     push(0, best);
     top.select();
-    keep_candidates(top);  // if one of the best goes, so do all others
+    keep_candidates(top, rest);  // if one of the best goes, so do all others
     if (best < candidates_.size()) push(best, candidates_.size());
     poll(16 * candidates_.size());
 }
 
-// What the rest of the lists can add to each candidate: nothing, where a list is known not to have it.
-void Scan::bound_candidates(const Postings& postings, std::span<const Entry> rest, const TopSums& top) {
-    for (const Entry& entry : rest)
-        for (Candidate& each : candidates_) each.rest += postings.may_have(*entry.block, each.row) ? entry.bound() : 0;
-    keep_candidates(top);
-}
-
-// Leaves those whose sums can still reach the threshold.
-void Scan::keep_candidates(const TopSums& top) {
-    std::erase_if(candidates_, [&](const Candidate& each) { return each.bound() < top.threshold(); });
+// Adds one more list to the sums of the candidates, from its map.
+void Scan::look_up(const Postings& postings, const Entry& entry) {
+    for (Candidate& each : candidates_) each.sum += entry.weight * postings.code(*entry.block, each.row);
+    poll(8 * candidates_.size());
 }
 
 // Adds one more list to the sums of the candidates.
-void Scan::add_to_candidates(const Postings& postings, const Entry& entry, const TopSums& top) {
-    std::uint32_t* sums = scratch_.sums.data();
+void Scan::add_to_candidates(const Postings& postings, const Entry& entry) {
+    std::uint32_t* sums = sums_.data();
     for (const Candidate& each : candidates_) sums[each.row] = each.sum;
     const std::uint16_t* rows = postings.rows(*entry.block);
     const std::uint8_t* codes = postings.codes(*entry.block);
@@ -185,10 +197,13 @@ void Scan::add_to_candidates(const Postings& postings, const Entry& entry, const
     poll(8 * std::size_t{entry.block->n});
     for (Candidate& each : candidates_) {
         each.sum = sums[each.row];
-        each.rest -= postings.may_have(*entry.block, each.row) ? entry.bound() : 0;
         sums[each.row] = 0;
     }
-    keep_candidates(top);
+}
+
+// Leaves those whose sums can still reach the threshold. rest: what is to be added at most.
+void Scan::keep_candidates(const TopSums& top, std::uint64_t rest) {
+    std::erase_if(candidates_, [&](const Candidate& each) { return each.sum + rest < top.threshold(); });
 }
 
 }  // namespace fewbits::sparse

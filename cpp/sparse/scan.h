@@ -13,13 +13,10 @@
 
 namespace fewbits::sparse {
 
-// A buffer of one thread: all zero between queries.
-struct Scratch {
-    std::vector<std::uint32_t> sums;  // of a window
-};
-
 class Scan {
 public:
+    struct Scratch;  // buffers of one thread
+
     // allowed: rows that may be found (of those alive, at most).
     Scan(const Snapshot& snapshot, const Query& query, const Bitmap& allowed, Scratch& scratch);
     Scan(const Scan&) = delete;
@@ -43,9 +40,6 @@ private:
     struct Candidate {
         std::uint32_t row;  // in the window
         std::uint32_t sum;
-        std::uint32_t rest;  // the most that is to be added
-
-        std::uint64_t bound() const { return std::uint64_t{sum} + rest; }
     };
 
     void gather();
@@ -54,18 +48,26 @@ private:
     void raise(const Postings& postings, const Entry& entry, std::uint32_t first_row, TopSums& top) const;
     void select(const Postings& postings, std::span<const Entry> added, std::uint32_t rows, std::uint64_t least);
     bool rows_are_cheaper(const Segment& segment, std::size_t postings, std::size_t k) const;
-    void push_completed(const Rows& rows, std::uint32_t first_row, std::uint32_t global, TopSums& top);
-    void bound_candidates(const Postings& postings, std::span<const Entry> rest, const TopSums& top);
-    void keep_candidates(const TopSums& top);
-    void add_to_candidates(const Postings& postings, const Entry& entry, const TopSums& top);
+    void push_completed(const Rows& rows, std::uint32_t first_row, std::uint32_t global, std::uint64_t rest,
+                        TopSums& top);
+    void look_up(const Postings& postings, const Entry& entry);
+    void add_to_candidates(const Postings& postings, const Entry& entry);
+    void keep_candidates(const TopSums& top, std::uint64_t rest);
 
     const Snapshot& snapshot_;
     const Query& query_;
     const Bitmap& allowed_;
-    Scratch& scratch_;
-    std::vector<Entry> entries_;
-    std::vector<Window> windows_;
-    std::vector<Candidate> candidates_;
+    std::vector<std::uint32_t>& sums_;  // of a window; all zero between windows
+    std::vector<Entry>& entries_;
+    std::vector<Window>& windows_;
+    std::vector<Candidate>& candidates_;
+};
+
+struct Scan::Scratch {
+    std::vector<std::uint32_t> sums;
+    std::vector<Entry> entries;
+    std::vector<Window> windows;
+    std::vector<Candidate> candidates;
 };
 
 }  // namespace fewbits::sparse

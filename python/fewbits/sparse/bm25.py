@@ -122,9 +122,13 @@ def of_numbers(rows: Any, name: str) -> Tokens:
     """The tokens of texts given as token numbers, a sequence per text."""
     if not isinstance(rows, list | tuple | np.ndarray):
         raise TypeError(f"{name}: expected texts, or token numbers for each text, got {type(rows).__name__}")
-    arrays = [_numbers(row, name) for row in rows]
-    offsets = np.cumsum([0, *map(len, arrays)]).astype(np.int64)
-    return Tokens(offsets, np.concatenate([np.zeros(0, np.int64), *arrays]))
+    plain = all(type(row) is list for row in rows) and all(type(each) is int for row in rows for each in row)
+    if plain:  # in one array at once: an array per row takes longer than a search
+        flat = _numbers([each for row in rows for each in row], name)
+    else:
+        rows = [_numbers(row, name) for row in rows]
+        flat = np.concatenate([np.zeros(0, np.int64), *rows])
+    return Tokens(np.cumsum([0, *map(len, rows)]).astype(np.int64), flat)
 
 
 def _numbers(row: Any, name: str) -> NDArray[np.int64]:

@@ -42,9 +42,10 @@ def query_rows(bm25: Bm25 | None, queries: Any, tokenizer: Tokenizer | None) -> 
         and len(queries) > 0
         and np.ndim(queries[0]) == 0
     )
-    texts = tokens_of(bm25, [queries] if single else queries, "queries", tokenizer)
+    given = [queries] if single else queries
     if bm25.vocabulary is None:
-        return of_numbers(texts, "queries").counted(), single
+        return of_numbers(given, "queries").counted(), single
+    texts = tokens_of(bm25, given, "queries", tokenizer)
     tokens, _ = of_texts(texts, _same, bm25.vocabulary, grows=False)
     return tokens.counted(), single
 

@@ -244,6 +244,16 @@ def test_bm25_is_the_formula() -> None:
         by_number.search([numbers[token] for token in query], 5).scores, index.search("a dog dog in", 5).scores
     )
     assert by_number.search([[numbers["dog"]], [7]], 2).ids.tolist() == [[1, 0], [-1, -1]]
+    queries = [[numbers["dog"], numbers["in"]], [], [numbers["a"]]]
+    found = by_number.search(queries, 3)
+    for same in ([np.array(query, np.int64) for query in queries], [*queries[:2], np.array(queries[2], np.uint8)]):
+        np.testing.assert_array_equal(by_number.search(same, 3).scores, found.scores)
+    for wrong in ([[True]], [["dog"]], [[[1], [2]]], [[1.5]]):
+        with pytest.raises(TypeError, match="queries: expected texts, or token numbers"):
+            by_number.search(wrong, 3)
+    for wrong_number in (-1, 2**24, 2**70):
+        with pytest.raises((TypeError, ValueError), match="queries: expected"):
+            by_number.search([[1, wrong_number]], 3)
 
 
 def test_texts_can_be_added_and_kept() -> None:
