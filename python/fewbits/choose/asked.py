@@ -58,12 +58,12 @@ def asked(queries: Any, dim: int, metric: str, tunes: bool, seed: int) -> Asked:
     return Asked(fitting if len(fitting) else None, given[-tuning:])
 
 
-def tuning_queries(rows: Rows, given: F32 | None, seed: int) -> Tuning:
-    """The given queries, or else vectors of x, none of which will be its own neighbour."""
+def tuning_queries(rows: Rows, given: F32 | None, seed: int, count: int = TUNING_QUERIES) -> Tuning:
+    """The given queries, or else `count` vectors of x, none of which will be its own neighbour."""
     if given is not None:
         return Tuning(given, None, f"{len(given):,} of the given queries, held out of the fit")
     n = len(rows)
-    picked = np.sort(np.random.default_rng(seed).choice(n, min(n, TUNING_QUERIES), replace=False))
+    picked = np.sort(np.random.default_rng(seed).choice(n, min(n, count), replace=False))
     kind = f"{len(picked):,} vectors of x as queries; queries of another kind find less: give queries=, or fb.tune"
     return Tuning(np.asarray(rows.array[picked], np.float32), picked, kind)
 
@@ -86,11 +86,13 @@ def tuned_for(
     given: F32 | None,
     threads: int | None,
     k: int = TUNED_K,
+    count: int = TUNING_QUERIES,
 ) -> str:
-    """Tunes recall@k with the given queries, or else with vectors of the index; returns what was reached, in words."""
+    """Tunes recall@k with the given queries, or else with `count` vectors of the index; returns what was reached, in
+    words."""
     if len(rows) == 1:
         return f"recall {target:g} asked for: a single vector is always found"
-    tuning = tuning_queries(rows, given, state_of(index).description.seed)
+    tuning = tuning_queries(rows, given, state_of(index).description.seed, count)
     truth, own = truth_of(index, rows, ids, tuning, threads, k)
     try:
         found = tune_to(index, tuning.queries, truth, k, target, threads, own)

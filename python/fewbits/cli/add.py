@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-import fewbits as fb
-
 from .arguments import add_index, add_progress, add_rerank_vectors, add_threads, add_vectors, progress, say
-from .files import check_output, given_labels, given_vectors, open_index, other_vectors
+from .files import check_output, given_labels, given_vectors, open_single, other_vectors
 
 SUMMARY = "add vectors to an index file"
 
@@ -22,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    index = open_index(arguments.index)
-    if not isinstance(index, fb.Index):
-        raise ValueError(f"{arguments.index}: expected an index of single vectors, got {index!r}")
+    index = open_single(arguments.index)
     x, ids = given_vectors(arguments)
     check_output(arguments.index, arguments.vectors, arguments.ids, arguments.labels, arguments.rerank_vectors)
     index.add(

@@ -27,6 +27,14 @@ def open_index(path: Path) -> fb.Index | fb.MultiVectorIndex:
     return index
 
 
+def open_single(path: Path) -> fb.Index:
+    """The same, for commands that take vectors only."""
+    index = open_index(path)
+    if not isinstance(index, fb.Index):
+        raise ValueError(f"{path}: expected an index of single vectors, got {index!r}")
+    return index
+
+
 def check_is_index(path: Path) -> None:
     """Raises ValueError if a file is recognised as something else, and says what it is."""
     if path.is_file() and kind_of(path) not in (INDEX, EMPTY, UNKNOWN):  # the core explains these

@@ -10,7 +10,7 @@ import fewbits as fb
 from ..bench.datasets import load_array
 from ..file.places import shown
 from .arguments import add_index, add_progress, add_threads, progress, say
-from .files import open_index
+from .files import open_single
 
 SUMMARY = "train how an index scores, for queries like those given, and save it"
 _TRAINERS = {"jpq": fb.train.jpq, "adapter": fb.train.adapter}
@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    index = open_index(arguments.index)
-    if not isinstance(index, fb.Index):
-        raise ValueError(f"{arguments.index}: expected an index of single vectors, got {index!r}")
+    index = open_single(arguments.index)
     paths = {name: getattr(arguments, name) for name in ("queries", "positives", "vectors", "ids")}
     arrays = {name: None if path is None else load_array(path) for name, path in paths.items()}
     train = _TRAINERS[arguments.trainer or ("jpq" if isinstance(index.codec, fb.PQ) else "adapter")]

@@ -88,6 +88,17 @@ def checked_text(value: str, *place: object) -> str:
     return value
 
 
+def are_texts(values: list[Any]) -> bool:
+    """Whether all are str that UTF-8 can hold, without a step of Python for each. A subclass is not."""
+    if set(map(type, values)) != {str}:
+        return False
+    try:
+        "".join(values).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def to_json(value: object, *place: object) -> str:
     try:
         return checked_text(json.dumps(value, ensure_ascii=False, allow_nan=False), *place)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..numeric.arrays import I64
-from .columns import Column, checked_metadata, checked_scalar, checked_text, to_json
+from .columns import Column, are_texts, checked_metadata, checked_scalar, checked_text, to_json
 from .where import Condition, Sql
 
 Key = str | int
@@ -29,18 +29,21 @@ def checked_keys(keys: object, *, unique: bool = True) -> list[Key]:
     """keys as Python objects: each a str, or a whole number of 64 bits."""
     if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
         raise TypeError(f"keys: expected a sequence of str or int, got {keys!r}")
-    checked: list[Key] = []
-    for row, key in enumerate(keys):
-        plain = key.item() if isinstance(key, np.generic) else key
-        if isinstance(plain, bool) or not isinstance(plain, str | int):
-            raise TypeError(f"keys: expected str or int, got {plain!r} in row {row}")
-        checked_scalar(plain, "keys: row ", row)
-        checked.append(plain)
+    given = list(keys)
+    checked: list[Key] = given if are_texts(given) else [_checked_key(key, row) for row, key in enumerate(given)]
     if unique and len(set(checked)) < len(checked):
         seen: set[Key] = set()
         twice = next(key for key in checked if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"keys: expected each key once, got {twice!r} twice")
     return checked
+
+
+def _checked_key(key: object, row: int) -> Key:
+    plain = key.item() if isinstance(key, np.generic) else key
+    if isinstance(plain, bool) or not isinstance(plain, str | int):
+        raise TypeError(f"keys: expected str or int, got {plain!r} in row {row}")
+    checked_scalar(plain, "keys: row ", row)
+    return plain
 
 
 class Rows(NamedTuple):
@@ -62,7 +65,8 @@ def checked_documents(documents: object, n: int) -> list[str | bytes | None]:
         return [None] * n
     if isinstance(documents, str | bytes | Mapping) or not isinstance(documents, Iterable):
         raise TypeError(f"documents: expected a sequence, one per key, got {type(documents).__name__}")
-    stored = [_stored(document, "documents: row ", row) for row, document in enumerate(documents)]
+    given = list(documents)
+    stored = given if are_texts(given) else [_stored(each, "documents: row ", row) for row, each in enumerate(given)]
     if len(stored) != n:
         raise ValueError(f"documents: expected one per key ({n}), got {len(stored)}")
     return stored

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..choose.asked import tuned_for
+from ..choose.asked import TUNING_QUERIES, tuned_for
 from ..index.index import Index
 from ..index.result import SearchResult
 from ..input.checks import metric_name, real_number, thread_count, whole_number
@@ -19,6 +19,10 @@ from ..spec.ivf import IVF
 from ..spec.scalar import Scalar
 
 _EXACT_ROWS = 5_000  # up to which all pairs are compared
+
+# Lists and settings serve one search of n queries, which gains less from better ones than these cost.
+_PER_LIST, _ITERATIONS = 32, 3  # vectors and steps of k-means
+_PER_QUERY, _MIN_QUERIES = 400, 256  # vectors per query that settings are chosen with
 
 
 def knn_graph(
@@ -73,9 +77,11 @@ def knn_graph(
         index = Index(rows.array.shape[1], metric=metric, codec=Float(32))
         index.add(rows.array, threads=threads, progress=False)
     else:
-        index = Index(rows.array.shape[1], metric=metric, partition=IVF(), codec=Scalar(8), seed=seed)
+        lists = IVF(sample=_PER_LIST * IVF().lists(n), iterations=_ITERATIONS)
+        index = Index(rows.array.shape[1], metric=metric, partition=lists, codec=Scalar(8), seed=seed)
         index.build(rows.array, progress=False, threads=threads)
-        tuned_for(index, rows, None, share, None, threads, k=count)
+        queries = min(TUNING_QUERIES, max(_MIN_QUERIES, n // _PER_QUERY))
+        tuned_for(index, rows, None, share, None, threads, k=count, count=queries)
     found = neighbors_of(index, rows, np.arange(n), count, threads)
     short = np.flatnonzero((found.ids < 0).any(axis=1))  # their lists hold too few vectors
     if len(short):
