@@ -135,3 +135,17 @@ def test_examples_run(name: str, example_data: dict[str, Any], tmp_path: Path, m
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     runner.run(test, out=failures.append)
     assert not failures, "".join(failures)
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    root = Path(__file__).parents[3]
+
+    def first(file: str, begin: str) -> str:
+        lines = (root / file).read_text().splitlines()
+        return next(line.removeprefix(begin) for line in lines if line.startswith(begin))
+
+    assert first("pyproject.toml", "version = ") == f'"{fb.__version__}"'
+    changes = first("CHANGELOG.md", "## ")
+    assert changes == f"{fb.__version__} - {first('CITATION.cff', 'date-released: ')}"
+    assert first("CITATION.cff", "version: ") == fb.__version__
+    assert f"at present this is {fb.__version__.rpartition('.')[0]}." in (root / "SECURITY.md").read_text()
