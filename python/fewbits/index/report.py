@@ -134,7 +134,7 @@ def explain(
 
 def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[str, str]]:
     params: Mapping[str, int] = {} if engine is None else engine.params
-    parts = [("transform", description.transform.describe())]
+    parts = [("transform", _transform(description, engine))]
     if description.partition is None:
         parts.append(("partition", "none: every vector is scanned"))
     elif engine is None:
@@ -154,6 +154,15 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
     if description.rerank is not None:
         parts.append(("rerank", description.describe_rerank() + (", on disk" if description.rerank.on_disk else "")))
     return parts
+
+
+def _transform(description: Description, engine: _core.Engine | None) -> str:
+    """With the rotation of the codec, which is stored as a part of the transform."""
+    own, turned_to = description.transform.describe(), description.codec.turned_to
+    if engine is None or not turned_to:
+        return own
+    turned = f"rotation to the codec's {turned_to}"
+    return turned if own == "none" else f"{own}, {turned}"
 
 
 _QUERY_MAPS = {QUERY_MAPS["full"]: "a full map of queries", QUERY_MAPS["low_rank"]: "a low-rank map of queries"}

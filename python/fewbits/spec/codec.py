@@ -89,6 +89,11 @@ class Codec:
         """The codec to fit to vectors like these, and the rotation that it needs them in (None: none)."""
         return self, None
 
+    @property
+    def turned_to(self) -> str:
+        """What `arranged` rotates vectors to, in words; "" if it has no rotation."""
+        return ""
+
     def fit(self, x: F32, fitting: Fitting) -> Fitted:
         """Params and arrays, fitted to a sample of the vectors to be coded (of residuals, if the index codes those)."""
         raise NotImplementedError

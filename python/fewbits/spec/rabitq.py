@@ -145,6 +145,10 @@ class RaBitQ(Codec):
         staged = OWN_STAGE_FACTOR if self._is_staged else 0
         return Fitted({"kind": self.kind.number, "bits": self.bits, "staged": staged}, arrays)
 
+    @property
+    def turned_to(self) -> str:
+        return "" if self.bytes is None else "principal directions"
+
     def arranged(self, coded: F32, fitting: Fitting) -> tuple[Codec, F32 | None]:
         """With `bytes`: the split of directions by their energies, and the rotation to these directions."""
         if self.bytes is None:

@@ -228,6 +228,7 @@ def test_bytes_are_those_that_were_asked_for(metric: str, lists: int | None) -> 
                 counted = index.stats()["bytes"]["per_vector"]
                 assert sum(counted.get(part, 0) for part in ("codes", "a", "b")) / 320 == pytest.approx(size, abs=0.1)
                 assert "directions of" in index.explain()
+                assert "rotation to the codec's principal directions" in index.explain()
 
 
 def test_more_bits_for_strong_directions_find_more_than_equal_bits() -> None:
