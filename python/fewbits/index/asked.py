@@ -75,3 +75,8 @@ def candidates(state: State, rerank: int | None, k: int) -> int:
     if 0 < depth < k:
         raise ValueError(f"rerank: expected 0 or at least k={k} candidates, got {depth}")
     return depth
+
+
+def candidates_in_words(stored: int) -> str:
+    """How many are reranked by default. stored: the depth that tuning has kept; 0: none."""
+    return f"{stored:,}" if stored else f"max({_MIN_RERANK}, {_RERANK_PER_RESULT} k)"

@@ -10,6 +10,7 @@ from ..kinds import NONE, QUERY_MAPS
 from ..records import Record
 from ..spec.description import Description
 from ..spec.transform import PAIR
+from .asked import candidates_in_words
 from .calibration import Calibration
 from .tried import Tries
 
@@ -152,7 +153,9 @@ def _parts(description: Description, engine: _core.Engine | None) -> list[tuple[
     if scoring:
         parts.append(("scores", scoring))
     if description.rerank is not None:
-        parts.append(("rerank", description.describe_rerank() + (", on disk" if description.rerank.on_disk else "")))
+        place = ", on disk" if description.rerank.on_disk else ""
+        depth = candidates_in_words(params.get("default.rerank", 0))
+        parts.append(("rerank", f"{description.describe_rerank()}{place}; a query reranks {depth} by default"))
     return parts
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .. import _core
+from ..index.asked import candidates_in_words
 from .state import SetState
 from .stats import MultiVectorStats
 
@@ -26,13 +29,17 @@ def explained(state: SetState) -> str:
     if tokens.on_disk:
         lines.append(f"  on disk    {numbers.token_bytes_on_disk:,.0f} bytes per document")
     lines.append(f"  fixed      {numbers.bytes_fixed:,} bytes")
-    if tuned := state.engine.params.get("default.rerank", 0):
-        margin = state.engine.params.get("default.margin", 0) / 1000
-        until = f" at most, with a margin of {margin:g} deviations" if margin else ""
-        lines.append(f"  search     ranks {tuned:,} candidates{until}, by default")
+    lines.append(f"  search     {_search(state.engine.params)}")
     if state.why:
         lines += ["  why:", *(f"  - {reason}" for reason in state.why)]
     return "\n".join(lines)
+
+
+def _search(params: Mapping[str, int]) -> str:
+    reads = f"reads {params['default.nprobe']:,} lists and " if "partition.nlist" in params else ""
+    margin = params.get("default.margin", 0) / 1000
+    until = f" at most, with a margin of {margin:g} deviations" if margin else ""
+    return f"{reads}ranks {candidates_in_words(params.get('default.rerank', 0))} documents{until} by default"
 
 
 def stats_of(engine: _core.Engine) -> MultiVectorStats:

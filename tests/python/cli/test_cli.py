@@ -445,3 +445,25 @@ def test_train_refuses_documents(token_folder, tmp_path, capsys):
     fb.MultiVectorIndex(8, encoder=fb.FDE(8, 2, 2)).build([np.eye(8, dtype=np.float32)]).save(tmp_path / "sets.fb")
     assert cli.main(["train", str(tmp_path / "sets.fb"), str(token_folder / "query_tokens.npy")]) == 1
     assert "expected an index of single vectors" in capsys.readouterr().err
+
+
+def test_info_says_what_a_query_reads_and_reranks(files, base, token_folder, capsys):
+    index = fb.Index(32, metric="l2", partition=fb.IVF(8), codec=fb.PQ(8), rerank=fb.Scalar(8, on_disk=True))
+    index.build(base, progress=False).save(files / "i.fb")
+    assert cli.main(["info", str(files / "i.fb")]) == 0
+    printed = capsys.readouterr().out
+    assert "IVF of 8 lists; a query reads 8 by default" in printed
+    assert "on disk; a query reranks max(100, 10 k) by default" in printed
+    tune = ["tune", str(files / "i.fb"), str(files / "q.npy"), "--vectors", str(files / "x.npy"), "--recall", "0.5"]
+    assert cli.main(tune) == 0
+    assert cli.main(["info", str(files / "i.fb")]) == 0
+    params = fb.inspect(files / "i.fb").params
+    printed = capsys.readouterr().out
+    assert f"a query reads {params['default.nprobe']} by default" in printed
+    assert f"a query reranks {params['default.rerank']} by default" in printed
+
+    pair = tuple(np.load(token_folder / f"doc_{name}.npy") for name in ("tokens", "offsets"))
+    sets = fb.MultiVectorIndex(8, encoder=fb.FDE(8, 2, 2), partition=fb.IVF(4)).build(pair, progress=False)
+    sets.save(files / "sets.fb")
+    assert cli.main(["info", str(files / "sets.fb")]) == 0
+    assert "reads 4 lists and ranks max(100, 10 k) documents by default" in capsys.readouterr().out
