@@ -76,7 +76,7 @@ def build(
     ids : (n,) array of int, optional
         Own ids; None: row numbers.
     labels : (n,) array of int, optional
-        As in `Index.add`, for `Filter.label`.
+        As in `Index.add`, for `Filter.label`. Not counted in `bytes_per_vector`: 12 bytes for each label in each list.
     rerank_vectors : (n, other dim) array, optional
         Another embedding of the same objects, which ranks the candidates: it is kept in float16 on disk, and searches
         take `rerank_queries` (docs/guide.md). Only with "quick" and without `recall`.
