@@ -24,7 +24,7 @@ from multivector_data import F32, Data, as_list, best, recall
 I64 = NDArray[np.int64]
 _FIT = 0.5  # the share of the queries that margins are fitted to
 _ASKED = 50  # of the others, as some peers take a quarter of a second each
-_PASSAGE = 16  # tokens: in 10 minutes of CPU, fast-plaid has not built 20,000 documents of the usual length
+_PASSAGE = 16  # tokens: so few that every library builds 20,000 passages within minutes
 
 
 class System(ABC):

@@ -96,8 +96,8 @@ def build(
     ------
     TypeError, ValueError
         As in `Index.build`; for too few bytes; for queries under "l2" with "quick" and without `recall`, where they
-        have no use, and for on_disk=True with "quick"; for
-        rerank_vectors with `recall` or another effort: `fb.tune` tunes such an index afterwards.
+        have no use, and for on_disk=True with "quick"; for rerank_vectors with `recall` or an effort other than
+        "quick": `fb.tune` tunes such an index afterwards.
 
     Warns
     -----
