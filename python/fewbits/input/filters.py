@@ -57,6 +57,16 @@ class Filter:
         else:
             raise TypeError(f"filter: expected a boolean mask, ids, a fb.Filter or a numba cfunc, got {allow!r}")
 
+    def __repr__(self) -> str:
+        """What it was made from, such as ``Filter.deny(<2 ids>)``."""
+        kind, given = self._core.given()
+        if given is None:
+            return "Filter(<predicate>)"
+        if kind == "mask":
+            return f"Filter(<mask of {given.size:,}, {np.count_nonzero(given):,} allowed>)"
+        name, of = {"allowed": ("allow", "ids"), "denied": ("deny", "ids"), "labels": ("label", "labels")}[kind]
+        return f"Filter.{name}(<{given.size:,} {of}>)"
+
     def __reduce__(self) -> tuple[Any, ...]:
         kind, given = self._core.given()
         if given is None:
@@ -143,26 +153,27 @@ class Filter:
 
 
 def _packed(kind: str, given: NDArray[Any]) -> tuple[str, NDArray[Any], int]:
-    """What a filter is pickled as: of a mask, one bit per id from the first that is allowed to the last, and the first
-    of these ids; of ids, 4 bytes each if they are small."""
+    """What a filter is pickled as: its kind, numbers, and the first id if the numbers are bits. A mask has a bit per id
+    from the first that is allowed to the last, and so have ids if that is shorter than 4 bytes for each."""
     if kind == "labels":
         return kind, given, 0
-    if kind != "mask":
-        return kind, given.astype(np.uint32) if not given.size or int(given.max()) < 2**32 else given, 0
-    allowed = np.flatnonzero(given)
-    first, end = (int(allowed[0]), int(allowed[-1]) + 1) if allowed.size else (0, 0)
-    return kind, np.packbits(given[first:end]), first
+    allowed = np.flatnonzero(given) if kind == "mask" else given
+    first, last = (int(allowed.min()), int(allowed.max())) if allowed.size else (0, -1)
+    if kind == "mask" or (last - first) // 8 < 4 * allowed.size:
+        bits = np.zeros(last - first + 1, np.bool_)
+        bits[allowed - first] = True
+        return kind if kind == "mask" else f"{kind} bits", np.packbits(bits), first
+    return kind, given.astype(np.uint32) if last < 2**32 else given, 0
 
 
 def _filter_of(kind: str, stored: NDArray[Any], first: int = 0) -> Filter:
     """Restores a pickled filter."""
     if kind == "labels":
         return Filter.label(stored)
-    if kind == "denied":
-        return Filter.deny(stored)
-    if kind != "mask":
-        return Filter(stored)
-    return Filter(np.concatenate((np.zeros(first, np.bool_), np.unpackbits(stored).view(np.bool_))))
+    if kind == "mask":
+        return Filter(np.concatenate((np.zeros(first, np.bool_), np.unpackbits(stored).view(np.bool_))))
+    ids = np.flatnonzero(np.unpackbits(stored)) + first if kind.endswith(" bits") else stored
+    return Filter.deny(ids) if kind.startswith("denied") else Filter.allow(ids)
 
 
 def core_filters(value: Any, n_queries: int) -> tuple[list[_core.Filter], NDArray[np.uint32] | None]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import fewbits as fb
@@ -185,9 +187,9 @@ def test_filters_pickle_and_copy() -> None:
         for again in (pickle.loads(pickle.dumps(prepared)), copy.copy(prepared), copy.deepcopy(prepared)):
             found = index.search(x[:20], filter=again)
             assert np.array_equal(found.ids, expected.ids)
-    given = np.arange(5)
-    prepared = fb.Filter(given)
-    given[:] = 200 + np.arange(5)  # the filter is what it was made from
+    own = np.arange(5)
+    prepared = fb.Filter(own)
+    own[:] = 200 + np.arange(5)  # the filter is what it was made from
     assert set(index.search(x[0], 5, filter=pickle.loads(pickle.dumps(prepared))).ids) == set(range(5))
 
 
@@ -196,13 +198,38 @@ def test_pickled_filters_are_small() -> None:
     assert len(pickle.dumps(fb.Filter(mask))) < 1000
     mask[500_000:580_000] = True
     assert len(pickle.dumps(fb.Filter(mask))) < 80_000 / 8 + 1000
-    assert len(pickle.dumps(fb.Filter(np.arange(10_000)))) < 41_000
+    for of_ids in (fb.Filter.allow, fb.Filter.deny):
+        assert len(pickle.dumps(of_ids(np.arange(10_000)))) < 10_000 / 8 + 1000
+        assert len(pickle.dumps(of_ids(np.arange(10_000) * 1000))) < 41_000
     index = fb.Index(4, metric="l2", codec=fb.Float()).add(np.eye(4, dtype=np.float32), ids=[3, 2**33, 2**40, 2**61])
     for ids in ([], [3], [2**33, 2**61]):
         for prepared in (fb.Filter.allow(ids), fb.Filter.deny(ids)):
             again = pickle.loads(pickle.dumps(prepared))
             wanted = index.search(np.ones(4), 4, filter=prepared).ids
             assert index.search(np.ones(4), 4, filter=again).ids.tolist() == wanted.tolist()
+
+
+@given(st.sets(st.integers(0, 400)), st.integers(0, 2**62 - 500))
+@settings(max_examples=50, deadline=None)
+def test_a_pickled_filter_has_the_same_ids(ids: set[int], first: int) -> None:
+    own = np.array(sorted(ids), np.int64) + first
+    for prepared in (fb.Filter.allow(own), fb.Filter.deny(own)):
+        again = pickle.loads(pickle.dumps(prepared))
+        assert repr(again) == repr(prepared)
+        (kind, numbers), (other_kind, other) = prepared._core.given(), again._core.given()
+        assert kind == other_kind
+        assert numbers is not None
+        assert other is not None
+        assert np.sort(other).tolist() == np.sort(numbers).tolist()
+
+
+def test_filters_say_what_they_are() -> None:
+    numba = pytest.importorskip("numba")
+    assert repr(fb.Filter(np.arange(2000) < 1200)) == "Filter(<mask of 2,000, 1,200 allowed>)"
+    assert repr(fb.Filter([4, 2])) == "Filter.allow(<2 ids>)"
+    assert repr(fb.Filter.deny([3])) == "Filter.deny(<1 ids>)"
+    assert repr(fb.Filter.label([7, 8])) == "Filter.label(<2 labels>)"
+    assert repr(fb.Filter(numba.cfunc("boolean(int64)")(lambda i: i > 3))) == "Filter(<predicate>)"
 
 
 def test_a_filter_of_code_does_not_pickle() -> None:
@@ -228,9 +255,9 @@ def test_a_mask_of_numbers_is_not_taken_for_ids(dtype: type) -> None:
 def test_allow_is_the_filter_itself_and_deny_the_rest(base: F32, queries: F32) -> None:
     index = fb.Index(32, metric="l2", codec=fb.Float()).add(base, progress=False)
     ids = np.arange(0, 3000, 7)
-    for given in (ids, np.isin(np.arange(3000), ids)):
-        allowed = index.search(queries, 5, filter=fb.Filter.allow(given))
-        np.testing.assert_array_equal(allowed.ids, index.search(queries, 5, filter=fb.Filter(given)).ids)
+    for own in (ids, np.isin(np.arange(3000), ids)):
+        allowed = index.search(queries, 5, filter=fb.Filter.allow(own))
+        np.testing.assert_array_equal(allowed.ids, index.search(queries, 5, filter=fb.Filter(own)).ids)
     denied = index.search(queries, 3000, filter=fb.Filter.deny(ids))
     assert not np.isin(ids, denied.ids).any()
     assert denied.counts.tolist() == [3000 - len(ids)] * len(queries)
