@@ -3,7 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const rows = data.rows;
-  const state = { n: data.n, budget: null, recall: 0.9, prefer: "bytes", picked: null, pointed: null };
+  const state = { n: data.n, budget: null, recall: 0.9, prefer: "bytes", disk: false, picked: null, pointed: null };
   const $ = (id) => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
 
@@ -39,9 +39,11 @@
   }
 
   function choice() {
-    const fits = rows.filter((row) => state.budget === null || total(row) <= state.budget);
+    const inMemory = rows.filter((row) => row.rerank !== "disk");
+    const allowed = state.disk || !inMemory.length ? rows : inMemory;
+    const fits = allowed.filter((row) => state.budget === null || total(row) <= state.budget);
     if (!fits.length) {
-      const least = rows.reduce((a, b) => (total(a) <= total(b) ? a : b));
+      const least = allowed.reduce((a, b) => (total(a) <= total(b) ? a : b));
       return { row: least, note: `Nothing measured fits ${short(state.budget)} bytes; the smallest is shown.` };
     }
     const enough = fits.filter((row) => setting(row).recall >= state.recall);
@@ -369,13 +371,14 @@
     state.budget = number("budget", (v) => v > 0);
     state.recall = number("recall", (v) => v > 0 && v <= 1) ?? 0.9;
     state.prefer = $("prefer").value;
+    state.disk = $("disk").value === "yes";
     state.picked = null;
     refreshTable();
     charts.forEach(draw);
     showChoice();
   }
 
-  for (const id of ["n", "budget", "recall", "prefer"]) $(id).addEventListener("input", read);
+  for (const id of ["n", "budget", "recall", "prefer", "disk"]) $(id).addEventListener("input", read);
   $("choice-back").addEventListener("click", () => {
     state.picked = null;
     showChoice();

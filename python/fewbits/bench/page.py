@@ -119,6 +119,8 @@ that were measured with {n:,}.</p>
 <label>recall@{k}, at least
 <input id="recall" type="number" min="0" max="1" step="any" inputmode="decimal" value="0.9"></label>
 <label>prefer <select id="prefer"><option value="bytes">fewest bytes<option value="speed">speed</select></label>
+<label{"" if _has_disk(view) else " hidden"}>a copy on disk
+<select id="disk"><option value="no">no<option value="yes">allowed</select></label>
 </form>
 <div class="card">
 <div aria-live="polite"><h3 id="choice-name"></h3><p id="choice-note" class="sub"></p></div>
@@ -128,6 +130,10 @@ that were measured with {n:,}.</p>
 <button id="copy" type="button">Copy</button> <span id="copied" role="status"></span>
 </div>
 </section>"""
+
+
+def _has_disk(view: View) -> bool:
+    return any(row["rerank"] == "disk" for row in view.data["rows"])
 
 
 def _charts(view: View) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from ..file.places import shown
 
 KINDS = (
-    ".npy, .npz, Parquet (a file or a folder), HDF5, zarr, safetensors, .fvecs, .bvecs, .fbin, .u8bin, .i8bin or word"
-    " vectors (.txt, .vec)"
+    ".npy, .npz, Parquet (a file or a folder), HDF5, zarr, safetensors, .fvecs, .bvecs, .ivecs, .fbin, .u8bin, .i8bin"
+    " or word vectors (.txt, .vec)"
 )
 SETS = "for a multi-vector index, an (n, t, dim) array or a folder with {0}_tokens.npy and {0}_offsets.npy"
 

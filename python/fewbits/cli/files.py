@@ -10,7 +10,7 @@ from typing import Any
 import fewbits as fb
 
 from ..bench.datasets import load_array, load_sets
-from ..file.foreign import EMPTY, INDEX, UNKNOWN, instead, kind_of
+from ..file.foreign import EMPTY, INDEX, UNKNOWN, instead_of_index, kind_of
 from ..source.load import load_column
 
 
@@ -38,7 +38,7 @@ def open_single(path: Path) -> fb.Index:
 def check_is_index(path: Path) -> None:
     """Raises ValueError if a file is recognised as something else, and says what it is."""
     if path.is_file() and kind_of(path) not in (INDEX, EMPTY, UNKNOWN):  # the core explains these
-        raise ValueError(f"{path}: expected an index file, {instead(path)}")
+        raise ValueError(f"{path}: expected an index file, {instead_of_index(path)}")
 
 
 def load_vectors(index: fb.Index | fb.MultiVectorIndex, path: Path, name: str) -> Any:

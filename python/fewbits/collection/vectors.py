@@ -21,11 +21,13 @@ def checked_vectors(vectors: Any, n: int, dim: int, metric: str) -> Batch:
     """One vector per item, or None for those without."""
     if vectors is None:
         return Batch(np.zeros((0, dim), np.float32), [False] * n)
-    has = [True] * n
+    has = None
     if isinstance(vectors, list | tuple) and any(vector is None for vector in vectors):
         has = [vector is not None for vector in vectors]
         vectors = [vector for vector in vectors if vector is not None]
-    rows = Rows(vectors, dim, "vectors") if len(vectors) else Rows(np.zeros((0, dim), np.float32), dim)
-    if len(has) != n or len(rows) != sum(has):
-        raise ValueError(f"vectors: expected one per key ({n}), got {max(len(has), len(rows)) if n else len(rows)}")
+    none = isinstance(vectors, list | tuple) and not vectors
+    rows = Rows(np.zeros((0, dim), np.float32) if none else vectors, dim, "vectors")
+    has = has or [True] * len(rows)
+    if len(has) != n:
+        raise ValueError(f"vectors: expected one per key ({n}), got {len(has)}")
     return Batch(rows.all(nonzero=metric == "cosine"), has)

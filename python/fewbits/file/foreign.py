@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ _SAVE = 'np.save("x.npy", {})'
 HDF5 = Kind("an HDF5 file", _SAVE.format('h5py.File({0})["NAME"][:]'))
 NPZ = Kind("an archive of arrays (.npz)", _SAVE.format('np.load({0})["NAME"]'))
 INDEX = Kind("a fewbits index", "index = fewbits.open({0}); " + _SAVE.format("index.reconstruct(index.ids())"))
-NPY = Kind("a .npy array", "fewbits.build(np.load({0}), metric=METRIC).save('x.fb')")
+NPY = Kind("a .npy array", "")
 PARQUET = Kind("a Parquet file", _SAVE.format('np.stack(pandas.read_parquet({0})["COLUMN"])'))
 SAFETENSORS = Kind("a safetensors file", _SAVE.format('safetensors.numpy.load_file({0})["NAME"]'))
 _TORCH = Kind("a torch file", _SAVE.format("torch.load({0}).float().numpy()"))
@@ -45,6 +46,7 @@ _VECS = Kind(
     "a file of records (.fvecs)",
     "x = np.fromfile({0}, np.int32); " + _SAVE.format("x.reshape(-1, x[0] + 1)[:, 1:].view(np.float32)"),
 )
+_OF_VECTORS = (NPY, NPZ, HDF5, PARQUET, SAFETENSORS, _VECS)  # what `fewbits build` reads
 EMPTY = Kind("an empty file", "")
 UNKNOWN = Kind("a file of an unknown kind", _SAVE.format("np.fromfile({0}, np.float32).reshape(-1, DIM)"))
 
@@ -77,6 +79,14 @@ def instead(path: str | Path) -> str:
         return "got a folder"
     kind = kind_of(path)
     return f"got {kind.name}" + (f"; convert it: {kind.recipe.format(repr(shown(path)))}" if kind.recipe else "")
+
+
+def instead_of_index(path: str | Path) -> str:
+    """The same, where an index was expected."""
+    kind = kind_of(path)
+    if kind not in _OF_VECTORS:
+        return instead(path)
+    return f"got {kind.name}; build an index of it: fewbits build {shlex.quote(shown(path))} --metric METRIC -o x.fb"
 
 
 def _of_archive(path: str | Path) -> Kind:

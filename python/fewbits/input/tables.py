@@ -17,7 +17,7 @@ def from_table(x: Any, name: str) -> Any:
     """The vectors of a column as an array; x itself, if it is no column of lists."""
     library = type(x).__module__.partition(".")[0]
     if library == "pandas":
-        return _stacked(x, name)
+        return _stacked(_only_lists(x, name), name)
     if is_dataset(x):
         return _from_arrow(x.with_format("arrow")[:], name)
     if hasattr(x, "__arrow_c_array__") or hasattr(x, "__arrow_c_stream__"):
@@ -30,12 +30,26 @@ def is_dataset(x: Any) -> bool:
     return type(x).__module__.partition(".")[0] == "datasets" and hasattr(x, "with_format") and hasattr(x, "__len__")
 
 
+def _only_lists(x: Any, name: str) -> Any:
+    """The column of lists of a pandas table, if it has one; x itself otherwise."""
+    if getattr(x, "ndim", 0) != 2 or not len(x):
+        return x
+    lists = [column for column in x.columns if _is_list_of_numbers(x[column].iloc[0])]
+    if len(lists) > 1:
+        raise ValueError(f"{name}: expected one column of lists, got {lists}: pass table[NAME]")
+    return x[lists[0]] if lists else x
+
+
+def _is_list_of_numbers(value: Any) -> bool:
+    return not isinstance(value, str) and np.ndim(value) == 1
+
+
 def _stacked(x: Any, name: str) -> Any:
     """A pandas column of arrays or lists, as a matrix."""
     if getattr(x, "ndim", 0) != 1 or not len(x):
         return x
     values = x.to_numpy()
-    if values.dtype != object or np.ndim(values[0]) != 1 or isinstance(values[0], str):
+    if values.dtype != object or not _is_list_of_numbers(values[0]):
         return x
     width = len(values[0])
     for row, value in enumerate(values):

@@ -5,6 +5,7 @@ Integers wider than a byte are rejected as vectors: they are almost always ids p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -63,6 +64,8 @@ def _refuse(x: Any, name: str) -> None:
         return
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
+    if isinstance(x, str | os.PathLike):
+        raise TypeError(f"{name}: expected an array of vectors, got a path: pass fb.load_vectors({os.fspath(x)!r})")
     if isinstance(x, Mapping):
         raise TypeError(
             f"{name}: expected an array of vectors, got a {type(x).__name__}; with ids as its keys: "

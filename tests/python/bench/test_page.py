@@ -144,7 +144,8 @@ def test_budget_recall_and_number_choose(tmp_path: Path) -> None:
         tmp_path,
         """
         const shown = () => [$('choice-name').textContent, $('code').textContent, $('choice-note').textContent];
-        result.first = shown();
+        result.memory = shown();
+        set('disk', 'yes'); result.first = shown();
         set('prefer', 'speed'); result.speed = shown();
         set('budget', '70'); result.budget = shown();
         set('prefer', 'bytes'); set('budget', ''); set('n', '1e7'); result.many = shown();
@@ -154,6 +155,7 @@ def test_budget_recall_and_number_choose(tmp_path: Path) -> None:
         set('recall', '7'); result.invalid = $('recall').getAttribute('aria-invalid');
         """,
     )
+    assert found["memory"][0] == "plain"
     assert found["first"][0] == "on disk"
     assert found["first"][1].endswith("index.search(queries, k=10, nprobe=4)")
     assert found["speed"][0] == "fast"
@@ -199,7 +201,7 @@ def test_rows_are_in_both_charts_and_picked_by_mouse_and_keyboard(tmp_path: Path
     assert "recall" in found["tip"]
     assert found["byKey"] == "codebooks"  # 232 bytes in all: the last one to the right
     assert found["marked"] >= 3  # in two charts and in the table
-    assert found["back"] == "on disk"
+    assert found["back"] == "plain"
     assert found["byTable"] == "plain"
     assert found["hovered"] == found["byMouse"] == "codes"
 
@@ -242,9 +244,10 @@ def test_tokens_have_a_page(tmp_path: Path) -> None:
         result.name = $('choice-name').textContent;
         const count = (id) => $(id).querySelectorAll('.spot').length;
         result.charts = ['memory-chart', 'speed-chart', 'ndcg-chart'].map(count);
+        result.disk = $('disk').offsetParent === null;
         """,
     )
-    assert found == {"name": "tokens 2 bits", "charts": [3, 3, 3]}
+    assert found == {"name": "tokens 2 bits", "charts": [3, 3, 3], "disk": True}
 
 
 def test_token_code_makes_the_same_index() -> None:

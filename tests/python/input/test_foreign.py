@@ -6,6 +6,7 @@ import gzip
 import json
 import pathlib
 import pickle
+import shlex
 import sqlite3
 import struct
 import zipfile
@@ -148,8 +149,16 @@ def test_what_is_no_index_is_named(folder: Path, kind: str, capsys: pytest.Captu
         assert file in error
         named = "a .npy array" if kind == "objects.npy" else name
         assert named in error or kind in ("empty", "raw")
-    error = message(capsys, "info", "x.npy")
-    assert "expected an index file, got a .npy array; convert it: fewbits.build(" in error
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "hdf5", "safetensors", "fvecs"])
+def test_the_advice_builds(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / f"given.{kind}"
+    FILES[kind][1](file) if kind in FILES else np.save(file, X)
+    error = message(capsys, "info", file.name)
+    advice = error.partition("build an index of it: fewbits ")[2].replace("METRIC", "l2")
+    assert cli.main([*shlex.split(advice), "-q"]) == 0
+    assert len(fb.open("x.fb")) == len(X)
 
 
 @pytest.mark.parametrize("kind", CONVERTIBLE)

@@ -64,7 +64,8 @@ def pandas(x: F32, kind: str) -> Any:
     library = pytest.importorskip("pandas", reason="needs the extra integrations")
     if kind == "arrow":
         return library.Series(chunked(x).to_pandas(), dtype=library.ArrowDtype(chunked(x).type))
-    return library.Series(list(x) if kind == "arrays" else x.tolist())
+    column = library.Series(list(x) if kind == "arrays" else x.tolist())
+    return library.DataFrame({"id": range(len(x)), "text": "a", "vec": column}) if kind == "table" else column
 
 
 def duckdb(x: F32, kind: str) -> Any:
@@ -108,11 +109,12 @@ MEMORY: dict[str, Callable[[F32], Any]] = {
     "pandas arrays": lambda x: pandas(x, "arrays"),
     "pandas lists": lambda x: pandas(x, "lists"),
     "pandas Arrow": lambda x: pandas(x, "arrow"),
+    "pandas DataFrame": lambda x: pandas(x, "table"),
 }
 
 
 @pytest.mark.parametrize("kind", MEMORY)
-def test_columns_in_memory(kind: str) -> None:
+def test_columns_in_memory(kind: str, tmp_path: Path) -> None:
     if "List" in kind or kind == "FixedShapeTensor":
         pytest.importorskip("pyarrow", reason="needs the extra files")
     given = MEMORY[kind](X)
@@ -123,6 +125,10 @@ def test_columns_in_memory(kind: str) -> None:
     ):
         np.testing.assert_allclose(index.reconstruct(np.arange(N)), X, rtol=1e-6)
     np.testing.assert_array_equal(expected.search(MEMORY[kind](X[:5]), 3).ids, expected.search(X[:5], 3).ids)
+    collection = fb.Collection(tmp_path / "c", dim=DIM, metric="l2")
+    collection.add(keys=IDS, vectors=given)
+    assert collection.search(X[7], k=1).keys == [IDS[7]]
+    collection.close()
 
 
 def test_a_reader_is_read_by_blocks() -> None:
@@ -148,6 +154,8 @@ def test_wrong_columns() -> None:
         (pyarrow.array([X[0].tolist(), [None] * DIM]), ValueError, "missing one in row 1"),
         (pyarrow.table({"a": arrow(X), "b": arrow(X)}), ValueError, "one column of lists"),
         (pyarrow.array(["a", "b"]), TypeError, "expected vectors"),
+        ("x.parquet", TypeError, r"load_vectors\('x.parquet'\)"),
+        (Path("x.npy"), TypeError, r"load_vectors\('x.npy'\)"),
         (pandas(np.array([[1.0, 2.0]]), "lists").map(lambda row: [row, row]), ValueError, r"expected|shape"),
     ]
     for given, error, match in wrong:
