@@ -19,6 +19,7 @@ Rerank = Literal["none", "ram", "disk"]
 ID_BYTES = 4  # an inverted list stores the number of each vector beside its code
 MIN_ROWS_FOR_LISTS = 10_000  # with fewer rows an exhaustive scan is fast enough and loses nothing
 _BITS_PER_DIMENSION = (1, 2, 4)  # for codecs whose budget is not set by m
+_FEW_PER_LIST = 32  # vectors that lists are trained with, if quick
 _RERANKED = 2  # number of budgets whose shortest codes are shown with a rerank
 
 FAMILIES = (  # in the order of charts; families of one colour together
@@ -81,10 +82,11 @@ def _rotation(dim: int, quick: bool) -> tuple[fb.OPQ | fb.RandomRotation | None,
 
 
 def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, *, quick: bool = False) -> list[Config]:
-    """The configurations, family by family. `quick` omits what takes longest: rotations, f32, short 8-bit codes, codes
-    of a few bits per dimension, and most of the training sample of lists."""
+    """The configurations, family by family. `quick` omits what takes longest: rotations, PQ of 8 bits, f32, codes
+    whose bits are learned, and most of the training sample of lists."""
     budgets = sorted(set(budgets)) if budgets is not None else default_budgets(dim)
-    partition = fb.IVF(sample=CODEC_SAMPLE if quick else None) if n >= MIN_ROWS_FOR_LISTS else None
+    few = min(CODEC_SAMPLE, _FEW_PER_LIST * fb.IVF().lists(n)) if quick else None
+    partition = fb.IVF(sample=few) if n >= MIN_ROWS_FOR_LISTS else None
     beside = ID_BYTES + (FACTOR_BYTES if metric == "l2" else 0) if partition else 0
     rooms = [budget - beside for budget in budgets if budget > beside]
     rotation, rotated = _rotation(dim, quick)
@@ -98,13 +100,13 @@ def ladder(n: int, dim: int, metric: str, budgets: Sequence[int] | None = None, 
     for turn, name in dict.fromkeys([(None, ""), (rotation, rotated)]):
         for room in short:
             add(f"{name}PQ{2 * room}x4", f"{name}PQ 4-bit", transform=turn, codec=fb.PQ(2 * room, bits=4))
-    for room in whole[-1:] if quick else whole:
+    for room in () if quick else whole:
         add(f"{rotated}PQ{room}x8", f"{rotated}PQ 8-bit", transform=rotation, codec=fb.PQ(room, bits=8))
     add("SQ4", "Scalar", codec=fb.Scalar(4, levels="lloyd-max"))
     add("SQ8", "Scalar", codec=fb.Scalar(8))
-    for bits in () if quick else _BITS_PER_DIMENSION:
+    for bits in _BITS_PER_DIMENSION:
         add(f"RaBitQ{bits}", "RaBitQ", codec=fb.RaBitQ(bits))
-        if metric == "cosine":
+        if metric == "cosine" and not quick:
             add(f"binary{bits}", "Recurrent binary", codec=fb.RecurrentBinary(bits))
     sizes = byte_sizes(dim)
     for budget in () if quick or n < dim else budgets:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 import fewbits as fb
 
+from ..input.progress import Progress, ProgressArgument
 from ..spec.ivf import default_nprobe
 from .datasets import Dataset
 from .ladder import Config, Rerank
@@ -83,13 +85,21 @@ def run(
     rows = []
     with tempfile.TemporaryDirectory(prefix="fewbits-bench-") as folder:
         for number, config in enumerate(configs, 1):
-            row = measure(data, config, truth, Path(folder), k=k, threads=threads, seed=seed, progress=progress)
+            with _named_progress(progress, f"[{number}/{len(configs)}] {config.label}") as shown:
+                row = measure(data, config, truth, Path(folder), k=k, threads=threads, seed=seed, progress=shown)
             rows.append(row)
             announce(
                 f"[{number}/{len(configs)}] {config.label:<24} {row.bytes_per_vector:7.1f} B/vector"
                 f"  recall@{k} {row.recall:.3f}  built in {row.build_seconds:.1f} s"
             )
     return tuple(rows)
+
+
+@contextmanager
+def _named_progress(progress: bool | None, name: str) -> Iterator[Callable[[str, float], None]]:
+    """A bar that says what is measured in front of what is being done for it."""
+    with Progress(progress) as bar:
+        yield lambda stage, fraction: bar.stage(f"{name}: {stage}")(fraction)
 
 
 def ground_truth(data: Dataset, depth: int, threads: int | None, announce: Callable[[str], None] = print) -> I64:
@@ -121,7 +131,7 @@ def measure(
     k: int,
     threads: int | None = None,
     seed: int = 0,
-    progress: bool | None = None,
+    progress: ProgressArgument = None,
 ) -> Measurement:
     """Builds one index, saves it in `folder`, and measures it as opened from there. The file is deleted afterwards."""
     index = config.make(data.dim, data.metric, seed)
@@ -132,6 +142,8 @@ def measure(
     try:
         index.save(path)
         del index
+        if callable(progress):
+            progress("searches", 0.0)
         return _measure_opened(fb.Index.open(path), path.stat().st_size, data, config, truth, k, threads, build_seconds)
     finally:
         path.unlink(missing_ok=True)

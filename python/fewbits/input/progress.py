@@ -28,6 +28,7 @@ class Progress:
         self._report = argument if callable(argument) else None
         self._draws = sys.stderr.isatty() if argument is None else argument is True
         self._last_draw = 0.0
+        self._last_name = ""
         self._started = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -53,9 +54,9 @@ class Progress:
 
     def _draw(self, name: str, fraction: float) -> None:
         now = time.monotonic()
-        if now - self._last_draw < _SECONDS_BETWEEN_DRAWS and fraction < 1:
+        if now - self._last_draw < _SECONDS_BETWEEN_DRAWS and fraction < 1 and name == self._last_name:
             return
-        self._last_draw = now
+        self._last_draw, self._last_name = now, name
         done = round(_WIDTH * min(max(fraction, 0.0), 1.0))
         bar = "#" * done + "." * (_WIDTH - done)
         sys.stderr.write(f"\r\033[K{name:<24} [{bar}] {fraction:4.0%}  {now - self._started:.0f} s")

@@ -99,6 +99,25 @@ def test_ladder_has_the_codecs_of_a_few_bits_a_dimension():
     assert families["cosine"] - families["l2"] == {"Recurrent binary"}
 
 
+def test_a_quick_ladder_trains_no_rotations():
+    whole, quick = (bench.ladder(100_000, 384, "cosine", quick=quick) for quick in (False, True))
+    assert len(quick) < len(whole) / 2
+    assert {config.label for config in quick} >= {"PQ120x4", "SQ8", "RaBitQ2", "f16"}
+    assert all(config.parts.get("transform") is None for config in quick)
+    assert quick[0].parts["partition"].sample < 65_536
+
+
+def test_the_bar_says_what_is_measured(capsys):
+    data = datasets.synthetic(600, 8, queries=10)
+    configs = bench.ladder(600, 8, "cosine", [8], quick=True)[:2]
+    bench.run(data, configs, progress=True)
+    drawn = capsys.readouterr().err
+    assert f"[1/2] {configs[0].label}: codec" in drawn
+    assert f"[2/2] {configs[1].label}: searches" in drawn
+    bench.run(data, configs, progress=False)
+    assert not capsys.readouterr().err
+
+
 def test_ladder_of_wide_vectors_needs_no_dense_rotation():
     assert not any(
         isinstance(config.parts.get("transform"), fb.OPQ) for config in bench.ladder(50_000, 4096, "ip", [64])
