@@ -65,7 +65,10 @@ def _refuse(x: Any, name: str) -> None:
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name}: expected a plain array, got a masked array (its mask would be lost)")
     if isinstance(x, str | os.PathLike):
-        raise TypeError(f"{name}: expected an array of vectors, got a path: pass fb.load_vectors({os.fspath(x)!r})")
+        text = os.fspath(x)
+        raise TypeError(
+            f"{name}: expected an array of vectors, got {text!r}; to read a file: fb.load_vectors({text!r})"
+        )
     if isinstance(x, Mapping):
         raise TypeError(
             f"{name}: expected an array of vectors, got a {type(x).__name__}; with ids as its keys: "
