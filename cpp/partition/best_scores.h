@@ -32,6 +32,7 @@ public:
         }
     }
 
+    float threshold() const { return top_.threshold(); }
     std::span<Hit> kept() { return top_.kept(); }
     std::span<Hit> sorted() { return top_.sorted(); }
 

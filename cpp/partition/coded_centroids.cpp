@@ -20,51 +20,23 @@ namespace {
 constexpr std::size_t least_dim = 32, least_floats = 1 << 21;  // fewer floats are read as fast
 constexpr std::size_t block = kernels::block_size;
 constexpr std::size_t rows_at_once = 64;  // floats of so many rows stay in cache while a batch is compared with them
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr std::uint8_t zero = 128;  // the byte of 0
-constexpr float table_limit = 127;  // sums of such entries are fastest
+constexpr float table_limit = 127;        // sums of such entries are fastest
 
-// The fewer signs, the larger their errors, and the more candidates are needed.
+// The fewer signs, the larger their errors, and the more candidates are needed. The more lists are wanted, the less the
+// last ones matter.
 std::size_t candidates(std::size_t wanted, std::size_t dim) {
-    return (3 * wanted + 384) * std::max<std::size_t>(dim, 384) / dim;
+    const auto spare = static_cast<std::size_t>(24 * std::sqrt(static_cast<double>(wanted)));
+    return (wanted + spare + 384) * std::max<std::size_t>(dim, 384) / dim;
 }
 // What 8-bit codes leave of these.
 std::size_t finalists(std::size_t wanted) {
-    return wanted + wanted / 8 + 16;
+    return wanted + wanted / 16 + 8;
 }
 
 std::shared_ptr<const Transform> rotation(std::size_t dim) {
     Parts parts;
     parts.params = {{"transform.kind", 2}, {"transform.out_dim", dim}, {"transform.seed", 0}, {"transform.rounds", 3}};
     return make_transform(parts, static_cast<std::uint32_t>(dim));
-}
-
-std::vector<float> mean_of(MatrixView rows) {
-    std::vector<double> sum(rows.cols);
-    for (std::size_t i = 0; i < rows.rows; ++i)
-        for (std::size_t j = 0; j < rows.cols; ++j) sum[j] += double{rows.row(i)[j]};
-    std::vector<float> mean(rows.cols);
-    for (std::size_t j = 0; j < rows.cols; ++j) mean[j] = static_cast<float>(sum[j] / static_cast<double>(rows.rows));
-    return mean;
-}
-
-float largest_magnitude(std::span<const float> x) {
-    float largest = 0;
-    for (const float value : x) largest = std::max(largest, std::fabs(value));
-    return largest;
-}
-
-// To integers in -limit..limit, with the returned step; 0 if all numbers are too small for one.
-template <class Integer>
-float quantize(std::span<const float> x, int limit, int zero_is, Integer* out) {
-    const float step = largest_magnitude(x) / static_cast<float>(limit);
-    const float inverse = step >= std::numeric_limits<float>::min() ? 1 / step : 0;
-    for (std::size_t j = 0; j < x.size(); ++j) {
-        const float value = x[j] * inverse;
-        const int nearest = static_cast<int>(value + (value < 0 ? -0.5f : 0.5f));
-        out[j] = static_cast<Integer>(zero_is + std::clamp(nearest, -limit, limit));
-    }
-    return inverse > 0 ? step : 0;
 }
 
 }  // namespace
@@ -74,31 +46,30 @@ bool is_worth_coding(std::size_t nlist, std::size_t dim) {
 }
 
 // A query in the terms of both codes, and what is found for it. A score by signs is sign_scale * sum of the table's
-// entries + sign_offset, times the centroid's scale, and so on.
+// entries + sign_offset, times the centroid's scale.
 struct CodedCentroids::Search {
     std::vector<float> moved, rotated, scores;
     std::vector<std::uint8_t> table;
-    std::vector<std::int16_t> integers;
-    float sign_scale = 1, sign_offset = 0, byte_scale = 1, byte_offset = 0;
+    ByteCodes::Query coded;
+    float sign_scale = 1, sign_offset = 0;
     std::vector<Hit> hits;
     std::size_t found = 0;  // of the hits
+    TopHits sample;
     std::vector<std::uint32_t> rows;
-    std::vector<std::int32_t> sums;
     BestScores best;
 };
 
 CodedCentroids::CodedCentroids(MatrixView centroids, bool spherical, const std::vector<float>& terms)
-    : spherical_(spherical), terms_(terms) {
+    : spherical_(spherical), terms_(terms), bytes_(centroids.rows, centroids.cols) {
     const std::size_t k = centroids.rows, d = centroids.cols;
-    if (spherical) units_ = directions(centroids, terms);
+    units_.resize(spherical ? centroids.size() : 0);
+    if (spherical) directions(centroids, terms, units_.data());
     compared_ = {spherical ? units_.data() : centroids.data, k, d};
     center_ = mean_of(compared_);
     rotation_ = rotation(d);
     order_ = shuffled(k, 0);
     signs_.resize(kernels::blocks_bytes(4, (d + 3) / 4, k));
-    bytes_.resize(k * d);
     sign_scales_.resize(k);
-    byte_scales_.resize(k);
     code_terms_.resize(spherical ? 0 : k);
     std::vector<float> rows;
     for (std::size_t first = 0; first < k; first += block) encode(first, std::min(block, k - first), rows);
@@ -121,7 +92,7 @@ void CodedCentroids::encode(std::size_t first, std::size_t count, std::vector<fl
         }
         const double squared = squared_length(row.data(), d);
         sign_scales_[first + i] = static_cast<float>(sum > 0 ? squared / sum : 0);
-        byte_scales_[first + i] = quantize(row, 127, zero, bytes_.data() + (first + i) * d);
+        bytes_.set(first + i, row);
         if (!spherical_) code_terms_[first + i] = static_cast<float>(-squared / 2);
     }
     pack_block(signs.data(), row_bytes, 4, static_cast<std::uint32_t>(m), static_cast<std::uint32_t>(count),
@@ -129,9 +100,16 @@ void CodedCentroids::encode(std::size_t first, std::size_t count, std::vector<fl
 }
 
 void CodedCentroids::score(const float* query, const std::uint32_t* rows, std::size_t n, float* scores) const {
-    kernels::active().rows_dot_f32({reinterpret_cast<const std::uint8_t*>(compared_.data),
-                                    compared_.cols * sizeof(float), rows, static_cast<std::uint32_t>(n),
-                                    static_cast<std::uint32_t>(compared_.cols), nullptr, query, scores});
+    constexpr std::size_t some = 8, line = 64;
+    const std::size_t row_bytes = compared_.cols * sizeof(float);
+    const auto* base = reinterpret_cast<const std::uint8_t*>(compared_.data);
+    for (std::size_t first = 0; first < n; first += some) {
+        for (std::size_t i = first + some; i < std::min(n, first + 2 * some); ++i)
+            for (std::size_t at = 0; at < row_bytes; at += line) __builtin_prefetch(base + rows[i] * row_bytes + at);
+        kernels::active().rows_dot_f32({base, row_bytes, rows + first,
+                                        static_cast<std::uint32_t>(std::min(some, n - first)),
+                                        static_cast<std::uint32_t>(compared_.cols), nullptr, query, scores + first});
+    }
     for (std::size_t i = 0; !spherical_ && i < n; ++i) scores[i] += terms_[rows[i]];
 }
 
@@ -172,18 +150,9 @@ bool CodedCentroids::prepare(const float* query, Search& search) const {
     const std::size_t d = compared_.cols, m = (d + 3) / 4;
     search.moved.assign(query, query + d);
     for (std::size_t j = 0; !spherical_ && j < d; ++j) search.moved[j] -= center_[j];
-    if (!(largest_magnitude(search.moved) < 1e15f)) return false;
     search.rotated.assign(4 * m, 0);
     rotation_->apply({search.moved.data(), 1, d}, search.rotated.data());
-
-    search.integers.resize(d);
-    // 12 bits, or fewer if sums would not fit in 32.
-    const auto limit =
-        static_cast<int>(std::min<std::size_t>(2047, std::numeric_limits<std::int32_t>::max() / (255 * d)));
-    search.byte_scale = quantize({search.rotated.data(), d}, limit, 0, search.integers.data());
-    std::int64_t sum = 0;
-    for (const std::int16_t each : search.integers) sum += each;
-    search.byte_offset = -static_cast<float>(zero * sum) * search.byte_scale;
+    if (!bytes_.prepare({search.rotated.data(), d}, search.coded)) return false;
 
     // The entry of four signs is the sum of their coordinates, from minus to plus the sum of magnitudes.
     float largest = 0, total = 0;
@@ -197,22 +166,23 @@ bool CodedCentroids::prepare(const float* query, Search& search) const {
     search.table.resize(16 * m);
     for (std::size_t s = 0; s < m; ++s) {
         const float* q = search.rotated.data() + 4 * s;
-        for (unsigned code = 0; code < 16; ++code) {
-            float above = 0;  // the least entry
-            for (unsigned j = 0; j < 4; ++j) above += ((code >> j & 1) != 0) == (q[j] > 0) ? std::fabs(q[j]) : 0;
-            search.table[16 * s + code] = static_cast<std::uint8_t>(2 * above * inverse + 0.5f);
-        }
+        float above[16] = {};  // the least entry
+        for (unsigned j = 0; j < 4; ++j) above[0] += std::max(-q[j], 0.0f);
+        for (unsigned j = 0; j < 4; ++j)
+            for (unsigned code = 0; code < 1u << j; ++code) above[code | 1u << j] = above[code] + q[j];
+        for (unsigned code = 0; code < 16; ++code)
+            search.table[16 * s + code] = static_cast<std::uint8_t>(2 * above[code] * inverse + 0.5f);
     }
     search.sign_scale = step;
     search.sign_offset = -total;
     return true;
 }
 
-// Appends the centroids first..first + count whose score by signs is the threshold or more.
-void CodedCentroids::scan_signs(Search& search, std::size_t first, std::size_t count, float threshold) const {
+// Writes the centroids first..first + count whose score by signs is the threshold or more; returns their number.
+std::size_t CodedCentroids::scan_signs(const Search& search, std::size_t first, std::size_t count, float threshold,
+                                       Hit* hits) const {
     const std::size_t m = (compared_.cols + 3) / 4;
-    kernels::ScanQuery query{search.table.data(), search.sign_scale,  search.sign_offset, 0,
-                             threshold,           search.hits.data(), search.found,       1};
+    kernels::ScanQuery query{search.table.data(), search.sign_scale, search.sign_offset, 0, threshold, hits, 0, 1};
     kernels::Scan scan{};
     scan.codes = signs_.data() + kernels::blocks_bytes(4, m, first);
     scan.n = static_cast<std::uint32_t>(count);
@@ -223,51 +193,47 @@ void CodedCentroids::scan_signs(Search& search, std::size_t first, std::size_t c
     scan.queries = &query;
     scan.n_queries = 1;
     kernels::active().scan4(scan);
-    search.found = query.count;
+    return query.count;
 }
 
 // About as many as are needed: the threshold is that of the first centroids, which are a random sample. False if too
 // few are found, or if so many are needed that all can be compared.
 bool CodedCentroids::find_candidates(std::size_t wanted, Search& search) const {
-    constexpr std::size_t chunk = 4096;
+    constexpr std::size_t step = 512, chunk = 4096;
     const std::size_t k = compared_.rows, needed = candidates(wanted, compared_.cols), first = k / 16 / block * block;
     if (needed > k / 2) return false;
-    search.hits.resize(std::max(first, needed) + chunk);
-    search.found = 0;
-    scan_signs(search, 0, first, -infinity);
-    const std::size_t share = std::max<std::size_t>(1, search.found * needed / k);
-    const std::span<Hit> sample(search.hits.data(), search.found);
-    select_best(sample, share);
-    const auto last =
-        std::max_element(sample.begin(), sample.begin() + static_cast<std::ptrdiff_t>(share), BetterHit{});
-    const float threshold = last->score;
+    search.sample.reset(std::max<std::size_t>(1, first * needed / k));
+    for (std::size_t begin = 0; begin < first; begin += step) {
+        const std::size_t count = std::min(step, first - begin);
+        const float threshold = search.sample.threshold();
+        search.sample.added(scan_signs(search, begin, count, threshold, search.sample.tail(count)));
+        search.sample.compact();
+    }
+    search.hits.resize(std::max(search.hits.size(), needed + chunk));
     search.found = 0;
     for (std::size_t begin = 0; begin < k; begin += chunk) {
         const std::size_t count = std::min(chunk, k - begin);
         if (search.hits.size() < search.found + count) search.hits.resize(2 * search.found + count);
-        scan_signs(search, begin, count, threshold);
+        search.found += scan_signs(search, begin, count, search.sample.threshold(), search.hits.data() + search.found);
     }
     return search.found >= std::max<std::size_t>(needed / 2, finalists(wanted));
 }
 
-// Leaves the best of the candidates by their bytes, in search.rows, ascending.
+// Leaves the best of the candidates by their bytes, in search.rows.
 void CodedCentroids::keep_best(std::size_t wanted, Search& search) const {
     const std::size_t d = compared_.cols, n = search.found;
     poll(n * d);
     search.rows.resize(n);
-    search.sums.resize(n);
+    search.scores.resize(n);
     for (std::size_t i = 0; i < n; ++i) search.rows[i] = search.hits[i].row;
-    kernels::active().rows_dot8({bytes_.data(), d, search.rows.data(), static_cast<std::uint32_t>(n),
-                                 static_cast<std::uint32_t>(d), nullptr, search.integers.data(), search.sums.data()});
+    bytes_.products(search.coded, search.rows.data(), n, search.scores.data());
     for (std::size_t i = 0; i < n; ++i) {
         const std::uint32_t c = search.rows[i];  // a code's place
-        const float product = static_cast<float>(search.sums[i]) * search.byte_scale + search.byte_offset;
-        search.hits[i] = {order_[c], product * byte_scales_[c] + (spherical_ ? 0 : code_terms_[c])};
+        search.hits[i] = {order_[c], search.scores[i] + (spherical_ ? 0 : code_terms_[c])};
     }
     select_best({search.hits.data(), n}, wanted);
     search.rows.resize(wanted);
     for (std::size_t i = 0; i < wanted; ++i) search.rows[i] = search.hits[i].row;
-    std::sort(search.rows.begin(), search.rows.end());
 }
 
 }  // namespace fewbits

@@ -8,8 +8,10 @@
 #include <memory>
 #include <vector>
 
+#include "base/large_pages.h"
 #include "base/matrix.h"
 #include "blocks/hit.h"
+#include "partition/byte_codes.h"
 #include "transform/transform.h"
 
 namespace fewbits {
@@ -34,19 +36,20 @@ private:
     bool prepare(const float* query, Search& search) const;
     bool find_candidates(std::size_t wanted, Search& search) const;
     void keep_best(std::size_t wanted, Search& search) const;
-    void scan_signs(Search& search, std::size_t first, std::size_t count, float threshold) const;
+    std::size_t scan_signs(const Search& search, std::size_t first, std::size_t count, float threshold,
+                           Hit* hits) const;
     void score(const float* query, const std::uint32_t* rows, std::size_t n, float* scores) const;
 
     bool spherical_;
-    std::vector<float> units_;  // spherical: the directions of centroids
+    LargeVector<float> units_;  // spherical: the directions of centroids
     MatrixView compared_;       // these, or the centroids
     const std::vector<float>& terms_;
     std::vector<float> center_;  // the mean of `compared_`
     std::shared_ptr<const Transform> rotation_;
     std::vector<std::uint32_t> order_;  // the centroid of each code: random, so that the first ones stand for all
-    std::vector<std::uint8_t> signs_;   // of four coordinates in 4 bits, in blocks
-    std::vector<std::uint8_t> bytes_;   // 8 bits per coordinate, in rows
-    std::vector<float> sign_scales_, byte_scales_, code_terms_;  // code_terms_: under l2
+    LargeVector<std::uint8_t> signs_;   // of four coordinates in 4 bits, in blocks
+    ByteCodes bytes_;
+    std::vector<float> sign_scales_, code_terms_;  // code_terms_: under l2
 };
 
 }  // namespace fewbits

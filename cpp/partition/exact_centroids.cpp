@@ -18,16 +18,21 @@ std::vector<float> centroid_terms(MatrixView centroids, bool spherical) {
     return terms;
 }
 
-std::vector<float> directions(MatrixView centroids, const std::vector<float>& norms) {
-    std::vector<float> units(centroids.span().begin(), centroids.span().end());
+void directions(MatrixView centroids, const std::vector<float>& norms, float* out) {
     for (std::size_t c = 0; c < centroids.rows; ++c) {
         const double scale = norms[c] > 0 ? 1 / double{norms[c]} : 0;
-        for (std::size_t j = 0; j < centroids.cols; ++j) {
-            float& value = units[c * centroids.cols + j];
-            value = static_cast<float>(double{value} * scale);
-        }
+        for (std::size_t j = 0; j < centroids.cols; ++j)
+            *out++ = static_cast<float>(double{centroids.row(c)[j]} * scale);
     }
-    return units;
+}
+
+std::vector<float> mean_of(MatrixView rows) {
+    std::vector<double> sum(rows.cols);
+    for (std::size_t i = 0; i < rows.rows; ++i)
+        for (std::size_t j = 0; j < rows.cols; ++j) sum[j] += double{rows.row(i)[j]};
+    std::vector<float> mean(rows.cols);
+    for (std::size_t j = 0; j < rows.cols; ++j) mean[j] = static_cast<float>(sum[j] / static_cast<double>(rows.rows));
+    return mean;
 }
 
 ExactCentroids::ExactCentroids(MatrixView centroids, bool spherical)
@@ -36,7 +41,8 @@ ExactCentroids::ExactCentroids(MatrixView centroids, bool spherical)
       spherical_(spherical),
       terms_(centroid_terms(centroids, spherical)) {
     if (spherical) {
-        const std::vector<float> units = directions(centroids, terms_);
+        std::vector<float> units(centroids.size());
+        directions(centroids, terms_, units.data());
         blocks_ = pack_floats({units.data(), centroids.rows, centroids.cols});
     } else {
         blocks_ = pack_floats(centroids);

@@ -12,7 +12,8 @@ namespace fewbits {
 
 // Per centroid: -|c|^2 / 2, or |c| (spherical).
 std::vector<float> centroid_terms(MatrixView centroids, bool spherical);
-std::vector<float> directions(MatrixView centroids, const std::vector<float>& norms);
+void directions(MatrixView centroids, const std::vector<float>& norms, float* out);
+std::vector<float> mean_of(MatrixView rows);
 
 class ExactCentroids {
 public:

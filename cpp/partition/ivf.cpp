@@ -68,6 +68,10 @@ const CodedCentroids& Ivf::coded() const {
     return coded_.get([&] { return CodedCentroids(centroids(), spherical_, terms_); });
 }
 
+const ScreenedCentroids& Ivf::screened() const {
+    return screened_.get([&] { return ScreenedCentroids(centroids(), spherical_, terms_); });
+}
+
 void Ivf::assign(MatrixView x, std::uint32_t* lists, unsigned threads) const {
     if (nlist_ < two_level_from) {
         assign_rows(x, exact_, lists, threads);
@@ -105,10 +109,22 @@ void Ivf::scores(MatrixView queries, float* scores) const {
 
 void Ivf::nearest(MatrixView queries, std::uint32_t nprobe, Probe* probes) const {
     check_nprobe(nprobe, nlist_);
-    if (!is_worth_coding(nlist_, dim_)) return nearest_of_all(queries, nprobe, probes);
+    if (!is_worth_coding(nlist_, dim_)) {
+        const bool alone = queries.rows == 1 && is_worth_screening(nlist_, dim_, nprobe);
+        if (!alone || !nearest_of_few(queries.data, nprobe, probes)) nearest_of_all(queries, nprobe, probes);
+        return;
+    }
     std::vector<Hit> best(queries.rows * nprobe);
     coded().nearest(queries, nprobe, best.data());
     for (const Hit& hit : best) *probes++ = {hit.row, coarse(hit)};
+}
+
+bool Ivf::nearest_of_few(const float* query, std::uint32_t nprobe, Probe* probes) const {
+    BestScores best;
+    best.reset(nprobe);
+    if (!screened().offer(query, nprobe, best)) return false;
+    for (const Hit& hit : best.sorted()) *probes++ = {hit.row, coarse(hit)};
+    return true;
 }
 
 void Ivf::nearest_of_all(MatrixView queries, std::uint32_t nprobe, Probe* probes) const {

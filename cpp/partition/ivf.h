@@ -11,6 +11,7 @@
 #include "partition/coded_centroids.h"
 #include "partition/exact_centroids.h"
 #include "partition/partition.h"
+#include "partition/screened_centroids.h"
 #include "partition/soar.h"
 #include "partition/two_level_centroids.h"
 
@@ -39,6 +40,8 @@ private:
     void read_spill(const Parts& parts);
     const TwoLevelCentroids& two_level(unsigned threads) const;
     const CodedCentroids& coded() const;
+    const ScreenedCentroids& screened() const;
+    bool nearest_of_few(const float* query, std::uint32_t nprobe, Probe* probes) const;
     void nearest_of_all(MatrixView queries, std::uint32_t nprobe, Probe* probes) const;
 
     std::uint32_t dim_;
@@ -53,6 +56,7 @@ private:
     // Of many, made when first needed: who only searches never assigns, and the other way round.
     mutable Lazy<TwoLevelCentroids> two_level_;
     mutable Lazy<CodedCentroids> coded_;
+    mutable Lazy<ScreenedCentroids> screened_;  // of few, made when a query comes alone
 };
 
 std::shared_ptr<const Partition> make_ivf(const Parts& parts, std::uint32_t dim, Metric metric);

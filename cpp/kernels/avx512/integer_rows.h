@@ -91,6 +91,16 @@ FEWBITS_INLINE const std::uint8_t* row_at(const Rows& rows, std::uint32_t i) {
     return rows.base + std::size_t{rows.rows ? rows.rows[i] : i} * rows.stride;
 }
 
+// What the listed rows some way after row i need; rows that follow one another are fetched by the processor itself.
+FEWBITS_INLINE void prefetch_rows(const Rows& rows, std::size_t row_bytes, std::uint32_t i) {
+    const std::uint32_t last = lesser(rows.n, i + rows_ahead + rows_together);
+    for (std::uint32_t next = i == 0 ? rows_together : i + rows_ahead; next < last; ++next) {
+        const std::uint8_t* ahead = row_at(rows, next);
+        for (std::size_t at = 0; at < row_bytes; at += 64) __builtin_prefetch(ahead + at);
+        __builtin_prefetch(ahead + row_bytes - 1);
+    }
+}
+
 template <class Levels>
 FEWBITS_INLINE void dot_rows(const Rows& rows, std::size_t row_bytes, const Levels& levels) {
     const auto* whole_query = static_cast<const std::int16_t*>(rows.query);
@@ -98,12 +108,7 @@ FEWBITS_INLINE void dot_rows(const Rows& rows, std::size_t row_bytes, const Leve
         const std::uint32_t count = lesser(rows.dim - first, query_at_once);
         const QueryBytes query(whole_query + first, count);
         for (std::uint32_t i = 0; i < rows.n; i += rows_together) {
-            const std::uint32_t last = lesser(rows.n, i + rows_ahead + rows_together);
-            for (std::uint32_t next = i == 0 ? rows_together : i + rows_ahead; next < last; ++next) {
-                const std::uint8_t* ahead = row_at(rows, next);
-                for (std::size_t at = 0; at < row_bytes; at += 64) __builtin_prefetch(ahead + at);
-                __builtin_prefetch(ahead + row_bytes - 1);
-            }
+            if (rows.rows) prefetch_rows(rows, row_bytes, i);
             typename Levels::Row four[rows_together];
             for (std::uint32_t r = 0; r < rows_together; ++r) four[r] = levels.at(lesser(i + r, rows.n - 1));
             __m128i sums = query.narrow ? four_rows<true>(levels, four, query, first, count)

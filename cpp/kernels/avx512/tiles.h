@@ -55,7 +55,53 @@ FEWBITS_INLINE void each_tile(const Tile& tile, const Take& take) {
     }
 }
 
+// Dimensions j .. j + 3 of 16 points (of the first `count` of these), each in a register whose lanes are the points.
+FEWBITS_INLINE void four_dimensions(const float* const (&points)[16], std::uint32_t j, std::uint32_t count,
+                                    __m512 (&out)[4]) {
+    const auto present = static_cast<__mmask8>(first_16(lesser(count, 4)));
+    __m512 x[4];
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < 4; ++i) {
+        x[i] = _mm512_castps128_ps512(_mm_maskz_loadu_ps(present, points[i] + j));
+        x[i] = _mm512_insertf32x4(x[i], _mm_maskz_loadu_ps(present, points[4 + i] + j), 1);
+        x[i] = _mm512_insertf32x4(x[i], _mm_maskz_loadu_ps(present, points[8 + i] + j), 2);
+        x[i] = _mm512_insertf32x4(x[i], _mm_maskz_loadu_ps(present, points[12 + i] + j), 3);
+    }
+    const __m512d low[2] = {_mm512_castps_pd(_mm512_unpacklo_ps(x[0], x[1])),
+                            _mm512_castps_pd(_mm512_unpacklo_ps(x[2], x[3]))};
+    const __m512d high[2] = {_mm512_castps_pd(_mm512_unpackhi_ps(x[0], x[1])),
+                             _mm512_castps_pd(_mm512_unpackhi_ps(x[2], x[3]))};
+    out[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(low[0], low[1]));
+    out[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low[0], low[1]));
+    out[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high[0], high[1]));
+    out[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high[0], high[1]));
+}
+
+// A single candidate fills one lane of a register; 16 points fill all of them.
+void dot_of_one(const Tile& tile, float* out, std::size_t out_stride) {
+    for (std::uint32_t first = 0; first < tile.n; first += 16) {
+        const float* points[16];
+        for (std::uint32_t i = 0; i < 16; ++i)
+            points[i] = tile.points + std::size_t{lesser(first + i, tile.n - 1)} * tile.stride;
+        __m512 acc = _mm512_setzero_ps(), x[4];
+        std::uint32_t j = 0;
+        for (; j + 4 <= tile.dim; j += 4) {
+            four_dimensions(points, j, 4, x);
+#pragma GCC unroll 4
+            for (unsigned i = 0; i < 4; ++i) acc = _mm512_fmadd_ps(x[i], _mm512_set1_ps(tile.blocks[j + i]), acc);
+        }
+        if (j < tile.dim) four_dimensions(points, j, tile.dim - j, x);
+        for (unsigned i = 0; j + i < tile.dim; ++i)
+            acc = _mm512_fmadd_ps(x[i], _mm512_set1_ps(tile.blocks[j + i]), acc);
+        if (tile.bias) acc = _mm512_add_ps(acc, _mm512_set1_ps(tile.bias[0]));
+        float dots[16];
+        _mm512_storeu_ps(dots, acc);
+        for (std::uint32_t i = 0; i < lesser(tile.n - first, 16); ++i) out[(first + i) * out_stride] = dots[i];
+    }
+}
+
 void tile_dot(const Tile& tile, float* out, std::size_t out_stride) {
+    if (tile.k == 1) return dot_of_one(tile, out, out_stride);
     each_tile(tile, [=](std::uint32_t point, const TileBlock& block, const __m512(&values)[2]) {
         float* row = out + point * out_stride + block.first;
         _mm512_mask_storeu_ps(row, first_16(block.vectors), values[0]);

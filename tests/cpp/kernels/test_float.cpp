@@ -386,6 +386,10 @@ TEST("tiles: every set returns the specification's dots and best") {
             compare_tile(dim, 23, k, ++seed, false);
             compare_tile(dim, 23, k, ++seed, true);
         }
+        for (const std::uint32_t n : {1u, 15u, 16u, 37u}) {  // one candidate: lanes may be points
+            compare_tile(dim, n, 1, ++seed, false);
+            compare_tile(dim, n, 1, ++seed, true);
+        }
     }
     compare_tile(384, 130, 70, ++seed, false);  // more points than a group of the blocking
     compare_tile(1024, 41, 70, ++seed, false);
