@@ -35,8 +35,8 @@ class LEMUR:
     Parameters
     ----------
     features : int, optional
-        How many random features a token has: GELU units, of weights that follow from the seed. None: the coordinates of
-        the token itself, which is faster and finds somewhat less.
+        How many features a token has: GELU units, each of which sees how near it is to one token of the sample. None:
+        the coordinates of the token itself, which is faster and finds somewhat less.
     sample : int
         Tokens that the regression is fitted to, at most. It should be at least 8 times the number of features. Encoding
         a document takes time in proportion to it.
@@ -53,7 +53,7 @@ class LEMUR:
 
     References
     ----------
-    Jääsaari et al., "LEMUR: Learned Multi-Vector Retrieval", 2026, arXiv 2601.21853; here with random features and in
+    Jääsaari et al., "LEMUR: Learned Multi-Vector Retrieval", 2026, arXiv 2601.21853; here with fixed features and in
     closed form.
 
     Examples
@@ -168,7 +168,7 @@ class LEMUR:
 
     def describe(self) -> str:
         """The settings in words."""
-        units = "the tokens' coordinates" if self.features is None else f"{self.features:,} random features"
+        units = "the tokens' coordinates" if self.features is None else f"{self.features:,} features near its tokens"
         reduced = "" if self.dim is None else f", reduced to {self.dim:,} dimensions"
         return f"LEMUR of {units}{reduced}, by least squares on {self.sample:,} tokens"
 

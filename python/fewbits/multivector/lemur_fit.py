@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from .._core import _Arrays as Arrays
 
 _RIDGE = 1e-3  # of the mean second moment of a feature
-_BIAS = 0.1  # standard deviation, of weights of 1 for tokens of the usual length
+# Of the inner products of units' tokens with others. GELU is nearly quadratic over such a range.
+_SLOPE = 0.25  # of a unit, per standard deviation
+_THRESHOLD = 1.0  # standard deviations above the mean
+_SPREAD = 0.3  # between units of one token, in lengths of a token
 _FEW = 4  # tokens per feature: less fits their noise
-_DOCUMENTS = (1024, 4096)  # that the reduction is fitted to: 4 per dimension, within these bounds
+_DOCUMENTS = (2048, 4096)  # that the reduction is fitted to: 4 per dimension, within these bounds
+_PRODUCTS = 2048  # tokens whose products with units tell their mean and deviation
 _BLOCK_FLOATS = 1 << 24  # of values at the sample, at a time
 
 
@@ -42,7 +46,7 @@ def fit(
     n_documents = min(max(4 * dims, _DOCUMENTS[0]), _DOCUMENTS[1])
     tokens = _sampled(documents, queries, n_documents, sample, seed)
     check_scale(tokens, documents.name)
-    weights, bias = _random_features(tokens, features, seed)
+    weights, bias = _units(tokens, features, seed)
     values = tokens if features is None else _core.token_features(tokens, weights, bias)
     if len(tokens) < _FEW * values.shape[1]:
         warnings.warn(
@@ -98,13 +102,21 @@ def _tokens(source: SetsInput, n_sets: int, size: int, seed: int) -> F32:
     return tokens if held <= size else f32_array(tokens[np.sort(rng.choice(held, size, replace=False))])
 
 
-def _random_features(tokens: F32, features: int | None, seed: int) -> tuple[F32, F32]:
-    """Weights (features, dim) and biases of units that see tokens of the usual length alike, whatever that is."""
+def _units(tokens: F32, features: int | None, seed: int) -> tuple[F32, F32]:
+    """Weights (features, dim) and biases of GELU units, each of which sees how near a token is to one of the sample.
+
+    Documents differ in similarity where tokens are near those of some. Units of random directions, which see such
+    tokens as they see all others, lose the documents that owe their score to a few tokens.
+    """
     rng = np.random.default_rng([seed, 1])
-    n = features or 0
-    length = float(np.sqrt(np.mean(np.einsum("ij,ij->i", tokens, tokens, dtype=np.float64)))) or 1.0
-    weights = rng.standard_normal((n, tokens.shape[1])) / length
-    return f32_array(weights), f32_array(_BIAS * rng.standard_normal(n))
+    n, dim = features or 0, tokens.shape[1]
+    length = float(np.sqrt(np.mean(np.einsum("ij,ij->i", tokens, tokens, dtype=np.float64))))
+    near = tokens[rng.choice(len(tokens), n, replace=n > len(tokens))].astype(np.float64)
+    near += rng.standard_normal((n, dim)) * (_SPREAD * length / np.sqrt(dim))
+    products = tokens[:: max(1, len(tokens) // _PRODUCTS)] @ near.T
+    deviation = (float(products.std()) if n else 0.0) or 1.0
+    bias = -_SLOPE * ((float(products.mean()) if n else 0.0) / deviation + _THRESHOLD)
+    return f32_array(near * (_SLOPE / deviation)), np.full(n, bias, np.float32)
 
 
 def _products(

@@ -9,6 +9,7 @@ import pytest
 import fewbits as fb
 from fewbits import _core
 from fewbits.input.sets import read_sets
+from fewbits.multivector.lemur_fit import _units
 
 DIM = 16
 
@@ -132,6 +133,33 @@ def test_features_are_gelu_units():
         np.array([[-1e6], [1e6]], np.float32), np.ones((1, 1), np.float32), np.zeros(1, np.float32)
     )
     np.testing.assert_allclose(far.ravel(), [0, 1e6], atol=1e-6)
+
+
+def test_units_are_near_tokens_at_any_scale(documents):
+    sample = np.concatenate(documents)[:2000]
+    weights, bias = _units(sample, 300, 1)
+    products = sample @ weights.T
+    assert abs(products.std() - 0.25) < 0.02
+    assert abs(products.mean() + bias[0] + 0.25) < 0.02
+    nearest = (unit(weights) @ sample.T).max(axis=1)
+    assert nearest.min() > 0.8  # a random direction: about 0.7
+    larger, same = _units(sample * np.float32(8), 300, 1)
+    np.testing.assert_allclose(larger, weights / 8, rtol=1e-4)
+    np.testing.assert_allclose(same, bias, rtol=1e-3)
+    few = _units(sample[:20], 48, 1)[0]  # more units than tokens
+    assert len(np.unique(few, axis=0)) == 48
+    for equal in (np.zeros((9, DIM), np.float32), np.ones((9, DIM), np.float32)):
+        assert all(np.isfinite(part).all() for part in _units(equal, 5, 1))
+
+
+def test_documents_that_share_few_tokens_with_a_query_are_found():
+    rng = np.random.default_rng(21)
+    words = unit(rng.standard_normal((400, DIM)))
+    corpus = [words[rng.choice(400, 20, replace=False)] for _ in range(400)]
+    queries = [np.concatenate([d[:2], unit(rng.standard_normal((6, DIM)))]) for d in corpus[::8]]
+    best = np.argsort(-exact(queries, corpus), axis=1)[:, :1]
+    linear, near = (fb.LEMUR(n, seed=0).train(corpus) for n in (None, 256))
+    assert found(estimates(near, queries, corpus), best, 10) > found(estimates(linear, queries, corpus), best, 10) + 0.1
 
 
 # --- what it is for ---
@@ -320,7 +348,7 @@ def test_hostile_files_are_refused(lemur, documents, change):
 
 def test_descriptions_say_what_it_is(lemur, documents):
     index = fb.MultiVectorIndex(DIM, encoder=lemur).build(documents)
-    assert "LEMUR of 48 random features, reduced to 24 dimensions" in index.explain()
+    assert "LEMUR of 48 features near its tokens, reduced to 24 dimensions" in index.explain()
     assert "the tokens' coordinates" in fb.LEMUR().describe()
     assert repr(replace(lemur)) == "LEMUR(features=48, sample=16384, dim=24, seed=3)"
 
