@@ -277,37 +277,36 @@ def encoders(data: Data) -> None:
 def searched(data: Data) -> None:
     print("\nReranked search: candidates, token codec; documents that the encoder was trained on\n")
     exact = fb.evaluate(best(data.chamfer, 10), None, data.qrels, k=10)["ndcg"]
-    print(f"{'exact Chamfer, float tokens':<95}{'':>16}{exact:8.4f} nDCG@10")
+    print(f"{'exact Chamfer, float tokens':<149}{exact:8.4f} nDCG@10")
     half, whole = every_second(data.documents), as_list(data.documents)
-    fde, lemur = fb.FDE(data.dim), fb.LEMUR(2048, dim=256)
-    rows: list[tuple[Any, Any, Any, int, list[F32]]] = [
-        *((fde, fb.RaBitQ(1), tokens, 100, half) for tokens in (fb.Float(16), fb.Scalar(8), fb.Scalar(4))),
-        (fde, fb.RaBitQ(1), fb.Scalar(4), 50, half),
+    fde = fb.FDE(data.dim)
+    rows: list[tuple[Any, Any, Any, list[F32]]] = [
+        *((fde, fb.RaBitQ(1), tokens, half) for tokens in (fb.Float(16), fb.Scalar(8), fb.Scalar(4))),
         *(
-            (lemur, fb.RaBitQ(bits), fb.Scalar(4), depth, sample)
+            (fb.LEMUR(2048, dim=dim), fb.RaBitQ(bits), fb.Scalar(4), sample)
             for sample in (half, whole)
-            for bits in (2, 4)
-            for depth in (50, 100)
+            for dim, bits in ((256, 2), (256, 4), (512, 2), (1024, 4))
         ),
     ]
-    for encoder, codec, tokens, depth, sample in rows:
+    for encoder, codec, tokens, sample in rows:
         index = fb.MultiVectorIndex(data.dim, encoder=encoder, codec=codec, tokens=tokens)
         index.train(sample, progress=False, threads=1).add(data.documents, progress=False, threads=1)
-
-        def search(index: Any = index, depth: int = depth) -> NDArray[np.int64]:
-            ids: NDArray[np.int64] = index.search(data.queries, 10, rerank=depth, threads=1).ids
-            return ids
-
-        spent = seconds(search)[0]
-        ndcg = fb.evaluate(search(), None, data.qrels, k=10)["ndcg"]
         numbers = index.stats()
-        each = spent / (len(data.queries.offsets) - 1) * 1e3
         size = numbers["fde_bytes"] + numbers["token_bytes"]
-        name = f"{depth} by {short(encoder)}, {codec.bits} bits; {tokens.describe().partition(', u')[0]}"
-        print(
-            f"{name:<90}{len(sample):>5,}{size:>9,.0f} bytes {ndcg:8.4f} nDCG@10 {each:7.2f} ms per query",
-            flush=True,
-        )
+        for depth in (50, 100):
+
+            def search(index: Any = index, depth: int = depth) -> NDArray[np.int64]:
+                ids: NDArray[np.int64] = index.search(data.queries, 10, rerank=depth, threads=1).ids
+                return ids
+
+            each = seconds(search)[0] / (len(data.queries.offsets) - 1) * 1e3
+            ndcg = fb.evaluate(search(), None, data.qrels, k=10)["ndcg"]
+            name = f"{depth} by {short(encoder)}, {codec.bits} bits; {tokens.describe().partition(', u')[0]}"
+            print(
+                f"{name:<112}{len(sample):>5,}{size:>9,.0f} bytes{recall(search(), data.top):8.3f} recall@10"
+                f"{ndcg:8.4f} nDCG@10 {each:7.2f} ms per query",
+                flush=True,
+            )
 
 
 def ranked(index: fb.MultiVectorIndex, queries: Sets, ids: NDArray[np.int64], k: int) -> NDArray[np.int64]:

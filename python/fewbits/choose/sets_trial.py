@@ -23,11 +23,12 @@ from ..numeric.arrays import F32, I64
 from ..spec.codec import Codec
 
 _DOCUMENTS = 1000
-_QUERIES = 64
+_QUERIES = 128
 _TOKENS = 16  # of a document, as a query
 _CANDIDATES = 100
 _LEAST_CANDIDATES = 20
 _K = 10
+_DIMS = 1024  # that encoders of fewer are measured from: a reduction's first dimensions are a smaller one
 
 
 class Store(NamedTuple):
@@ -56,6 +57,14 @@ class Encoding(NamedTuple):
 
     def describe(self) -> str:
         return f"{self.encoder.describe()}, {self.codec.describe()}"
+
+
+class Found(NamedTuple):
+    """Of the true 10 best, the share that a search finds; and the same with the weights that nDCG gives to their ranks,
+    as those at the top are more often the relevant ones."""
+
+    recall: float
+    weighed: float
 
 
 class SetsSample(NamedTuple):
@@ -102,7 +111,7 @@ class SetsTrial:
         self.top = self._best(scores, np.broadcast_to(np.arange(count), scores.shape), _K)
         self._candidates: dict[Encoding, I64] = {}
         self._scores: dict[Store, F32] = {}
-        self._trained: dict[FDE | LEMUR, FDE | LEMUR] = {}
+        self._encoded: dict[FDE | LEMUR, tuple[F32, F32]] = {}
 
     def describe(self) -> str:
         made = "made of tokens of documents; real ones may find less" if self.sample.own is not None else "given"
@@ -110,8 +119,7 @@ class SetsTrial:
         documents = f"{len(self.sample.documents.offsets) - 1:,} of {self.sample.n:,} documents"
         return f"{documents} with {queries}, {self.depth} candidates"
 
-    def recall(self, store: Store, encoding: Encoding) -> float:
-        """Share of the true 10 best that a search finds."""
+    def found(self, store: Store, encoding: Encoding) -> Found:
         if encoding not in self._candidates:
             self._candidates[encoding] = self._found(encoding)
         if store not in self._scores:
@@ -119,7 +127,8 @@ class SetsTrial:
         candidates = self._candidates[encoding]
         scores = np.take_along_axis(self._scores[store], candidates, axis=1)
         found = self._best(scores, candidates, _K)
-        return float((found[:, :, None] == self.top[:, None, :]).any(axis=1).mean())
+        held = (found[:, :, None] == self.top[:, None, :]).any(axis=1).mean(axis=0)
+        return Found(float(held.mean()), float(np.average(held, weights=1 / np.log2(np.arange(len(held)) + 2))))
 
     def _best(self, scores: F32, ids: I64, k: int) -> I64:
         """The ids of the k highest scores of each query, without its own document."""
@@ -129,27 +138,37 @@ class SetsTrial:
         return np.asarray(np.take_along_axis(ids, order, axis=1), np.int64)
 
     def _found(self, encoding: Encoding) -> I64:
-        encoder, (documents, queries) = self._fitted(encoding.encoder), (self.sample.documents, self.sample.queries)
-        encoded = encoder.encode_documents(documents, threads=self.threads)
-        index = Index(encoded.shape[1], metric="ip", codec=encoding.codec, seed=self.seed)
-        index.build(encoded, progress=False, threads=self.threads)
+        documents, queries = self._encodings(encoding.encoder)
+        index = Index(documents.shape[1], metric="ip", codec=encoding.codec, seed=self.seed)
+        index.build(documents, progress=False, threads=self.threads)
         extra = self.sample.own is not None
         depth = min(self.depth + extra, len(index))
-        return index.search(encoder.encode_queries(queries, threads=self.threads), depth, threads=self.threads).ids
+        return index.search(queries, depth, threads=self.threads).ids
+
+    def _encodings(self, encoder: FDE | LEMUR) -> tuple[F32, F32]:
+        """Of documents and queries."""
+        whole, dims = encoder, encoder.dims_of(self.dim)
+        if isinstance(encoder, LEMUR) and encoder.dim is not None:
+            whole = replace(encoder, dim=max(dims, min(_DIMS, encoder.features or self.dim)))
+        if whole not in self._encoded:
+            fitted = self._fitted(whole)
+            self._encoded[whole] = (
+                fitted.encode_documents(self.sample.documents, threads=self.threads),
+                fitted.encode_queries(self.sample.queries, threads=self.threads),
+            )
+        documents, queries = self._encoded[whole]
+        return np.ascontiguousarray(documents[:, :dims]), np.ascontiguousarray(queries[:, :dims])
 
     def _fitted(self, encoder: FDE | LEMUR) -> FDE | LEMUR:
         """Fitted to every second document if there are more than the sample, as most will not be among those."""
         if isinstance(encoder, FDE):
             return encoder
-        if encoder not in self._trained:
-            documents = self.sample.documents
-            count = len(documents.offsets) - 1
-            if count < self.sample.n:
-                source = SetsInput(documents, self.dim, "documents")
-                documents = _joined([source.take(i, i + 1) for i in range(0, count, 2)])
-            queries = self.sample.to_fit
-            self._trained[encoder] = encoder.train(documents, queries, progress=False, threads=self.threads)
-        return self._trained[encoder]
+        documents = self.sample.documents
+        count = len(documents.offsets) - 1
+        if count < self.sample.n:
+            source = SetsInput(documents, self.dim, "documents")
+            documents = _joined([source.take(i, i + 1) for i in range(0, count, 2)])
+        return encoder.train(documents, self.sample.to_fit, progress=False, threads=self.threads)
 
     def _scored(self, store: Store) -> F32:
         """Similarities of all queries and documents by the tokens of the store."""

@@ -466,7 +466,17 @@ def test_what_is_measured_is_what_a_search_finds():
         index = fb.MultiVectorIndex(DIM, encoder=encoder, codec=codec, tokens=tokens).build(documents, progress=False)
         found = index.search(held_out, 10, rerank=100).ids
         expected = (found[:, :, None] == true[:, None, :]).any(axis=1).mean()
-        assert trial.recall(Store(tokens), Encoding(encoder, codec)) == pytest.approx(expected, abs=0.02)
+        assert trial.found(Store(tokens), Encoding(encoder, codec)).recall == pytest.approx(expected, abs=0.02)
+    for dim in (4, 6):  # of one training
+        lemur = fb.LEMUR(64, dim=dim)
+        index = fb.MultiVectorIndex(DIM, encoder=lemur, codec=fb.RaBitQ(4), tokens=fb.Float(16))
+        index.build(documents, queries=sample.to_fit, progress=False)
+        held = (index.search(held_out, 10, rerank=100).ids[:, :, None] == true[:, None, :]).any(axis=1)
+        found = trial.found(Store(fb.Float(16)), Encoding(lemur, fb.RaBitQ(4)))
+        assert found.recall == pytest.approx(held.mean(), abs=0.02)
+        ranks = np.log2(np.arange(2, 12))
+        assert found.weighed == pytest.approx((held / ranks).sum() / (len(held) / ranks).sum(), abs=0.02)
+    assert len(trial._encoded) == 2
     own = sets_sample(source, None, 0)
     assert own.own is not None
     assert not (SetsTrial(own, DIM, 0, 1).top == own.own[:, None]).any()
