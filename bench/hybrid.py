@@ -1,26 +1,40 @@
 """Feedback and fusion: what they change in ranking and in recall, on test queries.
 
-    python bench/hybrid.py [FOLDER ...] [--wordnet FOLDER]
+    python bench/hybrid.py [FOLDER ...] [--wordnet FOLDER] [--encoder FOLDER] [--stem]
 
 FOLDER: vectors with judgements (bench/judged.py); nDCG@10, R@100 and R@1000 of the clean test queries without feedback,
 with the default of `fb.feedback`, and with the usual settings of the literature. --wordnet: BM25 and a dense index of
-the same texts (bench/wordnet.py; latent semantic analysis, 256 dimensions), alone and fused: nDCG@10 and R@100 of 2,000
-test queries, by normalisation; the weight is learned from 50 other queries by `fb.train.fuse`, and compared with the
-best weight on the test queries.
+the same texts (bench/wordnet.py), alone and fused: nDCG@10 and R@100 of 2,000 test queries, by normalisation; the
+weight is learned from 50 other queries by `fb.train.fuse` (mean and deviation of 5 draws), and compared with the best
+weight on the test queries. Vectors are those of a sentence encoder (--encoder FOLDER, written by bench/encoder.py), or
+else of latent semantic analysis (256 dimensions). --stem: English stems in place of words (PyStemmer).
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+import encoder
 import fewbits as fb
 import judged
 import wordnet
+from fewbits.sparse.bm25 import words
 
+F32 = NDArray[np.float32]
+TEST, JUDGED, DRAWS = 2000, 50, 5
+HOW: list[tuple[str, dict[str, Any], bool]] = [
+    ("rrf", {"normalize": "rrf"}, False),
+    ("minmax", {"normalize": "minmax"}, False),
+    ("zscore", {"normalize": "zscore"}, False),
+    ("theoretical", {"normalize": "theoretical", "lowest": [-1, 0]}, False),
+    ("minmax, scored", {"normalize": "minmax"}, True),
+    ("theoretical, scored", {"normalize": "theoretical", "lowest": [-1, 0]}, True),
+]
 SETTINGS: dict[str, dict[str, Any]] = {
     "none": {"k": 0},
     "default: k=3 .8/.2": {},
@@ -45,7 +59,7 @@ def feedback(folder: str) -> None:
         print(f"{name:22}" + "".join(f" {value:8.4f}" for value in measured), flush=True)
 
 
-def embedded(documents: list[str], queries: list[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def embedded(documents: list[str], queries: list[str]) -> tuple[F32, F32]:
     """By latent semantic analysis of the documents."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -56,67 +70,92 @@ def embedded(documents: list[str], queries: list[str]) -> tuple[NDArray[np.float
     return tuple(np.asarray(svd.transform(each), np.float32) + 1e-9 for each in (x, weigh.transform(queries)))
 
 
-def renumbered(qrels: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.column_stack([np.arange(len(chosen)), qrels[chosen, 1:]])  # a judgement per query, in their order
+class Side(NamedTuple):
+    """Queries of one kind for both indexes, what these find, and the judgements."""
+
+    asked: list[Any]
+    lists: list[Any]
+    qrels: NDArray[np.int64]
 
 
-def hybrid(folder: str) -> None:
-    texts = wordnet.load(folder)
-    order = np.random.default_rng(0).permutation(len(texts.queries))
-    test, train = order[:2000], order[2000:2050]
-    x, q = embedded(texts.documents, [texts.queries[i] for i in order[:2050]])
-    dense = fb.Index(x.shape[1], metric="cosine", codec=fb.Scalar(8)).build(x, progress=False, threads=1)
-    lexical = fb.SparseIndex.bm25(texts.documents)
-    indexes = [dense, lexical]
-    asked = {
-        "test": [q[:2000], [texts.queries[i] for i in test]],
-        "train": [q[2000:], [texts.queries[i] for i in train]],
-    }
-    lists = {
-        name: [index.search(own, 100, threads=1) for index, own in zip(indexes, each, strict=True)]
-        for name, each in asked.items()
-    }
-    qrels = {"test": renumbered(texts.qrels, test), "train": renumbered(texts.qrels, train)}
-    print(f"WordNet, {len(texts.documents):,} definitions, 2,000 test queries\n{'':44} {'nDCG@10':>8} {'R@100':>8}")
-    for name, each in zip(("dense (LSA)", "BM25"), lists["test"], strict=True):
-        print(f"{name:44}" + shown(each.ids, qrels["test"]))
-    for how, more in (
-        ("rrf", {}),
-        ("minmax", {}),
-        ("zscore", {}),
-        ("theoretical", {"lowest": [-1, 0]}),
-        ("minmax, scored", {"indexes": indexes}),
-    ):
-        settings: dict[str, Any] = {"normalize": how.split(",")[0]} | more
-        own = {name: settings | ({"queries": asked[name]} if "indexes" in more else {}) for name in asked}
-        learned = fb.train.fuse(lists["train"], qrels["train"], **own["train"])
-        fused = {
-            w: fb.evaluate(fb.fuse(lists["test"], [w, 1 - w], **own["test"]).ids, None, qrels["test"])["ndcg"]
-            for w in np.linspace(0, 1, 21)
-        }
-        best = max(fused, key=lambda w: fused[w])
-        for weight, label in (
-            (0.5, "equal"),
-            (learned.weights[0], f"learned ±{learned.standard_error:.2f}"),
-            (best, "best on test"),
-        ):
-            ids = fb.fuse(lists["test"], [weight, 1 - weight], k=100, **own["test"]).ids
-            print(f"{f'{how}, {weight:.2f} dense ({label})':44}" + shown(ids, qrels["test"]), flush=True)
+class Hybrid:
+    """A dense and a lexical index of the same texts; the first queries are for testing, the others for training."""
+
+    def __init__(self, texts: wordnet.Texts, numbers: NDArray[np.int64], x: F32, q: F32, tokenizer: Any) -> None:
+        dense = fb.Index(x.shape[1], metric="cosine", codec=fb.Scalar(8)).build(x, progress=False, threads=1)
+        self.indexes = [dense, fb.SparseIndex.bm25(texts.documents, tokenizer=tokenizer)]
+        self.texts, self.numbers, self.q = texts, numbers, q
+        self.test = self.side(slice(0, TEST))
+        self.draws = [self.side(slice(at, at + JUDGED)) for at in range(TEST, TEST + DRAWS * JUDGED, JUDGED)]
+
+    def side(self, which: slice) -> Side:
+        own = self.numbers[which]
+        asked = [self.q[which], [self.texts.queries[i] for i in own]]
+        lists = [index.search(each, 100, threads=1) for index, each in zip(self.indexes, asked, strict=True)]
+        return Side(asked, lists, np.column_stack([np.arange(len(own)), self.texts.qrels[own, 1:]]))
+
+    def fused(self, weight: float, settings: dict[str, Any], scored: bool) -> list[float]:
+        more = {"indexes": self.indexes, "queries": self.test.asked} if scored else {}
+        ids = fb.fuse(self.test.lists, [weight, 1 - weight], k=100, **settings, **more).ids
+        return measured(ids, self.test.qrels)
+
+    def learned(self, side: Side, settings: dict[str, Any], scored: bool) -> float:
+        more = {"indexes": self.indexes, "queries": side.asked} if scored else {}
+        return fb.train.fuse(side.lists, side.qrels, **settings, **more).weights[0]
+
+    def report(self, name: str) -> None:
+        print(f"{name}, {len(self.texts.documents):,} definitions, {TEST:,} test queries")
+        print(f"{'':44} {'nDCG@10':15} R@100")
+        for label, found in zip(("dense", "BM25"), self.test.lists, strict=True):
+            show(label, [measured(found.ids, self.test.qrels)])
+        for how, settings, scored in HOW:
+            show(f"{how}, equal weights", [self.fused(0.5, settings, scored)])
+            weights = [self.learned(side, settings, scored) for side in self.draws]
+            label = f"learned, {np.mean(weights):.2f} ± {np.std(weights):.2f} dense"
+            show(f"{how}, {label}", [self.fused(weight, settings, scored) for weight in weights])
+            grid = {weight: self.fused(weight, settings, scored) for weight in np.linspace(0, 1, 21)}
+            best = max(grid, key=lambda weight: grid[weight][0])
+            show(f"{how}, best on test, {best:.2f} dense", [grid[best]])
 
 
-def shown(ids: NDArray[np.int64], qrels: NDArray[np.int64]) -> str:
-    return f" {fb.evaluate(ids, None, qrels)['ndcg']:8.4f} {fb.evaluate(ids, None, qrels, 100)['recall']:8.4f}"
+def measured(ids: NDArray[np.int64], qrels: NDArray[np.int64]) -> list[float]:
+    return [fb.evaluate(ids, None, qrels)["ndcg"], fb.evaluate(ids, None, qrels, 100)["recall"]]
+
+
+def show(label: str, figures: list[list[float]]) -> None:
+    mean, spread = np.mean(figures, axis=0), np.std(figures, axis=0)
+    print(f"{label:44}" + "".join(f" {m:.4f} ± {s:.4f}" for m, s in zip(mean, spread, strict=True)), flush=True)
+
+
+def hybrid(folder: str, vectors: str | None, stem: bool) -> None:
+    texts = encoder.texts_of(folder) if vectors else wordnet.load(folder)
+    numbers = encoder.chosen(texts)[: TEST + DRAWS * JUDGED]
+    if vectors:
+        x, q = encoder.load(vectors)
+    else:
+        x, q = embedded(texts.documents, [texts.queries[i] for i in numbers])
+    made = Hybrid(texts, numbers, x, q[: len(numbers)], stems() if stem else None)
+    made.report("WordNet and a sentence encoder" if vectors else "WordNet and LSA")
+
+
+def stems() -> Callable[[str], list[str]]:
+    import Stemmer
+
+    stemmer = Stemmer.Stemmer("english")
+    return lambda text: stemmer.stemWords(words(text))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*")
     parser.add_argument("--wordnet")
+    parser.add_argument("--encoder")
+    parser.add_argument("--stem", action="store_true")
     arguments = parser.parse_args()
     for folder in arguments.folders:
         feedback(folder)
     if arguments.wordnet:
-        hybrid(arguments.wordnet)
+        hybrid(arguments.wordnet, arguments.encoder, arguments.stem)
 
 
 if __name__ == "__main__":

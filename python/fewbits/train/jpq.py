@@ -67,7 +67,8 @@ def jpq(
         margins of `teacher`.
     teacher : (m,) array, optional
         For loss "margin": the score of each row of `positives`, such as those of a cross-encoder; rows of grade 0 are
-        its negatives. Margins are compared in units of the spread of the scores within a query.
+        its negatives. Margins are compared in units of the spread of the scores within a query. It takes a teacher that
+        ranks better than the float vectors: their own scores gain nothing over distillation.
     query_map : "full", int or None
         A linear map of queries that is also trained: a full map, or a low-rank residual of this rank. None: train only
         the codebook.

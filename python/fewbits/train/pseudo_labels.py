@@ -53,6 +53,12 @@ def pseudo_labels(
     TypeError, ValueError
         For other indexes, for wrong queries, or if there are not as many texts as vectors.
 
+    Notes
+    -----
+    Measured on example sentences of WordNet, such labels gained nothing over distillation without labels, and
+    `fb.train.jpq` did not keep what it learned from them (docs/trained-codebooks.md). They can be worth a try for texts
+    that the encoder does not know; the trainers keep only what is clearly better.
+
     References
     ----------
     Thakur et al., "Domain Adaptation for Memory-Efficient Dense Retrieval", 2022 ("INCOME"); Wang et al., "GPL:
