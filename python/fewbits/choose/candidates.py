@@ -7,6 +7,7 @@ trusted, which only measuring shows; the list therefore has short and long codes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from .rules import id_bytes
 MIN_ROWS_FOR_LISTS = 2_000  # fewer vectors are scanned faster than lists are found
 _MIN_ROWS_FOR_CODEBOOKS = 2_000
 _FEW_BYTES = 24  # the bytes that lists take are a large share of these
+_ROW_BYTES = 4  # of a second entry: the row that it is of
 _WIDE = 512  # dimensions from which rotations take so long to fit that fewer are tried
 _TRIAL_ALTERNATIONS = 2  # of OPQ where codes are only compared: most of its gain, a sixth of its time
 
@@ -51,17 +53,18 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class Candidate:
-    """The parts of an index. lists: their number relative to that of IVF(); 0: none."""
+    """The parts of an index. lists: their number relative to that of IVF(); 0: none. spill: lists per vector."""
 
     transform: Transform | None
     codec: Codec
     rerank: Codec | None = None
     lists: float = 1.0
+    spill: float = 1.0
 
     def partition(self, n: int) -> IVF | None:
         if not self.lists:
             return None
-        return IVF() if self.lists == 1 else IVF(max(1, round(self.lists * IVF().lists(n))))
+        return IVF(None if self.lists == 1 else max(1, round(self.lists * IVF().lists(n))), spill=self.spill)
 
     def index(self, given: Setting, n: int) -> Index:
         """An empty index for n vectors."""
@@ -86,6 +89,7 @@ class Candidate:
         directed = given.cone and self.codec.directed  # with LeanVec as well, as it may find no better maps
         residual = lists and self.codec.residual is not False
         size = self.codec.bytes_per_vector(coded, given.metric, residual=residual, direction=directed)
+        size += math.ceil((self.spill - 1) * (size + _ROW_BYTES))
         if self.rerank is not None and not self.rerank.on_disk:
             directed = given.cone and self.rerank.directed
             size += self.rerank.bytes_per_vector(given.dim, given.metric, direction=directed)
@@ -94,7 +98,8 @@ class Candidate:
     def label(self, n: int) -> str:
         transform = [] if self.transform is None else [self.transform.describe()]
         partition = self.partition(n)
-        lists = [] if partition is None else [f"{partition.lists(n):,} lists"]
+        second = f", {self.spill:g} per vector" if self.spill > 1 else ""
+        lists = [] if partition is None else [f"{partition.lists(n):,} lists{second}"]
         return ", ".join([*transform, *lists, f"{_name(self.codec)}{_reranked(self.rerank)}"])
 
 
@@ -132,6 +137,12 @@ def with_other_lists(best: Candidate, given: Setting) -> list[Candidate]:
     others = [replace(best, lists=number) for number in (0.5, 1.0, 2.0, 0.0) if number != best.lists]
     enough = given.n >= MIN_ROWS_FOR_LISTS
     return [each for each in others if each.bytes_per_vector(given) <= given.budget and (enough or not each.lists)]
+
+
+def with_second_lists(ranked: list[Candidate], given: Setting) -> Candidate | None:
+    """The first whose bytes leave room for a second list per vector, with one."""
+    every = (replace(each, spill=2.0) for each in ranked if each.lists)
+    return next((each for each in every if _fits(each, given)), None)
 
 
 def larger(given: Setting) -> list[Candidate]:

@@ -2,7 +2,7 @@
 
 1. Every candidate (candidates.py) is built for a sample, and its recall and time among all vectors are predicted from
    that (trial.py).
-2. The best codes are tried with other numbers of lists.
+2. The best codes are tried with other numbers of lists, and the best that leave room with a second list per vector.
 3. The fastest that are predicted to reach the recall, of unlike codes, are built of all vectors and tuned with the
    queries. Their times are measured against each other; of times within 5 % the one predicted to be faster is kept, so
    that noise seldom decides.
@@ -28,7 +28,7 @@ from ..input.progress import Progress, ProgressArgument
 from ..input.rows import Rows
 from ..numeric.arrays import I64
 from .asked import TUNED_K, Asked, Tuning, reached, truth_of, tuning_queries
-from .candidates import Candidate, Setting, candidates, larger, on_disk, with_other_lists
+from .candidates import Candidate, Setting, candidates, larger, on_disk, with_other_lists, with_second_lists
 from .distil import distilled
 from .sample import Sample
 from .trial import Prediction, predicted
@@ -124,7 +124,10 @@ def _predictions(task: Task, sample: Sample) -> list[Prediction]:
         for number, candidate in enumerate(tried):
             hook(number / (len(tried) + 3))
             found.append(tried_too(candidate))
-        for best in _ordered(found, task.target)[: _LISTS_TRIED[task.effort]]:
+        ranked = _ordered(found, task.target)
+        second = with_second_lists([each.candidate for each in ranked], given)
+        found += [] if second is None else [tried_too(second)]
+        for best in ranked[: _LISTS_TRIED[task.effort]]:
             for candidate in with_other_lists(best.candidate, given):
                 if candidate not in (each.candidate for each in found):
                     found.append(tried_too(candidate))
@@ -165,7 +168,7 @@ def _of_other_codes_first(predictions: list[Prediction]) -> list[Prediction]:
     """The best of each codes, then the others: predictions for the same codes in other lists err together."""
     firsts: dict[Candidate, Prediction] = {}
     for each in predictions:
-        firsts.setdefault(replace(each.candidate, lists=0.0), each)
+        firsts.setdefault(replace(each.candidate, lists=0.0, spill=1.0), each)
     best = list(firsts.values())
     return [*best, *(each for each in predictions if each not in best)]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fewbits as fb
-from fewbits.choose.candidates import Setting, candidates, larger, on_disk, with_other_lists
+from fewbits.choose.candidates import Setting, candidates, larger, on_disk, with_other_lists, with_second_lists
 from fewbits.choose.sample import Sample
 from fewbits.choose.trial import predicted
 from fewbits.index.tried import tries_of
@@ -101,6 +101,9 @@ def test_candidates_keep_to_the_bytes(given: Setting, effort: str) -> None:
     assert found
     assert len(set(found)) == len(found)
     found += with_other_lists(found[0], given)
+    second = with_second_lists(found, given)
+    assert (with_second_lists(found, given._replace(budget=1e6)) is None) == (not any(each.lists for each in found))
+    found += [] if second is None else [second]
     for candidate in found:
         index = candidate.hasty().index(given, given.n)
         with warnings.catch_warnings():
@@ -112,7 +115,8 @@ def test_candidates_keep_to_the_bytes(given: Setting, effort: str) -> None:
                 progress=False,
             )
         stats = index.stats()
-        padding = stats.lists * stats.bytes.per_vector["codes"] / given.n**2  # a list of an odd number of half bytes
+        # a list of an odd number of half bytes
+        padding = candidate.spill * stats.lists * stats.bytes.per_vector["codes"] / given.n**2
         assert candidate.bytes_per_vector(given) <= given.budget
         assert stats.bytes_per_vector <= candidate.bytes_per_vector(given) + padding
         assert (index.stats().bytes_on_disk_per_vector > 0) <= given.disk
