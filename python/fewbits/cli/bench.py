@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="fewer configurations, without trained rotations: 100,000 vectors of 384 dimensions in about two minutes",
+        help="a first look: fewer configurations, without those that take longest to train",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("fewbits-bench"), metavar="DIR", help="folder of the report (%(default)s)"
