@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/fetch_ahead.h"
 #include "kernels/kernels.h"
 
 namespace fewbits::kernels {
@@ -56,15 +57,19 @@ struct CodeBlock {
     std::uint32_t first;
     std::uint32_t vectors;
     std::uint32_t wanted;  // allowed_bits()
+    std::size_t ahead;     // codes to fetch meanwhile are so many bytes further
 };
 
 // Calls visit(block, codes of the block) for the blocks of vectors first .. end - 1 of which any may be returned.
 template <class Visit>
 void for_blocks(const Scan& scan, std::uint32_t bits, std::uint32_t first, std::uint32_t end, Visit visit) noexcept {
+    const std::size_t size = blocks_bytes(bits, scan.m, block_size), all = blocks_bytes(bits, scan.m, scan.n);
     for (std::uint32_t v = first; v < end; v += block_size) {
         const std::uint32_t vectors = min(block_size, end - v);
         const std::uint32_t wanted = allowed_bits(scan, v, vectors);
-        if (wanted != 0) visit(CodeBlock{v, vectors, wanted}, scan.codes + blocks_bytes(bits, scan.m, v));
+        if (wanted == 0) continue;
+        const std::size_t at = blocks_bytes(bits, scan.m, v);
+        visit(CodeBlock{v, vectors, wanted, distance_ahead(size, all - at)}, scan.codes + at);
     }
 }
 

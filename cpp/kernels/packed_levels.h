@@ -141,12 +141,15 @@ template <class Levels>
 
 template <class Levels>
 void decode_runs(const Levels& levels, const Runs<Levels::element_bits>& runs, std::uint32_t begin, std::uint32_t end,
-                 typename Levels::Set::Register* quads) noexcept {
+                 std::size_t ahead, typename Levels::Set::Register* quads) noexcept {
     constexpr std::uint32_t runs_per_quad = Levels::runs_per_quad;
+    constexpr std::size_t quad_bytes = run_bytes(Levels::element_bits, block_size) * runs_per_quad;
     const Levels local = levels;  // in registers: the compiler cannot tell that the quads do not overwrite it
     std::uint32_t s = begin;
-    for (; s + runs_per_quad <= end; s += runs_per_quad, quads += Levels::Set::registers)
+    for (; s + runs_per_quad <= end; s += runs_per_quad, quads += Levels::Set::registers) {
+        fetch<quad_bytes>(runs.codes + s * runs.stride + ahead);
         decode_quad(local, runs, s, runs_per_quad, quads);
+    }
     if (s < end) decode_quad(local, runs, s, end - s, quads);
 }
 
@@ -218,7 +221,7 @@ void dot_queries(const Scan& scan, const Levels& levels, std::int32_t max_level,
             end = levels.end_of_digit(begin, min(begin + runs_per_segment, scan.m));
             if (levels.multiplies(begin))
                 for (std::uint32_t q = 0; q < n_queries; ++q) Set::multiply_by_4(sums[q]);
-            decode_runs(levels, runs, begin, end, quads);
+            decode_runs(levels, runs, begin, end, block.ahead, quads);
             add_dots_of(sums, quads, queries, n_queries, std::size_t{begin} * 4 / runs_per_quad,
                         (end - begin) * 4 / runs_per_quad);
         }

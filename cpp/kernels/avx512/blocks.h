@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/avx512/primitives.h"
+#include "kernels/fetch_ahead.h"
 
 namespace fewbits::kernels {
 namespace {
@@ -13,6 +14,7 @@ struct Block {
     std::uint32_t vectors;  // 1..32
     std::uint32_t run;      // bytes a run
     std::uint32_t wanted;   // bit v: vector v exists and is allowed
+    std::size_t ahead;      // codes to fetch meanwhile are so many bytes further
 };
 
 FEWBITS_INLINE std::uint32_t wanted_bits(const Scan& scan, std::uint32_t first, std::uint32_t vectors) {
@@ -28,12 +30,15 @@ FEWBITS_INLINE std::uint32_t wanted_bits(const Scan& scan, std::uint32_t first, 
 template <class Body>
 FEWBITS_INLINE void each_block(const Scan& scan, std::uint32_t element_bits, const Body& body) {
     const std::uint8_t* codes = scan.codes;
+    std::size_t left = blocks_bytes(element_bits, scan.m, scan.n);
     for (std::uint32_t first = 0, vectors; first < scan.n; first += vectors) {
         vectors = lesser(scan.n - first, block_size);
         const auto run = static_cast<std::uint32_t>(run_bytes(element_bits, vectors));
-        const Block block{codes, first, vectors, run, wanted_bits(scan, first, vectors)};
+        const std::size_t size = std::size_t{run} * scan.m;
+        const Block block{codes, first, vectors, run, wanted_bits(scan, first, vectors), distance_ahead(size, left)};
         if (block.wanted) body(block);
-        codes += std::size_t{run} * scan.m;
+        codes += size;
+        left -= size;
     }
 }
 

@@ -42,6 +42,7 @@ public:
         std::size_t at = 0;  // each step takes 4 entries of the query
         std::uint32_t left = m_;
         for (; left >= runs; left -= runs, at += 4, codes += runs * block.run) {
+            if constexpr (N == 1 && runs > 1) fetch<run_bytes(element_bits, block_size) * runs>(codes + block.ahead);
             if constexpr (digits) {
                 if (shifts_[at / 4] != 0) {
 #pragma GCC unroll 8

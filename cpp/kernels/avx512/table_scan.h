@@ -43,10 +43,13 @@ struct Scan4 {
         const std::uint8_t* codes = block.codes;
         std::uint32_t s = 0;
         if constexpr (small) {
-            for (; s + 8 <= m; s += 8, codes += 8 * block.run)
+            for (; s + 8 <= m; s += 8, codes += 8 * block.run) {
+                if constexpr (N == 1) fetch<128>(codes + block.ahead);
                 two_steps<N>(transpose.load(codes, 4), transpose.load(codes + 4 * block.run, 4), tables, s, acc);
+            }
         }
         for (; s + 4 <= m; s += 4, codes += 4 * block.run) {
+            if constexpr (N == 1) fetch<64>(codes + block.ahead);
             step<N>(transpose.load(codes, 4), acc,
                     [&](unsigned i) { return _mm512_loadu_si512(tables[i] + std::size_t{s} * 16); });
         }
@@ -145,7 +148,9 @@ struct Scan4 {
             WordSums even[N], odd[N];
             std::uint32_t t = s;
             for (; t + 4 <= end; t += 4) {
-                step<N>(load_runs(block.codes + std::size_t{t} * block.run, block.run, 4), even, odd,
+                const std::uint8_t* codes = block.codes + std::size_t{t} * block.run;
+                if constexpr (N == 1) fetch<64>(codes + block.ahead);
+                step<N>(load_runs(codes, block.run, 4), even, odd,
                         [&](unsigned i) { return _mm512_loadu_si512(tables[i] + std::size_t{t} * 16); });
             }
             if (t < end) {

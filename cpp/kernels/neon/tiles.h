@@ -30,7 +30,7 @@ void tile_points(const Tile& tile, const Finish& finish) {
 // The values of `count` vectors of a block: dot products plus bias.
 [[gnu::always_inline]] inline void values_of(const Tile& tile, std::uint32_t c, std::uint32_t count,
                                              const float32x4_t* acc, float32x4_t (&values)[8]) {
-    const Factors bias(tile.bias, CodeBlock{c, count, 0});
+    const Factors bias(tile.bias, CodeBlock{c, count, 0, 0});
 #pragma GCC unroll 8
     for (std::size_t g = 0; g < 8; ++g)
         values[g] = bias.at != nullptr ? vaddq_f32(acc[g], vld1q_f32(bias.at + 4 * g)) : acc[g];
