@@ -34,10 +34,11 @@ def _only_lists(x: Any, name: str) -> Any:
     """The column of lists of a pandas table, if it has one; x itself otherwise."""
     if getattr(x, "ndim", 0) != 2 or not len(x):
         return x
-    lists = [column for column in x.columns if _is_list_of_numbers(x[column].iloc[0])]
+    lists = [place for place in range(x.shape[1]) if _is_list_of_numbers(x.iat[0, place])]
     if len(lists) > 1:
-        raise ValueError(f"{name}: expected one column of lists, got {lists}: pass table[NAME]")
-    return x[lists[0]] if lists else x
+        names = [x.columns[place] for place in lists]
+        raise ValueError(f"{name}: expected one column of lists, got {names}: pass table[NAME]")
+    return x.iloc[:, lists[0]] if lists else x
 
 
 def _is_list_of_numbers(value: Any) -> bool:

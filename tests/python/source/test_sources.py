@@ -110,6 +110,7 @@ MEMORY: dict[str, Callable[[F32], Any]] = {
     "pandas lists": lambda x: pandas(x, "lists"),
     "pandas Arrow": lambda x: pandas(x, "arrow"),
     "pandas DataFrame": lambda x: pandas(x, "table"),
+    "pandas numbers": lambda x: pytest.importorskip("pandas").DataFrame(x, columns=["same"] * x.shape[1]),
 }
 
 
@@ -161,6 +162,9 @@ def test_wrong_columns() -> None:
     for given, error, match in wrong:
         with pytest.raises((error, TypeError), match=match):
             index.add(given, progress=False)
+    two = pandas(X, "table").assign(more=list(X))
+    with pytest.raises(ValueError, match=r"got \['vec', 'more'\]"):
+        index.add(two, progress=False)
     series = pandas(X[:3], "lists")
     series[2] = [1.0]
     with pytest.raises(ValueError, match=r"8 numbers.*row 2"):
