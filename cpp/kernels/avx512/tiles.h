@@ -58,7 +58,7 @@ FEWBITS_INLINE void each_tile(const Tile& tile, const Take& take) {
 // Dimensions j .. j + 3 of 16 points (of the first `count` of these), each in a register whose lanes are the points.
 FEWBITS_INLINE void four_dimensions(const float* const (&points)[16], std::uint32_t j, std::uint32_t count,
                                     __m512 (&out)[4]) {
-    const auto present = static_cast<__mmask8>(first_16(lesser(count, 4)));
+    const auto present = static_cast<std::uint8_t>(first_16(lesser(count, 4)));
     __m512 x[4];
 #pragma GCC unroll 4
     for (unsigned i = 0; i < 4; ++i) {

@@ -110,12 +110,14 @@ using __mmask64 = simde__mmask64;
 #define _mm512_madd_epi16(a, b) simde_mm512_madd_epi16(a, b)
 
 #undef _mm_maskz_loadu_epi8
+#undef _mm_maskz_loadu_ps
 #undef _mm256_maskz_loadu_epi8
 #undef _mm256_maskz_loadu_epi16
 #undef _mm512_maskz_loadu_epi8
 #undef _mm512_maskz_loadu_epi16
 #undef _mm512_maskz_loadu_ps
 #define _mm_maskz_loadu_epi8(k, p) emulate::masked_load<std::int8_t, simde__m128i>(k, p)
+#define _mm_maskz_loadu_ps(k, p) emulate::masked_load<float, simde__m128>(k, p)
 #define _mm256_maskz_loadu_epi8(k, p) emulate::masked_load<std::int8_t, simde__m256i>(k, p)
 #define _mm256_maskz_loadu_epi16(k, p) emulate::masked_load<std::int16_t, simde__m256i>(k, p)
 #define _mm512_maskz_loadu_epi8(k, p) emulate::masked_load<std::int8_t, simde__m512i>(k, p)
