@@ -12,14 +12,16 @@
 namespace fewbits {
 namespace {
 
-constexpr std::size_t least_floats = 1 << 17;                // fewer are compared as fast
+// Fewer are compared as fast. With short rows, codes pay once the floats no longer stay in the second-level cache.
+constexpr std::size_t long_row = 256, floats_of_long_rows = 1 << 17, floats_of_short_rows = 1 << 19;
 constexpr std::size_t asked_at_most = 16, left_at_most = 6;  // of all centroids: one in so many
 constexpr std::size_t rows_at_once = 16;                     // whose floats stay in the first-level cache
 
 }  // namespace
 
 bool is_worth_screening(std::size_t nlist, std::size_t dim, std::size_t wanted) {
-    return nlist * dim >= least_floats && wanted * asked_at_most <= nlist;
+    return nlist * dim >= (dim >= long_row ? floats_of_long_rows : floats_of_short_rows)
+           && wanted * asked_at_most <= nlist;
 }
 
 struct ScreenedCentroids::Search {

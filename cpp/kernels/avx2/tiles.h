@@ -34,7 +34,51 @@ __m256 biased(const Tile& tile, std::uint32_t c, std::uint32_t count, __m256 dot
     return _mm256_add_ps(dots, bias);
 }
 
+// Dimensions j .. j + 3 of 8 points, each in a register whose lanes are the points.
+[[gnu::always_inline]] inline void four_dimensions(const float* const (&points)[8], std::size_t j, __m256 (&out)[4]) {
+    __m256 x[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        x[i] = _mm256_castps128_ps256(_mm_loadu_ps(points[i] + j));
+        x[i] = _mm256_insertf128_ps(x[i], _mm_loadu_ps(points[4 + i] + j), 1);
+    }
+    const __m256d low[2] = {_mm256_castps_pd(_mm256_unpacklo_ps(x[0], x[1])),
+                            _mm256_castps_pd(_mm256_unpacklo_ps(x[2], x[3]))};
+    const __m256d high[2] = {_mm256_castps_pd(_mm256_unpackhi_ps(x[0], x[1])),
+                             _mm256_castps_pd(_mm256_unpackhi_ps(x[2], x[3]))};
+    out[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(low[0], low[1]));
+    out[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low[0], low[1]));
+    out[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high[0], high[1]));
+    out[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high[0], high[1]));
+}
+
+// A single candidate fills one lane of a register; 8 points fill all of them.
+void dot_of_one(const Tile& tile, float* out, std::size_t out_stride) {
+    const std::uint32_t whole = tile.dim / 4 * 4;
+    for (std::size_t first = 0; first < tile.n; first += 8) {
+        const std::size_t count = tile.n - first < 8 ? tile.n - first : 8;
+        const float* points[8];
+        for (std::size_t i = 0; i < 8; ++i) points[i] = tile.points + (first + (i < count ? i : 0)) * tile.stride;
+        __m256 acc = _mm256_setzero_ps(), x[4];
+        for (std::size_t j = 0; j < whole; j += 4) {
+            four_dimensions(points, j, x);
+#pragma GCC unroll 4
+            for (std::size_t i = 0; i < 4; ++i) acc = Dot::step(_mm256_broadcast_ss(tile.blocks + j + i), x[i], acc);
+        }
+        for (std::size_t j = whole; j < tile.dim; ++j) {
+            alignas(32) float of_points[8];
+            for (int i = 0; i < 8; ++i) of_points[i] = points[i][j];
+            acc = Dot::step(_mm256_broadcast_ss(tile.blocks + j), _mm256_load_ps(of_points), acc);
+        }
+        if (tile.bias) acc = _mm256_add_ps(acc, _mm256_broadcast_ss(tile.bias));
+        alignas(32) float dots[8];
+        _mm256_store_ps(dots, acc);
+        for (std::size_t i = 0; i < count; ++i) out[(first + i) * out_stride] = dots[i];
+    }
+}
+
 void tile_dot(const Tile& tile, float* out, std::size_t out_stride) {
+    if (tile.k == 1) return dot_of_one(tile, out, out_stride);
     tile_points(tile, [&](std::uint32_t i, std::uint32_t c, std::uint32_t vectors, const __m256* acc) {
         float* to = out + i * out_stride + c;
         for (std::uint32_t first = 0; first < vectors; first += 8) {

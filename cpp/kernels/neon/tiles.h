@@ -36,7 +36,58 @@ void tile_points(const Tile& tile, const Finish& finish) {
         values[g] = bias.at != nullptr ? vaddq_f32(acc[g], vld1q_f32(bias.at + 4 * g)) : acc[g];
 }
 
+// Dimensions j .. j + 3 of 4 points, each in a register whose lanes are the points.
+[[gnu::always_inline]] inline void four_dimensions(const float* const* points, std::size_t j, float32x4_t (&out)[4]) {
+    float64x2_t even[2], odd[2];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+        const float32x4_t first = vld1q_f32(points[2 * i] + j), second = vld1q_f32(points[2 * i + 1] + j);
+        even[i] = vreinterpretq_f64_f32(vtrn1q_f32(first, second));
+        odd[i] = vreinterpretq_f64_f32(vtrn2q_f32(first, second));
+    }
+    out[0] = vreinterpretq_f32_f64(vtrn1q_f64(even[0], even[1]));
+    out[1] = vreinterpretq_f32_f64(vtrn1q_f64(odd[0], odd[1]));
+    out[2] = vreinterpretq_f32_f64(vtrn2q_f64(even[0], even[1]));
+    out[3] = vreinterpretq_f32_f64(vtrn2q_f64(odd[0], odd[1]));
+}
+
+// A single candidate fills one lane of a register; points fill all of them, in two registers.
+void dot_of_one(const Tile& tile, float* out, std::size_t out_stride) {
+    const std::uint32_t whole = tile.dim / 4 * 4;
+    for (std::size_t first = 0; first < tile.n; first += 8) {
+        const std::size_t count = tile.n - first < 8 ? tile.n - first : 8;
+        const float* points[8];
+        for (std::size_t i = 0; i < 8; ++i) points[i] = tile.points + (first + (i < count ? i : 0)) * tile.stride;
+        float32x4_t acc[2] = {vdupq_n_f32(0), vdupq_n_f32(0)};
+        for (std::size_t j = 0; j < whole; j += 4) {
+            const float32x4_t candidate = vld1q_f32(tile.blocks + j);
+#pragma GCC unroll 2
+            for (std::size_t half = 0; half < 2; ++half) {
+                float32x4_t x[4];
+                four_dimensions(points + 4 * half, j, x);
+                acc[half] = Dot::step_by<0>(candidate, x[0], acc[half]);
+                acc[half] = Dot::step_by<1>(candidate, x[1], acc[half]);
+                acc[half] = Dot::step_by<2>(candidate, x[2], acc[half]);
+                acc[half] = Dot::step_by<3>(candidate, x[3], acc[half]);
+            }
+        }
+        for (std::size_t j = whole; j < tile.dim; ++j) {
+            float of_points[8];
+            for (std::size_t i = 0; i < 8; ++i) of_points[i] = points[i][j];
+            for (std::size_t half = 0; half < 2; ++half)
+                acc[half] = Dot::step(vdupq_n_f32(tile.blocks[j]), vld1q_f32(of_points + 4 * half), acc[half]);
+        }
+        float dots[8];
+        for (std::size_t half = 0; half < 2; ++half) {
+            if (tile.bias) acc[half] = vaddq_f32(acc[half], vdupq_n_f32(tile.bias[0]));
+            vst1q_f32(dots + 4 * half, acc[half]);
+        }
+        for (std::size_t i = 0; i < count; ++i) out[(first + i) * out_stride] = dots[i];
+    }
+}
+
 void tile_dot(const Tile& tile, float* out, std::size_t out_stride) {
+    if (tile.k == 1) return dot_of_one(tile, out, out_stride);
     tile_points(tile, [&](std::uint32_t i, std::uint32_t c, std::uint32_t vectors, const float32x4_t* acc) {
         float* to = out + i * out_stride + c;
         float32x4_t values[8];

@@ -16,7 +16,7 @@ namespace {
 
 using fewbits::Metric;
 
-constexpr std::size_t lists = 1400, dim = 100;
+constexpr std::size_t lists = 1400, dim = 258;
 
 struct Case {
     const char* name;
