@@ -6,8 +6,9 @@ FOLDER: vectors with judgements (bench/judged.py); nDCG@10, R@100 and R@1000 of 
 with the default of `fb.feedback`, and with the usual settings of the literature. --wordnet: BM25 and a dense index of
 the same texts (bench/wordnet.py), alone and fused: nDCG@10 and R@100 of 2,000 test queries, by normalisation; the
 weight is learned from 50 other queries by `fb.train.fuse` (mean and deviation of 5 draws), and compared with the best
-weight on the test queries. Vectors are those of a sentence encoder (--encoder FOLDER, written by bench/encoder.py), or
-else of latent semantic analysis (256 dimensions). --stem: English stems in place of words (PyStemmer).
+weight on the test queries; then with feedback, by what each index finds and by the fused list. Vectors are those of a
+sentence encoder (--encoder FOLDER, written by bench/encoder.py), or else of latent semantic analysis (256 dimensions).
+--stem: English stems in place of words (PyStemmer).
 """
 
 from __future__ import annotations
@@ -116,6 +117,22 @@ class Hybrid:
             grid = {weight: self.fused(weight, settings, scored) for weight in np.linspace(0, 1, 21)}
             best = max(grid, key=lambda weight: grid[weight][0])
             show(f"{how}, best on test, {best:.2f} dense", [grid[best]])
+        for name, settings in SETTINGS.items():
+            self.report_feedback(name, settings)
+
+    def report_feedback(self, name: str, settings: dict[str, Any]) -> None:
+        """Of each index by its own results, before fusion; and of both by the fused results, after it."""
+
+        def searched(results: Any) -> list[Any]:
+            pairs = zip(self.indexes, self.test.asked, strict=True)
+            moved = [fb.feedback(index, asked, results=results, threads=1, **settings) for index, asked in pairs]
+            return [index.search(each, 100, threads=1) for index, each in zip(self.indexes, moved, strict=True)]
+
+        before, after = searched(None), searched(fb.fuse(self.test.lists))
+        figures = {"dense": before[0].ids, "BM25": before[1].ids}
+        figures |= {"before fusion": fb.fuse(before, k=100).ids, "after fusion": fb.fuse(after, k=100).ids}
+        for where, ids in figures.items():
+            show(f"feedback {name}, {where}", [measured(ids, self.test.qrels)])
 
 
 def measured(ids: NDArray[np.int64], qrels: NDArray[np.int64]) -> list[float]:

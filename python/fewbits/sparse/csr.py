@@ -45,6 +45,20 @@ def as_csr(x: Any, name: str) -> tuple[Csr, bool]:
     )
 
 
+def are_rows(x: Any) -> bool:
+    """Whether x is sparse vectors in a form that cannot be texts or token numbers."""
+    maps = [x] if isinstance(x, Mapping) else x if isinstance(x, list) else []
+    return hasattr(x, "tocsr") or hasattr(x, "indptr") or (len(maps) > 0 and isinstance(maps[0], Mapping))
+
+
+def taken(rows: Csr, places: I64) -> Csr:
+    """These rows, in this order."""
+    sizes = np.diff(rows.offsets)[places]
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    at = np.arange(offsets[-1]) + np.repeat(rows.offsets[:-1][places] - offsets[:-1], sizes)
+    return Csr(offsets, rows.terms[at], rows.values[at])
+
+
 def _of_dicts(rows: list[Mapping[Any, Any]], name: str) -> Csr:
     offsets = np.cumsum([0, *map(len, rows)])
     try:

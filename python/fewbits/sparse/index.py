@@ -17,13 +17,13 @@ from ..file.files import open_file
 from ..file.places import Path, SupportsWrite, buffer, contents, encoded, pickled, shown, write
 from ..index.notes import Noted, NotedState
 from ..index.result import SearchResult
-from ..index.turns import files_of, started
+from ..index.turns import files_of, started, state_of
 from ..input.checks import conflict_rule, real_number, thread_count, whole_number
 from ..input.filters import core_filters
 from ..input.ids import id_table, vector_ids
 from ..numeric.arrays import F32, I64
 from .bm25 import Bm25, Tokenizer, are_texts, of_numbers, of_texts
-from .csr import as_csr
+from .csr import Csr, as_csr
 from .description import EXACT, Defaults, decode, encode
 from .inputs import (
     MAX_RESULTS,
@@ -264,6 +264,7 @@ class SparseIndex(Noted[_State]):
         Parameters
         ----------
         queries : sparse vectors as `add` takes them, or one dict; texts, or one text, for an index of texts
+            An index of texts also takes weights of its terms, such as those of `fb.feedback`.
         k : int
             Results per query.
         filter : array, numba cfunc, Filter or list of Filter, optional
@@ -529,6 +530,11 @@ class SparseIndex(Noted[_State]):
             return replace(now, engine=engine, bm25=bm25)
 
         return added
+
+
+def rows_of(index: SparseIndex, queries: Any) -> Csr:
+    """Queries as `search` takes them, as the index searches with them."""
+    return query_rows(state_of(index).bm25, queries, index._tokenizer)[0]
 
 
 def opened_sparse(path: Path, file: _core.IndexFile, tokenizer: Tokenizer | None = None) -> SparseIndex:

@@ -11,7 +11,7 @@ from ..input.checks import real_number, whole_number
 from ..input.ids import check_unique, vector_ids
 from ..numeric.arrays import I64
 from .bm25 import Bm25, Tokenizer, are_texts, of_numbers, of_texts, words
-from .csr import Csr, as_csr
+from .csr import Csr, are_rows, as_csr
 from .description import Defaults
 
 MAX_RESULTS = 2**40
@@ -33,8 +33,8 @@ def tokens_of(bm25: Bm25, x: Any, name: str, tokenizer: Tokenizer | None) -> lis
 
 
 def query_rows(bm25: Bm25 | None, queries: Any, tokenizer: Tokenizer | None) -> tuple[Csr, bool]:
-    """The rows of queries, vectors or texts, and whether there is a single one."""
-    if bm25 is None:
+    """The rows of queries, and whether there is one only. An index of texts takes vectors too, as weighted terms."""
+    if bm25 is None or are_rows(queries):
         return as_csr(queries, "queries")
     single = isinstance(queries, str) or (
         bm25.vocabulary is None

@@ -58,9 +58,22 @@ def test_the_setting_of_an_average() -> None:
     np.testing.assert_allclose(new, np.mean([Q[0], *X[found]], axis=0), rtol=1e-5)
 
 
+def test_towards_given_results() -> None:
+    index = built("ip")
+    found = index.search(Q, 8)
+    assert np.array_equal(fb.feedback(index, Q, 3, results=found), fb.feedback(index, Q, 3))
+    assert np.array_equal(fb.feedback(index, Q[0], 3, results=index.search(Q[0], 8)), fb.feedback(index, Q[0], 3))
+    last = fb.feedback(index, Q, 1, alpha=0, beta=1, results=(found.ids[:, 5:], found.scores[:, 5:]))
+    np.testing.assert_allclose(last, index.reconstruct(found.ids[:, 5]), rtol=1e-6)
+    with pytest.raises(ValueError, match="results: expected no nprobe and rerank with it"):
+        fb.feedback(index, Q, results=found, nprobe=2)
+    with pytest.raises(ValueError, match="expected ids and scores of 9 queries"):
+        fb.feedback(index, Q, results=index.search(Q[0], 8))
+
+
 def test_what_is_refused() -> None:
     index = built("cosine")
-    with pytest.raises(TypeError, match=r"index: expected a fewbits\.Index"):
+    with pytest.raises(TypeError, match=r"index: expected a fewbits\.Index or SparseIndex"):
         fb.feedback(fb.MultiVectorIndex(DIM), Q)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="weights: expected 'mean' or 'softmax'"):
         fb.feedback(index, Q, weights="max")
