@@ -12,8 +12,7 @@ namespace fewbits::kernels {
 namespace {
 
 // Set::best_of_lanes<D, N>(tile, first, best, score) processes N points of D dimensions from `first` on, against groups
-// of
-// Set::lanes vectors. Returns false, having done nothing, if the tile is not narrow.
+// of Set::lanes vectors. Returns false, having done nothing, if the tile is not narrow.
 template <class Set, unsigned D = 1>
 bool best_of_narrow(const Tile& tile, std::uint32_t* best, float* score) {
     constexpr std::uint32_t many = 64;  // vectors, from which the final comparison of the lanes pays off

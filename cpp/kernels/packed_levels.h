@@ -15,13 +15,15 @@ constexpr std::uint32_t segment_dimensions = 256;  // 8 KiB of levels
 constexpr std::uint32_t queries_per_decode = 32;
 
 // Set has the types and functions of an instruction set:
-//   Row              one dimension of the 32 vectors of a block: of nibbles the even vectors, then the odd ones
-//   nibbles_of(run), bytes_less_128(run)                              a run of codes as a Row
-//   Table, table_of(sixteen bytes), look_up(table, nibbles)           a Row of what nibbles stand for; rows combine by
-//   | Register, Sum, registers    a quad of a block takes as many registers as its sums interleave(rows, quad) four
-//   Rows as a quad add_quads<n_queries, is_signed>(sums, quads, queries, n_quads)    adds the dots of whole quads to
-//   queries' sums all(number), multiply_by_4(sums)                                  of Sum nibbles_in_order(sums),
-//   bytes_in_order(sums)                      one number per vector, in their order
+//
+// - Row: one dimension of the 32 vectors of a block; of nibbles the even vectors, then the odd ones. Rows combine by |.
+// - nibbles_of(run), bytes_less_128(run): a run of codes as a Row.
+// - Table, table_of(sixteen bytes), look_up(table, nibbles): a Row of what nibbles stand for.
+// - Register, Sum, registers: a quad of a block takes as many registers as its sums.
+// - interleave(rows, quad): four Rows as a quad.
+// - add_quads<n_queries, is_signed>(sums, quads, queries, n_quads): adds the dots of whole quads to queries' sums.
+// - all(number), multiply_by_4(sums): of Sum.
+// - nibbles_in_order(sums), bytes_in_order(sums): one number per vector, in their order.
 
 // Levels whose sums are never multiplied.
 template <class Set_>
