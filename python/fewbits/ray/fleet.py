@@ -23,7 +23,8 @@ from ..input.checks import conflict_rule, one_of, real_number, whole_number
 from ..input.filters import Filter
 from ..input.ids import vector_ids
 from ..input.progress import Progress, ProgressArgument
-from ..numeric.arrays import F32, I64
+from ..input.queries import as_queries
+from ..numeric.arrays import I64
 from ..shards.buckets import MAX_SHARDS
 from ..shards.gathering import gather
 from ..shards.manifest import Manifest
@@ -172,7 +173,7 @@ class Fleet:
             for name, value in (("timeout", timeout), ("hedge", hedge))
         ]
         options: dict[str, Any] = {"min_score": min_score, "max_distance": max_distance, "rerank": rerank}
-        matrix, single = _matrix(queries)
+        matrix, single = as_queries(queries, template.dim, nonzero=template.metric == "cosine")
         if template.partition is not None and filter is None:
             options["lists"] = template.probe(matrix, nprobe)
         else:
@@ -426,11 +427,6 @@ class Fleet:
         after = replace(table.manifest, shards=tuple(shards))
         after.save()
         self._table = Table(after, table.workers)
-
-
-def _matrix(queries: Any) -> tuple[F32, bool]:
-    matrix = np.asarray(queries)
-    return (matrix[None], True) if matrix.ndim == 1 else (matrix, False)
 
 
 def _sent_filter(filter: Any) -> tuple[str, bytes] | None:
